@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            the library and the command, in build/release
+# make demo       the main job on real data: installs what is missing, builds,
+#                 runs
+# make check      builds and runs every test under prove
+# make check V=asan|tsan|ubsan|scalar [CC=clang]    the same, instrumented
+# make bench      every benchmark; make bench B=NAME one; make profile B=NAME
+# make install    DESTDIR= PREFIX=/usr/local
+# make format     rewrites the sources as .clang-format says
+# make lint       clang-format and cppcheck, complaints are errors
+# make counts     deterministic counts against tests/counts.tsv
+# make deps       installs Debian packages that are missing
+
+V ?= release
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+
+VERSION := 0.1.0
+SONAME := libcoppice.so.0
+
+out := build/$(V)
+ifneq ($(origin CC),default)
+ifneq ($(CC),gcc)
+out := build/$(V)-$(notdir $(CC))
+endif
+endif
+
+warnings := -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+	-Wformat=2 -Werror
+CFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
+std := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	-DCOP_VERSION_TEXT='"$(VERSION)"'
+hard := -fPIC -fvisibility=hidden -fstack-protector-strong \
+	-fno-strict-aliasing -ffile-prefix-map=$(CURDIR)=.
+
+san_release :=
+san_asan := -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+san_ubsan := -fsanitize=undefined -fno-sanitize-recover=all
+san_tsan := -fsanitize=thread
+san_scalar := -DCOP_SCALAR_ONLY
+san := $(san_$(V))
+
+# Sanitizers and valgrind reserve address space of their own.
+env_asan := COPPICE_RESERVE=16G COPPICE_MAP_SIZE=16G \
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
+env_ubsan := UBSAN_OPTIONS=print_stacktrace=1
+env_tsan := COPPICE_RESERVE=16G COPPICE_MAP_SIZE=16G \
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+env_scalar := COPPICE_CPU=scalar
+test_env := $(env_$(V))
+
+lib_libs := -llmdb -lxxhash -llz4 -lpthread
+tool_libs := -ljansson -lz -lm
+
+compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
+	-MMD -MP -Ishm -Iipc -Icore
+link = $(CC) $(san) $(CFLAGS) $(LDFLAGS)
+
+lib_src := $(sort $(wildcard shm/*.c ipc/*.c core/*.c))
+tool_src := $(sort $(wildcard tools/*.c))
+bench_src := $(sort $(wildcard tools/bench/*.c))
+demo_src := $(sort $(wildcard tools/demo/*.c))
+test_src := $(sort $(wildcard tests/*.c))
+lib_obj := $(lib_src:%.c=$(out)/%.o)
+tool_obj := $(tool_src:%.c=$(out)/%.o)
+# Programs with a main of their own: one a file; bench_*.c is shared.
+bench_common := $(filter tools/bench/bench_%,$(bench_src))
+bench_bin := $(patsubst tools/bench/%.c,$(out)/bench/%,\
+	$(filter-out $(bench_common),$(bench_src)))
+demo_obj := $(demo_src:%.c=$(out)/%.o)
+test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
+test_sh := $(sort $(wildcard tests/*.sh))
+
+all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice
+
+$(out)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(compile) -c -o $@ $<
+
+# The kernels are compiled for their own instruction sets and chosen at run
+# time; nothing else may use more than the baseline.
+$(out)/shm/kernel_avx2.o: CFLAGS += -mavx2 -mfma -mf16c -O3
+$(out)/shm/kernel_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl \
+	-mavx512dq -mavx512vnni -mavx2 -mfma -mf16c -O3
+$(out)/shm/kernel_scalar.o: CFLAGS += -O3
+
+$(out)/libcoppice.a: $(lib_obj)
+	rm -f $@
+	$(AR) rcsD $@ $^
+
+$(out)/$(SONAME): $(lib_obj) core/coppice.map
+	$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=core/coppice.map \
+		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
+		-o $@ $(lib_obj) $(lib_libs)
+	ln -sf $(SONAME) $(out)/libcoppice.so
+
+$(out)/coppice: $(tool_obj) $(out)/libcoppice.a
+	$(link) -o $@ $^ $(lib_libs) $(tool_libs)
+
+$(out)/bench/%: $(out)/tools/bench/%.o $(bench_common:%.c=$(out)/%.o) \
+		$(out)/libcoppice.a
+	@mkdir -p $(@D)
+	$(link) -o $@ $^ $(lib_libs) -lm
+
+$(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
+	$(link) -o $@ $^ $(lib_libs) -lm
+
+$(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
+	@mkdir -p $(@D)
+	$(link) -o $@ $^ $(lib_libs) -lm
+
+.PHONY: all check bench profile demo install uninstall format lint counts \
+	deps clean
+.SECONDARY:
+
+tests: all $(test_bin)
+.PHONY: tests
+
+TESTS ?= $(test_bin) $(test_sh)
+check: tests
+	@$(test_env) COPPICE=$(out)/coppice COPPICE_BUILD=$(out) \
+		prove --timer --merge --failures -j2 --exec '' $(TESTS)
+
+B ?=
+bench: all $(bench_bin)
+	@mkdir -p build/bench
+	@for b in $(or $(B),$(notdir $(bench_bin))); do \
+		$(out)/bench/$$b build/bench || exit 1; done
+
+profile: all $(bench_bin)
+	perf record -g -o build/perf.data $(out)/bench/$(B) build/bench
+	perf report -i build/perf.data --stdio | head -60
+
+demo:
+	@tools/demo/run $(out)
+
+deps:
+	@tools/deps build test
+
+format:
+	clang-format -i $(wildcard */*.[ch] tools/*/*.[ch])
+
+lint:
+	clang-format --dry-run -Werror $(wildcard */*.[ch] tools/*/*.[ch])
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+		--enable=warning,performance,portability -Ishm -Iipc -Icore \
+		--suppress=missingIncludeSystem -j2 shm ipc core tools
+
+counts: all $(bench_bin)
+	tests/counts $(out)
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+		$(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(out)/libcoppice.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
+	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so
+	install -m 644 core/coppice.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(out)/coppice $(DESTDIR)$(BINDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+		core/coppice.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc
+	install -m 644 tools/coppice.1 $(DESTDIR)$(MANDIR)/man1
+
+uninstall:
+	rm -f $(DESTDIR)$(LIBDIR)/libcoppice.a $(DESTDIR)$(LIBDIR)/libcoppice.so \
+		$(DESTDIR)$(LIBDIR)/$(SONAME) \
+		$(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc \
+		$(DESTDIR)$(INCLUDEDIR)/coppice.h $(DESTDIR)$(BINDIR)/coppice \
+		$(DESTDIR)$(MANDIR)/man1/coppice.1
+
+clean:
+	rm -rf build
+
+-include $(shell find $(out) -name '*.d' 2>/dev/null)

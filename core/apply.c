@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply.h"
+#include "build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <xxhash.h>
+
+static cop_err no_memory(void)
+{
+	return error_set(ENOMEM, "no memory to commit; commit in smaller "
+				 "parts");
+}
+
+static cop_err failed(const struct apply *apply, int err)
+{
+	if (error_public(err) == COP_NO_SPACE)
+		return error_system(err,
+				    "%s: the data file cannot grow; free room "
+				    "on the disk, or set COPPICE_MAP_SIZE "
+				    "higher, and commit again",
+				    apply->store->path);
+	return error_system(err, "%s: cannot write", apply->store->path);
+}
+
+static int get(const struct apply *apply, enum env_db db, struct bytes key,
+	       struct bytes *value)
+{
+	return env_get(&apply->store->env, apply->txn, db, key, value);
+}
+
+static int put(const struct apply *apply, enum env_db db, struct bytes key,
+	       struct bytes value)
+{
+	return env_put(&apply->store->env, apply->txn, db, key, value);
+}
+
+static int del(const struct apply *apply, enum env_db db, struct bytes key)
+{
+	int err = env_delete(&apply->store->env, apply->txn, db, key);
+
+	return err == ENV_ABSENT ? 0 : err;
+}
+
+static struct bytes id_key(const uint64_t *id)
+{
+	return bytes_of(id, sizeof *id);
+}
+
+/* ---- changes ------------------------------------------------------------ */
+
+/* How an entity stands in LMDB, before this write touches it. */
+static cop_err change_begin(struct apply *apply, struct change *change)
+{
+	struct bytes record;
+	const struct disk_entity *head;
+	cop_err err;
+	int code = get(apply, DB_ENTITIES, id_key(&change->id), &record);
+
+	if (code == ENV_ABSENT)
+		return 0;
+	if (code)
+		return failed(apply, code);
+	err = codec_entity_check(record);
+	if (err)
+		return err;
+	head = record.data;
+	change->alive = 1;
+	change->type = head->type;
+	change->signature = codec_signature(codec_tags(head), head->tag_count);
+	return 0;
+}
+
+/* The change of an id; lifetime: until the next one is asked for. */
+static cop_err change_of(struct apply *apply, uint64_t id, struct change **out)
+{
+	uint64_t hash = id * UINT64_C(0x9e3779b97f4a7c15);
+	struct hashmap_cursor cursor = {.hash = hash};
+	struct change change = {.id = id};
+	uint32_t index;
+	cop_err err;
+
+	while (hashmap_next(&apply->change_map, &cursor, &index)) {
+		if (apply_change(apply, index)->id == id) {
+			*out = apply_change(apply, index);
+			return 0;
+		}
+	}
+	err = change_begin(apply, &change);
+	if (err)
+		return err;
+	index = apply_change_count(apply);
+	if (buffer_put(&apply->changes, &change, sizeof change) ||
+	    hashmap_put(&apply->change_map, hash, index))
+		return no_memory();
+	*out = apply_change(apply, index);
+	return 0;
+}
+
+static cop_err edge_note(struct apply *apply, uint64_t source,
+			 uint32_t relation, uint64_t target, int before,
+			 int now)
+{
+	uint64_t hash = build_edge_hash(source, relation, target);
+	struct hashmap_cursor cursor = {.hash = hash};
+	struct edge_change edge = {source, target, relation, (uint8_t)before,
+				   (uint8_t)now};
+	uint32_t index;
+
+	while (hashmap_next(&apply->edge_map, &cursor, &index)) {
+		struct edge_change *known = apply_edge(apply, index);
+
+		if (known->source == source && known->target == target &&
+		    known->relation == relation) {
+			known->now = (uint8_t)now;
+			return 0;
+		}
+	}
+	index = apply_edge_count(apply);
+	if (buffer_put(&apply->edges, &edge, sizeof edge) ||
+	    hashmap_put(&apply->edge_map, hash, index))
+		return no_memory();
+	return 0;
+}
+
+/* ---- entities ----------------------------------------------------------- */
+
+/* The id that a key has, 0 if it was never given one. */
+static cop_err key_find(const struct apply *apply, const void *key, size_t size,
+			uint64_t *id)
+{
+	struct bytes value;
+	int err = get(apply, DB_KEYS, bytes_of(key, size), &value);
+
+	*id = 0;
+	if (err == ENV_ABSENT)
+		return 0;
+	if (err || value.size != sizeof *id)
+		return failed(apply, err ? err : EINVAL);
+	memcpy(id, value.data, sizeof *id);
+	return 0;
+}
+
+static cop_err key_add(struct apply *apply, const void *key, size_t size,
+		       struct change **out)
+{
+	uint64_t id = apply->state.next_entity;
+	cop_err err;
+	int code;
+
+	if (id >= UINT32_MAX)
+		return error_set(COP_TOO_LARGE, "the store has given out all "
+						"of its 4,294,967,294 ids");
+	code = put(apply, DB_KEYS, bytes_of(key, size), id_key(&id));
+	if (code)
+		return failed(apply, code);
+	err = change_of(apply, id, out);
+	if (err)
+		return err;
+	(*out)->key = key;
+	(*out)->key_size = (uint32_t)size;
+	apply->state.next_entity++;
+	return 0;
+}
+
+/* Adds an entity to, or takes it from, the lists of its type and tags. */
+static int members_change(const struct apply *apply, uint64_t id,
+			  const struct disk_entity *head, int add)
+{
+	const uint32_t *tags = codec_tags(head);
+	uint32_t first = head->type ? 0 : 1;
+	int err = 0;
+
+	for (uint32_t i = first; !err && i <= head->tag_count; i++) {
+		struct disk_member_key key =
+		    format_member_key(i ? tags[i - 1] : head->type, id);
+
+		err = add ? put(apply, DB_MEMBERS, bytes_of(&key, sizeof key),
+				bytes_of(&apply->commit, 8))
+			  : del(apply, DB_MEMBERS, bytes_of(&key, sizeof key));
+	}
+	return err;
+}
+
+static int members_same(const struct disk_entity *a,
+			const struct disk_entity *b)
+{
+	return a->type == b->type && a->tag_count == b->tag_count &&
+	       !memcmp(codec_tags(a), codec_tags(b),
+		       a->tag_count * sizeof(uint32_t));
+}
+
+/*
+ * A private copy of an entity's record: LMDB may move it at the next put.
+ * out->data is NULL if there is none; lifetime: until the next call.
+ */
+static cop_err record_copy(struct apply *apply, uint64_t id, struct bytes *out)
+{
+	int err = get(apply, DB_ENTITIES, id_key(&id), out);
+
+	if (err == ENV_ABSENT) {
+		*out = bytes_of(NULL, 0);
+		return 0;
+	}
+	if (err)
+		return failed(apply, err);
+	apply->scratch.size = 0;
+	if (buffer_put(&apply->scratch, out->data, out->size))
+		return no_memory();
+	out->data = apply->scratch.data;
+	return codec_entity_check(*out);
+}
+
+/* Brings the member lists from the old record to the new one. */
+static cop_err members_update(struct apply *apply, struct change *change,
+			      const struct disk_entity *head)
+{
+	struct bytes old;
+	cop_err err = record_copy(apply, change->id, &old);
+	int code = 0;
+
+	if (err || (old.data && members_same(old.data, head)))
+		return err;
+	change->retyped = 1;
+	if (old.data)
+		code = members_change(apply, change->id, old.data, 0);
+	if (!code)
+		code = members_change(apply, change->id, head, 1);
+	return code ? failed(apply, code) : 0;
+}
+
+static cop_err vector_store(struct apply *apply, uint64_t id,
+			    const float *vector)
+{
+	size_t floats = apply->store->config.dim * sizeof(float);
+	size_t bytes = op_pad(DISK_VECTOR_HEADER + floats);
+	struct bytes old;
+	unsigned char *room;
+	void *at;
+	int err = get(apply, DB_VECTORS, id_key(&id), &old);
+
+	if (err && err != ENV_ABSENT)
+		return failed(apply, err);
+	apply->state.vectors += err == ENV_ABSENT;
+	err = env_put_reserve(&apply->store->env, apply->txn, DB_VECTORS,
+			      id_key(&id), bytes, &at);
+	if (err)
+		return failed(apply, err);
+	room = at;
+	memset(room + bytes - 8, 0, 8);
+	memcpy(room, &apply->commit, 8);
+	memcpy(room + DISK_VECTOR_HEADER, vector, floats);
+	return 0;
+}
+
+static cop_err vector_drop(struct apply *apply, uint64_t id, int *dropped)
+{
+	int err =
+	    env_delete(&apply->store->env, apply->txn, DB_VECTORS, id_key(&id));
+
+	*dropped = !err;
+	apply->state.vectors -= !err;
+	return err && err != ENV_ABSENT ? failed(apply, err) : 0;
+}
+
+static cop_err vector_apply(struct apply *apply, struct change *change,
+			    const struct op *op)
+{
+	const float *vector = op_vector(op);
+	int dropped = 0;
+	cop_err err = 0;
+
+	if (vector) {
+		err = vector_store(apply, change->id, vector);
+		change->vector_action = VECTOR_SET;
+		change->vector = vector;
+		change->changed = 1;
+	} else if (op->option == COP_VECTOR_DROP) {
+		err = vector_drop(apply, change->id, &dropped);
+		change->vector_action = VECTOR_GONE;
+		change->vector = NULL;
+		change->changed |= (uint8_t)dropped;
+	}
+	return err;
+}
+
+static cop_err entity_put(struct apply *apply, struct change *change,
+			  const void *record, size_t bytes)
+{
+	struct buffer copy = {0};
+	const struct disk_entity *head;
+	cop_err err;
+
+	if (buffer_put(&copy, record, bytes))
+		return no_memory();
+	codec_entity_patch(copy.data, apply->commit, apply->numbers);
+	head = (const struct disk_entity *)(const void *)copy.data;
+	err = members_update(apply, change, head);
+	if (!err) {
+		int code = put(apply, DB_ENTITIES, id_key(&change->id),
+			       bytes_of(copy.data, bytes));
+
+		err = code ? failed(apply, code) : 0;
+	}
+	if (!err) {
+		apply->state.entities += !change->alive;
+		change->alive = 1;
+		change->changed = 1;
+		change->type = head->type;
+		change->signature =
+		    codec_signature(codec_tags(head), head->tag_count);
+	}
+	buffer_release(&copy);
+	return err;
+}
+
+static cop_err op_put(struct apply *apply, const struct op *op)
+{
+	const struct disk_entity *record = (const void *)op_body(op);
+	struct change *change;
+	uint64_t id;
+	cop_err err = key_find(apply, record->key, record->key_size, &id);
+
+	if (!err)
+		err =
+		    id ? change_of(apply, id, &change)
+		       : key_add(apply, record->key, record->key_size, &change);
+	if (!err)
+		err = entity_put(apply, change, record, op->record_bytes);
+	if (!err)
+		err = vector_apply(apply, change, op);
+	if (!err)
+		apply->result.entities_put++;
+	return err;
+}
+
+static cop_err not_there(const void *key, size_t size, const char *what)
+{
+	return error_set(
+	    COP_DANGLING, "%s '%.*s' is not there; put that entity first%s",
+	    what, (int)(size < 200 ? size : 200), (const char *)key,
+	    what[0] == 'a' ? ", or have such edges skipped or "
+			     "given a stub"
+			   : "");
+}
+
+static cop_err op_vector_put(struct apply *apply, const struct op *op)
+{
+	struct change *change = NULL;
+	uint64_t id;
+	cop_err err = key_find(apply, op_body(op), op->key_size, &id);
+
+	if (!err && id)
+		err = change_of(apply, id, &change);
+	if (err)
+		return err;
+	if (!id || !change->alive)
+		return not_there(op_body(op), op->key_size, "the entity");
+	err = vector_apply(apply, change, op);
+	if (!err)
+		apply->result.entities_put++;
+	return err;
+}
+
+/* ---- edges -------------------------------------------------------------- */
+
+static cop_err edge_remove(struct apply *apply, uint64_t source,
+			   uint32_t relation, uint64_t target)
+{
+	struct disk_edge_key out = format_edge_key(source, relation, target);
+	struct disk_edge_key in = format_edge_key(target, relation, source);
+	struct change *change;
+	cop_err err;
+	int code = env_delete(&apply->store->env, apply->txn, DB_EDGES,
+			      bytes_of(&out, sizeof out));
+
+	if (code == ENV_ABSENT)
+		return 0;
+	if (!code)
+		code = del(apply, DB_EDGES_IN, bytes_of(&in, sizeof in));
+	if (code)
+		return failed(apply, code);
+	apply->state.edges--;
+	apply->result.edges_deleted++;
+	err = change_of(apply, source, &change);
+	if (!err)
+		err = change_of(apply, target, &change);
+	return err ? err : edge_note(apply, source, relation, target, 1, 0);
+}
+
+/* Collects the keys of an entity's edges in one of the two indexes. */
+static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
+			     struct buffer *keys)
+{
+	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code = env_cursor_open(&apply->store->env, apply->txn, db, &cursor);
+
+	if (code)
+		return failed(apply, code);
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code && !err && key.size == sizeof first &&
+	       !memcmp(key.data, &first, 8)) {
+		if (buffer_put(keys, key.data, key.size))
+			err = no_memory();
+		code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return !err && code && code != ENV_ABSENT ? failed(apply, code) : err;
+}
+
+static cop_err edges_wipe(struct apply *apply, enum env_db db, uint64_t id)
+{
+	struct buffer keys = {0};
+	cop_err err = edges_collect(apply, db, id, &keys);
+
+	for (size_t at = 0; !err && at < keys.size;
+	     at += sizeof(struct disk_edge_key)) {
+		struct disk_edge_key key;
+		uint64_t peer;
+		uint32_t relation;
+
+		memcpy(&key, keys.data + at, sizeof key);
+		peer = format_join(key.target);
+		relation = be32toh(key.relation);
+		err = db == DB_EDGES ? edge_remove(apply, id, relation, peer)
+				     : edge_remove(apply, peer, relation, id);
+	}
+	buffer_release(&keys);
+	return err;
+}
+
+static cop_err op_delete(struct apply *apply, const struct op *op)
+{
+	struct change *change = NULL;
+	struct bytes record;
+	uint64_t id;
+	int dropped;
+	int code;
+	cop_err err = key_find(apply, op_body(op), op->key_size, &id);
+
+	if (!err && id)
+		err = change_of(apply, id, &change);
+	if (err || !id || !change->alive)
+		return err;
+	err = edges_wipe(apply, DB_EDGES, id);
+	if (!err)
+		err = edges_wipe(apply, DB_EDGES_IN, id);
+	if (!err)
+		err = vector_drop(apply, id, &dropped);
+	if (!err)
+		err = record_copy(apply, id, &record);
+	if (err)
+		return err;
+	code = record.data ? members_change(apply, id, record.data, 0) : 0;
+	if (!code)
+		code = del(apply, DB_ENTITIES, id_key(&id));
+	if (code)
+		return failed(apply, code);
+	err = change_of(apply, id, &change);
+	if (err)
+		return err;
+	change->alive = 0;
+	change->changed = 1;
+	change->wiped = 1;
+	change->vector_action = VECTOR_GONE;
+	change->vector = NULL;
+	apply->state.entities--;
+	apply->result.entities_deleted++;
+	return 0;
+}
+
+/* An entity with nothing but a key. */
+static cop_err stub_put(struct apply *apply, const void *key, size_t size,
+			uint64_t *id)
+{
+	struct buffer record = {0};
+	struct names none = {0};
+	struct cop_put stub = {
+	    .size = sizeof stub, .key = key, .key_size = (uint32_t)size};
+	struct change *change = NULL;
+	cop_err err = codec_entity(&record, &none, &stub);
+
+	if (!err)
+		err = *id ? change_of(apply, *id, &change)
+			  : key_add(apply, key, size, &change);
+	if (!err)
+		err = entity_put(apply, change, record.data, record.size);
+	if (!err) {
+		*id = change->id;
+		apply->result.stubs_put++;
+	}
+	buffer_release(&record);
+	names_release(&none);
+	return err;
+}
+
+/* One end of an edge: *id is 0 if it is not there and may be skipped. */
+static cop_err end_find(struct apply *apply, const struct op *op,
+			const unsigned char *key, size_t size, uint64_t *id)
+{
+	struct change *change = NULL;
+	cop_err err = key_find(apply, key, size, id);
+
+	if (!err && *id)
+		err = change_of(apply, *id, &change);
+	if (err || (*id && change->alive))
+		return err;
+	if (op->option == COP_DANGLING_STUB)
+		return stub_put(apply, key, size, id);
+	if (op->option == COP_DANGLING_REJECT)
+		return not_there(key, size, "an edge's end");
+	*id = 0;
+	return 0;
+}
+
+static cop_err edge_put(struct apply *apply, const struct op *op,
+			uint64_t source, uint64_t target)
+{
+	uint32_t relation = apply->numbers[op->relation - 1];
+	struct disk_edge_key out = format_edge_key(source, relation, target);
+	struct disk_edge_key in = format_edge_key(target, relation, source);
+	const unsigned char *record =
+	    op_body(op) + op_pad(op->key_size + (size_t)op->target_size);
+	struct bytes old;
+	void *room;
+	int before = get(apply, DB_EDGES, bytes_of(&out, sizeof out), &old);
+	int err = before;
+
+	if (err && err != ENV_ABSENT)
+		return failed(apply, err);
+	err = env_put_reserve(&apply->store->env, apply->txn, DB_EDGES,
+			      bytes_of(&out, sizeof out), op->record_bytes,
+			      &room);
+	if (!err) {
+		memcpy(room, record, op->record_bytes);
+		codec_edge_patch(room, apply->commit, apply->numbers);
+		err = put(apply, DB_EDGES_IN, bytes_of(&in, sizeof in),
+			  bytes_of(&apply->commit, 8));
+	}
+	if (err)
+		return failed(apply, err);
+	apply->state.edges += before == ENV_ABSENT;
+	apply->result.edges_put++;
+	return edge_note(apply, source, relation, target, !before, 1);
+}
+
+static cop_err op_edge(struct apply *apply, const struct op *op)
+{
+	const unsigned char *source_key = op_body(op);
+	const unsigned char *target_key = source_key + op->key_size;
+	uint64_t source;
+	uint64_t target = 0;
+	cop_err err = end_find(apply, op, source_key, op->key_size, &source);
+
+	if (!err && source)
+		err = end_find(apply, op, target_key, op->target_size, &target);
+	if (err)
+		return err;
+	if (source && target)
+		return edge_put(apply, op, source, target);
+	apply->result.edges_skipped++;
+	return 0;
+}
+
+static cop_err op_unlink(struct apply *apply, const struct op *op)
+{
+	uint64_t source;
+	uint64_t target = 0;
+	cop_err err = key_find(apply, op_body(op), op->key_size, &source);
+
+	if (!err && source)
+		err = key_find(apply, op_body(op) + op->key_size,
+			       op->target_size, &target);
+	if (err || !target)
+		return err;
+	return edge_remove(apply, source, apply->numbers[op->relation - 1],
+			   target);
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static cop_err op_run(struct apply *apply, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_PUT: return op_put(apply, op);
+	case OP_VECTOR: return op_vector_put(apply, op);
+	case OP_DELETE: return op_delete(apply, op);
+	case OP_EDGE: return op_edge(apply, op);
+	case OP_UNLINK: return op_unlink(apply, op);
+	default:
+		return error_set(COP_INVALID, "operation %u is unknown",
+				 op->kind);
+	}
+}
+
+cop_err apply_run(struct apply *apply)
+{
+	const cop_write *write = apply->write;
+	size_t at = 0;
+	cop_err err;
+
+	apply->result.failed = UINT32_MAX;
+	apply->numbers = malloc((names_count(&write->names) + (size_t)1) * 4);
+	if (!apply->numbers)
+		return no_memory();
+	err = dict_resolve(&apply->store->dict, &apply->store->env, apply->txn,
+			   &write->names, &apply->state, apply->numbers);
+	for (uint32_t i = 0; !err && i < write->count; i++) {
+		const struct op *op =
+		    (const struct op *)(const void *)(write->ops.data + at);
+
+		err = op_run(apply, op);
+		if (err)
+			apply->result.failed = i;
+		at += op->bytes;
+	}
+	return err;
+}
+
+int apply_is_empty(const struct apply *apply)
+{
+	for (uint32_t i = 0; i < apply_change_count(apply); i++)
+		if (apply_change(apply, i)->changed)
+			return 0;
+	/* an edge put again has new properties: a commit, too */
+	return !apply->result.edges_put && !apply->result.edges_deleted;
+}
+
+static int id_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t time_after(uint64_t before)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return ns > before ? ns : before;
+}
+
+/* Hash over the last hash, the commit's number and time, and its bytes. */
+static uint64_t chain_next(const struct apply *apply)
+{
+	const cop_write *write = apply->write;
+	uint64_t parts[5] = {
+	    apply->state.chain, apply->commit, apply->state.time_ns,
+	    XXH3_64bits(write->ops.data, write->ops.size),
+	    XXH3_64bits(write->names.text.data, write->names.text.size)};
+
+	return XXH3_64bits(parts, sizeof parts);
+}
+
+cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
+{
+	struct disk_state *state = &apply->state;
+	uint32_t count = apply_change_count(apply);
+	struct disk_op op = {.touched = count};
+	uint32_t *ids;
+	void *room;
+	int err;
+
+	state->time_ns = time_after(state->time_ns);
+	state->chain = chain_next(apply);
+	state->commit = apply->commit;
+	memcpy(state->segment, segment_uuid, sizeof state->segment);
+	op.time_ns = state->time_ns;
+	op.chain = state->chain;
+	memcpy(op.segment, segment_uuid, sizeof op.segment);
+	err = env_put_reserve(&apply->store->env, apply->txn, DB_OPS,
+			      id_key(&apply->commit),
+			      op_pad(sizeof op + count * sizeof *ids), &room);
+	if (!err) {
+		memset(room, 0, op_pad(sizeof op + count * sizeof *ids));
+		memcpy(room, &op, sizeof op);
+		ids = (uint32_t *)(void *)((unsigned char *)room + sizeof op);
+		for (uint32_t i = 0; i < count; i++)
+			ids[i] = (uint32_t)apply_change(apply, i)->id;
+		qsort(ids, count, sizeof *ids, id_compare);
+		err = put(apply, DB_META, bytes_of("state", 5),
+			  bytes_of(state, sizeof *state));
+	}
+	return err ? failed(apply, err) : 0;
+}
+
+void apply_release(struct apply *apply)
+{
+	free(apply->numbers);
+	buffer_release(&apply->changes);
+	buffer_release(&apply->edges);
+	buffer_release(&apply->scratch);
+	hashmap_release(&apply->change_map);
+	hashmap_release(&apply->edge_map);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applying a write to LMDB, and noting what it changes.
+ *
+ * idea
+ *	Operations go into the write transaction one after the other.  What
+ *	they come to, entity by entity and edge by edge, is gathered as a list
+ *	of changes: how things stood before and how they stand after.  The
+ *	segment is then changed from that list, once for each thing, however
+ *	often the write touched it.
+ */
+#ifndef CORE_APPLY_H
+#define CORE_APPLY_H
+
+#include "write.h"
+
+enum vector_action { VECTOR_SAME = 0, VECTOR_SET = 1, VECTOR_GONE = 2 };
+
+/* An entity that was touched: changed itself, or the end of an edge. */
+struct change {
+	uint64_t id;
+	uint64_t signature;
+	const void *key;     /* of a new entity, in the write's bytes */
+	const float *vector; /* VECTOR_SET: likewise */
+	uint32_t key_size;
+	uint32_t type;
+	uint32_t row; /* taken for it in the bank, 0: none */
+	uint8_t alive;
+	uint8_t changed; /* its record or its vector */
+	uint8_t retyped; /* type or tags */
+	uint8_t vector_action;
+	uint8_t wiped; /* was deleted at some point */
+};
+
+struct edge_change {
+	uint64_t source;
+	uint64_t target;
+	uint32_t relation;
+	uint8_t before;
+	uint8_t now;
+};
+
+struct apply {
+	cop_store *store;
+	env_txn *txn;
+	const cop_write *write;
+	uint64_t commit; /* the number it will have */
+	struct disk_state state;
+	struct cop_result result;
+	uint32_t *numbers;     /* of the write's names */
+	struct buffer changes; /* struct change */
+	struct hashmap change_map;
+	struct buffer edges; /* struct edge_change */
+	struct hashmap edge_map;
+	struct buffer scratch; /* a record that is looked at */
+};
+
+static inline uint32_t apply_change_count(const struct apply *apply)
+{
+	return (uint32_t)(apply->changes.size / sizeof(struct change));
+}
+
+static inline struct change *apply_change(const struct apply *apply, uint32_t i)
+{
+	return (struct change *)(void *)apply->changes.data + i;
+}
+
+static inline uint32_t apply_edge_count(const struct apply *apply)
+{
+	return (uint32_t)(apply->edges.size / sizeof(struct edge_change));
+}
+
+static inline struct edge_change *apply_edge(const struct apply *apply,
+					     uint32_t i)
+{
+	return (struct edge_change *)(void *)apply->edges.data + i;
+}
+
+/*
+ * Applies all operations.
+ * Returns	the first error, with result.failed set; the transaction is
+ *		then to be aborted.
+ */
+cop_err apply_run(struct apply *apply);
+
+/* Whether anything came of it. */
+int apply_is_empty(const struct apply *apply);
+
+/* Writes the operation record and the state. */
+cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid);
+
+void apply_release(struct apply *apply);
+
+#endif

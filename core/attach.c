@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attaching: the segments' files, found or made.
+ *
+ * idea
+ *	The two segments live in a folder of their own on a tmpfs, named after
+ *	the identity of the store's lock file, so that a copy of a store gets
+ *	segments of its own.  `control` is made once; `index-N` is replaced by
+ *	index-N+1 when it has to be built anew, and control says which N is in
+ *	use: readers look at that number when they begin.
+ *
+ * who may build
+ *	BUILD is held from the first look to the last, so of all processes that
+ *	arrive together one builds and the others wait.  Every attached
+ *	process holds ATTACH shared; the first control segment is made by who
+ *	can have it alone.  If somebody has ATTACH and there is no segment to
+ *	be seen, that somebody uses one elsewhere (another container's
+ *	/dev/shm, or one whose files were removed): COP_FOREIGN, since two
+ *	segments of one store would not see each other's writes.
+ *
+ * trust
+ *	An index is used if its layout is ours and its history is LMDB's: the
+ *	chain hash that it holds for its newest commit is the one in LMDB's
+ *	operation record of that number, and LMDB's newest commit was prepared
+ *	in it.  Anything else is a restored backup or another machine's work,
+ *	and the index is built anew.
+ *
+ * crash
+ *	Files are made under a name that ends in .new and renamed when
+ *	complete; a leftover is removed by the next builder.
+ */
+#include "build.h"
+#include "lock.h"
+#include "setting.h"
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define RESERVE_DEFAULT (UINT64_C(256) << 30)
+
+enum { NAME_BYTES = 48, TRUST_TRIES = 8 };
+
+/* ---- the folder --------------------------------------------------------- */
+
+static void folder_name(cop_store *store)
+{
+	struct {
+		uint64_t device;
+		uint64_t inode;
+		unsigned char uuid[FORMAT_UUID_BYTES];
+	} identity = {store->device, store->inode, {0}};
+
+	memcpy(identity.uuid, store->config.uuid, sizeof identity.uuid);
+	snprintf(store->shm_path, sizeof store->shm_path,
+		 "%.200s/coppice-%016" PRIx64, store->config.shm_dir,
+		 (uint64_t)XXH3_64bits(&identity, sizeof identity));
+}
+
+static mode_t folder_mode(mode_t mode)
+{
+	return mode | (mode & 0444) >> 2;
+}
+
+/* As the store's own files: mode, and group where that can be had. */
+static int owned(const cop_store *store, int fd, mode_t mode)
+{
+	struct stat lock;
+
+	if (fchmod(fd, mode) || fstat(store->lock_fd, &lock))
+		return errno;
+	if (fchown(fd, geteuid() ? (uid_t)-1 : lock.st_uid, lock.st_gid) &&
+	    errno != EPERM)
+		return errno;
+	return 0;
+}
+
+static cop_err folder_trust(const cop_store *store)
+{
+	struct stat lock;
+	struct stat st;
+
+	if (fstat(store->shm_fd, &st) || fstat(store->lock_fd, &lock))
+		return error_system(errno, "cannot stat %s", store->shm_path);
+	if (st.st_uid == lock.st_uid || st.st_uid == geteuid() || !st.st_uid ||
+	    (store->mode & 0060 && st.st_gid == lock.st_gid))
+		return 0;
+	return error_set(COP_DENIED,
+			 "%s belongs to user %u, the store to user %u: "
+			 "somebody else made it; remove it",
+			 store->shm_path, st.st_uid, lock.st_uid);
+}
+
+static cop_err folder_open(cop_store *store, int create)
+{
+	int made;
+	int err = 0;
+
+	folder_name(store);
+	made = create && !mkdir(store->shm_path, 0700);
+	if (create && !made && errno != EEXIST)
+		return error_system(errno,
+				    "cannot make the folder %s for shared "
+				    "memory; is %s a tmpfs that this user may "
+				    "write to? `init --shm-dir` chooses "
+				    "another",
+				    store->shm_path, store->config.shm_dir);
+	store->shm_fd = open(store->shm_path,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (store->shm_fd < 0)
+		return error_system(errno, "cannot open %s", store->shm_path);
+	if (made)
+		err = owned(store, store->shm_fd, folder_mode(store->mode));
+	if (err)
+		return error_system(err, "cannot set the owner of %s",
+				    store->shm_path);
+	return folder_trust(store);
+}
+
+static void index_name(char *name, uint64_t number)
+{
+	snprintf(name, NAME_BYTES, "index-%" PRIu64, number);
+}
+
+/* Removes the files of older indexes, and what a dead builder left. */
+static void folder_clean(const cop_store *store, uint64_t keep)
+{
+	int fd = openat(store->shm_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	char kept[NAME_BYTES];
+	struct dirent *entry;
+
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	index_name(kept, keep);
+	while ((entry = readdir(folder)))
+		if (!strncmp(entry->d_name, "index-", 6) &&
+		    strcmp(entry->d_name, kept) != 0)
+			unlinkat(store->shm_fd, entry->d_name, 0);
+	closedir(folder);
+}
+
+/* Opens a file that is about to be made, in place of any leftover. */
+static int file_new(const cop_store *store, const char *name, int *fd)
+{
+	int err;
+
+	unlinkat(store->shm_fd, name, 0);
+	*fd = openat(store->shm_fd, name,
+		     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return errno;
+	err = owned(store, *fd, store->mode);
+	if (err)
+		close(*fd);
+	return err;
+}
+
+static int file_name(const cop_store *store, const char *from, const char *to)
+{
+	return renameat(store->shm_fd, from, store->shm_fd, to) ? errno : 0;
+}
+
+/* ---- the index ---------------------------------------------------------- */
+
+static uint64_t index_number(const cop_store *store)
+{
+	return atomic_load_explicit(&store->slots.control->index,
+				    memory_order_acquire);
+}
+
+static int index_open(const cop_store *store, uint64_t number, int writable,
+		      struct segment *segment)
+{
+	char name[NAME_BYTES];
+	int fd;
+	int err;
+
+	index_name(name, number);
+	fd = openat(store->shm_fd, name,
+		    (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	err = segment_attach(segment, fd, writable);
+	if (err || !writable)
+		close(fd);
+	if (!err && (segment->header->dim != store->config.dim ||
+		     segment->header->metric != store->config.metric ||
+		     segment->header->rows != store->config.rows ||
+		     !atomic_load_explicit(&segment->header->ready,
+					   memory_order_acquire))) {
+		segment_detach(segment);
+		if (writable)
+			close(fd);
+		err = EBADMSG;
+	}
+	return err;
+}
+
+static cop_err index_error(const cop_store *store, int err)
+{
+	if (err == ENOMEM)
+		return error_system(err,
+				    "cannot reserve address space for the "
+				    "index segment of %s; raise the limit "
+				    "(ulimit -v), or make it smaller: set "
+				    "COPPICE_RESERVE, run `coppice detach`, "
+				    "open again",
+				    store->path);
+	return error_system(err, "cannot map the index segment in %s",
+			    store->shm_path);
+}
+
+/* Makes `index` current if it is newer; the old one goes with its reads. */
+static cop_err index_install(cop_store *store, uint64_t number)
+{
+	struct index *index = calloc(1, sizeof *index);
+	struct index *old = NULL;
+	int err =
+	    index ? index_open(store, number, 0, &index->segment) : ENOMEM;
+
+	if (err) {
+		free(index);
+		return index_error(store, err);
+	}
+	index->number = number;
+	index->references = 1;
+	pthread_mutex_lock(&store->mutex);
+	old = store->index;
+	store->index = index;
+	pthread_mutex_unlock(&store->mutex);
+	if (old)
+		index_drop(store, old);
+	return 0;
+}
+
+struct index *index_hold(cop_store *store)
+{
+	struct index *index;
+
+	pthread_mutex_lock(&store->mutex);
+	index = store->index;
+	index->references++;
+	pthread_mutex_unlock(&store->mutex);
+	return index;
+}
+
+void index_drop(cop_store *store, struct index *index)
+{
+	uint32_t left;
+
+	pthread_mutex_lock(&store->mutex);
+	left = --index->references;
+	pthread_mutex_unlock(&store->mutex);
+	if (left)
+		return;
+	segment_detach(&index->segment);
+	free(index);
+}
+
+cop_err attach_refresh(cop_store *store)
+{
+	uint64_t number = index_number(store);
+	int current;
+
+	pthread_mutex_lock(&store->mutex);
+	current = store->index && store->index->number == number;
+	pthread_mutex_unlock(&store->mutex);
+	return current ? 0 : index_install(store, number);
+}
+
+static void writable_close(cop_store *store)
+{
+	if (!store->writable.header)
+		return;
+	segment_detach(&store->writable);
+	if (store->writable.fd >= 0)
+		close(store->writable.fd);
+}
+
+cop_err attach_writable(cop_store *store)
+{
+	uint64_t number = index_number(store);
+	int err;
+
+	if (store->writable.header && store->writable_number == number)
+		return 0;
+	writable_close(store);
+	err = index_open(store, number, 1, &store->writable);
+	if (err)
+		return index_error(store, err);
+	store->writable_number = number;
+	return 0;
+}
+
+/* ---- building ----------------------------------------------------------- */
+
+static cop_err index_fill(cop_store *store, int fd,
+			  const struct cop_open_options *options)
+{
+	uint64_t reserve = setting_bytes("COPPICE_RESERVE", RESERVE_DEFAULT);
+	struct segment segment;
+	struct disk_state state;
+	env_txn *txn;
+	cop_err err;
+	int code;
+
+	if (reserve < SEGMENT_RESERVE_MIN)
+		reserve = SEGMENT_RESERVE_MIN;
+	code = segment_create(&segment, fd, reserve);
+	if (code)
+		return build_error(store, code);
+	if (getrandom(segment.header->uuid, SEGMENT_UUID_BYTES, 0) < 0)
+		memcpy(segment.header->uuid, &txn, sizeof txn);
+	code = env_read_begin(&store->env, &txn);
+	if (code) {
+		segment_detach(&segment);
+		return error_system(code, "cannot read %s", store->path);
+	}
+	err = read_state(&store->env, txn, &state);
+	if (!err)
+		err = build_run(store, txn, &state, &segment, options);
+	env_read_abort(txn);
+	segment_detach(&segment);
+	return err;
+}
+
+cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
+{
+	uint64_t number = index_number(store) + 1;
+	char fresh[NAME_BYTES + 8];
+	char name[NAME_BYTES];
+	cop_err err;
+	int code;
+	int fd;
+
+	folder_clean(store, number - 1);
+	index_name(name, number);
+	snprintf(fresh, sizeof fresh, "%s.new", name);
+	code = file_new(store, fresh, &fd);
+	if (code)
+		return error_system(code, "cannot make %s/%s", store->shm_path,
+				    fresh);
+	err = index_fill(store, fd, options);
+	close(fd);
+	if (!err) {
+		code = file_name(store, fresh, name);
+		if (code)
+			err = error_system(code, "cannot name %s/%s",
+					   store->shm_path, name);
+	}
+	if (err) {
+		unlinkat(store->shm_fd, fresh, 0);
+		return err;
+	}
+	atomic_store_explicit(&store->slots.control->index, number,
+			      memory_order_release);
+	folder_clean(store, number);
+	return 0;
+}
+
+static int index_opens(const cop_store *store)
+{
+	struct segment segment;
+
+	if (!index_number(store) ||
+	    index_open(store, index_number(store), 0, &segment))
+		return 0;
+	segment_detach(&segment);
+	return 1;
+}
+
+/* An index that is there may only lack the end of somebody's last commit. */
+static cop_err build_locked(cop_store *store,
+			    const struct cop_open_options *options)
+{
+	cop_err err = writer_lock(store, store->timeout_ms);
+
+	if (err)
+		return err;
+	err = index_opens(store) ? writer_settle(store, options)
+				 : attach_rebuild(store, options);
+	writer_unlock(store);
+	return err;
+}
+
+/* ---- trust -------------------------------------------------------------- */
+
+/* 1 if the index has LMDB's history; see the essay. */
+static int history_fits(cop_store *store, const struct segment_header *header,
+			env_txn *txn)
+{
+	struct disk_state state;
+	struct disk_op op = {0};
+	struct bytes value;
+	uint64_t committed;
+	uint64_t chain;
+
+	do { /* until both are of one commit */
+		committed = atomic_load_explicit(&header->committed,
+						 memory_order_acquire);
+		chain =
+		    atomic_load_explicit(&header->chain, memory_order_acquire);
+	} while (committed != atomic_load_explicit(&header->committed,
+						   memory_order_acquire));
+	if (env_read_renew(txn) || read_state(&store->env, txn, &state))
+		return 0;
+	if (committed &&
+	    (env_get(&store->env, txn, DB_OPS,
+		     bytes_of(&committed, sizeof committed), &value) ||
+	     value.size < sizeof op))
+		return 0;
+	if (committed)
+		memcpy(&op, value.data, sizeof op);
+	return op.chain == chain && state.commit >= committed &&
+	       state.commit <= atomic_load_explicit(&header->prepared,
+						    memory_order_acquire);
+}
+
+static cop_err index_trusted(cop_store *store, int *trusted)
+{
+	struct segment segment;
+	env_txn *txn;
+	int err = index_open(store, index_number(store), 0, &segment);
+
+	*trusted = 0;
+	if (err == ENOMEM)
+		return index_error(store, err);
+	if (err)
+		return 0;
+	err = env_read_begin(&store->env, &txn);
+	if (!err) {
+		/* a commit between two loads looks like a misfit: look again */
+		for (int i = 0; i < TRUST_TRIES && !*trusted; i++) {
+			env_read_reset(txn);
+			*trusted = history_fits(store, segment.header, txn);
+		}
+		env_read_abort(txn);
+	}
+	segment_detach(&segment);
+	return err ? error_system(err, "cannot read %s", store->path) : 0;
+}
+
+/* ---- control ------------------------------------------------------------ */
+
+static int control_open(cop_store *store)
+{
+	int fd =
+	    openat(store->shm_fd, "control", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return errno;
+	err = slots_attach(&store->slots, fd);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (memcmp(store->slots.control->uuid, store->config.uuid,
+		   sizeof store->config.uuid) != 0) {
+		slots_detach(&store->slots);
+		err = EBADMSG;
+	}
+	return err;
+}
+
+static cop_err control_make(cop_store *store)
+{
+	int fd;
+	int err = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0);
+
+	if (err)
+		return error_set(
+		    COP_FOREIGN,
+		    "%s is attached by processes whose shared memory is not "
+		    "in %s: another container's, another version's, or its "
+		    "files were removed (logind's RemoveIPC does that); share "
+		    "that folder, or stop those processes",
+		    store->path, store->shm_path);
+	err = file_new(store, "control.new", &fd);
+	if (err)
+		return error_system(err, "cannot make %s/control",
+				    store->shm_path);
+	err = slots_create(&store->slots, fd, store->config.uuid);
+	if (err)
+		close(fd);
+	else
+		err = file_name(store, "control.new", "control");
+	if (err)
+		unlinkat(store->shm_fd, "control.new", 0);
+	return err ? build_error(store, err) : 0;
+}
+
+static cop_err control_find(cop_store *store)
+{
+	int err = control_open(store);
+
+	switch (err) {
+	case 0: return 0;
+	case ENOENT:
+	case EBADMSG:
+	case EPROTO: return control_make(store);
+	case EACCES:
+		return error_system(err,
+				    "cannot write to %s/control, where every "
+				    "process that attaches has its slot; ask "
+				    "for permission on the store",
+				    store->shm_path);
+	default:
+		return error_system(err, "cannot map %s/control",
+				    store->shm_path);
+	}
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static cop_err attach_locked(cop_store *store,
+			     const struct cop_open_options *options)
+{
+	int trusted = 0;
+	cop_err err = control_find(store);
+
+	if (!err && index_number(store))
+		err = index_trusted(store, &trusted);
+	if (!err && !trusted)
+		err = build_locked(store, options);
+	if (!err)
+		err = attach_refresh(store);
+	if (err)
+		return err;
+	if (lock_take(store->lock_fd, LOCK_ATTACH, LOCK_SHARED, 0))
+		return error_set(COP_BUSY, "%s is being detached; try again",
+				 store->path);
+	return 0;
+}
+
+cop_err attach_open(cop_store *store, const struct cop_open_options *options)
+{
+	cop_err err = 0;
+	int code =
+	    lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE, LOCK_FOREVER);
+
+	if (code)
+		return error_system(code, "cannot lock %s/lock", store->path);
+	if (lock_file_check(store->lock_fd, store->folder_fd, "lock"))
+		err = error_set(COP_NOT_A_STORE,
+				"%s was replaced while it was opened; open it "
+				"again",
+				store->path);
+	if (!err)
+		err = folder_open(store, 1);
+	if (!err)
+		err = attach_locked(store, options);
+	lock_release(store->lock_fd, LOCK_BUILD);
+	return err;
+}
+
+void attach_close(cop_store *store)
+{
+	cop_read *read = store->pool;
+
+	while (read) {
+		cop_read *next = read->next;
+
+		read_destroy(read);
+		read = next;
+	}
+	store->pool = NULL;
+	writable_close(store);
+	if (store->index)
+		index_drop(store, store->index);
+	store->index = NULL;
+	slots_detach(&store->slots);
+	if (store->shm_fd >= 0)
+		close(store->shm_fd);
+	store->shm_fd = -1;
+}
+
+cop_err attach_remove(cop_store *store)
+{
+	cop_err err;
+
+	if (lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
+		      LOCK_FOREVER) ||
+	    lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0))
+		return error_set(COP_BUSY,
+				 "%s: processes are attached; stop them first",
+				 store->path);
+	err = folder_open(store, 0);
+	if (store->shm_fd < 0)
+		return 0; /* there is none */
+	if (!err) {
+		folder_clean(store, 0);
+		unlinkat(store->shm_fd, "control", 0);
+		unlinkat(store->shm_fd, "control.new", 0);
+		rmdir(store->shm_path);
+	}
+	close(store->shm_fd);
+	store->shm_fd = -1;
+	return err;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <xxhash.h>
+
+struct build {
+	cop_store *store;
+	env_txn *txn;
+	const struct disk_state *state;
+	struct segment *segment;
+	const struct cop_open_options *options;
+	const char *what;
+	uint64_t done;
+	uint64_t total;
+	uint64_t told_ms;
+};
+
+uint64_t build_key_hash(const void *key, size_t key_size)
+{
+	return XXH3_64bits(key, key_size);
+}
+
+uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target)
+{
+	struct disk_edge_key key = format_edge_key(source, relation, target);
+
+	return XXH3_64bits(&key, sizeof key);
+}
+
+struct edge_list head_out_list(struct head *head)
+{
+	return (struct edge_list){&head->out, &head->out_live, &head->out_dead};
+}
+
+struct edge_list head_in_list(struct head *head)
+{
+	return (struct edge_list){&head->in, &head->in_live, &head->in_dead};
+}
+
+cop_err build_error(const cop_store *store, int err)
+{
+	if (err == ENOSPC)
+		return error_set(COP_NO_SPACE,
+				 "the index segment in %s cannot grow: its "
+				 "tmpfs or its reservation is full; enlarge "
+				 "the one (in a container --shm-size), or use "
+				 "`init --shm-dir`, or set COPPICE_RESERVE "
+				 "higher and run `coppice detach`",
+				 store->shm_path);
+	if (err == ENOMEM)
+		return error_system(err, "no memory to write to the index "
+					 "segment");
+	return error_set(COP_CORRUPT,
+			 "the index segment in %s is damaged (%s); run "
+			 "`coppice detach` when no process is attached, the "
+			 "next one builds it from the data file",
+			 store->shm_path, cop_strerror(err));
+}
+
+static cop_err damaged(const struct build *build, const char *what)
+{
+	return error_set(COP_CORRUPT,
+			 "%s: %s is damaged in the data file; restore a "
+			 "backup",
+			 build->store->path, what);
+}
+
+/* Tells how far it is, ten times a second at most. */
+static cop_err build_step(struct build *build)
+{
+	struct timespec now;
+	uint64_t ms;
+
+	if (!(++build->done & 0x3ff) && build->options &&
+	    build->options->progress) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ms = (uint64_t)now.tv_sec * 1000 +
+		     (uint64_t)now.tv_nsec / 1000000;
+		if (ms - build->told_ms < 100)
+			return 0;
+		build->told_ms = ms;
+		if (build->options->progress(build->options->user, build->what,
+					     build->done, build->total))
+			return error_set(COP_STOPPED, "stopped while the index "
+						      "segment was built");
+	}
+	return 0;
+}
+
+typedef cop_err entry_work(struct build *build, struct bytes key,
+			   struct bytes value, void *user);
+
+/* Runs over a whole database. */
+static cop_err database_each(struct build *build, enum env_db db,
+			     entry_work *work, void *user)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code = env_cursor_open(&build->store->env, build->txn, db, &cursor);
+
+	if (code)
+		return error_system(code, "cannot read %s", build->store->path);
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	while (!code && !err) {
+		err = work(build, key, value, user);
+		if (!err)
+			err = build_step(build);
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	if (!err && code != ENV_ABSENT)
+		err = error_system(code, "cannot read %s", build->store->path);
+	return err;
+}
+
+/* ---- keys --------------------------------------------------------------- */
+
+static cop_err key_work(struct build *build, struct bytes key,
+			struct bytes value, void *user)
+{
+	struct segment *segment = build->segment;
+	uint64_t hash = build_key_hash(key.data, key.size);
+	uint64_t id;
+	int err;
+
+	(void)user;
+	if (value.size != sizeof id || !key.size || key.size > COP_KEY_BYTES)
+		return damaged(build, "a key");
+	memcpy(&id, value.data, sizeof id);
+	if (!id || id >= build->state->next_entity || id >= UINT32_MAX)
+		return damaged(build, "an id");
+	err = idmap_insert(segment, hash, key.data, key.size, (uint32_t)id);
+	if (!err)
+		err = filter_add(segment, &segment->header->key_bloom, hash);
+	return err ? build_error(build->store, err) : 0;
+}
+
+/* ---- entities and vectors ----------------------------------------------- */
+
+struct vectors {
+	env_cursor *cursor;
+	struct bytes key;
+	struct bytes value;
+	int code; /* ENV_ABSENT: at the end */
+};
+
+static uint64_t id_of(struct bytes key)
+{
+	uint64_t id = 0;
+
+	if (key.size == sizeof id)
+		memcpy(&id, key.data, sizeof id);
+	return id;
+}
+
+static cop_err row_build(struct build *build, uint64_t id, struct bytes record,
+			 struct bytes vector, uint32_t *row)
+{
+	const struct disk_entity *head = record.data;
+	uint32_t dim = build->store->config.dim;
+	struct bank_entry entry = {
+	    .entity = (uint32_t)id,
+	    .type = head->type,
+	    .signature = codec_signature(codec_tags(head), head->tag_count)};
+	int err;
+
+	if (vector.size < DISK_VECTOR_HEADER + (uint64_t)dim * sizeof(float))
+		return damaged(build, "a vector");
+	memcpy(&entry.born, vector.data, sizeof entry.born);
+	err = bank_take(build->segment, row);
+	if (!err)
+		err = bank_write(
+		    build->segment, *row, &entry,
+		    (const float *)(const void *)((const char *)vector.data +
+						  DISK_VECTOR_HEADER));
+	return err ? build_error(build->store, err) : 0;
+}
+
+static cop_err entity_work(struct build *build, struct bytes key,
+			   struct bytes value, void *user)
+{
+	struct vectors *vectors = user;
+	struct segment *segment = build->segment;
+	struct head_state state = {.alive = 1};
+	uint64_t id = id_of(key);
+	struct head *head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+	cop_err err = codec_entity_check(value);
+
+	if (err)
+		return err;
+	if (!head)
+		return damaged(build, "an entity without a key");
+	state.type = ((const struct disk_entity *)value.data)->type;
+	while (!vectors->code && id_of(vectors->key) < id)
+		vectors->code = env_cursor_move(vectors->cursor, ENV_NEXT,
+						&vectors->key, &vectors->value);
+	if (!vectors->code && id_of(vectors->key) == id)
+		err = row_build(build, id, value, vectors->value, &state.row);
+	if (!err)
+		head_finish(head, build->state->commit, &state);
+	return err;
+}
+
+static cop_err entities_build(struct build *build)
+{
+	struct vectors vectors = {.key = bytes_of("", 0)};
+	cop_err err;
+	int code = env_cursor_open(&build->store->env, build->txn, DB_VECTORS,
+				   &vectors.cursor);
+
+	if (code)
+		return error_system(code, "cannot read %s", build->store->path);
+	vectors.code = env_cursor_move(vectors.cursor, ENV_NEXT, &vectors.key,
+				       &vectors.value);
+	err = database_each(build, DB_ENTITIES, entity_work, &vectors);
+	env_cursor_close(vectors.cursor);
+	return err;
+}
+
+/* ---- edges -------------------------------------------------------------- */
+
+/* One entity's list, until the next entity begins. */
+struct run {
+	struct buffer peers;
+	struct buffer relations;
+	uint64_t id;
+	int outgoing;
+};
+
+static cop_err run_flush(struct build *build, struct run *run)
+{
+	struct segment *segment = build->segment;
+	struct head *head = head_at(
+	    segment->header, segment_region(segment, REGION_HEADS), run->id);
+	uint32_t count = (uint32_t)(run->peers.size / 4);
+	struct edge_list list;
+	int err;
+
+	if (!count)
+		return 0;
+	if (!head)
+		return damaged(build, "an edge without its entity");
+	list = run->outgoing ? head_out_list(head) : head_in_list(head);
+	err = edges_fill(segment, &list, (uint32_t *)(void *)run->peers.data,
+			 (uint32_t *)(void *)run->relations.data, count);
+	run->peers.size = 0;
+	run->relations.size = 0;
+	return err ? build_error(build->store, err) : 0;
+}
+
+static cop_err edge_work(struct build *build, struct bytes key,
+			 struct bytes value, void *user)
+{
+	struct run *run = user;
+	struct disk_edge_key edge;
+	uint64_t from;
+	uint32_t peer;
+	uint32_t relation;
+	cop_err err = 0;
+	int code = 0;
+
+	(void)value;
+	if (key.size != sizeof edge)
+		return damaged(build, "an edge");
+	memcpy(&edge, key.data, sizeof edge);
+	from = be64toh(edge.source);
+	relation = be32toh(edge.relation);
+	peer = (uint32_t)format_join(edge.target);
+	if (from != run->id)
+		err = run_flush(build, run);
+	run->id = from;
+	if (!err && (buffer_put(&run->peers, &peer, 4) ||
+		     buffer_put(&run->relations, &relation, 4)))
+		err = build_error(build->store, ENOMEM);
+	if (!err && run->outgoing)
+		code = filter_add(build->segment,
+				  &build->segment->header->edge_bloom,
+				  build_edge_hash(from, relation, peer));
+	return code ? build_error(build->store, code) : err;
+}
+
+static cop_err edges_build(struct build *build, int outgoing)
+{
+	struct run run = {.outgoing = outgoing};
+	cop_err err = database_each(build, outgoing ? DB_EDGES : DB_EDGES_IN,
+				    edge_work, &run);
+
+	if (!err)
+		err = run_flush(build, &run);
+	buffer_release(&run.peers);
+	buffer_release(&run.relations);
+	return err;
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static uint64_t expect(uint64_t configured, uint64_t there)
+{
+	return configured > there + there / 2 ? configured : there + there / 2;
+}
+
+static cop_err header_fill(struct build *build)
+{
+	const struct disk_store *config = &build->store->config;
+	const struct disk_state *state = build->state;
+	struct segment *segment = build->segment;
+	struct segment_header *header = segment->header;
+	int err;
+
+	header->dim = config->dim;
+	header->metric = config->metric;
+	header->rows = config->rows;
+	header->base_commit = state->commit;
+	bank_init(segment);
+	err = filter_init(segment, &header->key_bloom,
+			  expect(config->expected_entities, state->next_entity),
+			  config->bloom_rate);
+	if (!err)
+		err =
+		    filter_init(segment, &header->edge_bloom,
+				expect(config->expected_entities, state->edges),
+				config->bloom_rate);
+	if (!err)
+		err = segment_grow(segment, REGION_HEADS,
+				   state->next_entity * sizeof(struct head));
+	return err ? build_error(build->store, err) : 0;
+}
+
+cop_err build_run(cop_store *store, env_txn *txn,
+		  const struct disk_state *state, struct segment *segment,
+		  const struct cop_open_options *options)
+{
+	struct segment_header *header = segment->header;
+	struct build build = {.store = store,
+			      .txn = txn,
+			      .state = state,
+			      .segment = segment,
+			      .options = options,
+			      .what = "keys"};
+	cop_err err;
+
+	build.total =
+	    state->next_entity - 1 + state->entities + state->edges * 2;
+	err = header_fill(&build);
+	if (!err)
+		err = database_each(&build, DB_KEYS, key_work, NULL);
+	build.what = "entities";
+	if (!err)
+		err = entities_build(&build);
+	build.what = "edges";
+	if (!err)
+		err = edges_build(&build, 1);
+	if (!err)
+		err = edges_build(&build, 0);
+	if (err)
+		return err;
+	atomic_store_explicit(&header->prepared, state->commit,
+			      memory_order_relaxed);
+	atomic_store_explicit(&header->chain, state->chain,
+			      memory_order_relaxed);
+	atomic_store_explicit(&header->committed, state->commit,
+			      memory_order_relaxed);
+	/* the file gets its name only after this */
+	atomic_store_explicit(&header->ready, 1, memory_order_release);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building an index segment from LMDB, and changing it entity by entity.
+ *
+ * idea
+ *	Four passes in the order of the databases: keys give the id map, the
+ *	text and the first bloom filter; entities and vectors, side by side,
+ *	give heads and rows; each index of edges gives one list an entity, in
+ *	blocks that fit.
+ */
+#ifndef CORE_BUILD_H
+#define CORE_BUILD_H
+
+#include "store.h"
+
+/*
+ * Fills an empty segment as of the read transaction.
+ * segment	laid out by segment_create
+ * Returns	COP_NO_SPACE, COP_CORRUPT, COP_STOPPED and so on.
+ */
+cop_err build_run(cop_store *store, env_txn *txn,
+		  const struct disk_state *state, struct segment *segment,
+		  const struct cop_open_options *options);
+
+/* An edge's hash in the bloom filter. */
+uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target);
+
+/* A key's hash everywhere. */
+uint64_t build_key_hash(const void *key, size_t key_size);
+
+/* The lists of a head. */
+struct edge_list head_out_list(struct head *head);
+struct edge_list head_in_list(struct head *head);
+
+/* The error of growing the segment, in words. */
+cop_err build_error(const cop_store *store, int err);
+
+#endif

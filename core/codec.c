@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec.h"
+#include "error.h"
+#include "text.h"
+
+#include <errno.h>
+#include <lz4.h>
+#include <math.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum { COMPRESS_FROM = 1024 };
+
+/* ---- names -------------------------------------------------------------- */
+
+void names_release(struct names *names)
+{
+	buffer_release(&names->text);
+	buffer_release(&names->entries);
+	hashmap_release(&names->map);
+}
+
+void names_clear(struct names *names)
+{
+	names->text.size = 0;
+	names->entries.size = 0;
+	names->uses = 0;
+	hashmap_clear(&names->map);
+}
+
+uint32_t names_count(const struct names *names)
+{
+	return (uint32_t)(names->entries.size / sizeof(struct name_entry));
+}
+
+static struct name_entry *entry_at(const struct names *names, uint32_t index)
+{
+	return (struct name_entry *)(void *)names->entries.data + index;
+}
+
+const struct name_entry *names_entry(const struct names *names, uint32_t number)
+{
+	return entry_at(names, number - 1);
+}
+
+uint64_t name_hash(enum name_space space, const char *text, size_t size)
+{
+	return XXH3_64bits_withSeed(text, size, space);
+}
+
+static cop_err name_check(const char *text, size_t size)
+{
+	size_t valid;
+
+	if (!size)
+		return error_set(COP_INVALID,
+				 "a type, relation, tag or property has an "
+				 "empty name; give it one");
+	if (size > COP_NAME_BYTES)
+		return error_set(COP_TOO_LARGE,
+				 "the name '%.40s...' has %zu bytes; a name "
+				 "may have %d",
+				 text, size, COP_NAME_BYTES);
+	valid = text_valid_bytes(text, size);
+	if (valid != size)
+		return error_set(COP_BAD_TEXT,
+				 "the name '%.*s' is not UTF-8 from byte %zu "
+				 "on; names are text",
+				 (int)valid, text, valid);
+	return 0;
+}
+
+static cop_err no_memory(void)
+{
+	return error_set(ENOMEM, "no memory for the write; commit in smaller "
+				 "parts");
+}
+
+cop_err names_intern(struct names *names, enum name_space space,
+		     const char *text, size_t size, uint32_t *number)
+{
+	uint64_t hash = name_hash(space, text, size);
+	struct hashmap_cursor cursor = {.hash = hash};
+	struct name_entry entry = {.hash = hash,
+				   .text_at = (uint32_t)names->text.size,
+				   .space = (uint8_t)space,
+				   .size = (uint8_t)size};
+	uint32_t index;
+	cop_err err;
+
+	names->uses++;
+	while (hashmap_next(&names->map, &cursor, &index)) {
+		const struct name_entry *known = entry_at(names, index);
+
+		if (known->space == space && known->size == size &&
+		    !memcmp(names->text.data + known->text_at, text, size)) {
+			*number = index + 1;
+			return 0;
+		}
+	}
+	err = name_check(text, size);
+	if (err)
+		return err;
+	index = names_count(names);
+	if (buffer_put(&names->text, text, size) ||
+	    buffer_put(&names->entries, &entry, sizeof entry) ||
+	    hashmap_put(&names->map, hash, index))
+		return no_memory();
+	*number = index + 1;
+	return 0;
+}
+
+/* Starts to watch for names that come twice. */
+static void marks_begin(struct names *names)
+{
+	names->marking++;
+}
+
+static int mark_twice(struct names *names, uint32_t number)
+{
+	struct name_entry *entry = entry_at(names, number - 1);
+	int twice = entry->mark == names->marking;
+
+	entry->mark = names->marking;
+	return twice;
+}
+
+/* ---- encoding values ---------------------------------------------------- */
+
+static cop_err string_check(const void *data, size_t size)
+{
+	size_t valid = text_valid_bytes(data, size);
+
+	if (valid == size)
+		return 0;
+	return error_set(COP_BAD_TEXT,
+			 "a string of %zu bytes is not UTF-8 from byte %zu on; "
+			 "put bytes that are no text into the content",
+			 size, valid);
+}
+
+static cop_err value_put(struct buffer *out, const struct cop_value *value,
+			 uint32_t depth);
+
+static void offset_set(struct buffer *out, size_t at, size_t start)
+{
+	uint32_t offset = (uint32_t)(out->size - start);
+
+	memcpy(out->data + at, &offset, sizeof offset);
+}
+
+static cop_err list_put(struct buffer *out, const struct cop_value *value,
+			size_t start, uint32_t depth)
+{
+	const struct cop_value *items = value->data;
+	size_t table = out->size;
+
+	if (!buffer_add(out, (size_t)value->count * 4))
+		return no_memory();
+	for (uint32_t i = 0; i < value->count; i++) {
+		cop_err err;
+
+		offset_set(out, table + (size_t)i * 4, start);
+		err = value_put(out, &items[i], depth + 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cop_err member_name_put(struct buffer *out,
+			       const struct cop_property *member)
+{
+	uint32_t size = (uint32_t)member->name_size;
+	cop_err err = 0;
+
+	if (member->name_size > COP_PROPERTY_BYTES)
+		return error_set(COP_TOO_LARGE, "the name of a map's member is "
+						"too long");
+	err = string_check(member->name, member->name_size);
+	if (err)
+		return err;
+	if (buffer_put(out, &size, sizeof size) ||
+	    buffer_put(out, member->name, size) || buffer_align(out, 4))
+		return no_memory();
+	return 0;
+}
+
+static cop_err map_put(struct buffer *out, const struct cop_value *value,
+		       size_t start, uint32_t depth)
+{
+	const struct cop_property *members = value->data;
+	size_t table = out->size;
+
+	if (!buffer_add(out, (size_t)value->count * 8))
+		return no_memory();
+	for (uint32_t i = 0; i < value->count; i++) {
+		cop_err err;
+
+		offset_set(out, table + (size_t)i * 8 + 4, start);
+		err = member_name_put(out, &members[i]);
+		if (err)
+			return err;
+		offset_set(out, table + (size_t)i * 8, start);
+		err = value_put(out, &members[i].value, depth + 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cop_err string_put(struct buffer *out, const struct cop_value *value)
+{
+	cop_err err = string_check(value->data, value->count);
+
+	if (err)
+		return err;
+	if (buffer_put(out, value->data, value->count) || buffer_align(out, 4))
+		return no_memory();
+	return 0;
+}
+
+static cop_err real_put(struct buffer *out, double real)
+{
+	if (!isfinite(real))
+		return error_set(COP_INVALID,
+				 "a property is not a finite number; put null "
+				 "or text instead");
+	return buffer_put(out, &real, sizeof real) ? no_memory() : 0;
+}
+
+static cop_err size_check(const struct buffer *out, size_t start)
+{
+	if (out->size - start <= COP_PROPERTY_BYTES)
+		return 0;
+	return error_set(COP_TOO_LARGE,
+			 "properties have over %d bytes; put what is large "
+			 "into the content",
+			 COP_PROPERTY_BYTES);
+}
+
+static cop_err value_put(struct buffer *out, const struct cop_value *value,
+			 uint32_t depth)
+{
+	struct disk_value head = {.kind = (uint8_t)value->kind,
+				  .count = value->count};
+	size_t start = out->size;
+	cop_err err;
+
+	if (value->kind < COP_NULL || value->kind > COP_MAP)
+		return error_set(COP_INVALID,
+				 "a property is of kind %d; see "
+				 "enum cop_kind",
+				 value->kind);
+	if (depth > COP_NESTING)
+		return error_set(COP_TOO_LARGE,
+				 "a property is nested deeper than %d levels",
+				 COP_NESTING);
+	if ((size_t)value->count > COP_PROPERTY_BYTES)
+		return error_set(COP_TOO_LARGE, "a property has %u members",
+				 value->count);
+	if (value->kind < COP_STRING)
+		head.count = value->kind == COP_BOOL && value->integer;
+	if (buffer_put(out, &head, sizeof head))
+		return no_memory();
+	switch (value->kind) {
+	case COP_INT:
+		err = buffer_put(out, &value->integer, 8) ? no_memory() : 0;
+		break;
+	case COP_FLOAT: err = real_put(out, value->real); break;
+	case COP_STRING: err = string_put(out, value); break;
+	case COP_LIST: err = list_put(out, value, start, depth); break;
+	case COP_MAP: err = map_put(out, value, start, depth); break;
+	default: err = 0;
+	}
+	return err ? err : size_check(out, start);
+}
+
+/*
+ * Compresses out->data from `start` on in place of itself, behind `room`
+ * bytes of header, if that saves an eighth.  1 if it did.
+ */
+static int compress_from(struct buffer *out, size_t start, size_t room,
+			 uint32_t *stored)
+{
+	size_t size = out->size - start;
+	int bound = LZ4_compressBound((int)size);
+	char *packed;
+	int bytes;
+
+	if (size < COMPRESS_FROM || bound <= 0)
+		return 0;
+	packed = malloc((size_t)bound);
+	if (!packed)
+		return 0;
+	bytes = LZ4_compress_default((const char *)out->data + start, packed,
+				     (int)size, bound);
+	if (bytes <= 0 || (size_t)bytes + room > size - size / 8) {
+		free(packed);
+		return 0;
+	}
+	memcpy(out->data + start + room, packed, (size_t)bytes);
+	free(packed);
+	out->size = start + room + (size_t)bytes;
+	*stored = (uint32_t)bytes;
+	return 1;
+}
+
+static cop_err value_put_packed(struct buffer *out,
+				const struct cop_value *value)
+{
+	size_t start = out->size;
+	struct disk_value head = {.kind = (uint8_t)value->kind,
+				  .flags = VALUE_LZ4};
+	cop_err err = value_put(out, value, 1);
+	uint32_t stored;
+
+	if (err)
+		return err;
+	head.count = (uint32_t)(out->size - start);
+	if (!compress_from(out, start, sizeof head + 4, &stored))
+		return 0;
+	memcpy(out->data + start, &head, sizeof head);
+	memcpy(out->data + start + sizeof head, &stored, 4);
+	return buffer_align(out, 4) ? no_memory() : 0;
+}
+
+/* Writes directory and values; record starts at `start`. */
+static cop_err properties_put(struct buffer *out, struct names *names,
+			      const struct cop_property *properties,
+			      uint32_t count, size_t start)
+{
+	size_t directory = out->size;
+
+	if (count > COP_PROPERTY_COUNT)
+		return error_set(COP_TOO_LARGE,
+				 "%u properties; one record may have %d", count,
+				 COP_PROPERTY_COUNT);
+	if (!buffer_add(out, count * sizeof(struct disk_property)))
+		return no_memory();
+	marks_begin(names);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct cop_property *property = &properties[i];
+		struct disk_property entry;
+		cop_err err = names_intern(names, NAME_PROPERTY, property->name,
+					   property->name_size, &entry.name);
+
+		if (err)
+			return err;
+		if (mark_twice(names, entry.name))
+			return error_set(
+			    COP_INVALID, "property '%.*s' is there twice",
+			    (int)property->name_size, property->name);
+		entry.value_at = (uint32_t)(out->size - start);
+		memcpy(out->data + directory + i * sizeof entry, &entry,
+		       sizeof entry);
+		err = value_put_packed(out, &property->value);
+		if (!err)
+			err = size_check(out, start);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cop_err tags_put(struct buffer *out, struct names *names,
+			const struct cop_put *put, uint32_t *count)
+{
+	*count = 0;
+	if (put->tag_count > COP_TAG_COUNT)
+		return error_set(COP_TOO_LARGE,
+				 "%u tags; an entity may have %d",
+				 put->tag_count, COP_TAG_COUNT);
+	marks_begin(names);
+	for (uint32_t i = 0; i < put->tag_count; i++) {
+		size_t size =
+		    put->tag_sizes ? put->tag_sizes[i] : strlen(put->tags[i]);
+		uint32_t number;
+		cop_err err =
+		    names_intern(names, NAME_TAG, put->tags[i], size, &number);
+
+		if (err)
+			return err;
+		if (mark_twice(names, number))
+			continue;
+		if (buffer_put(out, &number, sizeof number))
+			return no_memory();
+		++*count;
+	}
+	return 0;
+}
+
+static cop_err content_put(struct buffer *out, const struct cop_put *put,
+			   struct disk_entity *head, size_t start)
+{
+	size_t at;
+
+	if (put->content_size > COP_CONTENT_BYTES)
+		return error_set(COP_TOO_LARGE,
+				 "content of %zu bytes; an entity may have %d",
+				 put->content_size, COP_CONTENT_BYTES);
+	if (!put->content || !put->content_size)
+		return 0;
+	at = out->size;
+	if (buffer_put(out, put->content, put->content_size))
+		return no_memory();
+	head->content_at = (uint32_t)(at - start);
+	head->content_size = (uint32_t)put->content_size;
+	head->content_stored = head->content_size;
+	if (compress_from(out, at, 0, &head->content_stored))
+		head->flags |= ENTITY_CONTENT_LZ4;
+	return 0;
+}
+
+cop_err codec_entity(struct buffer *out, struct names *names,
+		     const struct cop_put *put)
+{
+	struct disk_entity head = {.key_size = (uint16_t)put->key_size,
+				   .property_count = put->property_count};
+	size_t start = out->size;
+	cop_err err = 0;
+
+	if (!buffer_add(out, sizeof head) ||
+	    buffer_put(out, put->key, put->key_size) || buffer_align(out, 4))
+		return no_memory();
+	if (put->type && put->type_size)
+		err = names_intern(names, NAME_TYPE, put->type, put->type_size,
+				   &head.type);
+	if (!err)
+		err = tags_put(out, names, put, &head.tag_count);
+	head.directory_at = (uint32_t)(out->size - start);
+	if (!err)
+		err = properties_put(out, names, put->properties,
+				     put->property_count, start);
+	if (!err)
+		err = content_put(out, put, &head, start);
+	if (!err && buffer_align(out, 8))
+		err = no_memory();
+	if (!err)
+		memcpy(out->data + start, &head, sizeof head);
+	return err;
+}
+
+cop_err codec_edge(struct buffer *out, struct names *names,
+		   const struct cop_property *properties, uint32_t count)
+{
+	struct disk_edge head = {.property_count = count};
+	size_t start = out->size;
+	cop_err err;
+
+	if (buffer_put(out, &head, sizeof head))
+		return no_memory();
+	err = properties_put(out, names, properties, count, start);
+	return !err && buffer_align(out, 8) ? no_memory() : err;
+}
+
+/* ---- patching ----------------------------------------------------------- */
+
+static void directory_patch(void *at, uint32_t count, const uint32_t *numbers)
+{
+	struct disk_property *directory = at;
+
+	for (uint32_t i = 0; i < count; i++)
+		directory[i].name = numbers[directory[i].name - 1];
+}
+
+static uint32_t tags_at(const struct disk_entity *head)
+{
+	return (uint32_t)(sizeof *head + head->key_size + 3) & ~UINT32_C(3);
+}
+
+void codec_entity_patch(void *record, uint64_t version, const uint32_t *numbers)
+{
+	struct disk_entity *head = record;
+	unsigned char *bytes = record;
+	uint32_t *tags = (uint32_t *)(void *)(bytes + tags_at(head));
+
+	head->version = version;
+	if (head->type)
+		head->type = numbers[head->type - 1];
+	for (uint32_t i = 0; i < head->tag_count; i++)
+		tags[i] = numbers[tags[i] - 1];
+	directory_patch(bytes + head->directory_at, head->property_count,
+			numbers);
+}
+
+void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers)
+{
+	struct disk_edge *head = record;
+
+	head->version = version;
+	directory_patch(head + 1, head->property_count, numbers);
+}
+
+const uint32_t *codec_tags(const struct disk_entity *record)
+{
+	return (const uint32_t *)(const void *)((const unsigned char *)record +
+						tags_at(record));
+}
+
+uint64_t codec_signature(const uint32_t *tags, uint32_t count)
+{
+	uint64_t signature = 0;
+
+	for (uint32_t i = 0; i < count; i++) /* Fibonacci hashing to 6 bits */
+		signature |= UINT64_C(1)
+			     << (tags[i] * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+	return signature;
+}
+
+/* ---- decoding ----------------------------------------------------------- */
+
+static cop_err corrupt(const char *what)
+{
+	return error_set(COP_CORRUPT,
+			 "a record's %s is out of range; the store's data file "
+			 "is damaged: restore a backup",
+			 what);
+}
+
+cop_err codec_entity_check(struct bytes record)
+{
+	const struct disk_entity *head = record.data;
+	uint64_t tags_end;
+
+	if (record.size < sizeof *head || record.size > UINT32_MAX)
+		return corrupt("size");
+	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
+	if (!head->key_size || head->directory_at % 4 ||
+	    tags_end > head->directory_at ||
+	    head->directory_at + (uint64_t)head->property_count *
+				     sizeof(struct disk_property) >
+		record.size)
+		return corrupt("directory");
+	if (head->content_at + (uint64_t)head->content_stored > record.size ||
+	    head->content_size > COP_CONTENT_BYTES)
+		return corrupt("content");
+	return 0;
+}
+
+cop_err codec_edge_check(struct bytes record)
+{
+	const struct disk_edge *head = record.data;
+
+	if (record.size < sizeof *head || record.size > UINT32_MAX ||
+	    sizeof *head + (uint64_t)head->property_count *
+			       sizeof(struct disk_property) >
+		record.size)
+		return corrupt("directory");
+	return 0;
+}
+
+struct arena_block {
+	struct arena_block *next;
+	_Alignas(16) unsigned char bytes[];
+};
+
+void *arena_take(struct arena *arena, size_t bytes)
+{
+	struct arena_block *block = malloc(sizeof *block + bytes);
+
+	if (!block)
+		return NULL;
+	block->next = arena->blocks;
+	arena->blocks = block;
+	return block->bytes;
+}
+
+void arena_release(struct arena *arena)
+{
+	while (arena->blocks) {
+		struct arena_block *next = arena->blocks->next;
+
+		free(arena->blocks);
+		arena->blocks = next;
+	}
+}
+
+static cop_err unpack(struct arena *arena, struct bytes packed, uint32_t size,
+		      struct bytes *out)
+{
+	void *room;
+
+	if (size > COP_CONTENT_BYTES + COMPRESS_FROM)
+		return corrupt("compressed size");
+	room = arena_take(arena, size);
+	if (!room)
+		return error_set(ENOMEM, "no memory to decompress %u bytes",
+				 size);
+	if (LZ4_decompress_safe(packed.data, room, (int)packed.size,
+				(int)size) != (int)size)
+		return corrupt("compressed value");
+	*out = bytes_of(room, size);
+	return 0;
+}
+
+/* bytes: from the value's first on, as far as the record goes. */
+static cop_err value_view(struct bytes bytes, struct cop_value *out)
+{
+	struct disk_value head;
+	const unsigned char *rest;
+	uint64_t need = 0;
+
+	if (bytes.size < sizeof head)
+		return corrupt("value");
+	memcpy(&head, bytes.data, sizeof head);
+	rest = (const unsigned char *)bytes.data + sizeof head;
+	*out = (struct cop_value){.kind = head.kind, .count = head.count};
+	switch (head.kind) {
+	case COP_NULL: break;
+	case COP_BOOL: out->integer = head.count != 0; break;
+	case COP_INT:
+	case COP_FLOAT: need = 8; break;
+	case COP_STRING: need = head.count; break;
+	case COP_LIST: need = (uint64_t)head.count * 4; break;
+	case COP_MAP: need = (uint64_t)head.count * 8; break;
+	default: return corrupt("kind of value");
+	}
+	if (need > bytes.size - sizeof head)
+		return corrupt("value");
+	if (head.kind == COP_INT)
+		memcpy(&out->integer, rest, 8);
+	else if (head.kind == COP_FLOAT)
+		memcpy(&out->real, rest, 8);
+	else if (head.kind == COP_STRING)
+		out->data = rest;
+	if (head.kind < COP_STRING)
+		out->count = 0;
+	if (head.kind >= COP_LIST) { /* for cop_value_item: where and how far */
+		out->data = bytes.data;
+		out->integer = (int64_t)bytes.size;
+	}
+	return 0;
+}
+
+cop_err codec_value(struct arena *arena, struct bytes record, uint32_t value_at,
+		    struct cop_value *out)
+{
+	const unsigned char *at = (const unsigned char *)record.data + value_at;
+	struct bytes bytes;
+	struct disk_value head;
+	uint32_t stored;
+	cop_err err;
+
+	if (value_at % 4 || record.size < value_at ||
+	    record.size - value_at < sizeof head)
+		return corrupt("value");
+	bytes = bytes_of(at, record.size - value_at);
+	memcpy(&head, at, sizeof head);
+	if (!(head.flags & VALUE_LZ4))
+		return value_view(bytes, out);
+	if (bytes.size < sizeof head + sizeof stored)
+		return corrupt("value");
+	memcpy(&stored, at + sizeof head, sizeof stored);
+	if (stored > bytes.size - sizeof head - sizeof stored)
+		return corrupt("value");
+	err = unpack(arena, bytes_of(at + sizeof head + sizeof stored, stored),
+		     head.count, &bytes);
+	return err ? err : value_view(bytes, out);
+}
+
+cop_err codec_content(struct arena *arena, struct bytes record,
+		      struct bytes *out)
+{
+	const struct disk_entity *head = record.data;
+	struct bytes stored =
+	    bytes_of((const unsigned char *)record.data + head->content_at,
+		     head->content_stored);
+
+	if (!head->content_size) {
+		*out = bytes_of(NULL, 0);
+		return 0;
+	}
+	if (head->flags & ENTITY_CONTENT_LZ4)
+		return unpack(arena, stored, head->content_size, out);
+	if (head->content_size != head->content_stored)
+		return corrupt("content");
+	*out = stored;
+	return 0;
+}
+
+static cop_err member_name(const unsigned char *start, uint64_t have,
+			   uint32_t name_at, const char **name, size_t *size)
+{
+	uint32_t bytes;
+
+	if (name_at > have || have - name_at < sizeof bytes)
+		return corrupt("map");
+	memcpy(&bytes, start + name_at, sizeof bytes);
+	if (bytes > have - name_at - sizeof bytes)
+		return corrupt("map");
+	*name = (const char *)start + name_at + sizeof bytes;
+	*size = bytes;
+	return 0;
+}
+
+cop_err cop_value_item(const struct cop_value *value, uint32_t index,
+		       const char **name, size_t *name_size,
+		       struct cop_value *out)
+{
+	const unsigned char *start = value->data;
+	uint64_t have = (uint64_t)value->integer;
+	uint64_t width = value->kind == COP_MAP ? 8 : 4;
+	const char *text = NULL;
+	size_t text_size = 0;
+	uint32_t at[2] = {0, 0};
+	cop_err err = 0;
+
+	if (value->kind < COP_LIST || value->kind > COP_MAP ||
+	    index >= value->count)
+		return error_set(COP_INVALID,
+				 "value has no member %u; it is of kind %d "
+				 "and has %u",
+				 index, value->kind, value->count);
+	memcpy(at, start + sizeof(struct disk_value) + index * width, width);
+	if (at[0] > have)
+		return corrupt("list");
+	if (value->kind == COP_MAP)
+		err = member_name(start, have, at[1], &text, &text_size);
+	if (!err)
+		err = value_view(bytes_of(start + at[0], have - at[0]), out);
+	if (err)
+		return err;
+	if (name)
+		*name = text;
+	if (name_size)
+		*name_size = text_size;
+	return 0;
+}

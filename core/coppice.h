@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coppice: one knowledge graph with vectors on one machine, attached by many
+ * unrelated processes at once.  This is the one public header.
+ *
+ * idea
+ *	A store is a folder.  LMDB in it holds the durable truth; a segment of
+ *	shared memory, one for all processes, holds what searches and walks
+ *	read.  A process opens the store, begins a read (a snapshot that never
+ *	changes while it is open) and asks; or it begins a write, collects
+ *	puts and deletes, and commits them all or none.
+ *
+ * rules that hold for every function
+ *	Returns	0, or an error: a positive errno, LMDB's code (-30799 to
+ *		-30600) or one of enum cop_error.  cop_strerror() names it,
+ *		cop_last_error() says what, why and what to do.  Outputs are
+ *		untouched on error, except where the text says otherwise.
+ *	Absence	is an answer, not an error: id 0, or a count of 0.
+ *	Threads	A cop_store may be used by any number of threads.  A cop_read
+ *		and a cop_write belong to one thread at a time.
+ *	fork	A handle is good in the process that opened it.  In a child
+ *		every call on an inherited handle but cop_close() returns
+ *		COP_FORKED: open the store again there.
+ *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
+ *		in NUL.  A struct that starts with `size` is set to its sizeof
+ *		by the caller, zero everywhere else means "the default".
+ *	System	"No system call" means: once the first call of its kind has
+ *		been made on this cop_read, and until the segment is replaced.
+ *
+ * The header needs no preprocessor to be understood by a foreign-function
+ * parser: `cc -E -P -DCOP_CDEF coppice.h` gives plain declarations.
+ */
+#ifndef COPPICE_H
+#define COPPICE_H
+
+#ifdef COP_CDEF
+#define COP_API
+#define COP_MUST
+#else
+#include <stddef.h>
+#include <stdint.h>
+#define COP_API	 __attribute__((visibility("default")))
+#define COP_MUST __attribute__((visibility("default"), warn_unused_result))
+#endif
+
+#if defined(__cplusplus) && !defined(COP_CDEF)
+extern "C" {
+#endif
+
+typedef int cop_err;
+typedef struct cop_store cop_store;
+typedef struct cop_read cop_read;
+typedef struct cop_write cop_write;
+
+/* ---- errors ------------------------------------------------------------- */
+
+enum cop_error {
+	COP_OK = 0,
+	COP_INVALID = -31000,	  /* an argument is out of its range */
+	COP_BAD_KEY = -31001,	  /* a key is empty or over 480 bytes */
+	COP_BAD_VECTOR = -31002,  /* wrong dimension, NaN, infinity, or zero
+				     where the metric is cosine */
+	COP_BAD_TEXT = -31003,	  /* text is not UTF-8 */
+	COP_TOO_LARGE = -31004,	  /* over a limit of enum cop_limit */
+	COP_DANGLING = -31005,	  /* an edge names an entity not there */
+	COP_NO_NAME = -31006,	  /* no such relation in this store */
+	COP_NOT_A_STORE = -31007, /* the folder is not a store */
+	COP_VERSION = -31008,	  /* written by a newer coppice */
+	COP_CORRUPT = -31009,	  /* bytes on disk or in memory make no sense */
+	COP_NO_SPACE = -31010,	  /* disk, shared memory or map size is full */
+	COP_BUSY = -31011,	  /* the writer lock was not had in time */
+	COP_MOVED = -31012,    /* the segment was replaced: refresh the read */
+	COP_STALLED = -31013,  /* a stopped reader holds memory back */
+	COP_FORKED = -31014,   /* the handle belongs to the parent process */
+	COP_DENIED = -31015,   /* no permission for what attaching needs */
+	COP_CONFLICT = -31016, /* another commit came between */
+	COP_UNKNOWN = -31017,  /* whether the commit took place is not known */
+	COP_TOO_OLD = -31018,  /* history below what retention keeps */
+	COP_FOREIGN = -31019,  /* another segment serves this store now */
+	COP_EXISTS = -31020,   /* there is something already */
+	COP_STOPPED = -31021,  /* a callback returned non-zero */
+	COP_READ_ONLY = -31022 /* the store's folder cannot be written */
+};
+
+/*
+ * Limits.  Each is checked before anything is written; over it is
+ * COP_TOO_LARGE (a key: COP_BAD_KEY, a dimension: COP_INVALID).
+ */
+enum cop_limit {
+	COP_KEY_BYTES = 480,	       /* of an entity's key, at least 1 */
+	COP_NAME_BYTES = 255,	       /* of a type, relation, tag, property */
+	COP_TAG_COUNT = 10000,	       /* tags of an entity */
+	COP_PROPERTY_COUNT = 4096,     /* properties of an entity or an edge */
+	COP_NESTING = 32,	       /* lists and maps inside one another */
+	COP_PROPERTY_BYTES = 16777216, /* of all properties of one record */
+	COP_CONTENT_BYTES = 16777216,  /* of an entity's content */
+	COP_DIM_MIN = 2,
+	COP_DIM_MAX = 4096,
+	COP_K_MAX = 1000000, /* hits of a search */
+	COP_HOPS_MAX = 64,
+	COP_THREAD_MAX = 256
+};
+
+/*
+ * Names the error in a few words.  Total: an unknown number gets a text too.
+ * Lifetime: static, or the calling thread's until its next call.
+ */
+COP_API const char *cop_strerror(cop_err error);
+
+/*
+ * What failed in the calling thread's last call that returned an error: what,
+ * why, and what to do, in one line ("" if there was none).
+ * Lifetime: until the thread's next call into coppice.  Never NULL.
+ */
+COP_API const char *cop_last_error(void);
+
+/* "0.1.0", the version of the library that is running. */
+COP_API const char *cop_version(void);
+
+/* The distance kernels chosen in this process: "avx512", "avx2", "scalar". */
+COP_API const char *cop_cpu(void);
+
+/* ---- a store ------------------------------------------------------------ */
+
+enum cop_metric {
+	COP_COSINE = 1, /* distance 1 - cos, 0 to 2 */
+	COP_L2 = 2,	/* distance is the squared Euclidean one */
+	COP_IP = 3	/* distance is the inner product, negated */
+};
+
+enum cop_rows { /* the row of the bank that ranks a search's candidates */
+		COP_ROWS_F16 = 0, /* half precision (the default) */
+		COP_ROWS_F32 = 1 /* single precision: twice the memory, exact */
+};
+
+struct cop_options {
+	uint32_t size;
+	uint32_t dim;		    /* COP_DIM_MIN to COP_DIM_MAX; 0: a store
+				       without vectors */
+	int32_t metric;		    /* enum cop_metric, 0: cosine */
+	int32_t rows;		    /* enum cop_rows */
+	uint32_t mode;		    /* permissions of all files, 0: 0600 */
+	uint32_t group;		    /* numeric group plus 1, 0: the creator's */
+	const char *shm_dir;	    /* folder on a tmpfs, NULL: /dev/shm */
+	uint64_t expected_entities; /* sizes the bloom filters, 0: 100,000 */
+	double bloom_rate;	    /* false positives wanted, 0: 0.01 */
+};
+
+/*
+ * Makes a new store in the folder `path`, which must not exist or be empty.
+ * options	may be NULL: dimension 0, everything at its default.
+ * Returns	COP_EXISTS if something is there, COP_INVALID for an option
+ *		out of range, COP_NO_SPACE, or an errno.  Nothing is left
+ *		behind on error.
+ */
+COP_MUST cop_err cop_create(const char *path,
+			    const struct cop_options *options);
+
+struct cop_open_options {
+	uint32_t size;
+	uint32_t timeout_ms; /* wait for the writer lock, 0: for ever */
+	/* called while the segment is built, at most ten times a second;
+	   non-zero stops the open with COP_STOPPED */
+	int32_t (*progress)(void *user, const char *what, uint64_t done,
+			    uint64_t total);
+	void *user;
+};
+
+/*
+ * Opens the store and attaches its shared segment; the first process of all
+ * builds it from LMDB, once, however many arrive together.
+ * options	may be NULL.
+ * out		the handle; cop_close() releases it.  Opening a store twice in
+ *		one process gives the same handle, counted.
+ * Returns	COP_NOT_A_STORE, COP_VERSION, COP_CORRUPT, COP_DENIED,
+ *		COP_NO_SPACE, COP_READ_ONLY, or an errno.
+ * Progress	blocks while another process builds the segment.
+ * Settings	COPPICE_CPU (avx512, avx2, scalar), COPPICE_RESERVE (address
+ *		space of a new segment, bytes, suffixes K M G T), and
+ *		COPPICE_MAP_SIZE (LMDB's map).
+ */
+COP_MUST cop_err cop_open(const char *path,
+			  const struct cop_open_options *options,
+			  cop_store **out);
+
+/*
+ * Releases a handle.  NULL is allowed.  Its reads and writes must have ended.
+ * The segment stays in memory for others and for the next open.
+ */
+COP_API void cop_close(cop_store *store);
+
+/*
+ * Removes the store's segment from shared memory; the next open builds it
+ * anew.  Nothing durable changes.
+ * Returns	COP_BUSY while any process is attached.
+ */
+COP_MUST cop_err cop_detach(const char *path);
+
+/* The store's parameters. */
+COP_API uint32_t cop_dim(const cop_store *store);
+COP_API int32_t cop_metric(const cop_store *store);
+
+/* ---- values ------------------------------------------------------------- */
+
+enum cop_kind {
+	COP_NULL = 0,
+	COP_BOOL = 1,	/* integer: 0 or 1 */
+	COP_INT = 2,	/* integer */
+	COP_FLOAT = 3,	/* real: finite */
+	COP_STRING = 4, /* data, count bytes */
+	COP_LIST = 5,	/* given: data points to count cop_value */
+	COP_MAP = 6	/* given: data points to count cop_property */
+};
+
+/*
+ * A property's value.  To write, the caller fills it: lists and maps point to
+ * arrays of the caller's.  As read it borrows the record: a string may be
+ * used through `data`, the members of a list or map are had by
+ * cop_value_item(); `data` of those is not for the caller.
+ */
+struct cop_value {
+	int32_t kind;
+	uint32_t count;
+	int64_t integer;
+	double real;
+	const void *data;
+};
+
+struct cop_property {
+	const char *name;
+	size_t name_size;
+	struct cop_value value;
+};
+
+/*
+ * Member `index` of a list or map that was read.
+ * name		set to a map member's name (of name_size bytes), to NULL for a
+ *		list; both may be NULL.
+ * Returns	COP_INVALID if value is no list or map or index is not below
+ *		its count, COP_CORRUPT.
+ * Progress	no system call, no allocation, O(1).
+ * Lifetime	what it points to lives as long as the value it came from.
+ */
+COP_MUST cop_err cop_value_item(const struct cop_value *value, uint32_t index,
+				const char **name, size_t *name_size,
+				struct cop_value *out);
+
+/* ---- reading ------------------------------------------------------------ */
+
+/*
+ * Begins a read: a snapshot of everything committed so far.  All that is read
+ * through it is as of that commit, however long it is kept; memory of older
+ * versions is held back meanwhile, so end it when done.
+ * Progress	no system call when a read ended before is at hand.
+ */
+COP_MUST cop_err cop_read_begin(cop_store *store, cop_read **out);
+
+/*
+ * Moves a read to the newest commit; cheaper than end and begin.  What was
+ * borrowed through it ends here.
+ */
+COP_MUST cop_err cop_read_refresh(cop_read *read);
+
+/* Ends a read.  NULL is allowed.  What was borrowed through it ends here. */
+COP_API void cop_read_end(cop_read *read);
+
+/* The number of the commit that the read sees, 0 for an empty store. */
+COP_API uint64_t cop_read_commit(const cop_read *read);
+
+/*
+ * An entity as it stands in the snapshot, borrowed from the store without a
+ * copy.  Lifetime: until the read ends or is refreshed.
+ */
+struct cop_entity {
+	uint64_t id;	  /* 0: there is none */
+	uint64_t version; /* the commit that wrote it */
+	const void *key;
+	uint32_t key_size;
+	uint32_t type; /* for cop_name(), 0: none */
+	uint32_t tag_count;
+	uint32_t property_count;
+	uint64_t content_size;
+	const void *record; /* for the functions below */
+	uint64_t record_size;
+};
+
+/*
+ * The id of a key: 0 if there is no such entity in the snapshot.
+ * Returns	COP_BAD_KEY.
+ * Progress	no system call, no allocation; shared memory alone, but for an
+ *		entity that has changed since the snapshot.
+ */
+COP_MUST cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
+			    uint64_t *id);
+
+/* An entity by key or by id; out->id is 0 if there is none.  As cop_lookup. */
+COP_MUST cop_err cop_get(cop_read *read, const void *key, size_t key_size,
+			 struct cop_entity *out);
+COP_MUST cop_err cop_get_id(cop_read *read, uint64_t id,
+			    struct cop_entity *out);
+
+/*
+ * Many entities by key, over up to `threads` threads (0 or 1: this one).
+ * keys		count pointers, key_sizes their sizes; out: count entities.
+ */
+COP_MUST cop_err cop_get_many(cop_read *read, const void *const *keys,
+			      const size_t *key_sizes, size_t count,
+			      uint32_t threads, struct cop_entity *out);
+
+/*
+ * The key of an id that was ever given, even to an entity deleted since;
+ * *key_size is 0 if never.
+ * Progress	no system call, no allocation.
+ */
+COP_MUST cop_err cop_key(cop_read *read, uint64_t id, const void **key,
+			 size_t *key_size);
+
+/*
+ * The text of a type, relation, tag or property name from its number;
+ * *size is 0 if there is none.  Lifetime: until the read ends.
+ */
+COP_MUST cop_err cop_name(cop_read *read, uint32_t name, const char **text,
+			  size_t *size);
+
+/* Tag `index` of an entity, borrowed. */
+COP_MUST cop_err cop_entity_tag(cop_read *read, const struct cop_entity *entity,
+				uint32_t index, const char **tag, size_t *size);
+
+/*
+ * One property by name: only that field is decoded.  *found is 0 if the
+ * entity has none of that name.
+ */
+COP_MUST cop_err cop_entity_property(cop_read *read,
+				     const struct cop_entity *entity,
+				     const char *name, size_t name_size,
+				     int *found, struct cop_value *out);
+
+/* Property `index`, in the order they were put. */
+COP_MUST cop_err cop_entity_property_at(cop_read *read,
+					const struct cop_entity *entity,
+					uint32_t index, const char **name,
+					size_t *name_size,
+					struct cop_value *out);
+
+/*
+ * The content, borrowed; *size is 0 and *data NULL if there is none.
+ * Allocates if it was compressed.
+ */
+COP_MUST cop_err cop_entity_content(cop_read *read,
+				    const struct cop_entity *entity,
+				    const void **data, size_t *size);
+
+/*
+ * The vector of an entity as it was put, float32 x cop_dim(), borrowed from
+ * LMDB without a copy; *vector is NULL if it has none.
+ */
+COP_MUST cop_err cop_vector(cop_read *read, uint64_t id, const float **vector);
+
+/*
+ * Calls `visit` for every entity, in order of id within each thread, in
+ * constant memory.  A non-zero return ends the scan with COP_STOPPED.
+ * type, tag	NUL-terminated, NULL: all; only entities that have them.
+ * threads	0 or 1: the calling thread only; else visit is called by
+ *		several threads at once, `thread` (from 0) tells which.
+ * Lifetime	the entity and what is borrowed from it: until visit returns.
+ */
+COP_MUST cop_err cop_scan(cop_read *read, const char *type, const char *tag,
+			  uint32_t threads,
+			  int32_t (*visit)(void *user, uint32_t thread,
+					   cop_read *read,
+					   const struct cop_entity *entity),
+			  void *user);
+
+enum cop_direction { COP_OUT = 1, COP_IN = 2, COP_BOTH = 3 };
+
+struct cop_edge {
+	uint64_t source;
+	uint64_t target;
+	uint32_t relation; /* for cop_name() */
+	uint32_t property_count;
+	uint64_t version; /* the commit that wrote it; 0: there is none */
+	const void *record;
+	uint64_t record_size;
+};
+
+/* An edge by its ends and relation; out->version is 0 if there is none. */
+COP_MUST cop_err cop_get_edge(cop_read *read, uint64_t source,
+			      const char *relation, size_t relation_size,
+			      uint64_t target, struct cop_edge *out);
+
+/* A property of an edge, as of an entity. */
+COP_MUST cop_err cop_edge_property_at(cop_read *read,
+				      const struct cop_edge *edge,
+				      uint32_t index, const char **name,
+				      size_t *name_size, struct cop_value *out);
+
+/*
+ * Calls `visit` for every edge of an entity, with its properties.
+ * direction	enum cop_direction; both: outgoing ones first, a self loop
+ *		once in each direction.
+ */
+COP_MUST cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
+			   int32_t (*visit)(void *user, cop_read *read,
+					    const struct cop_edge *edge),
+			   void *user);
+
+/* ---- search ------------------------------------------------------------- */
+
+struct cop_hit {
+	uint64_t id;
+	double distance; /* see enum cop_metric; smaller is nearer */
+};
+
+struct cop_search {
+	uint32_t size;
+	uint32_t k;	     /* hits wanted, 1 to COP_K_MAX */
+	const float *vector; /* the query, float32 x cop_dim() */
+	const char *type;    /* NUL-terminated, NULL: any */
+	const char *tag;     /* NUL-terminated, NULL: any */
+	int32_t exact;	     /* 1: rank by the float32 in LMDB; 0: by the rows
+				of the bank (half precision by default) */
+	int32_t has_threshold;
+	double threshold; /* only hits at this distance or nearer */
+	uint64_t exclude; /* an id left out of the answer, 0: none */
+};
+
+/*
+ * The k nearest entities to a vector, exactly (no approximate index), nearest
+ * first, ties by lowest id.
+ * hits		room for search->k
+ * count	how many there are: fewer than k only if no more qualify.
+ * Returns	COP_BAD_VECTOR, COP_INVALID.  A type or tag that the store has
+ *		never seen gives 0 hits.
+ * Progress	no system call, no allocation; retries a row that is being
+ *		recycled at most 8 times, then asks LMDB.
+ */
+COP_MUST cop_err cop_search(cop_read *read, const struct cop_search *search,
+			    struct cop_hit *hits, uint32_t *count);
+
+/*
+ * Many searches in one snapshot, over up to `threads` threads.
+ * search	parameters for all; its `vector` and `exclude` are not used.
+ * vectors	queries, float32 x count x cop_dim()
+ * hits		count x search->k; counts: one a query.
+ */
+COP_MUST cop_err cop_search_many(cop_read *read,
+				 const struct cop_search *search,
+				 const float *vectors, size_t count,
+				 uint32_t threads, struct cop_hit *hits,
+				 uint32_t *counts);
+
+/* ---- walks -------------------------------------------------------------- */
+
+struct cop_step {
+	uint64_t id;
+	uint32_t from;	   /* index of the step it was reached from */
+	uint32_t relation; /* over which relation, 0 for the start */
+	uint32_t hops;	   /* 0 for the start */
+	int32_t direction; /* COP_OUT or COP_IN, 0 for the start */
+};
+
+struct cop_walk {
+	uint32_t size;
+	uint32_t hops;	       /* 0 to COP_HOPS_MAX */
+	uint64_t start;	       /* an id */
+	const char *relation;  /* NUL-terminated, NULL: any */
+	int32_t direction;     /* enum cop_direction, 0: out */
+	uint32_t degree_limit; /* edges looked at of one entity, 0: all */
+};
+
+/*
+ * Breadth-first walk: every entity within `hops` of the start, each once, by
+ * the first shortest way found.  steps[0] is the start.
+ * steps	room for `capacity`, at least 1
+ * count	how many were found
+ * more		set to 1 if the walk was cut off by capacity or degree_limit,
+ *		else 0; may be NULL
+ * Returns	COP_NO_NAME for a relation the store has never seen,
+ *		COP_INVALID.  A start that is not there gives 0 steps.
+ * Progress	no system call, no allocation.
+ */
+COP_MUST cop_err cop_walk(cop_read *read, const struct cop_walk *walk,
+			  struct cop_step *steps, size_t capacity,
+			  size_t *count, int32_t *more);
+
+/* ---- writing ------------------------------------------------------------ */
+
+/*
+ * Begins a write: puts and deletes are checked and encoded as they come, kept
+ * in private memory, and take effect together at cop_commit().  No lock is
+ * held until then.  Reads do not see a write before it is committed.
+ */
+COP_MUST cop_err cop_write_begin(cop_store *store, cop_write **out);
+
+/* Drops a write and all it holds.  NULL is allowed. */
+COP_API void cop_abort(cop_write *write);
+
+enum cop_vector_change {
+	COP_VECTOR_KEEP = 0, /* vector NULL: the entity keeps what it has */
+	COP_VECTOR_DROP = 1  /* vector NULL: the entity has none from now on */
+};
+
+struct cop_put {
+	uint32_t size;
+	uint32_t key_size;
+	const void *key;
+	const char *type; /* NULL: none */
+	size_t type_size;
+	const struct cop_property *properties;
+	uint32_t property_count;
+	uint32_t tag_count;
+	const char *const *tags; /* duplicates count once */
+	const size_t *tag_sizes; /* NULL: tags end in NUL */
+	const void *content;	 /* NULL: none */
+	size_t content_size;
+	const float *vector; /* float32 x dim, or NULL */
+	uint32_t dim;	     /* how many floats are there */
+	int32_t vector_change;
+};
+
+/*
+ * Puts an entity.  If its key is there already, type, properties, tags and
+ * content are replaced by these; the vector by `vector`, or as vector_change
+ * says.  Its id and its edges stay.
+ * Returns	COP_BAD_KEY, COP_BAD_TEXT, COP_BAD_VECTOR, COP_TOO_LARGE; the
+ *		write is as it was before the call.
+ * Lifetime	everything is copied.
+ */
+COP_MUST cop_err cop_put(cop_write *write, const struct cop_put *put);
+
+/* Many puts, encoded by up to `threads` threads; all are taken or none. */
+COP_MUST cop_err cop_put_many(cop_write *write, const struct cop_put *puts,
+			      size_t count, uint32_t threads);
+
+/*
+ * Changes nothing but the vector of an entity that must be there at commit
+ * (else the commit fails with COP_DANGLING).  vector NULL: drops it.
+ */
+COP_MUST cop_err cop_put_vector(cop_write *write, const void *key,
+				size_t key_size, const float *vector,
+				uint32_t dim);
+
+/*
+ * Deletes an entity with its edges, tags and vector.  One that is not there
+ * counts as deleted.
+ */
+COP_MUST cop_err cop_delete(cop_write *write, const void *key, size_t key_size);
+
+enum cop_dangling {
+	COP_DANGLING_REJECT = 0, /* the commit fails with COP_DANGLING */
+	COP_DANGLING_STUB = 1,	 /* an entity of that key, with nothing else,
+				    is put first */
+	COP_DANGLING_SKIP = 2	 /* the edge is left out and counted */
+};
+
+struct cop_put_edge {
+	uint32_t size;
+	int32_t dangling; /* enum cop_dangling */
+	const void *source;
+	size_t source_size;
+	const char *relation;
+	size_t relation_size;
+	const void *target;
+	size_t target_size;
+	const struct cop_property *properties;
+	uint32_t property_count;
+};
+
+/*
+ * Puts an edge; one with the same source, relation and target is replaced.
+ * Entities put earlier in the same write are there for it.
+ */
+COP_MUST cop_err cop_put_edge(cop_write *write,
+			      const struct cop_put_edge *edge);
+
+/* Deletes an edge; one that is not there counts as deleted. */
+COP_MUST cop_err cop_delete_edge(cop_write *write, const void *source,
+				 size_t source_size, const char *relation,
+				 size_t relation_size, const void *target,
+				 size_t target_size);
+
+/* How many operations the write holds, and their bytes. */
+COP_API size_t cop_write_count(const cop_write *write);
+COP_API size_t cop_write_bytes(const cop_write *write);
+
+struct cop_result {
+	uint32_t size;
+	uint32_t failed; /* on error: index of the operation that caused it, in
+			    the order they were added; UINT32_MAX: none */
+	uint64_t commit; /* number of the commit; that of the newest one if
+			    nothing had to be written */
+	uint64_t entities_put;
+	uint64_t entities_deleted;
+	uint64_t edges_put;
+	uint64_t edges_deleted;
+	uint64_t edges_skipped;
+	uint64_t stubs_put;
+};
+
+/*
+ * Commits all operations of the write in their order, or none.  When it
+ * returns 0 they are on disk and visible to every read begun from now on, in
+ * every process.
+ * result	may be NULL; filled on success, and `failed` on error too.
+ * Returns	COP_DANGLING, COP_NO_SPACE, COP_BUSY, COP_READ_ONLY, LMDB's
+ *		codes or an errno.  On error the write stays as it was: it may
+ *		be committed again or aborted.  On success it is empty.
+ * Progress	blocks while another process commits.
+ */
+COP_MUST cop_err cop_commit(cop_write *write, struct cop_result *result);
+
+/* ---- figures ------------------------------------------------------------ */
+
+struct cop_stats {
+	uint32_t size;
+	uint32_t dim;
+	int32_t metric;
+	int32_t rows;
+	uint64_t commits;
+	uint64_t commit_time_ns; /* of the newest one, since 1970 */
+	uint64_t entities;
+	uint64_t edges;
+	uint64_t vectors;
+	uint64_t names;	       /* in the dictionary */
+	uint64_t name_hits;    /* names asked for that were there already */
+	uint64_t name_misses;  /* names that were added */
+	uint64_t disk_bytes;   /* allocated by the store's folder */
+	uint64_t shared_bytes; /* allocated by both segments */
+	uint64_t index_bytes;  /* published by the index segment's regions */
+	uint64_t bank_bytes;   /* of those, vectors */
+	uint64_t row_bytes;    /* one vector in the bank, code and row */
+	uint64_t edge_bytes;   /* adjacency in shared memory */
+	uint64_t bank_rows;    /* rows in use, dead ones not yet recycled too */
+	uint64_t limbo;	       /* dead rows and blocks that wait for readers */
+	uint32_t readers;      /* slots in use, all processes */
+	uint32_t bloom_layers;
+	double bloom_rate; /* false positives expected now, entity keys */
+	char segment[256]; /* folder of the shared segments */
+};
+
+/* The store's figures, as of the read's snapshot where that applies. */
+COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
+
+#if defined(__cplusplus) && !defined(COP_CDEF)
+}
+#endif
+#undef COP_API
+#undef COP_MUST
+#endif

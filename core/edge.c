@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Edges with their records, from LMDB.
+ *
+ * Walks read the adjacency in the segment; here are the properties.  The
+ * bloom filter answers for most edges that are not there.
+ */
+#include "build.h"
+
+cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
+		     size_t relation_size, uint64_t target,
+		     struct cop_edge *out)
+{
+	const struct segment *segment = read_segment(read);
+	struct cop_edge edge = {.source = source, .target = target};
+	struct disk_edge_key key;
+	struct bytes record;
+	int code;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err = read_symbol(read, NAME_RELATION, relation, relation_size,
+				  &edge.relation);
+	if (err)
+		return err;
+	if (!edge.relation ||
+	    !filter_test(segment, &segment->header->edge_bloom,
+			 build_edge_hash(source, edge.relation, target))) {
+		*out = edge;
+		return 0;
+	}
+	key = format_edge_key(source, edge.relation, target);
+	code = env_get(&read->store->env, read->txn, DB_EDGES,
+		       bytes_of(&key, sizeof key), &record);
+	if (code && code != ENV_ABSENT)
+		return error_system(code, "%s: cannot read", read->store->path);
+	if (!code) {
+		const struct disk_edge *head = record.data;
+
+		err = codec_edge_check(record);
+		if (err)
+			return err;
+		edge.version = head->version;
+		edge.property_count = head->property_count;
+		edge.record = record.data;
+		edge.record_size = record.size;
+	}
+	*out = edge;
+	return 0;
+}
+
+typedef int32_t edge_visit(void *user, cop_read *read,
+			   const struct cop_edge *edge);
+
+static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
+			 struct bytes record, edge_visit *visit, void *user)
+{
+	struct disk_edge_key parts;
+	struct disk_edge_key forth;
+	struct cop_edge edge;
+	const struct disk_edge *head;
+	cop_err err;
+	int code = 0;
+
+	memcpy(&parts, key.data, sizeof parts);
+	edge.source = be64toh(parts.source);
+	edge.target = format_join(parts.target);
+	edge.relation = be32toh(parts.relation);
+	if (db == DB_EDGES_IN) {
+		uint64_t other = edge.source;
+
+		edge.source = edge.target;
+		edge.target = other;
+		forth =
+		    format_edge_key(edge.source, edge.relation, edge.target);
+		code = env_get(&read->store->env, read->txn, DB_EDGES,
+			       bytes_of(&forth, sizeof forth), &record);
+	}
+	if (code)
+		return error_system(code, "%s: an incoming edge has no record",
+				    read->store->path);
+	err = codec_edge_check(record);
+	if (err)
+		return err;
+	head = record.data;
+	edge.version = head->version;
+	edge.property_count = head->property_count;
+	edge.record = record.data;
+	edge.record_size = record.size;
+	if (visit(user, read, &edge))
+		return error_set(COP_STOPPED, "stopped by the caller");
+	return 0;
+}
+
+static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,
+			 edge_visit *visit, void *user)
+{
+	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code = env_cursor_open(&read->store->env, read->txn, db, &cursor);
+
+	if (!code)
+		code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	else
+		return error_system(code, "%s: cannot read", read->store->path);
+	while (!code && !err && key.size == sizeof first &&
+	       !memcmp(key.data, &first, 8)) {
+		err = visit_one(read, db, key, value, visit, user);
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	if (!err && code && code != ENV_ABSENT)
+		err = error_system(code, "%s: cannot read", read->store->path);
+	return err;
+}
+
+cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
+		  edge_visit *visit, void *user)
+{
+	cop_err err = store_check(read->store);
+
+	if (!err && (direction < COP_OUT || direction > COP_BOTH))
+		err = error_set(COP_INVALID,
+				"direction %d; there are out 1, "
+				"in 2, both 3",
+				direction);
+	if (!err && direction & COP_OUT)
+		err = visit_all(read, DB_EDGES, id, visit, user);
+	if (!err && direction & COP_IN)
+		err = visit_all(read, DB_EDGES_IN, id, visit, user);
+	return err;
+}

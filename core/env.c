@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "env.h"
+#include "coppice.h"
+#include "lock.h"
+#include "setting.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <string.h>
+#include <time.h>
+
+static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
+
+enum { OPEN_TRIES = 50, READERS = 16384 };
+
+#define MAP_DEFAULT (UINT64_C(256) << 30)
+#define MAP_MIN	    (UINT64_C(64) << 20)
+
+static const struct {
+	const char *name;
+	unsigned flags;
+} databases[DB_COUNT] = {
+    [DB_META] = {"meta", 0},
+    [DB_KEYS] = {"keys", 0},
+    [DB_ENTITIES] = {"entities", MDB_INTEGERKEY},
+    [DB_VECTORS] = {"vectors", MDB_INTEGERKEY},
+    [DB_EDGES] = {"edges", 0},
+    [DB_EDGES_IN] = {"edges_in", 0},
+    [DB_MEMBERS] = {"members", 0},
+    [DB_NAMES] = {"names", MDB_INTEGERKEY},
+    [DB_SYMBOLS] = {"symbols", 0},
+    [DB_OPS] = {"ops", MDB_INTEGERKEY},
+};
+
+int env_is_error(int error)
+{
+	return error >= MDB_KEYEXIST && error <= MDB_LAST_ERRCODE;
+}
+
+const char *env_strerror(int error)
+{
+	return mdb_strerror(error);
+}
+
+int env_public_error(int error)
+{
+	switch (error) {
+	case MDB_MAP_FULL: return COP_NO_SPACE;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID: return COP_CORRUPT;
+	case MDB_VERSION_MISMATCH: return COP_VERSION;
+	default: return error;
+	}
+}
+
+static MDB_val val_of(struct bytes bytes)
+{
+	return (MDB_val){bytes.size, (void *)(uintptr_t)bytes.data};
+}
+
+/* The map is address space, not memory; take less where that is scarce. */
+static int open_sized(struct env *env, const char *path, unsigned mode)
+{
+	for (;;) {
+		int err = mdb_env_create(&env->handle);
+
+		if (err)
+			return err;
+		(void)mdb_env_set_maxdbs(env->handle, 32);
+		(void)mdb_env_set_maxreaders(env->handle, READERS);
+		err = mdb_env_set_mapsize(env->handle, env->map_bytes);
+		if (!err)
+			err = mdb_env_open(env->handle, path, MDB_NOTLS, mode);
+		if (!err)
+			return 0;
+		mdb_env_close(env->handle);
+		env->handle = NULL;
+		if (err != ENOMEM || env->map_bytes / 2 < MAP_MIN)
+			return err;
+		env->map_bytes /= 2;
+	}
+}
+
+/* An open may meet a peer that is just closing: try again for a while. */
+static int open_patient(struct env *env, const char *path, unsigned mode)
+{
+	const struct timespec pause = {0, 2000000};
+	int err = 0;
+
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE,
+				LOCK_FOREVER);
+		if (err)
+			return err;
+		err = open_sized(env, path, mode);
+		lock_release(env->lock_fd, LOCK_R);
+		if (err != EAGAIN && err != EINVAL)
+			return err;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+static int databases_open(struct env *env, int create)
+{
+	MDB_txn *txn;
+	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+
+	if (err)
+		return err;
+	err = mdb_txn_begin(env->handle, NULL, create ? 0 : MDB_RDONLY, &txn);
+	for (int i = 0; !err && i < DB_COUNT; i++) {
+		err =
+		    mdb_dbi_open(txn, databases[i].name,
+				 databases[i].flags | (create ? MDB_CREATE : 0),
+				 &env->dbs[i]);
+		if (err)
+			mdb_txn_abort(txn);
+	}
+	if (!err)
+		err = mdb_txn_commit(txn);
+	lock_release(env->lock_fd, LOCK_R);
+	return err;
+}
+
+int env_open(struct env *env, const char *path, int lock_fd, uint32_t mode,
+	     int create)
+{
+	int err;
+
+	*env = (struct env){.lock_fd = lock_fd};
+	env->map_bytes = setting_bytes("COPPICE_MAP_SIZE", MAP_DEFAULT);
+	if (env->map_bytes < MAP_MIN)
+		env->map_bytes = MAP_MIN;
+	err = open_patient(env, path, mode);
+	if (err)
+		return err;
+	err = databases_open(env, create);
+	if (err)
+		env_close(env);
+	return err;
+}
+
+void env_close(struct env *env)
+{
+	if (env->handle)
+		mdb_env_close(env->handle);
+	env->handle = NULL;
+}
+
+int env_read_begin(struct env *env, env_txn **out)
+{
+	int cleared;
+	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+
+	if (err)
+		return err;
+	err = mdb_txn_begin(env->handle, NULL, MDB_RDONLY, out);
+	if (err == MDB_READERS_FULL) {
+		(void)mdb_reader_check(env->handle, &cleared);
+		err = mdb_txn_begin(env->handle, NULL, MDB_RDONLY, out);
+	}
+	lock_release(env->lock_fd, LOCK_R);
+	return err;
+}
+
+void env_read_reset(env_txn *txn)
+{
+	mdb_txn_reset(txn);
+}
+
+int env_read_renew(env_txn *txn)
+{
+	return mdb_txn_renew(txn);
+}
+
+void env_read_abort(env_txn *txn)
+{
+	mdb_txn_abort(txn);
+}
+
+uint64_t env_txn_id(env_txn *txn)
+{
+	return mdb_txn_id(txn);
+}
+
+int env_read_warm(struct env *env, env_txn *txn)
+{
+	MDB_stat stat;
+	int err = 0;
+
+	for (int i = 0; !err && i < DB_COUNT; i++)
+		err = mdb_stat(txn, env->dbs[i], &stat);
+	return err;
+}
+
+int env_write_begin(struct env *env, env_txn **out)
+{
+	int cleared;
+	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+
+	if (err)
+		return err;
+	(void)mdb_reader_check(env->handle, &cleared);
+	lock_release(env->lock_fd, LOCK_R);
+	return mdb_txn_begin(env->handle, NULL, 0, out);
+}
+
+int env_write_commit(env_txn *txn)
+{
+	return mdb_txn_commit(txn);
+}
+
+void env_write_abort(env_txn *txn)
+{
+	mdb_txn_abort(txn);
+}
+
+int env_get(const struct env *env, env_txn *txn, enum env_db db,
+	    struct bytes key, struct bytes *value)
+{
+	MDB_val k = val_of(key);
+	MDB_val v;
+	int err = mdb_get(txn, env->dbs[db], &k, &v);
+
+	if (!err)
+		*value = bytes_of(v.mv_data, v.mv_size);
+	return err;
+}
+
+int env_put(const struct env *env, env_txn *txn, enum env_db db,
+	    struct bytes key, struct bytes value)
+{
+	MDB_val k = val_of(key);
+	MDB_val v = val_of(value);
+
+	return mdb_put(txn, env->dbs[db], &k, &v, 0);
+}
+
+int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
+		    struct bytes key, size_t size, void **room)
+{
+	MDB_val k = val_of(key);
+	MDB_val v = {size, NULL};
+	int err = mdb_put(txn, env->dbs[db], &k, &v, MDB_RESERVE);
+
+	if (!err)
+		*room = v.mv_data;
+	return err;
+}
+
+int env_delete(const struct env *env, env_txn *txn, enum env_db db,
+	       struct bytes key)
+{
+	MDB_val k = val_of(key);
+
+	return mdb_del(txn, env->dbs[db], &k, NULL);
+}
+
+int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
+		    env_cursor **out)
+{
+	return mdb_cursor_open(txn, env->dbs[db], out);
+}
+
+void env_cursor_close(env_cursor *cursor)
+{
+	mdb_cursor_close(cursor);
+}
+
+int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
+		    struct bytes *value)
+{
+	static const MDB_cursor_op ops[] = {
+	    [ENV_SEEK] = MDB_SET_RANGE,
+	    [ENV_NEXT] = MDB_NEXT,
+	    [ENV_LAST] = MDB_LAST,
+	};
+	MDB_val k = val_of(*key);
+	MDB_val v;
+	int err = mdb_cursor_get(cursor, &k, &v, ops[move]);
+
+	if (err)
+		return err;
+	*key = bytes_of(k.mv_data, k.mv_size);
+	*value = bytes_of(v.mv_data, v.mv_size);
+	return 0;
+}
+
+int env_count(const struct env *env, env_txn *txn, enum env_db db,
+	      uint64_t *count)
+{
+	MDB_stat stat;
+	int err = mdb_stat(txn, env->dbs[db], &stat);
+
+	if (!err)
+		*count = stat.ms_entries;
+	return err;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The environment: the store's LMDB, and the only file that includes lmdb.h.
+ *
+ * idea
+ *	Ten named databases, no MDB_DUPSORT, no writable map.  Commits are
+ *	durable when they return.  A commit of ours is a commit of LMDB's, so
+ *	a transaction's id less a base found at open is our commit number; the
+ *	number is also stored in every commit and compared, since LMDB warns
+ *	that a suspended reader may see a stale page.
+ *
+ * rules
+ *	LMDB's own mutexes may not be waited for: its writer mutex is taken
+ *	only with W held, its reader mutex (open, a first begin, the check of
+ *	dead readers) only with R held.  One environment a process and
+ *	store: the registry in store.c sees to it.
+ *	A read transaction is begun once and then reset and renewed, which
+ *	makes no system call.  It may be read by several threads at once after
+ *	env_read_warm(): gets on a read-only transaction store nothing in it
+ *	once its databases' roots are fetched.
+ */
+#ifndef CORE_ENV_H
+#define CORE_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct MDB_env;
+struct MDB_txn;
+struct MDB_cursor;
+
+typedef struct MDB_txn env_txn;
+typedef struct MDB_cursor env_cursor;
+
+enum env_db {
+	DB_META = 0,	 /* text -> see format.h */
+	DB_KEYS = 1,	 /* key -> id */
+	DB_ENTITIES = 2, /* id -> entity record */
+	DB_VECTORS = 3,	 /* id -> vector record */
+	DB_EDGES = 4,	 /* source, relation, target -> edge record */
+	DB_EDGES_IN = 5, /* target, relation, source -> version */
+	DB_MEMBERS = 6,	 /* type or tag, id -> version */
+	DB_NAMES = 7,	 /* name's number -> space, text */
+	DB_SYMBOLS = 8,	 /* space, text -> name's number */
+	DB_OPS = 9,	 /* commit number -> operation record */
+	DB_COUNT = 10
+};
+
+enum { ENV_ABSENT = -30798 }; /* LMDB's MDB_NOTFOUND */
+
+struct bytes {
+	const void *data;
+	size_t size;
+};
+
+struct env {
+	struct MDB_env *handle;
+	unsigned dbs[DB_COUNT];
+	uint64_t base; /* LMDB's transaction id less our commit number */
+	uint64_t map_bytes;
+	int lock_fd; /* for R */
+};
+
+/*
+ * Opens the data file in a folder; with `create`, makes the databases.
+ * path		the folder
+ * lock_fd	of the store's lock file
+ * mode		permissions of new files
+ * Returns	0, an errno or LMDB's code.
+ */
+int env_open(struct env *env, const char *path, int lock_fd, uint32_t mode,
+	     int create);
+void env_close(struct env *env);
+
+int env_is_error(int error);
+const char *env_strerror(int error);
+int env_public_error(int error);
+
+/* Read transactions. */
+int env_read_begin(struct env *env, env_txn **out); /* takes R */
+void env_read_reset(env_txn *txn);
+int env_read_renew(env_txn *txn);
+void env_read_abort(env_txn *txn);
+uint64_t env_txn_id(env_txn *txn);
+/* Fetches the roots of all databases, so that threads may share the txn. */
+int env_read_warm(struct env *env, env_txn *txn);
+
+/* Write transactions: W must be held. */
+int env_write_begin(struct env *env, env_txn **out);
+int env_write_commit(env_txn *txn);
+void env_write_abort(env_txn *txn);
+
+/*
+ * The value of a key.
+ * Returns	0, ENV_ABSENT, or LMDB's code.
+ * Lifetime	until the transaction ends, or writes.
+ */
+int env_get(const struct env *env, env_txn *txn, enum env_db db,
+	    struct bytes key, struct bytes *value);
+
+/* Stores a value, replacing. */
+int env_put(const struct env *env, env_txn *txn, enum env_db db,
+	    struct bytes key, struct bytes value);
+
+/* As env_put, of a value that the caller fills in at once: `size` bytes. */
+int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
+		    struct bytes key, size_t size, void **room);
+
+/* 0, or ENV_ABSENT if there was nothing. */
+int env_delete(const struct env *env, env_txn *txn, enum env_db db,
+	       struct bytes key);
+
+enum env_move { ENV_SEEK = 1, ENV_NEXT = 2, ENV_LAST = 3 };
+
+int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
+		    env_cursor **out);
+void env_cursor_close(env_cursor *cursor);
+/* ENV_SEEK: to the first key at or after *key.  0, ENV_ABSENT or a code. */
+int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
+		    struct bytes *value);
+
+/* Entries in a database, by LMDB's own count. */
+int env_count(const struct env *env, env_txn *txn, enum env_db db,
+	      uint64_t *count);
+
+static inline struct bytes bytes_of(const void *data, size_t size)
+{
+	return (struct bytes){data, size};
+}
+
+#endif

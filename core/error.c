@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "error.h"
+#include "env.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_BYTES = 768 };
+
+static _Thread_local char last_line[LINE_BYTES];
+static _Thread_local char name_line[96];
+
+static const struct {
+	cop_err error;
+	const char *text;
+} names[] = {
+    {COP_OK, "success"},
+    {COP_INVALID, "argument out of range"},
+    {COP_BAD_KEY, "bad key"},
+    {COP_BAD_VECTOR, "bad vector"},
+    {COP_BAD_TEXT, "text is not UTF-8"},
+    {COP_TOO_LARGE, "over a limit"},
+    {COP_DANGLING, "entity is not there"},
+    {COP_NO_NAME, "no such name"},
+    {COP_NOT_A_STORE, "not a store"},
+    {COP_VERSION, "version does not fit"},
+    {COP_CORRUPT, "corrupt"},
+    {COP_NO_SPACE, "no space"},
+    {COP_BUSY, "busy"},
+    {COP_MOVED, "segment was replaced"},
+    {COP_STALLED, "a stopped reader holds memory back"},
+    {COP_FORKED, "handle of the parent process"},
+    {COP_DENIED, "permission denied"},
+    {COP_CONFLICT, "another commit came between"},
+    {COP_UNKNOWN, "outcome not known"},
+    {COP_TOO_OLD, "history is not kept that far back"},
+    {COP_FOREIGN, "another segment serves the store"},
+    {COP_EXISTS, "exists already"},
+    {COP_STOPPED, "stopped by the caller"},
+    {COP_READ_ONLY, "read-only"},
+};
+
+const char *cop_strerror(cop_err error)
+{
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (names[i].error == error)
+			return names[i].text;
+	if (error > 0 || env_is_error(error))
+		return env_strerror(error);
+	snprintf(name_line, sizeof name_line, "unknown error %d", error);
+	return name_line;
+}
+
+const char *cop_last_error(void)
+{
+	return last_line;
+}
+
+void error_clear(void)
+{
+	last_line[0] = 0;
+}
+
+cop_err error_set(cop_err error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(last_line, sizeof last_line, format, args);
+	va_end(args);
+	return error;
+}
+
+cop_err error_public(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG: return COP_NO_SPACE;
+	case EACCES:
+	case EPERM: return COP_DENIED;
+	case EROFS: return COP_READ_ONLY;
+	default: return env_public_error(error);
+	}
+}
+
+cop_err error_system(int error, const char *format, ...)
+{
+	cop_err known = error_public(error);
+	size_t used;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(last_line, sizeof last_line, format, args);
+	va_end(args);
+	used = strlen(last_line);
+	snprintf(last_line + used, sizeof last_line - used, ": %s",
+		 cop_strerror(error));
+	return known;
+}
+
+const char *cop_version(void)
+{
+	return COP_VERSION_TEXT;
+}

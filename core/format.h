@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is on disk, byte by byte.  core/README.md draws it.
+ *
+ * All numbers are little endian, except in keys that LMDB sorts by bytes,
+ * where they are big endian.  Records are multiples of 8 bytes, so that a
+ * record borrowed from LMDB is aligned to 8.
+ */
+#ifndef CORE_FORMAT_H
+#define CORE_FORMAT_H
+
+#include <assert.h>
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "coppice's format is written for little-endian machines"
+#endif
+
+enum { FORMAT_VERSION = 1, FORMAT_UUID_BYTES = 16 };
+
+#define FORMAT_MAGIC UINT64_C(0x45524f5453504f43) /* "COPSTORE" */
+
+/* DB_META "store": fixed after create. */
+struct disk_store {
+	uint64_t magic;
+	uint32_t format; /* a newer one is refused */
+	uint32_t dim;
+	int32_t metric;
+	int32_t rows;
+	uint32_t mode;
+	uint32_t reserved;
+	unsigned char uuid[FORMAT_UUID_BYTES];
+	uint64_t expected_entities;
+	double bloom_rate;
+	uint64_t created_ns;
+	char shm_dir[256];
+};
+
+/* DB_META "state": written by every commit. */
+struct disk_state {
+	uint64_t commit;  /* 0: nothing yet */
+	uint64_t time_ns; /* since 1970; never goes back */
+	uint64_t chain;	  /* rolling hash over all commits */
+	uint64_t next_entity;
+	uint64_t next_name;
+	uint64_t entities;
+	uint64_t edges;
+	uint64_t vectors;
+	uint64_t name_hits;
+	uint64_t name_misses;
+	uint64_t oldest; /* history is kept from this commit on */
+	unsigned char segment[FORMAT_UUID_BYTES]; /* that prepared it */
+	uint64_t reserved[3];
+};
+
+static_assert(sizeof(struct disk_state) == 128, "state is 128 bytes");
+
+/* DB_OPS: one a commit, followed by the ids touched, u32 each, ascending. */
+struct disk_op {
+	uint64_t time_ns;
+	uint64_t chain;
+	unsigned char segment[FORMAT_UUID_BYTES];
+	uint64_t touched;
+};
+
+/* DB_ENTITIES: header, key, tags, directory, values, content. */
+struct disk_entity {
+	uint64_t version; /* the commit that wrote it */
+	uint32_t type;	  /* a name's number, 0: none */
+	uint16_t key_size;
+	uint16_t flags; /* 1: content is lz4 */
+	uint32_t tag_count;
+	uint32_t property_count;
+	uint32_t content_at;	 /* from the record's first byte */
+	uint32_t content_stored; /* bytes there */
+	uint32_t content_size;	 /* bytes of content */
+	uint32_t directory_at;
+	unsigned char key[];
+};
+
+enum { ENTITY_CONTENT_LZ4 = 1 };
+
+static_assert(sizeof(struct disk_entity) == 40, "entity header is 40 bytes");
+
+/* The directory: where each property's value is. */
+struct disk_property {
+	uint32_t name;
+	uint32_t value_at; /* from the record's first byte */
+};
+
+/* DB_EDGES: header, directory, values. */
+struct disk_edge {
+	uint64_t version;
+	uint32_t property_count;
+	uint32_t flags; /* 1: valid_from and valid_to follow the header */
+};
+
+static_assert(sizeof(struct disk_edge) == 16, "edge header is 16 bytes");
+
+/* DB_EDGES key; DB_EDGES_IN has source and target changed over. */
+struct disk_edge_key {
+	uint64_t source;	/* big endian */
+	uint32_t relation;	/* big endian */
+	uint32_t target[2];	/* big endian, high word first */
+	uint32_t discriminator; /* big endian; 0 */
+};
+
+static_assert(sizeof(struct disk_edge_key) == 24, "edge key is 24 bytes");
+
+/* DB_MEMBERS key. */
+struct disk_member_key {
+	uint32_t name;	/* big endian: a type or a tag */
+	uint32_t id[2]; /* big endian, high word first */
+};
+
+static_assert(sizeof(struct disk_member_key) == 12, "member key");
+
+/* DB_VECTORS: the version, then float32 x dim, padded to 8. */
+enum { DISK_VECTOR_HEADER = 8 };
+
+/* A value; its parts follow, see codec.c. */
+struct disk_value {
+	uint8_t kind;
+	uint8_t flags; /* 1: lz4 */
+	uint16_t reserved;
+	uint32_t count;
+};
+
+enum { VALUE_LZ4 = 1 };
+
+static inline void format_split(uint32_t words[2], uint64_t number)
+{
+	words[0] = htobe32((uint32_t)(number >> 32));
+	words[1] = htobe32((uint32_t)number);
+}
+
+static inline uint64_t format_join(const uint32_t words[2])
+{
+	return (uint64_t)be32toh(words[0]) << 32 | be32toh(words[1]);
+}
+
+static inline struct disk_edge_key
+format_edge_key(uint64_t from, uint32_t relation, uint64_t to)
+{
+	struct disk_edge_key key = {.source = htobe64(from),
+				    .relation = htobe32(relation)};
+
+	format_split(key.target, to);
+	return key;
+}
+
+static inline struct disk_member_key format_member_key(uint32_t name,
+						       uint64_t id)
+{
+	struct disk_member_key key = {.name = htobe32(name)};
+
+	format_split(key.id, id);
+	return key;
+}
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "prepare.h"
+#include "build.h"
+
+#include <errno.h>
+
+struct prepare {
+	struct apply *apply;
+	struct segment *segment;
+	uint32_t stamp;
+	uint32_t oldest; /* as a stamp */
+	uint64_t dying;	 /* rows that will go to limbo */
+};
+
+static struct head *head_of(const struct segment *segment, uint64_t id)
+{
+	return head_at(segment->header, segment_region(segment, REGION_HEADS),
+		       id);
+}
+
+static int has_row(const struct segment *segment, const struct change *change)
+{
+	struct head *head = head_of(segment, change->id);
+
+	return head && head_peek_locked(head).row;
+}
+
+/* Whether a new row is due: a new vector, or an old one's new type or tags. */
+static int row_due(const struct segment *segment, const struct change *change)
+{
+	if (!change->alive || change->vector_action == VECTOR_GONE)
+		return 0;
+	return change->vector_action == VECTOR_SET ||
+	       (change->retyped && has_row(segment, change));
+}
+
+/* ---- the intent --------------------------------------------------------- */
+
+static int intent_add(struct segment *segment, uint64_t at,
+		      const struct change *change)
+{
+	struct intent_entry *entry =
+	    region_at(segment->header, segment_region(segment, REGION_INTENT),
+		      at * sizeof *entry, sizeof *entry);
+
+	if (!entry)
+		return EINVAL;
+	entry->entity = (uint32_t)change->id;
+	entry->row = change->row;
+	/* recovery reads as many as are counted */
+	atomic_store_explicit(&segment->header->intent.count, at + 1,
+			      memory_order_release);
+	return 0;
+}
+
+static int intent_begin(struct prepare *prepare)
+{
+	struct apply *apply = prepare->apply;
+	struct segment *segment = prepare->segment;
+	struct intent *intent = &segment->header->intent;
+	uint32_t count = apply_change_count(apply);
+	int err = segment_grow(segment, REGION_INTENT,
+			       count * sizeof(struct intent_entry));
+
+	if (err)
+		return err;
+	atomic_store_explicit(&intent->count, 0, memory_order_relaxed);
+	/* from here on, recovery has something to do */
+	atomic_store_explicit(&intent->attempt, apply->commit,
+			      memory_order_release);
+	for (uint32_t i = 0; !err && i < count; i++) {
+		struct change *change = apply_change(apply, i);
+
+		prepare->dying += change->changed;
+		if (row_due(segment, change))
+			err = bank_take(segment, &change->row);
+		if (!err)
+			err = intent_add(segment, i, change);
+	}
+	return err;
+}
+
+/* ---- entities ----------------------------------------------------------- */
+
+static int key_prepare(struct segment *segment, const struct change *change)
+{
+	uint64_t hash = build_key_hash(change->key, change->key_size);
+	int err = filter_add(segment, &segment->header->key_bloom, hash);
+
+	return err ? err
+		   : idmap_insert(segment, hash, change->key, change->key_size,
+				  (uint32_t)change->id);
+}
+
+/* The vector that a new row is made from. */
+static const float *row_source(const struct apply *apply,
+			       const struct change *change)
+{
+	uint64_t id = change->id;
+	struct bytes value;
+
+	if (change->vector)
+		return change->vector;
+	if (env_get(&apply->store->env, apply->txn, DB_VECTORS,
+		    bytes_of(&id, sizeof id), &value) ||
+	    value.size <
+		DISK_VECTOR_HEADER + apply->store->config.dim * sizeof(float))
+		return NULL;
+	return (const float *)(const void *)((const char *)value.data +
+					     DISK_VECTOR_HEADER);
+}
+
+static int row_prepare(struct prepare *prepare, const struct change *change)
+{
+	struct bank_entry entry = {.entity = (uint32_t)change->id,
+				   .type = change->type,
+				   .signature = change->signature,
+				   .born = prepare->apply->commit};
+	const float *vector = row_source(prepare->apply, change);
+
+	if (!vector)
+		return EINVAL;
+	return bank_write(prepare->segment, change->row, &entry, vector);
+}
+
+static int change_prepare(struct prepare *prepare, const struct change *change)
+{
+	struct segment *segment = prepare->segment;
+	uint64_t commit = prepare->apply->commit;
+	struct head *head;
+	uint32_t row;
+	int err = 0;
+
+	if (change->key)
+		err = key_prepare(segment, change);
+	head = head_of(segment, change->id);
+	if (err || !head)
+		return err ? err : EINVAL;
+	if (!change->changed)
+		return 0;
+	row = head_peek_locked(head).row;
+	head_mark(head, commit);
+	if (change->row)
+		err = row_prepare(prepare, change);
+	if (!err && row &&
+	    (change->row || change->vector_action == VECTOR_GONE))
+		bank_kill(segment, row, commit);
+	return err;
+}
+
+/* ---- edges -------------------------------------------------------------- */
+
+/* Whether the list of an entity that is gone for good was killed whole. */
+static int is_wiped(const struct change *change)
+{
+	return change->wiped && !change->alive;
+}
+
+static const struct change *change_find(const struct apply *apply, uint64_t id)
+{
+	struct hashmap_cursor cursor = {.hash =
+					    id * UINT64_C(0x9e3779b97f4a7c15)};
+	uint32_t index;
+
+	while (hashmap_next(&apply->change_map, &cursor, &index))
+		if (apply_change(apply, index)->id == id)
+			return apply_change(apply, index);
+	return NULL;
+}
+
+static int edge_add(struct prepare *prepare, const struct edge_change *edge,
+		    struct head *source, struct head *target)
+{
+	struct segment *segment = prepare->segment;
+	struct edge_list out = head_out_list(source);
+	struct edge_list in = head_in_list(target);
+	int err = filter_add(
+	    segment, &segment->header->edge_bloom,
+	    build_edge_hash(edge->source, edge->relation, edge->target));
+
+	if (!err)
+		err = edges_append(segment, &out, (uint32_t)edge->target,
+				   edge->relation, prepare->stamp);
+	if (!err)
+		err = edges_append(segment, &in, (uint32_t)edge->source,
+				   edge->relation, prepare->stamp);
+	return err;
+}
+
+static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
+{
+	struct segment *segment = prepare->segment;
+	struct head *source = head_of(segment, edge->source);
+	struct head *target = head_of(segment, edge->target);
+	const struct change *from = change_find(prepare->apply, edge->source);
+	const struct change *to = change_find(prepare->apply, edge->target);
+	struct edge_list out;
+	struct edge_list in;
+
+	if (edge->before == edge->now)
+		return 0;
+	if (!source || !target || !from || !to)
+		return EINVAL;
+	if (edge->now)
+		return edge_add(prepare, edge, source, target);
+	out = head_out_list(source);
+	in = head_in_list(target);
+	if (!is_wiped(from))
+		edges_kill(segment, &out, (uint32_t)edge->target,
+			   edge->relation, prepare->stamp);
+	if (!is_wiped(to))
+		edges_kill(segment, &in, (uint32_t)edge->source, edge->relation,
+			   prepare->stamp);
+	return 0;
+}
+
+static int list_tidy(struct prepare *prepare, const struct edge_list *list)
+{
+	struct segment *segment = prepare->segment;
+	int err;
+
+	if (!edges_mostly_dead(list))
+		return 0;
+	err = limbo_reserve(segment,
+			    prepare->dying + edges_blocks(segment, list));
+	return err ? err
+		   : edges_compact(segment, list, prepare->oldest,
+				   prepare->apply->commit);
+}
+
+static int lists_each(struct prepare *prepare, int wipe)
+{
+	struct apply *apply = prepare->apply;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++) {
+		const struct change *change = apply_change(apply, i);
+		struct head *head = head_of(prepare->segment, change->id);
+		struct edge_list out = head_out_list(head);
+		struct edge_list in = head_in_list(head);
+
+		if (!wipe) {
+			err = list_tidy(prepare, &out);
+			if (!err)
+				err = list_tidy(prepare, &in);
+		} else if (is_wiped(change)) {
+			edges_kill_all(prepare->segment, &out, prepare->stamp);
+			edges_kill_all(prepare->segment, &in, prepare->stamp);
+		}
+	}
+	return err;
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static int all_prepare(struct prepare *prepare)
+{
+	struct apply *apply = prepare->apply;
+	int err = intent_begin(prepare);
+
+	if (!err)
+		err = limbo_reserve(prepare->segment, prepare->dying);
+	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++)
+		err = change_prepare(prepare, apply_change(apply, i));
+	if (!err)
+		err = lists_each(prepare, 1);
+	for (uint32_t i = 0; !err && i < apply_edge_count(apply); i++)
+		err = edge_prepare(prepare, apply_edge(apply, i));
+	if (!err)
+		err = lists_each(prepare, 0);
+	return err;
+}
+
+cop_err prepare_run(struct apply *apply, uint64_t oldest)
+{
+	struct segment_header *header = apply->store->writable.header;
+	uint64_t base = header->base_commit;
+	struct prepare prepare = {
+	    .apply = apply,
+	    .segment = &apply->store->writable,
+	    .stamp = (uint32_t)(apply->commit - base),
+	    .oldest = oldest > base ? (uint32_t)(oldest - base) : 0};
+	int err = all_prepare(&prepare);
+
+	if (err)
+		return build_error(apply->store, err);
+	atomic_store_explicit(&header->prepared, apply->commit,
+			      memory_order_release);
+	return 0;
+}
+
+static void change_finish(struct segment *segment, const struct change *change,
+			  uint64_t commit)
+{
+	struct head *head = head_of(segment, change->id);
+	struct head_state state;
+	uint32_t old;
+
+	if (!head || !change->changed)
+		return;
+	state = head_peek_locked(head);
+	old = state.row;
+	state.alive = change->alive;
+	state.type = change->alive ? change->type : 0;
+	if (change->row)
+		state.row = change->row;
+	else if (change->vector_action == VECTOR_GONE)
+		state.row = 0;
+	head_finish(head, commit, &state);
+	if (old && old != state.row)
+		limbo_push(segment, commit, LIMBO_ROW, old);
+}
+
+void prepare_finish(struct apply *apply)
+{
+	struct segment *segment = &apply->store->writable;
+	struct segment_header *header = segment->header;
+
+	for (uint32_t i = 0; i < apply_change_count(apply); i++)
+		change_finish(segment, apply_change(apply, i), apply->commit);
+	atomic_store_explicit(&header->chain, apply->state.chain,
+			      memory_order_release);
+	atomic_store_explicit(&header->committed, apply->commit,
+			      memory_order_release);
+	atomic_store_explicit(&header->intent.attempt, 0, memory_order_release);
+}

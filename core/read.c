@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading: a snapshot, and the entities in it.
+ *
+ * idea
+ *	A read has a slot, an LMDB transaction that is reset and renewed, and
+ *	a hold on the index segment.  Its snapshot is the commit that its LMDB
+ *	transaction sees; whatever that is, the segment was prepared for it.
+ *	A read that ended waits in a pool, so that the next one makes no
+ *	system call.
+ *
+ * ordering
+ *	S1 (slot.h)	the slot publishes a commit that is certainly not newer
+ *			than the snapshot before LMDB is asked for it.
+ *	C1 (commit.c)	the fence after renewing: what was prepared before
+ *			that commit is seen from here on.
+ *
+ * trust
+ *	The commit number is stored in LMDB, too, and compared with LMDB's own
+ *	transaction id: LMDB warns that a reader that was suspended may see a
+ *	stale page.
+ */
+#include "build.h"
+#include "store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { RENEW_TRIES = 16 };
+
+cop_err read_state(const struct env *env, env_txn *txn,
+		   struct disk_state *state)
+{
+	struct bytes value;
+	int err = env_get(env, txn, DB_META, bytes_of("state", 5), &value);
+
+	if (err)
+		return error_system(err, "cannot read the store's state");
+	if (value.size != sizeof *state)
+		return error_set(COP_CORRUPT,
+				 "the store's state has %zu "
+				 "bytes; restore a backup",
+				 value.size);
+	memcpy(state, value.data, sizeof *state);
+	return 0;
+}
+
+/* ---- begin and end ------------------------------------------------------ */
+
+/* A bit for every id that the segment may ever hold, untouched until used. */
+static int visited_map(cop_read *read)
+{
+	const struct region *heads =
+	    segment_region(read_segment(read), REGION_HEADS);
+	uint64_t bytes = heads->reserved / sizeof(struct head) / 8 + 8;
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return errno;
+	read->visited = at;
+	read->visited_bytes = bytes;
+	return 0;
+}
+
+void read_destroy(cop_read *read)
+{
+	cop_store *store = read->store;
+
+	if (read->txn)
+		env_read_abort(read->txn);
+	if (read->visited)
+		munmap(read->visited, read->visited_bytes);
+	arena_release(&read->arena);
+	slot_give(&store->slots, read->slot);
+	if (read->index)
+		index_drop(store, read->index);
+	free(read);
+}
+
+static cop_err read_make(cop_store *store, cop_read **out)
+{
+	cop_read *read = calloc(1, sizeof *read);
+	int err;
+
+	if (!read)
+		return error_set(ENOMEM, "no memory for a read");
+	read->store = store;
+	err = slot_take(&store->slots, &read->slot);
+	if (err) {
+		free(read);
+		if (err == ENFILE)
+			return error_set(COP_BUSY,
+					 "%s: all %d reader slots are in use; "
+					 "end reads that are not needed",
+					 store->path, SLOT_COUNT);
+		return error_system(err, "%s: cannot take a reader slot",
+				    store->path);
+	}
+	read->index = index_hold(store);
+	err = visited_map(read);
+	if (!err)
+		err = env_read_begin(&store->env, &read->txn);
+	if (err) {
+		read_destroy(read);
+		return error_system(err, "%s: cannot begin a read",
+				    store->path);
+	}
+	*out = read;
+	return 0;
+}
+
+/* The index was replaced: hold the new one. */
+static cop_err read_move(cop_read *read)
+{
+	cop_store *store = read->store;
+	cop_err err = attach_refresh(store);
+
+	if (err)
+		return err;
+	index_drop(store, read->index);
+	read->index = index_hold(store);
+	munmap(read->visited, read->visited_bytes);
+	read->visited = NULL;
+	if (visited_map(read))
+		return error_set(ENOMEM, "no memory for a read");
+	return 0;
+}
+
+static int read_outdated(const cop_read *read)
+{
+	return read->index->number !=
+	       atomic_load_explicit(&read->store->slots.control->index,
+				    memory_order_acquire);
+}
+
+/* A snapshot, from a transaction that was reset.  COP_MOVED: once more. */
+static cop_err snapshot_try(cop_read *read)
+{
+	cop_store *store = read->store;
+	const struct segment_header *header = read_segment(read)->header;
+	cop_err err;
+	int code;
+
+	slot_enter(&store->slots, read->slot,
+		   atomic_load_explicit(&header->committed,
+					memory_order_acquire)); /* S1 */
+	code = env_read_renew(read->txn);
+	if (code)
+		return error_system(code, "%s: cannot renew a read",
+				    store->path);
+	err = read_state(&store->env, read->txn, &read->state);
+	if (err)
+		return err;
+	atomic_thread_fence(memory_order_acquire); /* C1 */
+	if (env_txn_id(read->txn) - store->env.base != read->state.commit ||
+	    read->state.commit >
+		atomic_load_explicit(&header->prepared, memory_order_acquire) ||
+	    read->state.commit < header->base_commit || read_outdated(read))
+		return COP_MOVED;
+	read->stamp = (uint32_t)(read->state.commit - header->base_commit);
+	return 0;
+}
+
+static cop_err snapshot_take(cop_read *read)
+{
+	cop_err err = COP_MOVED;
+
+	for (int i = 0; i < RENEW_TRIES && err == COP_MOVED; i++) {
+		if (i)
+			env_read_reset(read->txn);
+		if (read_outdated(read)) {
+			err = read_move(read);
+			if (err)
+				break;
+		}
+		err = snapshot_try(read);
+	}
+	if (err == COP_MOVED)
+		return error_set(
+		    COP_FOREIGN,
+		    "%s: the data file has commits that this segment was not "
+		    "prepared for: another segment serves the store, or its "
+		    "file was replaced; close the store in every process and "
+		    "open it again",
+		    read->store->path);
+	return err;
+}
+
+static void read_park(cop_read *read)
+{
+	cop_store *store = read->store;
+
+	slot_leave(&store->slots, read->slot);
+	pthread_mutex_lock(&store->mutex);
+	read->next = store->pool;
+	store->pool = read;
+	pthread_mutex_unlock(&store->mutex);
+}
+
+cop_err cop_read_begin(cop_store *store, cop_read **out)
+{
+	cop_read *read;
+	cop_err err = store_check(store);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&store->mutex);
+	read = store->pool;
+	if (read)
+		store->pool = read->next;
+	pthread_mutex_unlock(&store->mutex);
+	if (!read)
+		err = read_make(store, &read);
+	if (err)
+		return err;
+	env_read_reset(read->txn);
+	err = snapshot_take(read);
+	if (err) {
+		env_read_reset(read->txn);
+		read_park(read);
+		return err;
+	}
+	*out = read;
+	return 0;
+}
+
+cop_err cop_read_refresh(cop_read *read)
+{
+	cop_err err = store_check(read->store);
+
+	if (err)
+		return err;
+	if (read->arena.blocks)
+		arena_release(&read->arena);
+	env_read_reset(read->txn);
+	return snapshot_take(read);
+}
+
+void cop_read_end(cop_read *read)
+{
+	if (!read)
+		return;
+	if (store_check(read->store)) { /* the parent's: its slot, its LMDB */
+		arena_release(&read->arena);
+		munmap(read->visited, read->visited_bytes);
+		free(read);
+		return;
+	}
+	arena_release(&read->arena);
+	env_read_reset(read->txn);
+	read_park(read);
+}
+
+uint64_t cop_read_commit(const cop_read *read)
+{
+	return read->state.commit;
+}
+
+void read_copy(const cop_read *read, cop_read *copy)
+{
+	*copy = *read;
+	copy->arena = (struct arena){0};
+	copy->visited = NULL;
+	copy->owner = read;
+}
+
+void read_copy_end(cop_read *copy)
+{
+	arena_release(&copy->arena);
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
+		    size_t size, uint32_t *number)
+{
+	return dict_find(&read->store->env, read->txn, space, text, size,
+			 number);
+}
+
+cop_err cop_name(cop_read *read, uint32_t name, const char **text, size_t *size)
+{
+	struct bytes bytes;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err = dict_text(&read->store->env, read->txn, name, &bytes);
+	if (err)
+		return err;
+	*text = bytes.data;
+	*size = bytes.size;
+	return 0;
+}
+
+/* ---- entities ----------------------------------------------------------- */
+
+static cop_err key_check(const void *key, size_t size)
+{
+	if (key && size && size <= COP_KEY_BYTES)
+		return 0;
+	return error_set(COP_BAD_KEY,
+			 "a key has %zu bytes; it may have 1 to "
+			 "%d",
+			 size, COP_KEY_BYTES);
+}
+
+cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
+{
+	int err = env_get(&read->store->env, read->txn, DB_ENTITIES,
+			  bytes_of(&id, sizeof id), record);
+
+	if (err == ENV_ABSENT) {
+		*record = bytes_of(NULL, 0);
+		return 0;
+	}
+	return err ? error_system(err, "%s: cannot read", read->store->path)
+		   : codec_entity_check(*record);
+}
+
+cop_err read_entity_view(uint64_t id, struct bytes record,
+			 struct cop_entity *out)
+{
+	const struct disk_entity *head = record.data;
+
+	if (!head) {
+		*out = (struct cop_entity){0};
+		return 0;
+	}
+	*out = (struct cop_entity){.id = id,
+				   .version = head->version,
+				   .key = head->key,
+				   .key_size = head->key_size,
+				   .type = head->type,
+				   .tag_count = head->tag_count,
+				   .property_count = head->property_count,
+				   .content_size = head->content_size,
+				   .record = record.data,
+				   .record_size = record.size};
+	return 0;
+}
+
+/* The id that a key was ever given, from the segment alone. */
+static uint32_t key_id(const cop_read *read, const void *key, size_t size)
+{
+	const struct segment *segment = read_segment(read);
+	uint64_t hash = build_key_hash(key, size);
+
+	idmap_prefetch(segment, hash);
+	if (!filter_test(segment, &segment->header->key_bloom, hash))
+		return 0;
+	return idmap_find(segment, hash, key, size);
+}
+
+cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
+		   uint64_t *id)
+{
+	const struct segment *segment = read_segment(read);
+	struct head_state state;
+	struct bytes record;
+	struct head *head;
+	uint32_t found;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err = key_check(key, key_size);
+	if (err)
+		return err;
+	found = key_id(read, key, key_size);
+	head = head_at(segment->header, segment_region(segment, REGION_HEADS),
+		       found);
+	if (!head) {
+		*id = 0;
+		return 0;
+	}
+	if (head_read(head, read->state.commit, &state)) {
+		*id = state.alive ? found : 0;
+		return 0;
+	}
+	err = read_entity_record(read, found, &record);
+	if (!err)
+		*id = record.data ? found : 0;
+	return err;
+}
+
+cop_err cop_get_id(cop_read *read, uint64_t id, struct cop_entity *out)
+{
+	struct bytes record;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err = read_entity_record(read, id, &record);
+	return err ? err : read_entity_view(id, record, out);
+}
+
+static cop_err get_one(cop_read *read, const void *key, size_t key_size,
+		       struct cop_entity *out)
+{
+	struct bytes record = bytes_of(NULL, 0);
+	uint64_t id;
+	cop_err err = key_check(key, key_size);
+
+	if (err)
+		return err;
+	id = key_id(read, key, key_size);
+	if (id)
+		err = read_entity_record(read, id, &record);
+	return err ? err : read_entity_view(id, record, out);
+}
+
+cop_err cop_get(cop_read *read, const void *key, size_t key_size,
+		struct cop_entity *out)
+{
+	cop_err err = store_check(read->store);
+
+	return err ? err : get_one(read, key, key_size, out);
+}
+
+struct get_many {
+	cop_read *read;
+	const void *const *keys;
+	const size_t *key_sizes;
+	size_t count;
+	uint32_t threads;
+	struct cop_entity *out;
+};
+
+static cop_err get_part(void *user, uint32_t thread)
+{
+	struct get_many *many = user;
+	size_t from = many->count * thread / many->threads;
+	size_t to = many->count * (thread + 1) / many->threads;
+	cop_err err = 0;
+
+	for (size_t i = from; i < to && !err; i++)
+		err = get_one(many->read, many->keys[i], many->key_sizes[i],
+			      &many->out[i]);
+	return err;
+}
+
+cop_err cop_get_many(cop_read *read, const void *const *keys,
+		     const size_t *key_sizes, size_t count, uint32_t threads,
+		     struct cop_entity *out)
+{
+	struct get_many many = {
+	    read, keys, key_sizes, count, threads_for(threads, count), out};
+	cop_err err = store_check(read->store);
+	int code = 0;
+
+	if (err || !count)
+		return err;
+	if (many.threads == 1)
+		return get_part(&many, 0);
+	code = env_read_warm(&read->store->env, read->txn);
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	return threads_run(many.threads, get_part, &many);
+}
+
+cop_err cop_key(cop_read *read, uint64_t id, const void **key, size_t *key_size)
+{
+	const struct segment *segment = read_segment(read);
+	struct head *head;
+	uint32_t size = 0;
+	cop_err err = store_check(read->store);
+
+	if (err)
+		return err;
+	head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+	*key = head
+		   ? head_key(segment->header,
+			      segment_region(segment, REGION_TEXT), head, &size)
+		   : NULL;
+	*key_size = size;
+	return 0;
+}
+
+cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
+{
+	struct bytes value;
+	size_t floats = read->store->config.dim * sizeof(float);
+	cop_err err = store_check(read->store);
+	int code;
+
+	if (err)
+		return err;
+	code = env_get(&read->store->env, read->txn, DB_VECTORS,
+		       bytes_of(&id, sizeof id), &value);
+	if (code == ENV_ABSENT) {
+		*vector = NULL;
+		return 0;
+	}
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	if (value.size < DISK_VECTOR_HEADER + floats)
+		return error_set(COP_CORRUPT,
+				 "%s: a vector has %zu bytes; "
+				 "restore a backup",
+				 read->store->path, value.size);
+	*vector = (const float *)(const void *)((const char *)value.data +
+						DISK_VECTOR_HEADER);
+	return 0;
+}
+
+/* ---- fields ------------------------------------------------------------- */
+
+cop_err cop_entity_tag(cop_read *read, const struct cop_entity *entity,
+		       uint32_t index, const char **tag, size_t *size)
+{
+	if (index >= entity->tag_count)
+		return error_set(COP_INVALID, "tag %u of %u", index,
+				 entity->tag_count);
+	return cop_name(read, codec_tags(entity->record)[index], tag, size);
+}
+
+static const struct disk_property *
+entity_directory(const struct cop_entity *entity)
+{
+	const struct disk_entity *head = entity->record;
+
+	return (const struct disk_property *)(const void *)((const char *)
+								entity->record +
+							    head->directory_at);
+}
+
+cop_err cop_entity_property(cop_read *read, const struct cop_entity *entity,
+			    const char *name, size_t name_size, int *found,
+			    struct cop_value *out)
+{
+	const struct disk_property *directory;
+	uint32_t number;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err =
+		    read_symbol(read, NAME_PROPERTY, name, name_size, &number);
+	if (err)
+		return err;
+	*found = 0;
+	if (!number || !entity->id)
+		return 0;
+	directory = entity_directory(entity);
+	for (uint32_t i = 0; i < entity->property_count; i++) {
+		if (directory[i].name != number)
+			continue;
+		*found = 1;
+		return codec_value(
+		    &read->arena, bytes_of(entity->record, entity->record_size),
+		    directory[i].value_at, out);
+	}
+	return 0;
+}
+
+static cop_err property_at(cop_read *read, const struct disk_property *property,
+			   struct bytes record, const char **name,
+			   size_t *name_size, struct cop_value *out)
+{
+	cop_err err = cop_name(read, property->name, name, name_size);
+
+	return err ? err
+		   : codec_value(&read->arena, record, property->value_at, out);
+}
+
+cop_err cop_entity_property_at(cop_read *read, const struct cop_entity *entity,
+			       uint32_t index, const char **name,
+			       size_t *name_size, struct cop_value *out)
+{
+	if (index >= entity->property_count)
+		return error_set(COP_INVALID, "property %u of %u", index,
+				 entity->property_count);
+	return property_at(read, &entity_directory(entity)[index],
+			   bytes_of(entity->record, entity->record_size), name,
+			   name_size, out);
+}
+
+cop_err cop_edge_property_at(cop_read *read, const struct cop_edge *edge,
+			     uint32_t index, const char **name,
+			     size_t *name_size, struct cop_value *out)
+{
+	const struct disk_edge *head = edge->record;
+
+	if (index >= edge->property_count)
+		return error_set(COP_INVALID, "property %u of %u", index,
+				 edge->property_count);
+	return property_at(
+	    read,
+	    (const struct disk_property *)(const void *)(head + 1) + index,
+	    bytes_of(edge->record, edge->record_size), name, name_size, out);
+}
+
+cop_err cop_entity_content(cop_read *read, const struct cop_entity *entity,
+			   const void **data, size_t *size)
+{
+	struct bytes content = bytes_of(NULL, 0);
+	cop_err err = store_check(read->store);
+
+	if (!err && entity->id)
+		err = codec_content(
+		    &read->arena, bytes_of(entity->record, entity->record_size),
+		    &content);
+	if (err)
+		return err;
+	*data = content.data;
+	*size = content.size;
+	return 0;
+}

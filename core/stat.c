@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store's figures: counts from LMDB's state, sizes from the files. */
+#include "store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FOLDER_DEPTH = 2 };
+
+/* Bytes allocated by the files in a folder, and in folders in it. */
+static uint64_t folder_bytes(int parent, const char *name, int depth)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t bytes = 0;
+	struct dirent *entry;
+
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while ((entry = readdir(folder))) {
+		struct stat st;
+
+		if (!strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, "..") ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		bytes += (uint64_t)st.st_blocks * 512;
+		if (S_ISDIR(st.st_mode) && depth > 1)
+			bytes += folder_bytes(fd, entry->d_name, depth - 1);
+	}
+	closedir(folder);
+	return bytes;
+}
+
+static void segment_stat(const cop_read *read, struct cop_stats *out)
+{
+	const struct segment *segment = read_segment(read);
+	const struct segment_header *header = segment->header;
+
+	for (int i = 0; i < REGION_COUNT; i++)
+		out->index_bytes +=
+		    region_bytes(segment_region(segment, (enum region_id)i));
+	out->bank_bytes = region_bytes(segment_region(segment, REGION_CODES)) +
+			  region_bytes(segment_region(segment, REGION_ROWS));
+	out->row_bytes = header->bank.line_bytes + header->bank.row_bytes;
+	out->edge_bytes = region_bytes(segment_region(segment, REGION_EDGES));
+	out->bank_rows = bank_count(segment) - 1 -
+			 atomic_load_explicit(&header->bank.free_count,
+					      memory_order_relaxed);
+	out->limbo = limbo_count(segment);
+	out->bloom_layers = bloom_layer_count(&header->key_bloom);
+	out->bloom_rate = bloom_rate_now(&header->key_bloom);
+}
+
+cop_err cop_stat(cop_read *read, struct cop_stats *out)
+{
+	const cop_store *store = read->store;
+	const struct disk_state *state = &read->state;
+	struct cop_stats stats;
+	cop_err err = store_check(store);
+
+	if (err)
+		return err;
+	if (!out || out->size != sizeof *out)
+		return error_set(COP_INVALID, "the figures are of another "
+					      "size; set .size to their "
+					      "sizeof");
+	stats = (struct cop_stats){
+	    .size = sizeof stats,
+	    .dim = store->config.dim,
+	    .metric = store->config.metric,
+	    .rows = store->config.rows,
+	    .commits = state->commit,
+	    .commit_time_ns = state->time_ns,
+	    .entities = state->entities,
+	    .edges = state->edges,
+	    .vectors = state->vectors,
+	    .names = state->next_name - 1,
+	    .name_hits = state->name_hits,
+	    .name_misses = state->name_misses,
+	    .disk_bytes = folder_bytes(store->folder_fd, ".", FOLDER_DEPTH),
+	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1),
+	    .readers = slot_used(&store->slots)};
+	segment_stat(read, &stats);
+	snprintf(stats.segment, sizeof stats.segment, "%s", store->shm_path);
+	*out = stats;
+	return 0;
+}

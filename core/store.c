@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: a folder, and the handles that this process has on it.
+ *
+ * idea
+ *	LMDB must not be opened twice in a process, so handles are kept in a
+ *	registry by the identity of the lock file and counted.
+ *
+ * layout	(the folder)
+ *	lock		four bytes to lock; see ipc/lock.h
+ *	CURRENT		"coppice FORMAT\nFOLDER\n": the generation in use
+ *	gen-000001/	data.mdb and lock.mdb
+ *
+ * crash
+ *	create	CURRENT is renamed into place last: a folder without it is no
+ *		store, and can be removed.
+ *
+ * fork
+ *	A page that the kernel wipes in a child tells it without a system call
+ *	that it is one.  The fork handlers hold the registry and every
+ *	write mutex, so a child never inherits half a commit of this process's
+ *	own; the child closes the descriptors, so that it keeps none of its
+ *	parent's locks, and its inherited LMDB before it opens another.
+ */
+#include "store.h"
+#include "lock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GENERATION_FIRST "gen-000001"
+
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static cop_store *registry;
+static cop_store *inherited; /* of the parent, in a forked child */
+static uint64_t *fork_page;
+
+/* ---- fork --------------------------------------------------------------- */
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&registry_mutex);
+	for (cop_store *store = registry; store; store = store->next)
+		pthread_mutex_lock(&store->write_mutex);
+	for (cop_store *store = registry; store; store = store->next) {
+		pthread_mutex_lock(&store->mutex);
+		pthread_mutex_lock(&store->slots.mutex);
+	}
+}
+
+static void fork_release(void)
+{
+	for (cop_store *store = registry; store; store = store->next) {
+		pthread_mutex_unlock(&store->slots.mutex);
+		pthread_mutex_unlock(&store->mutex);
+		pthread_mutex_unlock(&store->write_mutex);
+	}
+	pthread_mutex_unlock(&registry_mutex);
+}
+
+static void descriptor_drop(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void fork_child(void)
+{
+	cop_store **last = &registry;
+
+	for (cop_store *store = registry; store; store = store->next) {
+		descriptor_drop(&store->lock_fd);
+		descriptor_drop(&store->slots.fd);
+		descriptor_drop(&store->folder_fd);
+		descriptor_drop(&store->shm_fd);
+		last = &store->next;
+	}
+	*last = inherited;
+	fork_release();
+	inherited = registry;
+	registry = NULL;
+}
+
+/* Once a process: the page, and the handlers. */
+static cop_err fork_watch(void)
+{
+	static int watching;
+	void *page;
+	int err;
+
+	if (!fork_page) {
+		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			return error_system(errno, "cannot map a page");
+		if (madvise(page, 4096, MADV_WIPEONFORK)) {
+			err = errno;
+			munmap(page, 4096);
+			return error_system(err, "this kernel cannot wipe a "
+						 "page on fork (4.14 can)");
+		}
+		fork_page = page;
+	}
+	if (!*fork_page)
+		*fork_page = (uint64_t)getpid();
+	if (watching)
+		return 0;
+	err = pthread_atfork(fork_prepare, fork_release, fork_child);
+	if (err)
+		return error_system(err, "cannot watch for forks");
+	watching = 1;
+	return 0;
+}
+
+cop_err store_check(const cop_store *store)
+{
+	error_clear();
+	if (*fork_page == store->fork_stamp)
+		return 0;
+	return error_set(COP_FORKED,
+			 "%s: the handle was opened before a fork; "
+			 "open the store again in the child",
+			 store->path);
+}
+
+static int store_is_inherited(const cop_store *store)
+{
+	return *fork_page != store->fork_stamp;
+}
+
+/* LMDB of the parent's handles goes before another is opened here. */
+static void inherited_close(void)
+{
+	for (cop_store *store = inherited; store; store = store->next)
+		env_close(&store->env);
+}
+
+/* ---- create ------------------------------------------------------------- */
+
+static cop_err options_check(const struct cop_options *options)
+{
+	if (options->size != sizeof *options)
+		return error_set(COP_INVALID, "options are of another size; "
+					      "set .size to their sizeof");
+	if (options->dim &&
+	    (options->dim < COP_DIM_MIN || options->dim > COP_DIM_MAX))
+		return error_set(COP_INVALID,
+				 "dimension %u; vectors may have %d to %d",
+				 options->dim, COP_DIM_MIN, COP_DIM_MAX);
+	if (options->metric < 0 || options->metric > COP_IP)
+		return error_set(COP_INVALID,
+				 "metric %d; there are cosine 1, "
+				 "L2 2, inner product 3",
+				 options->metric);
+	if (options->rows < 0 || options->rows > COP_ROWS_F32)
+		return error_set(COP_INVALID, "rows %d; there are f16 0, f32 1",
+				 options->rows);
+	if (options->mode & ~0666u ||
+	    (options->mode && (options->mode & 0600) != 0600))
+		return error_set(COP_INVALID,
+				 "mode %04o; give read and write permissions "
+				 "such as 0600 or 0660, the owner's both",
+				 options->mode);
+	if (!(options->bloom_rate >= 0 && options->bloom_rate < 0.5))
+		return error_set(COP_INVALID,
+				 "bloom rate %g; it must be "
+				 "below 0.5",
+				 options->bloom_rate);
+	if (options->shm_dir &&
+	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s'; give an absolute "
+				 "path of at most 200 bytes",
+				 options->shm_dir);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void config_fill(struct disk_store *config,
+			const struct cop_options *options)
+{
+	*config = (struct disk_store){
+	    .magic = FORMAT_MAGIC,
+	    .format = FORMAT_VERSION,
+	    .dim = options->dim,
+	    .metric = options->metric ? options->metric : COP_COSINE,
+	    .rows = options->rows,
+	    .mode = options->mode ? options->mode : 0600,
+	    .expected_entities = options->expected_entities
+				     ? options->expected_entities
+				     : 100000,
+	    .bloom_rate =
+		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
+	    .created_ns = now_ns(),
+	};
+	if (getrandom(config->uuid, sizeof config->uuid, 0) < 0)
+		memcpy(config->uuid, &config->created_ns, 8);
+	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
+		 options->shm_dir ? options->shm_dir : "/dev/shm");
+}
+
+/* A folder needs x where its files have r. */
+static mode_t folder_mode(uint32_t mode)
+{
+	return (mode_t)(mode | (mode & 0444) >> 2);
+}
+
+/* What cop_create has made so far, to be taken back. */
+struct creation {
+	const char *path;
+	int made_folder;
+	int folder_fd;
+	int lock_fd;
+	uint32_t mode;
+	gid_t group;
+};
+
+static int owned(struct creation *creation, const char *name, mode_t mode)
+{
+	if (fchmodat(creation->folder_fd, name, mode, 0))
+		return errno;
+	if (creation->group != (gid_t)-1 &&
+	    fchownat(creation->folder_fd, name, (uid_t)-1, creation->group, 0))
+		return errno;
+	return 0;
+}
+
+static int folder_is_empty(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	int empty = 1;
+
+	if (!folder)
+		return 0;
+	while ((entry = readdir(folder)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			empty = 0;
+	closedir(folder);
+	return empty;
+}
+
+static cop_err folder_make(struct creation *creation)
+{
+	const char *path = creation->path;
+
+	if (!mkdir(path, 0700)) {
+		creation->made_folder = 1;
+	} else if (errno != EEXIST) {
+		return error_system(errno, "cannot make the folder %s", path);
+	} else if (!folder_is_empty(path)) {
+		return error_set(COP_EXISTS,
+				 "%s is there already and is not an empty "
+				 "folder; choose another path",
+				 path);
+	}
+	creation->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (creation->folder_fd < 0)
+		return error_system(errno, "cannot open the folder %s", path);
+	return 0;
+}
+
+static cop_err files_make(struct creation *creation)
+{
+	int folder = creation->folder_fd;
+	int err;
+
+	creation->lock_fd =
+	    openat(folder, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (creation->lock_fd < 0)
+		return error_system(errno, "cannot make %s/lock",
+				    creation->path);
+	err = mkdirat(folder, GENERATION_FIRST, 0700) ? errno : 0;
+	if (!err)
+		err = owned(creation, "lock", creation->mode);
+	if (!err)
+		err = owned(creation, GENERATION_FIRST,
+			    folder_mode(creation->mode));
+	return err ? error_system(err, "cannot make %s/%s", creation->path,
+				  GENERATION_FIRST)
+		   : 0;
+}
+
+static int records_put(struct env *env, const struct disk_store *config)
+{
+	struct disk_state state = {
+	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
+	env_txn *txn;
+	int err = env_write_begin(env, &txn);
+
+	if (err)
+		return err;
+	err = env_put(env, txn, DB_META, bytes_of("store", 5),
+		      bytes_of(config, sizeof *config));
+	if (!err)
+		err = env_put(env, txn, DB_META, bytes_of("state", 5),
+			      bytes_of(&state, sizeof state));
+	if (!err)
+		return env_write_commit(txn);
+	env_write_abort(txn);
+	return err;
+}
+
+static cop_err data_make(struct creation *creation,
+			 const struct disk_store *config)
+{
+	char path[PATH_MAX];
+	struct env env;
+	int err;
+
+	snprintf(path, sizeof path, "%s/%s", creation->path, GENERATION_FIRST);
+	err = env_open(&env, path, creation->lock_fd, config->mode, 1);
+	if (!err) {
+		err = records_put(&env, config);
+		env_close(&env);
+	}
+	if (!err)
+		err =
+		    owned(creation, GENERATION_FIRST "/data.mdb", config->mode);
+	if (!err)
+		err =
+		    owned(creation, GENERATION_FIRST "/lock.mdb", config->mode);
+	return err ? error_system(err, "cannot make the data file in %s", path)
+		   : 0;
+}
+
+static cop_err current_write(struct creation *creation)
+{
+	char text[64];
+	int folder = creation->folder_fd;
+	int bytes = snprintf(text, sizeof text, "coppice %d\n%s\n",
+			     FORMAT_VERSION, GENERATION_FIRST);
+	int fd = openat(folder, "CURRENT.new",
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int err = fd < 0 ? errno : 0;
+
+	if (!err && write(fd, text, (size_t)bytes) != bytes)
+		err = errno ? errno : ENOSPC;
+	if (!err && fsync(fd))
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (!err)
+		err = owned(creation, "CURRENT.new", creation->mode);
+	if (!err)
+		err = owned(creation, ".", folder_mode(creation->mode));
+	if (!err && renameat(folder, "CURRENT.new", folder, "CURRENT"))
+		err = errno;
+	if (!err && fsync(folder))
+		err = errno;
+	return err ? error_system(err, "cannot write %s/CURRENT",
+				  creation->path)
+		   : 0;
+}
+
+static void creation_undo(struct creation *creation)
+{
+	static const char *const files[] = {
+	    "CURRENT", "CURRENT.new", GENERATION_FIRST "/data.mdb",
+	    GENERATION_FIRST "/lock.mdb", "lock"};
+
+	if (creation->folder_fd < 0)
+		return;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		unlinkat(creation->folder_fd, files[i], 0);
+	unlinkat(creation->folder_fd, GENERATION_FIRST, AT_REMOVEDIR);
+	if (creation->made_folder)
+		rmdir(creation->path);
+}
+
+cop_err cop_create(const char *path, const struct cop_options *options)
+{
+	struct cop_options defaults = {.size = sizeof defaults};
+	struct creation creation = {
+	    .path = path, .folder_fd = -1, .lock_fd = -1};
+	struct disk_store config;
+	cop_err err;
+
+	error_clear();
+	if (!path || !*path)
+		return error_set(COP_INVALID, "no path was given");
+	if (!options)
+		options = &defaults;
+	err = options_check(options);
+	if (err)
+		return err;
+	config_fill(&config, options);
+	creation.mode = config.mode;
+	creation.group = options->group ? options->group - 1 : (gid_t)-1;
+	err = folder_make(&creation);
+	if (err)
+		goto out;
+	err = files_make(&creation);
+	if (!err)
+		err = data_make(&creation, &config);
+	if (!err)
+		err = current_write(&creation);
+	if (err)
+		creation_undo(&creation);
+out:
+	if (creation.lock_fd >= 0)
+		close(creation.lock_fd);
+	if (creation.folder_fd >= 0)
+		close(creation.folder_fd);
+	else if (creation.made_folder)
+		rmdir(path);
+	return err;
+}
+
+/* ---- open --------------------------------------------------------------- */
+
+static cop_err lock_open(cop_store *store)
+{
+	struct stat st;
+	int err;
+
+	store->folder_fd =
+	    open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->folder_fd < 0) {
+		err = errno;
+		return err == EACCES
+			   ? error_system(err, "cannot open the store %s",
+					  store->path)
+			   : error_set(COP_NOT_A_STORE,
+				       "%s is not a folder; make a store "
+				       "there with `coppice init`",
+				       store->path);
+	}
+	store->lock_fd =
+	    openat(store->folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (store->lock_fd < 0 && errno == ENOENT)
+		return error_set(COP_NOT_A_STORE,
+				 "%s is not a store: it has no file `lock`; "
+				 "check the path, or make a store there with "
+				 "`coppice init`",
+				 store->path);
+	if (store->lock_fd < 0)
+		return error_system(errno,
+				    "cannot write to %s/lock, which every "
+				    "process that attaches must; ask for "
+				    "permission on the store's files",
+				    store->path);
+	if (fstat(store->lock_fd, &st))
+		return error_system(errno, "cannot stat %s/lock", store->path);
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
+	store->group = st.st_gid;
+	return 0;
+}
+
+/* The generation's folder, from CURRENT. */
+static cop_err current_read(cop_store *store, char *folder, size_t room)
+{
+	char text[128];
+	char name[64];
+	unsigned format;
+	int fd = openat(store->folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes;
+
+	if (fd < 0 && errno == ENOENT)
+		return error_set(COP_NOT_A_STORE,
+				 "%s is not a store: it has no file CURRENT; "
+				 "its creation may have been cut off, then "
+				 "remove it and run `coppice init` again",
+				 store->path);
+	if (fd < 0)
+		return error_system(errno, "cannot read %s/CURRENT",
+				    store->path);
+	bytes = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[bytes > 0 ? bytes : 0] = 0;
+	if (sscanf(text, "coppice %u\n%63[a-z0-9-]\n", &format, name) != 2)
+		return error_set(COP_NOT_A_STORE,
+				 "%s/CURRENT does not say what generation is "
+				 "in use; restore it from a backup",
+				 store->path);
+	if (format > FORMAT_VERSION)
+		return error_set(COP_VERSION,
+				 "%s is of format %u and this coppice reads "
+				 "up to %d; install a newer one",
+				 store->path, format, FORMAT_VERSION);
+	snprintf(folder, room, "%s/%s", store->path, name);
+	return 0;
+}
+
+static cop_err config_read(cop_store *store)
+{
+	struct disk_state state;
+	struct bytes value;
+	env_txn *txn;
+	int err = env_read_begin(&store->env, &txn);
+
+	if (err)
+		return error_system(err, "cannot read %s", store->path);
+	err = env_get(&store->env, txn, DB_META, bytes_of("store", 5), &value);
+	if (!err && value.size == sizeof store->config)
+		memcpy(&store->config, value.data, sizeof store->config);
+	if (!err)
+		err = read_state(&store->env, txn, &state);
+	store->env.base = env_txn_id(txn) - state.commit;
+	env_read_abort(txn);
+	if (err || store->config.magic != FORMAT_MAGIC)
+		return error_set(COP_CORRUPT,
+				 "%s has no description of itself; restore a "
+				 "backup",
+				 store->path);
+	if (store->config.format > FORMAT_VERSION)
+		return error_set(COP_VERSION,
+				 "%s is of format %u and this coppice reads "
+				 "up to %d; install a newer one",
+				 store->path, store->config.format,
+				 FORMAT_VERSION);
+	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||
+	    store->config.rows > COP_ROWS_F32 ||
+	    store->config.metric < COP_COSINE || store->config.metric > COP_IP)
+		return error_set(COP_CORRUPT,
+				 "%s describes itself with "
+				 "numbers out of range; restore "
+				 "a backup",
+				 store->path);
+	store->config.shm_dir[sizeof store->config.shm_dir - 1] = 0;
+	store->mode = (mode_t)store->config.mode & 0666;
+	return 0;
+}
+
+static cop_err data_open(cop_store *store)
+{
+	char folder[PATH_MAX];
+	cop_err err = current_read(store, folder, sizeof folder);
+	int code;
+
+	if (err)
+		return err;
+	code = env_open(&store->env, folder, store->lock_fd, store->mode, 0);
+	if (code == ENV_ABSENT || code == ENOENT)
+		return error_set(COP_CORRUPT,
+				 "the data file in %s is missing "
+				 "or empty; restore a backup",
+				 folder);
+	if (code == EAGAIN)
+		return error_set(COP_BUSY,
+				 "another process with this one's pid has %s "
+				 "open, from another PID namespace; let the "
+				 "containers share one, or start them with "
+				 "distinct pids",
+				 folder);
+	if (code)
+		return error_system(code, "cannot open the data file in %s",
+				    folder);
+	return config_read(store);
+}
+
+static void store_free(cop_store *store)
+{
+	dict_release(&store->dict);
+	pthread_mutex_destroy(&store->mutex);
+	pthread_mutex_destroy(&store->write_mutex);
+	if (store->folder_fd >= 0)
+		close(store->folder_fd);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	free(store->path);
+	free(store);
+}
+
+static cop_err store_make(const char *path, cop_store **out)
+{
+	cop_store *store = calloc(1, sizeof *store);
+
+	if (!store || !(store->path = realpath(path, NULL))) {
+		int code = store ? errno : ENOMEM;
+
+		free(store);
+		if (code == ENOENT || code == ENOTDIR)
+			return error_set(COP_NOT_A_STORE,
+					 "%s does not exist; make a store "
+					 "there with `coppice init`",
+					 path);
+		return error_system(code, "cannot open the store %s", path);
+	}
+	store->folder_fd = -1;
+	store->lock_fd = -1;
+	store->shm_fd = -1;
+	store->slots.fd = -1;
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_mutex_init(&store->write_mutex, NULL);
+	*out = store;
+	return 0;
+}
+
+static cop_store *registry_find(const cop_store *like)
+{
+	for (cop_store *store = registry; store; store = store->next)
+		if (store->device == like->device &&
+		    store->inode == like->inode)
+			return store;
+	return NULL;
+}
+
+static void store_shut(cop_store *store)
+{
+	attach_close(store);
+	env_close(&store->env);
+	store_free(store);
+}
+
+static cop_err kernel_pick(cop_store *store)
+{
+	const char *wanted = getenv("COPPICE_CPU");
+
+	store->kernel = kernel_choose(wanted && *wanted ? wanted : NULL);
+	if (store->kernel)
+		return 0;
+	return error_set(COP_INVALID,
+			 "COPPICE_CPU=%s: this processor or build has no such "
+			 "kernels; there are avx512, avx2 and scalar, or unset "
+			 "it for the best",
+			 wanted);
+}
+
+static cop_err open_locked(const char *path,
+			   const struct cop_open_options *options,
+			   cop_store **out)
+{
+	cop_store *store;
+	cop_store *known;
+	cop_err err = store_make(path, &store);
+
+	if (err)
+		return err;
+	err = lock_open(store);
+	if (err) {
+		store_free(store);
+		return err;
+	}
+	known = registry_find(store);
+	if (known) {
+		store_free(store);
+		known->references++;
+		*out = known;
+		return 0;
+	}
+	store->fork_stamp = *fork_page;
+	store->references = 1;
+	store->timeout_ms =
+	    options && options->timeout_ms ? options->timeout_ms : LOCK_FOREVER;
+	err = kernel_pick(store);
+	if (!err)
+		err = data_open(store);
+	if (!err)
+		err = attach_open(store, options);
+	if (err) {
+		store_shut(store);
+		return err;
+	}
+	store->next = registry;
+	registry = store;
+	*out = store;
+	return 0;
+}
+
+cop_err cop_open(const char *path, const struct cop_open_options *options,
+		 cop_store **out)
+{
+	cop_err err;
+
+	error_clear();
+	if (!path || !out)
+		return error_set(COP_INVALID, "no path, or nowhere to put the "
+					      "handle");
+	if (options && options->size != sizeof *options)
+		return error_set(COP_INVALID, "options are of another size; "
+					      "set .size to their sizeof");
+	pthread_mutex_lock(&registry_mutex);
+	err = fork_watch();
+	if (!err) {
+		inherited_close();
+		err = open_locked(path, options, out);
+	}
+	pthread_mutex_unlock(&registry_mutex);
+	return err;
+}
+
+static void list_remove(cop_store **list, const cop_store *store)
+{
+	while (*list && *list != store)
+		list = &(*list)->next;
+	if (*list)
+		*list = store->next;
+}
+
+void cop_close(cop_store *store)
+{
+	if (!store)
+		return;
+	pthread_mutex_lock(&registry_mutex);
+	if (!--store->references) {
+		list_remove(store_is_inherited(store) ? &inherited : &registry,
+			    store);
+		store_shut(store);
+	}
+	pthread_mutex_unlock(&registry_mutex);
+}
+
+cop_err cop_detach(const char *path)
+{
+	cop_store *store;
+	cop_err err;
+
+	error_clear();
+	if (!path)
+		return error_set(COP_INVALID, "no path was given");
+	pthread_mutex_lock(&registry_mutex);
+	err = fork_watch();
+	if (!err)
+		err = store_make(path, &store);
+	if (!err) {
+		store->fork_stamp = *fork_page;
+		err = lock_open(store);
+		if (!err && registry_find(store))
+			err = error_set(COP_BUSY,
+					"%s is open in this process; close it "
+					"first",
+					path);
+		if (!err)
+			err = data_open(store);
+		if (!err)
+			err = attach_remove(store);
+		env_close(&store->env);
+		store_free(store);
+	}
+	pthread_mutex_unlock(&registry_mutex);
+	return err;
+}
+
+uint32_t cop_dim(const cop_store *store)
+{
+	return store->config.dim;
+}
+
+int32_t cop_metric(const cop_store *store)
+{
+	return store->config.metric;
+}
+
+const char *cop_cpu(void)
+{
+	const struct kernel *kernel = kernel_choose(getenv("COPPICE_CPU"));
+
+	return kernel ? kernel->name : "scalar";
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of an open store, as the files of core/ share them.
+ *
+ * A store is opened once in a process, whatever the number of handles.
+ * Its mutexes, and in which order they are taken:
+ *	registry (store.c) -> write_mutex -> mutex
+ *	write_mutex	excludes this process's threads where W excludes
+ *			processes
+ *	mutex		the pool of reads and the current index
+ */
+#ifndef CORE_STORE_H
+#define CORE_STORE_H
+
+#include "buffer.h"
+#include "codec.h"
+#include "coppice.h"
+#include "dict.h"
+#include "env.h"
+#include "error.h"
+#include "format.h"
+#include "kernel.h"
+#include "segment.h"
+#include "slot.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* A mapping of one index segment, shared by the reads that use it. */
+struct index {
+	struct segment segment; /* read-only */
+	uint64_t number;	/* of its file */
+	uint32_t references;
+};
+
+struct cop_store {
+	struct cop_store *next; /* in the registry */
+	uint32_t references;
+	dev_t device; /* of the lock file, with inode: the store's identity */
+	ino_t inode;
+	char *path;
+	uint64_t fork_stamp; /* of the process that opened it */
+	uint32_t timeout_ms;
+	int folder_fd;
+	int lock_fd;
+	int shm_fd; /* folder of the segments */
+	mode_t mode;
+	gid_t group;
+	char shm_path[256];
+	struct disk_store config;
+	struct env env;
+	struct slots slots;
+	const struct kernel *kernel;
+
+	pthread_mutex_t mutex;
+	struct index *index; /* the current one */
+	struct cop_read *pool;
+
+	pthread_mutex_t write_mutex;
+	struct segment writable; /* mapped by the first write */
+	uint64_t writable_number;
+	struct dict dict; /* names known to be committed */
+};
+
+struct cop_read {
+	struct cop_read *next; /* in the pool */
+	cop_store *store;
+	struct index *index;
+	env_txn *txn;
+	uint32_t slot;
+	uint32_t stamp; /* commit, less the segment's base */
+	struct disk_state state;
+	struct arena arena;
+	uint64_t *visited; /* a bit an id, all zero between walks */
+	uint64_t visited_bytes;
+	const struct cop_read *owner; /* of a thread's copy: whose txn it is */
+};
+
+/* ---- store.c ------------------------------------------------------------ */
+
+/* COP_FORKED in a child of the process that opened the store. */
+cop_err store_check(const cop_store *store);
+
+/* ---- attach.c ----------------------------------------------------------- */
+
+/*
+ * Finds or builds the store's segments and maps them; once, at open.
+ */
+cop_err attach_open(cop_store *store, const struct cop_open_options *options);
+void attach_close(cop_store *store);
+
+/* Removes the segments' files; nobody is attached. */
+cop_err attach_remove(cop_store *store);
+
+/* Makes the newest index the store's current one. */
+cop_err attach_refresh(cop_store *store);
+
+struct index *index_hold(cop_store *store);
+void index_drop(cop_store *store, struct index *index);
+
+/* Maps the current index for writing; W held. */
+cop_err attach_writable(cop_store *store);
+
+/*
+ * Builds a new index segment from LMDB and makes it current; W held.
+ * options	for progress, may be NULL
+ */
+cop_err attach_rebuild(cop_store *store,
+		       const struct cop_open_options *options);
+
+/* ---- recover.c ---------------------------------------------------------- */
+
+/*
+ * Makes the segment agree with LMDB after a death, or after an attempt that
+ * failed; W held, no write transaction open.
+ */
+cop_err recover_run(cop_store *store, const struct disk_state *state);
+
+/* ---- write lock, commit.c ----------------------------------------------- */
+
+cop_err writer_lock(cop_store *store, uint32_t timeout_ms);
+void writer_unlock(cop_store *store);
+
+/*
+ * Brings the segment to where LMDB is, whatever happened before: recovers,
+ * or builds anew.  W held.
+ */
+cop_err writer_settle(cop_store *store, const struct cop_open_options *options);
+
+/* ---- read.c ------------------------------------------------------------- */
+
+cop_err read_state(const struct env *env, env_txn *txn,
+		   struct disk_state *state);
+
+static inline const struct segment *read_segment(const cop_read *read)
+{
+	return &read->index->segment;
+}
+
+/* A name's number as of the read, 0 if there is none. */
+cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
+		    size_t size, uint32_t *number);
+
+/* The record of an id in the snapshot; record->data NULL if none. */
+cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record);
+
+/* Fills in the view of a record. */
+cop_err read_entity_view(uint64_t id, struct bytes record,
+			 struct cop_entity *out);
+
+/*
+ * Copies of a read for threads of one call, sharing its snapshot.  Each has
+ * memory of its own for what it decompresses.
+ */
+void read_copy(const cop_read *read, cop_read *copy);
+void read_copy_end(cop_read *copy);
+
+/* Releases a read that is in the pool no more. */
+void read_destroy(cop_read *read);
+
+/* ---- threads.c ---------------------------------------------------------- */
+
+/*
+ * Runs `work` for thread numbers 0 to count - 1, the last of them on the
+ * calling thread; joins all; the first error wins.
+ */
+typedef cop_err thread_work(void *user, uint32_t thread);
+cop_err threads_run(uint32_t count, thread_work *work, void *user);
+
+/* 1 to COP_THREAD_MAX, no more than there are items. */
+uint32_t threads_for(uint32_t wanted, uint64_t items);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks: breadth-first over the adjacency in the segment.
+ *
+ * idea
+ *	The caller's array of steps is the queue.  A bit an id says who was
+ *	seen; it belongs to the read and is cleared step by step afterwards,
+ *	so a walk costs what it finds and not what the store holds.
+ *	Edges carry the commits between which they live, so the lists are
+ *	read at the snapshot without asking LMDB; an entity that is deleted
+ *	takes its edges with it.
+ *
+ * progress
+ *	No allocation, no system call; the bits' pages are touched as needed.
+ */
+#include "store.h"
+
+enum { AHEAD = 4 };
+
+struct walk {
+	cop_read *read;
+	const struct cop_walk *wanted;
+	uint32_t relation; /* 0: any */
+	int32_t direction;
+	struct cop_step *steps;
+	size_t capacity;
+	size_t count;
+	int32_t more;
+};
+
+static int seen_set(const struct walk *walk, uint64_t id)
+{
+	uint64_t *word = &walk->read->visited[id / 64];
+	uint64_t bit = UINT64_C(1) << (id % 64);
+	int seen = (*word & bit) != 0;
+
+	*word |= bit;
+	return seen;
+}
+
+static void seen_clear(const struct walk *walk)
+{
+	for (size_t i = 0; i < walk->count; i++)
+		walk->read->visited[walk->steps[i].id / 64] = 0;
+}
+
+static struct head *head_of(const struct walk *walk, uint64_t id)
+{
+	const struct segment *segment = read_segment(walk->read);
+
+	return head_at(segment->header, segment_region(segment, REGION_HEADS),
+		       id);
+}
+
+/* Fetches the head, and the first block, of steps that are coming up. */
+static void walk_prefetch(const struct walk *walk, size_t at)
+{
+	const struct segment *segment = read_segment(walk->read);
+	const struct region *edges = segment_region(segment, REGION_EDGES);
+	struct head *head;
+	uint32_t unit;
+
+	if (at + AHEAD * 2 < walk->count)
+		__builtin_prefetch(
+		    head_of(walk, walk->steps[at + AHEAD * 2].id));
+	if (at + AHEAD >= walk->count)
+		return;
+	head = head_of(walk, walk->steps[at + AHEAD].id);
+	if (!head)
+		return;
+	unit = atomic_load_explicit(walk->direction & COP_OUT ? &head->out
+							      : &head->in,
+				    memory_order_relaxed);
+	__builtin_prefetch((const char *)segment->header + edges->offset +
+			   (uint64_t)unit * EDGE_UNIT);
+}
+
+/* Goes from one step over one of its lists; 0 when the steps are full. */
+static int list_walk(struct walk *walk, size_t at, int32_t direction,
+		     uint32_t *looked)
+{
+	const struct segment *segment = read_segment(walk->read);
+	const struct head *head = head_of(walk, walk->steps[at].id);
+	uint32_t hops = walk->steps[at].hops + 1;
+	uint64_t ids = walk->read->visited_bytes * 8;
+	struct edge_cursor cursor;
+	const struct edge_entry *entry;
+
+	if (!head)
+		return 1;
+	edge_cursor_init(
+	    &cursor, segment->header, segment_region(segment, REGION_EDGES),
+	    direction == COP_OUT ? &head->out : &head->in, walk->read->stamp);
+	while ((entry = edge_cursor_next(&cursor))) {
+		if (walk->relation && entry->relation != walk->relation)
+			continue;
+		if (walk->wanted->degree_limit &&
+		    (*looked)++ == walk->wanted->degree_limit) {
+			walk->more = 1;
+			return 1;
+		}
+		if (entry->peer >= ids || seen_set(walk, entry->peer))
+			continue;
+		if (walk->count == walk->capacity) {
+			walk->read->visited[entry->peer / 64] &=
+			    ~(UINT64_C(1) << (entry->peer % 64));
+			walk->more = 1;
+			return 0;
+		}
+		walk->steps[walk->count++] =
+		    (struct cop_step){entry->peer, (uint32_t)at,
+				      entry->relation, hops, direction};
+	}
+	return 1;
+}
+
+static void steps_walk(struct walk *walk)
+{
+	for (size_t at = 0;
+	     at < walk->count && walk->steps[at].hops < walk->wanted->hops;
+	     at++) {
+		uint32_t looked = 0;
+
+		walk_prefetch(walk, at);
+		if (walk->direction & COP_OUT &&
+		    !list_walk(walk, at, COP_OUT, &looked))
+			return;
+		if (walk->direction & COP_IN &&
+		    !list_walk(walk, at, COP_IN, &looked))
+			return;
+	}
+}
+
+/* Whether the start is there in the snapshot. */
+static cop_err start_find(const struct walk *walk, int *there)
+{
+	struct head *head = head_of(walk, walk->wanted->start);
+	struct head_state state;
+	struct bytes record;
+	cop_err err;
+
+	*there = 0;
+	if (!head)
+		return 0;
+	if (head_read(head, walk->read->state.commit, &state)) {
+		*there = state.alive != 0;
+		return 0;
+	}
+	err = read_entity_record(walk->read, walk->wanted->start, &record);
+	*there = !err && record.data;
+	return err;
+}
+
+static cop_err walk_check(struct walk *walk)
+{
+	const struct cop_walk *wanted = walk->wanted;
+	cop_err err = 0;
+
+	if (!wanted || wanted->size != sizeof *wanted)
+		return error_set(COP_INVALID, "the walk is of another size; "
+					      "set .size to its sizeof");
+	if (wanted->hops > COP_HOPS_MAX || !walk->capacity ||
+	    walk->capacity > UINT32_MAX)
+		return error_set(COP_INVALID,
+				 "%u hops and room for %zu steps; there may be "
+				 "%d hops, and room for 1 to 4,294,967,295",
+				 wanted->hops, walk->capacity, COP_HOPS_MAX);
+	walk->direction = wanted->direction ? wanted->direction : COP_OUT;
+	if (walk->direction < COP_OUT || walk->direction > COP_BOTH)
+		return error_set(COP_INVALID,
+				 "direction %d; there are out 1, "
+				 "in 2, both 3",
+				 wanted->direction);
+	if (!wanted->relation)
+		return 0;
+	err = read_symbol(walk->read, NAME_RELATION, wanted->relation,
+			  strlen(wanted->relation), &walk->relation);
+	if (!err && !walk->relation)
+		err = error_set(COP_NO_NAME,
+				"no edge ever had the relation '%.80s'; check "
+				"its spelling",
+				wanted->relation);
+	return err;
+}
+
+cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
+		 struct cop_step *steps, size_t capacity, size_t *count,
+		 int32_t *more)
+{
+	struct walk walk = {.read = read,
+			    .wanted = wanted,
+			    .steps = steps,
+			    .capacity = capacity};
+	int there;
+	cop_err err = store_check(read->store);
+
+	if (!err)
+		err = walk_check(&walk);
+	if (!err)
+		err = start_find(&walk, &there);
+	if (err)
+		return err;
+	if (there) {
+		steps[0] = (struct cop_step){.id = wanted->start};
+		walk.count = 1;
+		(void)seen_set(&walk, wanted->start);
+		steps_walk(&walk);
+		seen_clear(&walk);
+	}
+	*count = walk.count;
+	if (more)
+		*more = walk.more;
+	return 0;
+}

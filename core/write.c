@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "write.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+static cop_err no_memory(void)
+{
+	return error_set(ENOMEM, "no memory for the write; commit in smaller "
+				 "parts");
+}
+
+cop_err cop_write_begin(cop_store *store, cop_write **out)
+{
+	cop_write *write;
+	cop_err err = store_check(store);
+
+	if (err)
+		return err;
+	write = calloc(1, sizeof *write);
+	if (!write)
+		return no_memory();
+	write->store = store;
+	*out = write;
+	return 0;
+}
+
+void cop_abort(cop_write *write)
+{
+	if (!write)
+		return;
+	buffer_release(&write->ops);
+	names_release(&write->names);
+	free(write);
+}
+
+size_t cop_write_count(const cop_write *write)
+{
+	return write->count;
+}
+
+size_t cop_write_bytes(const cop_write *write)
+{
+	return write->ops.size + write->names.text.size;
+}
+
+/* ---- checks ------------------------------------------------------------- */
+
+static cop_err key_check(const void *key, size_t size)
+{
+	if (!key || !size)
+		return error_set(COP_BAD_KEY, "a key is empty; give at least "
+					      "one byte");
+	if (size > COP_KEY_BYTES)
+		return error_set(COP_BAD_KEY,
+				 "the key '%.40s...' has %zu bytes; a key may "
+				 "have %d",
+				 (const char *)key, size, COP_KEY_BYTES);
+	return 0;
+}
+
+static cop_err vector_check(const cop_store *store, const float *vector,
+			    uint32_t dim)
+{
+	int zero = 1;
+
+	if (dim != store->config.dim)
+		return error_set(COP_BAD_VECTOR,
+				 "the vector has %u dimensions, the store %u",
+				 dim, store->config.dim);
+	for (uint32_t i = 0; i < dim; i++) {
+		if (!isfinite(vector[i]))
+			return error_set(COP_BAD_VECTOR,
+					 "component %u of the vector is %f; "
+					 "all must be finite",
+					 i, (double)vector[i]);
+		zero &= vector[i] == 0;
+	}
+	if (zero && store->config.metric == COP_COSINE)
+		return error_set(COP_BAD_VECTOR, "the vector is zero, which "
+						 "has no cosine; leave it out");
+	return 0;
+}
+
+/* ---- operations --------------------------------------------------------- */
+
+/* Where a call began, to be gone back to if it fails. */
+struct mark {
+	size_t size;
+	uint32_t count;
+};
+
+static struct mark mark_now(const cop_write *write)
+{
+	return (struct mark){write->ops.size, write->count};
+}
+
+static cop_err mark_back(cop_write *write, struct mark mark, cop_err err)
+{
+	write->ops.size = mark.size;
+	write->count = mark.count;
+	return err;
+}
+
+static struct op *op_at(cop_write *write, size_t at)
+{
+	return (struct op *)(void *)(write->ops.data + at);
+}
+
+/* Counts the operation that began at `at` and now is complete. */
+static cop_err op_end(cop_write *write, size_t at, const struct op *op)
+{
+	size_t bytes;
+
+	if (buffer_align(&write->ops, 8))
+		return no_memory();
+	bytes = write->ops.size - at;
+	if (bytes > UINT32_MAX || write->count == UINT32_MAX - 1)
+		return error_set(COP_TOO_LARGE, "the write is too large; "
+						"commit in smaller parts");
+	*op_at(write, at) = *op;
+	op_at(write, at)->bytes = (uint32_t)bytes;
+	write->count++;
+	return 0;
+}
+
+static cop_err bytes_put(cop_write *write, const void *data, size_t size)
+{
+	return buffer_put(&write->ops, data, size) ? no_memory() : 0;
+}
+
+static cop_err vector_put(cop_write *write, const float *vector, uint32_t dim)
+{
+	return bytes_put(write, vector, dim * sizeof *vector);
+}
+
+static cop_err put_check(const cop_store *store, const struct cop_put *put)
+{
+	cop_err err;
+
+	if (!put || put->size != sizeof *put)
+		return error_set(COP_INVALID, "the put is of another size; "
+					      "set .size to its sizeof");
+	err = key_check(put->key, put->key_size);
+	if (!err && put->vector)
+		err = vector_check(store, put->vector, put->dim);
+	if (!err && (put->vector_change < COP_VECTOR_KEEP ||
+		     put->vector_change > COP_VECTOR_DROP))
+		err = error_set(COP_INVALID, "vector_change %d is unknown",
+				put->vector_change);
+	return err;
+}
+
+cop_err cop_put(cop_write *write, const struct cop_put *put)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_PUT};
+	cop_err err = store_check(write->store);
+
+	if (!err)
+		err = put_check(write->store, put);
+	if (err)
+		return err;
+	op.option = (uint16_t)put->vector_change;
+	op.key_size = put->key_size;
+	op.dim = put->vector ? put->dim : 0;
+	if (!buffer_add(&write->ops, sizeof op))
+		return no_memory();
+	err = codec_entity(&write->ops, &write->names, put);
+	op.record_bytes = (uint32_t)(write->ops.size - mark.size - sizeof op);
+	if (!err && put->vector)
+		err = vector_put(write, put->vector, put->dim);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+cop_err cop_put_vector(cop_write *write, const void *key, size_t key_size,
+		       const float *vector, uint32_t dim)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_VECTOR,
+			.key_size = (uint32_t)key_size,
+			.dim = vector ? dim : 0,
+			.option = vector ? COP_VECTOR_KEEP : COP_VECTOR_DROP};
+	cop_err err = store_check(write->store);
+
+	if (!err)
+		err = key_check(key, key_size);
+	if (!err && vector)
+		err = vector_check(write->store, vector, dim);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	if (!err && buffer_align(&write->ops, 8))
+		err = no_memory();
+	if (!err && vector)
+		err = vector_put(write, vector, dim);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_DELETE, .key_size = (uint32_t)key_size};
+	cop_err err = store_check(write->store);
+
+	if (!err)
+		err = key_check(key, key_size);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+/* What an edge is named by: head, both keys, the relation's number. */
+static cop_err ends_put(cop_write *write, struct op *op,
+			const struct cop_put_edge *edge)
+{
+	cop_err err = key_check(edge->source, edge->source_size);
+
+	if (!err)
+		err = key_check(edge->target, edge->target_size);
+	if (!err)
+		err = names_intern(&write->names, NAME_RELATION, edge->relation,
+				   edge->relation_size, &op->relation);
+	op->key_size = (uint32_t)edge->source_size;
+	op->target_size = (uint32_t)edge->target_size;
+	if (!err)
+		err = bytes_put(write, op, sizeof *op);
+	if (!err)
+		err = bytes_put(write, edge->source, edge->source_size);
+	if (!err)
+		err = bytes_put(write, edge->target, edge->target_size);
+	if (!err && buffer_align(&write->ops, 8))
+		err = no_memory();
+	return err;
+}
+
+cop_err cop_put_edge(cop_write *write, const struct cop_put_edge *edge)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_EDGE};
+	size_t record_at;
+	cop_err err = store_check(write->store);
+
+	if (err)
+		return err;
+	if (!edge || edge->size != sizeof *edge)
+		return error_set(COP_INVALID, "the edge is of another size; "
+					      "set .size to its sizeof");
+	if (edge->dangling < COP_DANGLING_REJECT ||
+	    edge->dangling > COP_DANGLING_SKIP)
+		return error_set(COP_INVALID, "dangling %d is unknown",
+				 edge->dangling);
+	op.option = (uint16_t)edge->dangling;
+	err = ends_put(write, &op, edge);
+	record_at = write->ops.size;
+	if (!err)
+		err = codec_edge(&write->ops, &write->names, edge->properties,
+				 edge->property_count);
+	op.record_bytes = (uint32_t)(write->ops.size - record_at);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+cop_err cop_delete_edge(cop_write *write, const void *source,
+			size_t source_size, const char *relation,
+			size_t relation_size, const void *target,
+			size_t target_size)
+{
+	struct cop_put_edge edge = {.source = source,
+				    .source_size = source_size,
+				    .relation = relation,
+				    .relation_size = relation_size,
+				    .target = target,
+				    .target_size = target_size};
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_UNLINK};
+	cop_err err = store_check(write->store);
+
+	if (!err)
+		err = ends_put(write, &op, &edge);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+/* ---- many puts ---------------------------------------------------------- */
+
+struct put_many {
+	cop_write **parts; /* one a thread */
+	const struct cop_put *puts;
+	size_t count;
+	uint32_t threads;
+};
+
+static cop_err put_part(void *user, uint32_t thread)
+{
+	struct put_many *many = user;
+	size_t from = many->count * thread / many->threads;
+	size_t to = many->count * (thread + 1) / many->threads;
+	cop_err err = 0;
+
+	for (size_t i = from; i < to && !err; i++)
+		err = cop_put(many->parts[thread], &many->puts[i]);
+	return err;
+}
+
+/* The numbers of a part's names in the whole write. */
+static cop_err names_merge(cop_write *write, const cop_write *part,
+			   uint32_t *numbers)
+{
+	for (uint32_t i = 0; i < names_count(&part->names); i++) {
+		const struct name_entry *name =
+		    names_entry(&part->names, i + 1);
+		cop_err err = names_intern(
+		    &write->names, (enum name_space)name->space,
+		    (const char *)part->names.text.data + name->text_at,
+		    name->size, &numbers[i]);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cop_err part_append(cop_write *write, const cop_write *part)
+{
+	uint32_t count = names_count(&part->names);
+	size_t at = write->ops.size;
+	uint32_t *numbers = malloc((count + (size_t)1) * sizeof *numbers);
+	cop_err err = numbers ? names_merge(write, part, numbers) : no_memory();
+
+	if (!err && buffer_put(&write->ops, part->ops.data, part->ops.size))
+		err = no_memory();
+	while (!err && at < write->ops.size) {
+		struct op *op = op_at(write, at);
+
+		codec_entity_patch(op + 1, 0, numbers);
+		at += op->bytes;
+	}
+	if (!err) {
+		write->count += part->count;
+		write->names.uses += part->names.uses - count;
+	}
+	free(numbers);
+	return err;
+}
+
+cop_err cop_put_many(cop_write *write, const struct cop_put *puts, size_t count,
+		     uint32_t threads)
+{
+	struct put_many many = {.puts = puts,
+				.count = count,
+				.threads = threads_for(threads, count)};
+	struct mark mark = mark_now(write);
+	cop_err err = store_check(write->store);
+
+	if (err || !count)
+		return err;
+	many.parts = calloc(many.threads, sizeof *many.parts);
+	if (!many.parts)
+		return no_memory();
+	for (uint32_t i = 0; i < many.threads && !err; i++)
+		err = cop_write_begin(write->store, &many.parts[i]);
+	if (!err)
+		err = threads_run(many.threads, put_part, &many);
+	for (uint32_t i = 0; i < many.threads && !err; i++)
+		err = part_append(write, many.parts[i]);
+	for (uint32_t i = 0; i < many.threads; i++)
+		cop_abort(many.parts[i]);
+	free(many.parts);
+	return err ? mark_back(write, mark, err) : 0;
+}

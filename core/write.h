@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A write: operations as bytes, ready before any lock is asked for.
+ *
+ * layout	(of each operation, a multiple of 8 bytes)
+ *	struct op; then by kind
+ *	OP_PUT		record; vector if op.dim
+ *	OP_VECTOR	key, padded to 8; vector if op.dim
+ *	OP_DELETE	key
+ *	OP_EDGE		source, target, padded to 8; record
+ *	OP_UNLINK	source, target
+ *
+ *	Names are numbers of the write's own list (codec.h), so the bytes mean
+ *	the same in whatever process applies them, together with that list.
+ */
+#ifndef CORE_WRITE_H
+#define CORE_WRITE_H
+
+#include "codec.h"
+#include "store.h"
+
+enum op_kind { OP_PUT = 1, OP_VECTOR, OP_DELETE, OP_EDGE, OP_UNLINK };
+
+struct op {
+	uint32_t bytes; /* of all of it */
+	uint16_t kind;
+	uint16_t option; /* enum cop_vector_change, enum cop_dangling */
+	uint32_t record_bytes;
+	uint32_t dim;	   /* floats of its vector, 0: none */
+	uint32_t key_size; /* of the key, or the source */
+	uint32_t target_size;
+	uint32_t relation; /* of the write's names */
+	uint32_t reserved;
+};
+
+struct cop_write {
+	cop_store *store;
+	struct buffer ops;
+	struct names names;
+	uint32_t count;
+};
+
+static inline const unsigned char *op_body(const struct op *op)
+{
+	return (const unsigned char *)(op + 1);
+}
+
+static inline size_t op_pad(size_t bytes)
+{
+	return (bytes + 7) & ~(size_t)7;
+}
+
+/* The vector of OP_PUT or OP_VECTOR, NULL if none. */
+static inline const float *op_vector(const struct op *op)
+{
+	size_t at =
+	    op->kind == OP_PUT ? op->record_bytes : op_pad(op->key_size);
+
+	return op->dim ? (const float *)(const void *)(op_body(op) + at) : NULL;
+}
+
+#endif

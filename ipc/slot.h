@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slots: how a reader says what it still needs, and how the dead are told
+ * from the living.
+ *
+ * idea
+ *	The control segment has an array of slots.  A read takes one, and
+ *	while it is open publishes in it the newest commit that it is sure to
+ *	see.  A writer frees only what no published snapshot can reach.
+ *	A slot is owned by holding an OFD lock on its byte of the control
+ *	file, so a dead owner is one whose byte is free: no pid is asked.
+ *	The lock is taken after a bit in this process's private map, because
+ *	two threads of one descriptor would both be given the byte.
+ *
+ * layout	(control file)
+ *	0		struct control
+ *	4096 + 128 i	struct slot i
+ *	byte SLOT_LOCK + i is slot i's lock, far past the end of the file
+ *
+ * ordering
+ *	S1	slot_enter stores the snapshot, then fences (seq_cst), before
+ *		the reader asks LMDB for its own; slot_oldest fences (seq_cst)
+ *		after the commit, before it loads the slots.  So either the
+ *		writer sees the slot or the reader sees the commit.
+ *	S2	slot_leave stores 0 (release) after the reader's last load;
+ *		slot_oldest acquires it.
+ *
+ * progress
+ *	slot_enter, slot_leave: wait-free.  slot_take: system calls.
+ *
+ * crash
+ *	A killed reader leaves its number in the slot; the next writer that
+ *	is held back by it finds the byte free and clears it.
+ *
+ * limits
+ *	SLOT_COUNT reads open at once on one machine.
+ */
+#ifndef IPC_SLOT_H
+#define IPC_SLOT_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 1, CONTROL_UUID_BYTES = 16 };
+
+#define CONTROL_MAGIC UINT64_C(0x4c544e4345504f43) /* "COPECNTL" */
+#define SLOT_LOCK     (UINT64_C(1) << 40)
+#define SLOTS_OFFSET  4096
+
+struct slot {
+	_Alignas(128) _Atomic uint64_t snapshot; /* commit + 1; 0: idle */
+	_Atomic uint32_t pid;			 /* for people only */
+	uint32_t reserved[29];
+};
+
+static_assert(sizeof(struct slot) == 128, "slot is two cache lines");
+
+struct control {
+	/* fixed after create */
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t slot_count;
+	unsigned char uuid[CONTROL_UUID_BYTES];
+	/* atomic, any process */
+	_Alignas(128) _Atomic uint64_t index; /* number of the index file */
+	_Alignas(128) _Atomic uint32_t slot_limit; /* slots ever taken */
+};
+
+/* This process's side of a control segment. */
+struct slots {
+	struct control *control;
+	struct slot *table;
+	int fd;
+	pthread_mutex_t mutex; /* over taken */
+	uint64_t taken[SLOT_COUNT / 64];
+};
+
+/* Bytes of a control file. */
+uint64_t slots_bytes(void);
+
+/*
+ * Makes a control segment in the empty file fd, which stays the caller's on
+ * error.
+ */
+int slots_create(struct slots *slots, int fd, const unsigned char *uuid);
+
+/*
+ * Maps an existing one.
+ * Returns	0, EBADMSG if it is none, EPROTO if another layout's, errno.
+ */
+int slots_attach(struct slots *slots, int fd);
+
+/* Unmaps and closes; whatever slots are still owned go with it. */
+void slots_detach(struct slots *slots);
+
+/*
+ * Takes a slot for this process.
+ * Returns	0, ENFILE if all are taken, or an errno.
+ */
+int slot_take(struct slots *slots, uint32_t *index);
+void slot_give(struct slots *slots, uint32_t index);
+
+/* S1: publishes that commits up to `snapshot` may be all this reader sees. */
+static inline void slot_enter(struct slots *slots, uint32_t index,
+			      uint64_t snapshot)
+{
+	atomic_store_explicit(&slots->table[index].snapshot, snapshot + 1,
+			      memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs slot_oldest */
+}
+
+/* S2: the reader's last load is before this store. */
+static inline void slot_leave(struct slots *slots, uint32_t index)
+{
+	atomic_store_explicit(&slots->table[index].snapshot, 0,
+			      memory_order_release);
+}
+
+/*
+ * The oldest snapshot any reader may have, `newest` if there is none; with
+ * the writer lock held.  Slots whose owner is dead are cleared when they lag.
+ */
+uint64_t slot_oldest(struct slots *slots, uint64_t newest);
+
+/* Slots in use now, for figures. */
+uint32_t slot_used(const struct slots *slots);
+
+#endif

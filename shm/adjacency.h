@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adjacency: each entity's edges, outgoing and incoming, in shared memory.
+ *
+ * idea
+ *	A list is a chain of blocks, newest first; its first block is named by
+ *	a word in the entity's head.  Entries are appended at the end of the
+ *	newest block, so adding to a hub costs the same as to anyone; a block
+ *	twice as long follows a full one.  An entry carries the commits at
+ *	which it was born and died, so every snapshot sees its own list and a
+ *	deletion is a mark in place.  A list with more dead than living
+ *	entries is copied to fresh blocks and its head swung.
+ *
+ * layout
+ *	REGION_EDGES in units of 64 bytes; block classes 0 to 4 are 1, 2, 4,
+ *	8, 16 units: a header of 16 bytes and 3, 7, 15, 31, 63 entries.
+ *	unit 0 is none.
+ *
+ *	 0      4       8      12     16
+ *	 next   count   class  -      { peer, relation, born, died } ...
+ *
+ *	born and died are stamps: a commit number less the one that the
+ *	segment was built at.  0 was there when it was built.
+ *
+ * ordering
+ *	A1	an entry is written, then counted (release); readers acquire
+ *		the count.
+ *	A2	a block is filled, then linked into the head (release);
+ *		readers acquire the head.
+ *	Born and died need no order of their own: a stamp that matters to a
+ *	snapshot was stored before the LMDB commit that the snapshot saw.
+ *
+ * progress
+ *	A cursor: wait-free, bounded by the region's size even on rubbish.
+ *
+ * crash
+ *	edges_undo takes back one attempt's stamps in one list.  Blocks taken
+ *	and not linked leak until the segment is built again.
+ *
+ * limits
+ *	2^32 - 2 commits from one build of the segment to the next.
+ */
+#ifndef SHM_ADJACENCY_H
+#define SHM_ADJACENCY_H
+
+#include "region.h"
+
+struct segment;
+
+enum {
+	EDGE_UNIT = 64,
+	EDGE_CLASSES = 5,
+};
+
+#define STAMP_NEVER UINT32_MAX
+
+struct edge_entry {
+	uint32_t peer;
+	uint32_t relation;
+	_Atomic uint32_t born;
+	_Atomic uint32_t died;
+};
+
+struct edge_block {
+	_Atomic uint32_t next;
+	_Atomic uint32_t count;
+	uint32_t class_index;
+	uint32_t reserved;
+	struct edge_entry entries[];
+};
+
+static_assert(sizeof(struct edge_block) == 16, "block header is 16 bytes");
+static_assert(sizeof(struct edge_entry) == 16, "edge entry is 16 bytes");
+
+struct adjacency {
+	uint64_t unit_count;		   /* writer's: units in use, from 1 */
+	uint32_t free_units[EDGE_CLASSES]; /* writer's: heads of free lists */
+	uint32_t reserved;
+	_Atomic uint64_t free_bytes;
+};
+
+/* The two lists of a head, as the writer works on them. */
+struct edge_list {
+	_Atomic uint32_t *first;
+	uint32_t *live;
+	uint32_t *dead;
+};
+
+static inline uint32_t edge_capacity(uint32_t class_index)
+{
+	return (UINT32_C(4) << class_index) - 1;
+}
+
+static inline struct edge_block *
+edge_block_at(const void *map, const struct region *edges, uint32_t unit)
+{
+	struct edge_block *block;
+
+	if (!unit)
+		return NULL;
+	block = region_at(map, edges, (uint64_t)unit * EDGE_UNIT, EDGE_UNIT);
+	if (!block || block->class_index >= EDGE_CLASSES)
+		return NULL;
+	return region_at(map, edges, (uint64_t)unit * EDGE_UNIT,
+			 (uint64_t)EDGE_UNIT << block->class_index);
+}
+
+/* Walks the entries of one list that a snapshot sees. */
+struct edge_cursor {
+	const void *map;
+	const struct region *edges;
+	const struct edge_block *block;
+	uint64_t budget; /* blocks that may still follow */
+	uint32_t stamp;
+	uint32_t index;
+	uint32_t count;
+};
+
+static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
+{
+	uint32_t capacity;
+
+	cursor->block = cursor->budget--
+			    ? edge_block_at(cursor->map, cursor->edges, unit)
+			    : NULL;
+	cursor->index = 0;
+	cursor->count = 0;
+	if (!cursor->block)
+		return;
+	/* A1: acquires the entries counted */
+	cursor->count =
+	    atomic_load_explicit(&cursor->block->count, memory_order_acquire);
+	capacity = edge_capacity(cursor->block->class_index);
+	if (cursor->count > capacity)
+		cursor->count = capacity;
+}
+
+/* first: the list's word in its head; stamp: the snapshot's. */
+static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
+				    const struct region *edges,
+				    const _Atomic uint32_t *first,
+				    uint32_t stamp)
+{
+	cursor->map = map;
+	cursor->edges = edges;
+	cursor->stamp = stamp;
+	cursor->budget = region_bytes(edges) / EDGE_UNIT;
+	/* A2: acquires the blocks behind the head */
+	edge_cursor_enter(cursor,
+			  atomic_load_explicit(first, memory_order_acquire));
+}
+
+/* The next entry that is visible, NULL at the end. */
+static inline const struct edge_entry *
+edge_cursor_next(struct edge_cursor *cursor)
+{
+	while (cursor->block) {
+		while (cursor->index < cursor->count) {
+			const struct edge_entry *entry =
+			    &cursor->block->entries[cursor->index++];
+			/* relaxed: see ordering */
+			uint32_t born = atomic_load_explicit(
+			    &entry->born, memory_order_relaxed);
+			uint32_t died = atomic_load_explicit(
+			    &entry->died, memory_order_relaxed);
+
+			if (born <= cursor->stamp && cursor->stamp < died)
+				return entry;
+		}
+		edge_cursor_enter(cursor,
+				  atomic_load_explicit(&cursor->block->next,
+						       memory_order_acquire));
+	}
+	return NULL;
+}
+
+/* The rest is for who holds the writer lock. */
+
+/*
+ * Adds an entry.
+ * Returns	0, or ENOSPC and the like with nothing added.
+ */
+int edges_append(struct segment *segment, const struct edge_list *list,
+		 uint32_t peer, uint32_t relation, uint32_t stamp);
+
+/*
+ * Fills an empty list, born at 0, in blocks that fit.
+ * peers, relations	count of each
+ */
+int edges_fill(struct segment *segment, const struct edge_list *list,
+	       const uint32_t *peers, const uint32_t *relations,
+	       uint32_t count);
+
+/* Marks the living entry dead; 0 if there was none. */
+int edges_kill(struct segment *segment, const struct edge_list *list,
+	       uint32_t peer, uint32_t relation, uint32_t stamp);
+
+/* Marks every living entry dead. */
+void edges_kill_all(struct segment *segment, const struct edge_list *list,
+		    uint32_t stamp);
+
+/* Takes back what the attempt with this stamp did to the list. */
+void edges_undo(struct segment *segment, const struct edge_list *list,
+		uint32_t stamp);
+
+/*
+ * Copies a list that is mostly dead to fresh blocks without the entries that
+ * no read from `oldest` on can see; the old ones go to limbo, out of reach
+ * from `commit` on, for which there must be room (edges_blocks of them).
+ */
+int edges_compact(struct segment *segment, const struct edge_list *list,
+		  uint32_t oldest, uint64_t commit);
+
+/* Blocks in a list. */
+uint32_t edges_blocks(const struct segment *segment,
+		      const struct edge_list *list);
+
+/* Whether a list is worth compacting. */
+static inline int edges_mostly_dead(const struct edge_list *list)
+{
+	return *list->dead > 16 && *list->dead > *list->live;
+}
+
+/* Puts a block that left limbo on its free list. */
+void edges_free(struct segment *segment, uint32_t unit);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bank.h"
+#include "segment.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { LINE = 64, ROW_MAX = CODE_DIM_MAX * 4 };
+
+static uint32_t round_line(uint32_t bytes)
+{
+	return (bytes + LINE - 1) & ~(uint32_t)(LINE - 1);
+}
+
+void bank_init(struct segment *segment)
+{
+	const struct segment_header *header = segment->header;
+	struct bank *bank = &segment->header->bank;
+	uint32_t width = header->rows ? sizeof(float) : sizeof(uint16_t);
+
+	bank->line_bytes = LINE + round_line(header->dim);
+	bank->row_bytes = round_line(header->dim * width);
+	atomic_init(&bank->row_count, 1);
+}
+
+static struct bank_line *line_at(const struct segment *segment, uint32_t row)
+{
+	return bank_line_at(segment->header,
+			    segment_region(segment, REGION_CODES),
+			    &segment->header->bank, row);
+}
+
+uint32_t bank_count(const struct segment *segment)
+{
+	const struct bank *bank = &segment->header->bank;
+	/* B2: acquires the rows counted */
+	uint32_t count =
+	    atomic_load_explicit(&bank->row_count, memory_order_acquire);
+	uint64_t there;
+
+	if (!bank->line_bytes)
+		return 1;
+	there = region_bytes(segment_region(segment, REGION_CODES)) /
+		bank->line_bytes;
+	return count <= there ? count : (uint32_t)there;
+}
+
+/* Relaxed throughout: validated by bank_unchanged. */
+struct bank_seen bank_peek(const struct bank_line *line)
+{
+	struct bank_seen seen;
+
+	seen.entity = atomic_load_explicit(&line->entity, memory_order_relaxed);
+	seen.type = atomic_load_explicit(&line->type, memory_order_relaxed);
+	seen.signature =
+	    atomic_load_explicit(&line->signature, memory_order_relaxed);
+	seen.born = atomic_load_explicit(&line->born, memory_order_relaxed);
+	seen.died = atomic_load_explicit(&line->died, memory_order_relaxed);
+	__atomic_load(&line->code.error, &seen.error, __ATOMIC_RELAXED);
+	__atomic_load(&line->code.row_scale, &seen.row_scale, __ATOMIC_RELAXED);
+	return seen;
+}
+
+const void *bank_row_at(const struct segment *segment, uint32_t row)
+{
+	const struct bank *bank = &segment->header->bank;
+
+	return region_at(segment->header, segment_region(segment, REGION_ROWS),
+			 (uint64_t)row * bank->row_bytes, bank->row_bytes);
+}
+
+static int take_fresh(struct segment *segment, uint32_t *row)
+{
+	struct bank *bank = &segment->header->bank;
+	uint32_t count =
+	    atomic_load_explicit(&bank->row_count, memory_order_relaxed);
+	uint64_t after = count + UINT64_C(1);
+	struct bank_line *line;
+	int err;
+
+	if (after >= UINT32_MAX)
+		return ENOSPC;
+	err = segment_grow(segment, REGION_CODES, after * bank->line_bytes);
+	if (!err)
+		err =
+		    segment_grow(segment, REGION_ROWS, after * bank->row_bytes);
+	if (err)
+		return err;
+	line = line_at(segment, count);
+	if (!line)
+		return EINVAL;
+	atomic_store_explicit(&line->born, COMMIT_NEVER, memory_order_relaxed);
+	/* B2: publishes a row that no snapshot sees yet */
+	atomic_store_explicit(&bank->row_count, count + 1,
+			      memory_order_release);
+	*row = count;
+	return 0;
+}
+
+int bank_take(struct segment *segment, uint32_t *row)
+{
+	struct bank *bank = &segment->header->bank;
+	struct bank_line *line =
+	    bank->free_row ? line_at(segment, bank->free_row) : NULL;
+
+	if (!line)
+		return take_fresh(segment, row);
+	*row = bank->free_row;
+	bank->free_row =
+	    atomic_load_explicit(&line->entity, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&bank->free_count, 1, memory_order_relaxed);
+	return 0;
+}
+
+/* Relaxed stores of whole words: readers may look at any time. */
+static void store_words(void *to, const void *from, size_t bytes)
+{
+	_Atomic uint64_t *words = to;
+	const unsigned char *at = from;
+
+	for (size_t i = 0; i < bytes / 8; i++) {
+		uint64_t word;
+
+		memcpy(&word, at + i * 8, 8);
+		atomic_store_explicit(&words[i], word, memory_order_relaxed);
+	}
+}
+
+int bank_write(struct segment *segment, uint32_t row,
+	       const struct bank_entry *entry, const float *vector)
+{
+	const struct segment_header *header = segment->header;
+	const struct bank *bank = &header->bank;
+	_Alignas(LINE) unsigned char codes[CODE_DIM_MAX];
+	_Alignas(LINE) unsigned char full[ROW_MAX];
+	struct bank_line *line = line_at(segment, row);
+	void *at = (void *)(uintptr_t)bank_row_at(segment, row);
+	struct row_code code;
+	uint64_t seq;
+
+	if (!line || !at)
+		return EINVAL;
+	memset(codes, 0, bank->line_bytes - LINE);
+	memset(full, 0, bank->row_bytes);
+	code_encode(header->metric, vector, header->dim, &code, codes,
+		    header->rows ? NULL : (uint16_t *)(void *)full,
+		    header->rows ? (float *)(void *)full : NULL);
+	seq = atomic_load_explicit(&line->seq, memory_order_relaxed) | 1;
+	atomic_store_explicit(&line->seq, seq, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* B1 */
+	atomic_store_explicit(&line->entity, entry->entity,
+			      memory_order_relaxed);
+	atomic_store_explicit(&line->type, entry->type, memory_order_relaxed);
+	store_words(&line->code, &code, sizeof code);
+	atomic_store_explicit(&line->signature, entry->signature,
+			      memory_order_relaxed);
+	atomic_store_explicit(&line->died, COMMIT_NEVER, memory_order_relaxed);
+	atomic_store_explicit(&line->born, entry->born, memory_order_relaxed);
+	store_words(line->codes, codes, bank->line_bytes - LINE);
+	store_words(at, full, bank->row_bytes);
+	/* B1: publishes the row */
+	atomic_store_explicit(&line->seq, seq + 1, memory_order_release);
+	return 0;
+}
+
+void bank_kill(struct segment *segment, uint32_t row, uint64_t commit)
+{
+	struct bank_line *line = row ? line_at(segment, row) : NULL;
+
+	if (line)
+		atomic_store_explicit(&line->died, commit,
+				      memory_order_relaxed);
+}
+
+int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
+	      uint64_t *died)
+{
+	const struct bank_line *line = row ? line_at(segment, row) : NULL;
+
+	if (!line)
+		return 0;
+	*born = atomic_load_explicit(&line->born, memory_order_relaxed);
+	*died = atomic_load_explicit(&line->died, memory_order_relaxed);
+	return 1;
+}
+
+void bank_free(struct segment *segment, uint32_t row)
+{
+	struct bank *bank = &segment->header->bank;
+	struct bank_line *line = line_at(segment, row);
+
+	if (!row || !line)
+		return;
+	atomic_store_explicit(&line->born, COMMIT_NEVER, memory_order_relaxed);
+	atomic_store_explicit(&line->entity, bank->free_row,
+			      memory_order_relaxed);
+	bank->free_row = row;
+	atomic_fetch_add_explicit(&bank->free_count, 1, memory_order_relaxed);
+}
+
+int bank_collect(struct segment *segment, uint64_t commit)
+{
+	struct bank *bank = &segment->header->bank;
+	uint32_t count = bank_count(segment);
+
+	bank->free_row = 0;
+	atomic_store_explicit(&bank->free_count, 0, memory_order_relaxed);
+	for (uint32_t row = 1; row < count; row++) {
+		uint64_t born;
+		uint64_t died;
+		int err;
+
+		if (!bank_life(segment, row, &born, &died))
+			return EINVAL;
+		if (born == COMMIT_NEVER) {
+			bank_free(segment, row);
+		} else if (died != COMMIT_NEVER) {
+			err = limbo_reserve(segment, 1);
+			if (err)
+				return err;
+			limbo_push(segment, commit, LIMBO_ROW, row);
+		}
+	}
+	return 0;
+}

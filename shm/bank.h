@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bank: every vector of the store, as searches read it.
+ *
+ * idea
+ *	A row is a version of one entity's vector: born at a commit, dead from
+ *	another on.  It has a header line and 8-bit codes, which a scan reads
+ *	from first to last, and a full row in half or single precision, which
+ *	ranks what the codes could not exclude.  A changed vector, type or set
+ *	of tags is a new row and a death; nothing visible is ever rewritten.
+ *	Rows from which every snapshot has moved on are used again.
+ *
+ * source
+ *	The sequence lock follows Boehm, "Can seqlocks get along with
+ *	programming language memory models?" (MSPC 2012).
+ *
+ * layout	(row i: REGION_CODES at i * line_bytes, REGION_ROWS at i *
+ *		row_bytes; row 0 is none)
+ *	0   seq		odd while the row is being written
+ *	8   entity, type
+ *	16  struct row_code (scale, offset, norm, sum, error, row_scale)
+ *	40  signature	a bit of 64 for each tag
+ *	48  born, died	commit numbers
+ *	64  codes	u8, padded with zeros to a multiple of 64
+ *
+ * ordering
+ *	B1	bank_write makes seq odd (release fence), stores everything
+ *		with relaxed stores, makes it even (release).  A reader loads
+ *		seq (acquire), reads, fences (acquire) and loads seq again
+ *		before it lets a distance out.
+ *	B2	the row is written, then counted (release); scans acquire
+ *		bank_count.
+ *	`died` is a word of its own: what it says of snapshot S was stored
+ *	before the commit that S saw.
+ *
+ * progress
+ *	Reading: wait-free.  A row that is being written is by the rule of
+ *	limbo.h visible to no open snapshot, so a reader skips it.
+ *
+ * crash
+ *	A row half written stays odd, invisible, and is found by its entry in
+ *	the intent; bank_collect puts it on the free list.
+ */
+#ifndef SHM_BANK_H
+#define SHM_BANK_H
+
+#include "code.h"
+#include "region.h"
+
+struct segment;
+
+#define COMMIT_NEVER UINT64_MAX
+
+struct bank_line {
+	_Atomic uint64_t seq;
+	_Atomic uint32_t entity; /* of a free row: the next free one */
+	_Atomic uint32_t type;
+	struct row_code code;
+	_Atomic uint64_t signature;
+	_Atomic uint64_t born; /* COMMIT_NEVER: the row is free */
+	_Atomic uint64_t died;
+	unsigned char codes[];
+};
+
+static_assert(sizeof(struct bank_line) == ROW_CODES_OFFSET, "a header line");
+static_assert(offsetof(struct bank_line, code) == ROW_CODE_OFFSET, "code");
+
+struct bank {
+	_Atomic uint32_t row_count; /* rows below it exist, row 0 is none */
+	uint32_t free_row;	    /* writer's: head of the free list */
+	_Atomic uint64_t free_count;
+	uint32_t line_bytes; /* fixed after create: header and codes */
+	uint32_t row_bytes;  /* fixed after create: full row */
+};
+
+/* What a row says of itself besides numbers. */
+struct bank_entry {
+	uint32_t entity;
+	uint32_t type;
+	uint64_t signature;
+	uint64_t born;
+};
+
+/* What bank_peek copies out of a header line. */
+struct bank_seen {
+	uint32_t entity;
+	uint32_t type;
+	uint64_t signature;
+	uint64_t born;
+	uint64_t died;
+	float error;
+	float row_scale;
+};
+
+/* Sets the strides for a dimension, before the first row. */
+void bank_init(struct segment *segment);
+
+/* Rows that may be scanned: 1 to bank_count - 1. */
+uint32_t bank_count(const struct segment *segment);
+
+static inline struct bank_line *bank_line_at(const void *map,
+					     const struct region *codes,
+					     const struct bank *bank,
+					     uint32_t row)
+{
+	return region_at(map, codes, (uint64_t)row * bank->line_bytes,
+			 bank->line_bytes);
+}
+
+/* B1: acquires the row; an odd number means that it is being written. */
+static inline uint64_t bank_seq(const struct bank_line *line)
+{
+	return atomic_load_explicit(&line->seq, memory_order_acquire);
+}
+
+/* B1: whether all that was read since bank_seq gave `seq` is of one row. */
+static inline int bank_unchanged(const struct bank_line *line, uint64_t seq)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&line->seq, memory_order_relaxed) == seq;
+}
+
+/* Copies the header between bank_seq and bank_unchanged. */
+struct bank_seen bank_peek(const struct bank_line *line);
+
+/* A full row, NULL if the number is out of range. */
+const void *bank_row_at(const struct segment *segment, uint32_t row);
+
+/* The rest is for who holds the writer lock. */
+
+/*
+ * Takes a free row.
+ * Returns	0, or ENOSPC and the like.
+ */
+int bank_take(struct segment *segment, uint32_t *row);
+
+/*
+ * Writes a row that was taken, visible from entry->born on.
+ * vector	float32 x dim of the segment, already validated
+ */
+int bank_write(struct segment *segment, uint32_t row,
+	       const struct bank_entry *entry, const float *vector);
+
+/* Sets the commit at which a row dies; COMMIT_NEVER lets it live. */
+void bank_kill(struct segment *segment, uint32_t row, uint64_t commit);
+
+/* The commits between which a row lives; 0 if the number is out of range. */
+int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
+	      uint64_t *died);
+
+/* Puts a row on the free list. */
+void bank_free(struct segment *segment, uint32_t row);
+
+/*
+ * After a death: makes the free list anew and sends every dead row to limbo,
+ * out of reach from `commit` on.  Room is made in limbo.
+ */
+int bank_collect(struct segment *segment, uint64_t commit);
+
+#endif

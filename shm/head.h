@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads: what shared memory knows of each entity, one cache line an id.
+ *
+ * idea
+ *	Ids are dense numbers from 1, given once and never to another key, so
+ *	the table is an array.  A key keeps its id when its entity is deleted
+ *	and put again: existence is the head's, the key is forever.
+ *
+ * layout	(64 bytes)
+ *	0  changed	commit number << 1 | pending
+ *	8  key		offset in REGION_TEXT << 16 | size
+ *	16 type, alive, row (newest row of the bank)
+ *	28 out, in	newest block of each adjacency list
+ *	36 live and dead entries of both lists; the writer's alone
+ *
+ * ordering
+ *	H1	head_mark sets pending before type, alive or row are touched
+ *		(release fence); head_read re-reads `changed` after them
+ *		(acquire fence), so a half-changed head is never taken.
+ *	H2	head_finish stores the fields, then `changed` (release);
+ *		head_read acquires it.
+ *
+ * snapshot
+ *	A reader at S may use type, alive and row only if the head is not
+ *	pending and changed <= S; otherwise it asks LMDB, which knows S.
+ *	The lists need no such check: their entries carry born and died.
+ *
+ * progress
+ *	head_read: wait-free.
+ *
+ * crash
+ *	A head left pending sends readers to LMDB until the next writer
+ *	derives it again from LMDB.
+ *
+ * limits
+ *	2^32 - 2 entities; keys up to 65,535 bytes.
+ */
+#ifndef SHM_HEAD_H
+#define SHM_HEAD_H
+
+#include "region.h"
+
+struct head {
+	_Atomic uint64_t changed;
+	_Atomic uint64_t key;
+	_Atomic uint32_t type;
+	_Atomic uint32_t alive;
+	_Atomic uint32_t row;
+	_Atomic uint32_t out;
+	_Atomic uint32_t in;
+	uint32_t out_live;
+	uint32_t out_dead;
+	uint32_t in_live;
+	uint32_t in_dead;
+	uint32_t reserved[3];
+};
+
+static_assert(sizeof(struct head) == 64, "head is a cache line");
+
+struct head_table {
+	_Atomic uint64_t count; /* ids below it have a head; 0 is no id */
+	uint64_t text_bytes;	/* writer's: of REGION_TEXT in use */
+};
+
+struct head_state {
+	uint32_t type;
+	uint32_t alive;
+	uint32_t row;
+};
+
+/* The head of an id, NULL if the id has none. */
+static inline struct head *head_at(const void *map, const struct region *heads,
+				   uint64_t id)
+{
+	if (!id || id > UINT32_MAX)
+		return NULL;
+	return region_at(map, heads, id * sizeof(struct head),
+			 sizeof(struct head));
+}
+
+/* Copies the state out; returns 0 if the reader at S has to ask LMDB. */
+static inline int head_read(const struct head *head, uint64_t snapshot,
+			    struct head_state *out)
+{
+	/* H2: acquires the fields of the change it names */
+	uint64_t seen =
+	    atomic_load_explicit(&head->changed, memory_order_acquire);
+
+	if (seen & 1 || seen >> 1 > snapshot)
+		return 0;
+	/* relaxed: validated by H1 below */
+	out->type = atomic_load_explicit(&head->type, memory_order_relaxed);
+	out->alive = atomic_load_explicit(&head->alive, memory_order_relaxed);
+	out->row = atomic_load_explicit(&head->row, memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire); /* H1: pairs head_mark */
+	return atomic_load_explicit(&head->changed, memory_order_relaxed) ==
+	       seen;
+}
+
+/* The rest is for who holds the writer lock. */
+
+static inline struct head_state head_peek_locked(const struct head *head)
+{
+	/* relaxed: nobody else writes */
+	return (struct head_state){
+	    atomic_load_explicit(&head->type, memory_order_relaxed),
+	    atomic_load_explicit(&head->alive, memory_order_relaxed),
+	    atomic_load_explicit(&head->row, memory_order_relaxed)};
+}
+
+static inline void head_mark(struct head *head, uint64_t commit)
+{
+	atomic_store_explicit(&head->changed, commit << 1 | 1,
+			      memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* H1 */
+}
+
+static inline void head_finish(struct head *head, uint64_t commit,
+			       const struct head_state *state)
+{
+	atomic_store_explicit(&head->type, state->type, memory_order_relaxed);
+	atomic_store_explicit(&head->alive, state->alive, memory_order_relaxed);
+	atomic_store_explicit(&head->row, state->row, memory_order_relaxed);
+	/* H2: publishes the fields */
+	atomic_store_explicit(&head->changed, commit << 1,
+			      memory_order_release);
+}
+
+/* A key's place in REGION_TEXT, packed; see the layout. */
+static inline void head_set_key(struct head *head, uint64_t offset,
+				uint32_t size)
+{
+	atomic_store_explicit(&head->key, offset << 16 | size,
+			      memory_order_release);
+}
+
+/* The key's bytes; NULL and *size 0 if the id has none. */
+static inline const void *head_key(const void *map, const struct region *text,
+				   const struct head *head, uint32_t *size)
+{
+	uint64_t key = atomic_load_explicit(&head->key, memory_order_acquire);
+	uint32_t bytes = (uint32_t)(key & 0xffff);
+	const void *at = bytes ? region_at(map, text, key >> 16, bytes) : NULL;
+
+	*size = at ? bytes : 0;
+	return at;
+}
+
+#endif

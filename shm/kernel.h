@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel: distances and the pruning scan, one set an instruction set.
+ *
+ * idea
+ *	A scan is a filter: from the coded rows it finds those that a proven
+ *	bound (see code.h) cannot exclude.  The caller reads the full row of
+ *	each survivor under the row's sequence lock.  So a scan may run while
+ *	writers rewrite rows, without any order: a torn row is kept or left
+ *	out, its new state belongs to a later snapshot or is looked at by the
+ *	caller's own check.  What a scan promises whatever the bytes are: it
+ *	reads inside the rows only, writes at most `count` indices, each below
+ *	count, ascending, and never traps.
+ *
+ *	One u8 * s8 multiply-add takes 64 dimensions (AVX-512 VNNI); AVX2
+ *	widens to 16 bits, since its byte multiply saturates.  Sixteen rows at
+ *	a time: their sums are brought into one register by transposing adds,
+ *	their headers by 4 x 4 transposes, and the bound is computed for all
+ *	sixteen at once, without a square root.
+ *
+ * limits
+ *	The full-row kernels give the same value for the same bytes, whatever
+ *	the address.  Two kernels may differ by rounding: row16 by less than
+ *	2^-16 of the value (for IP: of |q| |x|), row32 and exact by 1e-12.
+ */
+#ifndef SHM_KERNEL_H
+#define SHM_KERNEL_H
+
+#include "code.h"
+
+enum { KERNEL_SCAN_MAX = 4096 };
+
+struct kernel {
+	const char *name; /* "avx512", "avx2", "scalar" */
+
+	/*
+	 * Finds the rows that cannot be left out.
+	 * rows		the first row's header; `stride` bytes a row, at least
+	 *		64 + code_bytes(dim).
+	 * count	up to KERNEL_SCAN_MAX.
+	 * limit	the largest distance that still matters, in the
+	 *		store's metric (1 - cos, squared L2, -ip); +infinity
+	 *		keeps everything.
+	 * survivors	room for `count`; their indices, ascending.
+	 * Returns	how many.
+	 */
+	size_t (*scan)(const struct query_code *query,
+		       const unsigned char *rows, size_t stride, size_t count,
+		       double limit, uint32_t *survivors);
+
+	/* The coded, approximate, distance of one row. */
+	float (*coded)(const struct query_code *query,
+		       const unsigned char *row);
+
+	/*
+	 * The distance from a row of the bank.  For cosine it is
+	 * ||q - x||^2 / 2, which does not cancel for near pairs.
+	 * row		dim halves or floats, any alignment of their own size.
+	 */
+	double (*row16)(const struct query_code *query, const uint16_t *row,
+			float row_scale);
+	double (*row32)(const struct query_code *query, const float *row);
+
+	/*
+	 * The distance of two float vectors, in double: good to 1e-12 of the
+	 * value, for IP of |q| |x|, and for cosine near 0 too.  Any alignment.
+	 * A zero vector is at cosine distance 1 from all.
+	 */
+	double (*exact)(int32_t metric, const float *query, const float *vector,
+			uint32_t dim);
+};
+
+/*
+ * The kernels of that name, or the best that this processor has if `wanted`
+ * is NULL.  NULL if the name is unknown, or neither built nor runnable here.
+ */
+const struct kernel *kernel_choose(const char *wanted);
+
+/* ---- for the kernels' own files ----------------------------------------- */
+
+#if defined(__x86_64__) && !defined(COP_SCALAR_ONLY)
+#define KERNEL_X86 1
+#else
+#define KERNEL_X86 0
+#endif
+
+/* Rows may change while they are read: see the essay. */
+#define KERNEL_TORN __attribute__((no_sanitize("thread")))
+
+extern const struct kernel kernel_scalar;
+#if KERNEL_X86
+extern const struct kernel kernel_avx2;
+extern const struct kernel kernel_avx512;
+#endif
+
+/*
+ * What the two passes of an exact cosine have summed up: A = |a|^2,
+ * B = |b|^2, C = <a,b>; then, with r = b - t a, R = |r|^2 and P = <a,r>.
+ */
+struct kernel_cosine {
+	double a;
+	double b;
+	double c;
+	double r;
+	double p;
+	double t_high; /* t in two parts of 24 bits: products with a float */
+	double t_low;  /* are exact in double */
+};
+
+/*
+ * Between the passes: 0 if *distance is known already, else 1 with t set.
+ */
+int kernel_cosine_split(struct kernel_cosine *sums, double *distance);
+
+/* After the second pass. */
+double kernel_cosine_join(const struct kernel_cosine *sums);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "limbo.h"
+#include "segment.h"
+
+#include <errno.h>
+
+enum { CAPACITY_MIN = 1024 };
+
+static struct limbo_entry *entry_at(struct segment *segment, uint64_t index,
+				    uint64_t capacity)
+{
+	return region_at(segment->header, segment_region(segment, REGION_LIMBO),
+			 (index & (capacity - 1)) * sizeof(struct limbo_entry),
+			 sizeof(struct limbo_entry));
+}
+
+static uint64_t first_get(const struct limbo *limbo)
+{
+	/* relaxed: the writer's own word, or a figure */
+	return atomic_load_explicit(&limbo->first, memory_order_relaxed);
+}
+
+static uint64_t last_get(const struct limbo *limbo)
+{
+	return atomic_load_explicit(&limbo->last, memory_order_relaxed);
+}
+
+static int ring_double(struct segment *segment)
+{
+	struct limbo *limbo = &segment->header->limbo;
+	uint64_t old = limbo->capacity;
+	uint64_t capacity = old ? old * 2 : CAPACITY_MIN;
+	int err = segment_grow(segment, REGION_LIMBO,
+			       capacity * sizeof(struct limbo_entry));
+
+	if (err)
+		return err;
+	/* entries whose index has the new bit set move up by the old size */
+	for (uint64_t i = first_get(limbo); old && i < last_get(limbo); i++) {
+		struct limbo_entry *from = entry_at(segment, i, old);
+		struct limbo_entry *to = entry_at(segment, i, capacity);
+
+		if (!from || !to)
+			return EINVAL;
+		*to = *from;
+	}
+	limbo->capacity = capacity;
+	return 0;
+}
+
+int limbo_reserve(struct segment *segment, uint64_t count)
+{
+	struct limbo *limbo = &segment->header->limbo;
+	int err = 0;
+
+	while (!err &&
+	       last_get(limbo) - first_get(limbo) + count > limbo->capacity)
+		err = ring_double(segment);
+	return err;
+}
+
+void limbo_push(struct segment *segment, uint64_t commit, enum limbo_kind kind,
+		uint32_t index)
+{
+	struct limbo *limbo = &segment->header->limbo;
+	uint64_t last = last_get(limbo);
+	struct limbo_entry *entry = entry_at(segment, last, limbo->capacity);
+
+	if (!entry)
+		return;
+	*entry = (struct limbo_entry){commit, kind, index};
+	atomic_store_explicit(&limbo->last, last + 1, memory_order_relaxed);
+}
+
+void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
+{
+	struct limbo *limbo = &segment->header->limbo;
+	uint64_t first = first_get(limbo);
+
+	while (budget-- && first < last_get(limbo)) {
+		struct limbo_entry *entry =
+		    entry_at(segment, first, limbo->capacity);
+
+		if (!entry || entry->commit > oldest)
+			return;
+		/* the ring moves on first: a death here leaks, never frees
+		   twice */
+		atomic_store_explicit(&limbo->first, ++first,
+				      memory_order_relaxed);
+		if (entry->kind == LIMBO_ROW)
+			bank_free(segment, entry->index);
+		else if (entry->kind == LIMBO_BLOCK)
+			edges_free(segment, entry->index);
+	}
+}
+
+uint64_t limbo_count(const struct segment *segment)
+{
+	const struct limbo *limbo = &segment->header->limbo;
+	uint64_t first = first_get(limbo);
+	uint64_t last = last_get(limbo);
+
+	return last > first ? last - first : 0;
+}
+
+void limbo_clear(struct segment *segment)
+{
+	struct limbo *limbo = &segment->header->limbo;
+
+	atomic_store_explicit(&limbo->first, last_get(limbo),
+			      memory_order_relaxed);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limbo: what has died and waits until no snapshot can see it.
+ *
+ * idea
+ *	The commit number is the epoch.  A row that died at commit N, or a
+ *	block that commit N unlinked while it was being prepared, is out of
+ *	reach for every read at S >= N; once no slot publishes less than N it
+ *	may be used again.  So one word a reader, its snapshot, protects both.
+ *	Only the holder of the writer lock adds and takes.
+ *
+ * layout
+ *	a ring in REGION_LIMBO: `capacity` entries, a power of two; `first`
+ *	and `last` only ever grow, entry i is at i mod capacity.
+ *
+ * crash
+ *	The ring is derived: recovery empties it and collects the dead rows
+ *	by a scan; unlinked blocks are then missing until the segment is
+ *	built again.
+ */
+#ifndef SHM_LIMBO_H
+#define SHM_LIMBO_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct segment;
+
+enum limbo_kind { LIMBO_ROW = 1, LIMBO_BLOCK = 2 };
+
+struct limbo_entry {
+	uint64_t commit; /* out of reach for reads at this one and later */
+	uint32_t kind;
+	uint32_t index; /* a row, or a block's first unit */
+};
+
+struct limbo {
+	_Atomic uint64_t first;
+	_Atomic uint64_t last;
+	uint64_t capacity;
+};
+
+/* Makes sure that `count` pushes succeed.  Returns 0, ENOSPC or an errno. */
+int limbo_reserve(struct segment *segment, uint64_t count);
+
+/* Adds an entry; room must have been reserved. */
+void limbo_push(struct segment *segment, uint64_t commit, enum limbo_kind kind,
+		uint32_t index);
+
+/*
+ * Frees what no read at `oldest` or later can reach, up to `budget` entries.
+ * oldest	the smallest snapshot in use, or the newest commit
+ */
+void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget);
+
+/* How many wait; wait-free, for figures. */
+uint64_t limbo_count(const struct segment *segment);
+
+void limbo_clear(struct segment *segment);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Regions of a segment and pointers into them.
+ *
+ * idea
+ *	What is stored in a segment names its neighbours by numbers: a row, an
+ *	entity, a block of 64 bytes.  region_at is the one way from a number to
+ *	a pointer, and it checks the number against what is published, since
+ *	any number in shared memory may be another process's mistake.
+ */
+#ifndef SHM_REGION_H
+#define SHM_REGION_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum region_id {
+	REGION_IDMAP = 0, /* tables of the id map */
+	REGION_TEXT = 1,  /* keys' bytes */
+	REGION_HEADS = 2, /* a head for each entity id */
+	REGION_CODES = 3, /* the bank: header lines and codes */
+	REGION_ROWS = 4,  /* the bank: full rows */
+	REGION_EDGES = 5, /* blocks of adjacency lists */
+	REGION_BLOOM = 6, /* layers of the bloom filters */
+	REGION_INTENT = 7,
+	REGION_LIMBO = 8,
+	REGION_COUNT = 9
+};
+
+struct region {
+	uint64_t offset;	    /* fixed after create */
+	uint64_t reserved;	    /* fixed after create */
+	_Atomic uint64_t published; /* writer lock to change */
+};
+
+static_assert(sizeof(struct region) == 24, "region is 24 bytes");
+
+/* Bytes that may be touched.  P1: acquires what segment_grow published. */
+static inline uint64_t region_bytes(const struct region *region)
+{
+	uint64_t bytes =
+	    atomic_load_explicit(&region->published, memory_order_acquire);
+
+	return bytes <= region->reserved ? bytes : 0;
+}
+
+/*
+ * Pointer to `bytes` bytes at `offset` of a region of the segment mapped at
+ * `map`; NULL if they are not all published.
+ */
+static inline void *region_at(const void *map, const struct region *region,
+			      uint64_t offset, uint64_t bytes)
+{
+	uint64_t have = region_bytes(region);
+
+	if (offset > have || bytes > have - offset)
+		return NULL;
+	return (unsigned char *)(uintptr_t)map + region->offset + offset;
+}
+
+#endif

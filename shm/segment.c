@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20 };
+
+#define REGION_ALIGN (UINT64_C(2) << 20)
+
+/* Sixty-fourths of the reservation; the header's share is before the first. */
+static const unsigned region_share[REGION_COUNT] = {
+    [REGION_IDMAP] = 4,	 [REGION_TEXT] = 6,   [REGION_HEADS] = 6,
+    [REGION_CODES] = 16, [REGION_ROWS] = 18,  [REGION_EDGES] = 10,
+    [REGION_BLOOM] = 1,	 [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
+};
+
+uint32_t segment_signature(void)
+{
+	const uint32_t sizes[] = {
+	    sizeof(struct segment_header), sizeof(struct idmap),
+	    sizeof(struct head),	   sizeof(struct bank),
+	    sizeof(struct bank_line),	   sizeof(struct adjacency),
+	    sizeof(struct edge_block),	   sizeof(struct bloom),
+	    sizeof(struct limbo_entry),	   sizeof(struct region),
+	    UINT32_C(0x01020304),
+	};
+	uint32_t hash = UINT32_C(2166136261);
+
+	for (size_t i = 0; i < sizeof sizes; i++) /* FNV-1a over the bytes */
+		hash = (hash ^ ((const unsigned char *)sizes)[i]) *
+		       UINT32_C(16777619);
+	return hash;
+}
+
+static void plan_regions(struct segment_header *header, uint64_t reserve)
+{
+	uint64_t at = REGION_ALIGN;
+
+	for (int i = 0; i < REGION_COUNT; i++) {
+		uint64_t bytes = reserve / 128 * region_share[i] * 2;
+
+		if (i == REGION_CODES)
+			bytes -= REGION_ALIGN; /* the header's page */
+		bytes &= ~(REGION_ALIGN - 1);
+		header->regions[i].offset = at;
+		header->regions[i].reserved = bytes;
+		atomic_init(&header->regions[i].published, 0);
+		at += bytes;
+	}
+}
+
+static int regions_validate(const struct segment_header *header)
+{
+	for (int i = 0; i < REGION_COUNT; i++) {
+		const struct region *r = &header->regions[i];
+
+		if (r->offset % 64 || r->offset > header->reserve ||
+		    r->reserved > header->reserve - r->offset ||
+		    atomic_load_explicit(&r->published, memory_order_relaxed) >
+			r->reserved)
+			return EINVAL;
+	}
+	return 0;
+}
+
+/* tmpfs undoes an interrupted allocation: let no signal in meanwhile. */
+static int allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+	sigset_t all;
+	sigset_t before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	do
+		err = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
+	while (err == EINTR);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+static void *map_file(int fd, uint64_t bytes, int protection)
+{
+	void *at =
+	    mmap(NULL, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	(void)madvise(at, bytes, MADV_DONTDUMP);
+	return at;
+}
+
+int segment_create(struct segment *segment, int fd, uint64_t reserve)
+{
+	struct segment_header *header;
+	int err = allocate(fd, 0, sizeof *header);
+
+	if (err)
+		return err;
+	reserve &= ~(REGION_ALIGN - 1);
+	while (!(header = map_file(fd, reserve, PROT_READ | PROT_WRITE))) {
+		if (errno != ENOMEM || reserve / 2 < SEGMENT_RESERVE_MIN)
+			return errno;
+		reserve = reserve / 2 & ~(REGION_ALIGN - 1);
+	}
+	header->magic = SEGMENT_MAGIC;
+	header->layout = SEGMENT_LAYOUT;
+	header->signature = segment_signature();
+	header->reserve = reserve;
+	plan_regions(header, reserve);
+	segment->header = header;
+	segment->reserve = reserve;
+	segment->fd = fd;
+	return 0;
+}
+
+static int header_check(const struct segment_header *header, uint64_t file_size)
+{
+	if (header->magic != SEGMENT_MAGIC)
+		return EBADMSG;
+	if (header->layout != SEGMENT_LAYOUT ||
+	    header->signature != segment_signature())
+		return EPROTO;
+	if (header->reserve < SEGMENT_RESERVE_MIN ||
+	    header->reserve > UINT64_C(1) << 46 || file_size > header->reserve)
+		return EINVAL;
+	return regions_validate(header);
+}
+
+int segment_attach(struct segment *segment, int fd, int writable)
+{
+	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	struct segment_header *header;
+	struct stat st;
+	uint64_t reserve;
+	int err;
+
+	if (fstat(fd, &st))
+		return errno;
+	if (st.st_size < (off_t)sizeof *header)
+		return EBADMSG;
+	header = map_file(fd, sizeof *header, PROT_READ);
+	if (!header)
+		return errno;
+	err = header_check(header, (uint64_t)st.st_size);
+	reserve = header->reserve;
+	munmap(header, sizeof *header);
+	if (err)
+		return err;
+	header = map_file(fd, reserve, protection);
+	if (!header)
+		return errno;
+	segment->header = header;
+	segment->reserve = reserve;
+	segment->fd = writable ? fd : -1;
+	return 0;
+}
+
+void segment_detach(struct segment *segment)
+{
+	if (segment->header)
+		munmap(segment->header, segment->reserve);
+	segment->header = NULL;
+}
+
+static uint64_t growth(uint64_t have, uint64_t want)
+{
+	uint64_t ahead = have / 4;
+
+	if (ahead < GROW_MIN)
+		ahead = GROW_MIN;
+	if (ahead > GROW_MAX)
+		ahead = GROW_MAX;
+	want = want > have + ahead ? want : have + ahead;
+	return (want + GROW_MIN - 1) & ~(uint64_t)(GROW_MIN - 1);
+}
+
+int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
+{
+	struct region *region = segment_region(segment, id);
+	uint64_t have = region_bytes(region);
+	uint64_t want;
+	int err;
+
+	if (bytes <= have)
+		return 0;
+	if (bytes > region->reserved)
+		return ENOSPC;
+	want = growth(have, bytes);
+	if (want > region->reserved)
+		want = region->reserved;
+	err = allocate(segment->fd, region->offset + have, want - have);
+	if (err == ENOSPC && want > bytes) { /* then just what is needed */
+		want = bytes;
+		err = allocate(segment->fd, region->offset + have, want - have);
+	}
+	if (err)
+		return err;
+	/* P1: the bytes are there before anyone may count on them */
+	atomic_store_explicit(&region->published, want, memory_order_release);
+	return 0;
+}
