@@ -31,6 +31,7 @@
  */
 #include "build.h"
 #include "lock.h"
+#include "point.h"
 #include "setting.h"
 #include "store.h"
 
@@ -354,6 +355,7 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 				    fresh);
 	err = index_fill(store, fd, options);
 	close(fd);
+	point("index-built");
 	if (!err) {
 		code = file_name(store, fresh, name);
 		if (code)
@@ -364,8 +366,10 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 		unlinkat(store->shm_fd, fresh, 0);
 		return err;
 	}
+	point("index-named");
 	atomic_store_explicit(&store->slots.control->index, number,
 			      memory_order_release);
+	point("index-current");
 	folder_clean(store, number);
 	return 0;
 }
@@ -493,6 +497,7 @@ static cop_err control_make(cop_store *store)
 		return error_system(err, "cannot make %s/control",
 				    store->shm_path);
 	err = slots_create(&store->slots, fd, store->config.uuid);
+	point("control-made");
 	if (err)
 		close(fd);
 	else
@@ -531,6 +536,7 @@ static cop_err attach_locked(cop_store *store,
 	int trusted = 0;
 	cop_err err = control_find(store);
 
+	point("control-found");
 	if (!err && index_number(store))
 		err = index_trusted(store, &trusted);
 	if (!err && !trusted)

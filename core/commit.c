@@ -19,6 +19,7 @@
  *	Whoever takes W next runs recovery before anything else.
  */
 #include "lock.h"
+#include "point.h"
 #include "prepare.h"
 
 #include <errno.h>
@@ -176,12 +177,14 @@ static cop_err commit_locked(struct apply *apply)
 		err = writer_settle(store, NULL);
 	if (err)
 		return err;
+	point("settled");
 	newest = atomic_load_explicit(&store->writable.header->committed,
 				      memory_order_relaxed);
 	apply->commit = newest + 1;
 	code = env_write_begin(&store->env, &apply->txn);
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
+	point("commit-begun");
 	err = commit_prepare(apply);
 	if (err || apply_is_empty(apply)) {
 		env_write_abort(apply->txn);
@@ -192,7 +195,9 @@ static cop_err commit_locked(struct apply *apply)
 			dict_clear(&store->dict);
 		return err;
 	}
+	point("commit-before");
 	code = env_write_commit(apply->txn); /* C1: makes it happen */
+	point("commit-after");
 	if (code) {
 		err = error_system(code, "%s: cannot commit", store->path);
 		attempt_abandon(apply);

@@ -641,6 +641,18 @@ struct cop_stats {
 /* The store's figures, as of the read's snapshot where that applies. */
 COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
 
+/*
+ * Checks everything: LMDB's records and indexes against each other, both ways,
+ * the chain of commits, and the shared segment against LMDB.
+ * found	called with each finding, in words; may be NULL
+ * findings	how many there are
+ * Returns	0 even if there are findings.
+ * Progress	holds the writer lock: commits wait meanwhile, reads do not.
+ */
+COP_MUST cop_err cop_check(cop_store *store,
+			   void (*found)(void *user, const char *text),
+			   void *user, uint64_t *findings);
+
 #if defined(__cplusplus) && !defined(COP_CDEF)
 }
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "prepare.h"
 #include "build.h"
+#include "point.h"
 
 #include <errno.h>
 
@@ -68,6 +69,7 @@ static int intent_begin(struct prepare *prepare)
 	/* from here on, recovery has something to do */
 	atomic_store_explicit(&intent->attempt, apply->commit,
 			      memory_order_release);
+	point("intent-set");
 	for (uint32_t i = 0; !err && i < count; i++) {
 		struct change *change = apply_change(apply, i);
 
@@ -140,11 +142,13 @@ static int change_prepare(struct prepare *prepare, const struct change *change)
 		return 0;
 	row = head_peek_locked(head).row;
 	head_mark(head, commit);
+	point("head-marked");
 	if (change->row)
 		err = row_prepare(prepare, change);
 	if (!err && row &&
 	    (change->row || change->vector_action == VECTOR_GONE))
 		bank_kill(segment, row, commit);
+	point("entity-prepared");
 	return err;
 }
 
@@ -205,6 +209,7 @@ static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
 		return edge_add(prepare, edge, source, target);
 	out = head_out_list(source);
 	in = head_in_list(target);
+	point("edge-dying");
 	if (!is_wiped(from))
 		edges_kill(segment, &out, (uint32_t)edge->target,
 			   edge->relation, prepare->stamp);
@@ -284,6 +289,7 @@ cop_err prepare_run(struct apply *apply, uint64_t oldest)
 
 	if (err)
 		return build_error(apply->store, err);
+	point("all-prepared");
 	atomic_store_explicit(&header->prepared, apply->commit,
 			      memory_order_release);
 	return 0;
@@ -306,6 +312,7 @@ static void change_finish(struct segment *segment, const struct change *change,
 		state.row = change->row;
 	else if (change->vector_action == VECTOR_GONE)
 		state.row = 0;
+	point("head-unfinished");
 	head_finish(head, commit, &state);
 	if (old && old != state.row)
 		limbo_push(segment, commit, LIMBO_ROW, old);
@@ -318,9 +325,12 @@ void prepare_finish(struct apply *apply)
 
 	for (uint32_t i = 0; i < apply_change_count(apply); i++)
 		change_finish(segment, apply_change(apply, i), apply->commit);
+	point("heads-finished");
 	atomic_store_explicit(&header->chain, apply->state.chain,
 			      memory_order_release);
+	point("chain-stored");
 	atomic_store_explicit(&header->committed, apply->commit,
 			      memory_order_release);
+	point("commit-finished");
 	atomic_store_explicit(&header->intent.attempt, 0, memory_order_release);
 }

@@ -15,6 +15,7 @@
  *	Every step may be done twice; the intent is cleared last.
  */
 #include "build.h"
+#include "point.h"
 
 #include <errno.h>
 
@@ -69,6 +70,7 @@ static void attempt_undo(const struct recovery *recovery, struct head *head,
 
 	edges_undo(segment, &out, stamp);
 	edges_undo(segment, &in, stamp);
+	point("recover-lists");
 	if (bank_life(segment, row, &born, &died) && died == recovery->attempt)
 		bank_kill(segment, row, COMMIT_NEVER);
 	if (bank_life(segment, new_row, &born, &died) &&
@@ -99,6 +101,7 @@ static cop_err entry_recover(const struct recovery *recovery,
 	err = truth_of(recovery, entry->entity, &state, &has_vector);
 	if (err)
 		return err;
+	point("recover-head");
 	row = head_peek_locked(head).row;
 	if (recovery->happened && entry->row)
 		row = entry->row;
@@ -136,16 +139,20 @@ static cop_err intent_recover(struct recovery *recovery)
 
 	if (err)
 		return err;
+	point("recover-entries");
 	limbo_clear(segment);
 	code = bank_collect(segment, state->commit);
 	if (code)
 		return build_error(recovery->store, code);
+	point("recover-collected");
 	atomic_store_explicit(&header->prepared, state->commit,
 			      memory_order_release);
 	atomic_store_explicit(&header->chain, state->chain,
 			      memory_order_release);
+	point("recover-chain");
 	atomic_store_explicit(&header->committed, state->commit,
 			      memory_order_release);
+	point("recover-committed");
 	atomic_store_explicit(&header->intent.attempt, 0, memory_order_release);
 	return 0;
 }

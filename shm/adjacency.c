@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adjacency.h"
+#include "point.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -90,6 +91,7 @@ static void block_add(struct edge_block *block, uint32_t peer,
 	entry->relation = relation;
 	atomic_store_explicit(&entry->died, STAMP_NEVER, memory_order_relaxed);
 	atomic_store_explicit(&entry->born, stamp, memory_order_relaxed);
+	point("edge-written");
 	/* A1: publishes the entry */
 	atomic_store_explicit(&block->count, count + 1, memory_order_release);
 }
@@ -126,6 +128,7 @@ int edges_append(struct segment *segment, const struct edge_list *list,
 	block = block_at(segment, unit);
 	atomic_store_explicit(&block->next, first, memory_order_relaxed);
 	block_add(block, peer, relation, stamp);
+	point("block-filled");
 	/* A2: publishes the block */
 	atomic_store_explicit(list->first, unit, memory_order_release);
 	++*list->live;
@@ -377,8 +380,10 @@ int edges_compact(struct segment *segment, const struct edge_list *list,
 		chain_release(segment, copy.unit, commit, 0);
 		return copy.err;
 	}
+	point("list-copied");
 	/* A2: publishes the copy */
 	atomic_store_explicit(list->first, copy.unit, memory_order_release);
+	point("list-swung");
 	*list->live = copy.live;
 	*list->dead = copy.dead;
 	chain_release(segment, old, commit, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bank.h"
+#include "point.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 	line = line_at(segment, count);
 	if (!line)
 		return EINVAL;
+	point("row-fresh");
 	atomic_store_explicit(&line->born, COMMIT_NEVER, memory_order_relaxed);
 	/* B2: publishes a row that no snapshot sees yet */
 	atomic_store_explicit(&bank->row_count, count + 1,
@@ -106,6 +108,7 @@ int bank_take(struct segment *segment, uint32_t *row)
 	if (!line)
 		return take_fresh(segment, row);
 	*row = bank->free_row;
+	point("row-taken");
 	bank->free_row =
 	    atomic_load_explicit(&line->entity, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&bank->free_count, 1, memory_order_relaxed);
@@ -156,6 +159,7 @@ int bank_write(struct segment *segment, uint32_t row,
 			      memory_order_relaxed);
 	atomic_store_explicit(&line->died, COMMIT_NEVER, memory_order_relaxed);
 	atomic_store_explicit(&line->born, entry->born, memory_order_relaxed);
+	point("row-half-written");
 	store_words(line->codes, codes, bank->line_bytes - LINE);
 	store_words(at, full, bank->row_bytes);
 	/* B1: publishes the row */
@@ -196,6 +200,19 @@ void bank_free(struct segment *segment, uint32_t row)
 			      memory_order_relaxed);
 	bank->free_row = row;
 	atomic_fetch_add_explicit(&bank->free_count, 1, memory_order_relaxed);
+}
+
+uint64_t bank_free_length(const struct segment *segment)
+{
+	uint64_t length = 0;
+	uint32_t row = segment->header->bank.free_row;
+	const struct bank_line *line;
+
+	while (row && length <= UINT32_MAX && (line = line_at(segment, row))) {
+		length++;
+		row = atomic_load_explicit(&line->entity, memory_order_relaxed);
+	}
+	return length;
 }
 
 int bank_collect(struct segment *segment, uint64_t commit)

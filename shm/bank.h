@@ -148,6 +148,9 @@ void bank_kill(struct segment *segment, uint32_t row, uint64_t commit);
 int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 	      uint64_t *died);
 
+/* Rows on the free list, by following it. */
+uint64_t bank_free_length(const struct segment *segment);
+
 /* Puts a row on the free list. */
 void bank_free(struct segment *segment, uint32_t row);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "filter.h"
+#include "point.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ static int layer_make(struct segment *segment, struct bloom *bloom,
 	memset(region_at(header, segment_region(segment, REGION_BLOOM),
 			 header->bloom_end, bytes),
 	       0, bytes);
+	point("layer-zeroed");
 	err = bloom_layer_add(bloom, header->bloom_end, lines, expected);
 	if (err)
 		return ENOSPC;

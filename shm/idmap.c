@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "idmap.h"
+#include "point.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -139,6 +140,7 @@ static int table_grow(struct segment *segment, uint32_t log2)
 	memset((void *)to.buckets, 0, bytes);
 	if (table_now(segment, &from))
 		table_copy(&to, &from);
+	point("table-filled");
 	/* K2: names the filled table */
 	atomic_store_explicit(&idmap->table, word, memory_order_release);
 	idmap->end += bytes;
@@ -202,6 +204,7 @@ int idmap_insert(struct segment *segment, uint64_t hash, const void *key,
 		return err;
 	if (!table_now(segment, &table))
 		return EINVAL;
+	point("key-stored");
 	/* K1: publishes the head's key */
 	table_put(&table, hash << 32 | id, memory_order_release);
 	segment->header->idmap.count++;

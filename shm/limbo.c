@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "limbo.h"
+#include "point.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ static int ring_double(struct segment *segment)
 			return EINVAL;
 		*to = *from;
 	}
+	point("limbo-grown");
 	limbo->capacity = capacity;
 	return 0;
 }
@@ -87,6 +89,7 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
 		   twice */
 		atomic_store_explicit(&limbo->first, ++first,
 				      memory_order_relaxed);
+		point("limbo-taken");
 		if (entry->kind == LIMBO_ROW)
 			bank_free(segment, entry->index);
 		else if (entry->kind == LIMBO_BLOCK)

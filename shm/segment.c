@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "segment.h"
+#include "point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +203,9 @@ int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
 	}
 	if (err)
 		return err;
+	point("grow-allocated");
 	/* P1: the bytes are there before anyone may count on them */
 	atomic_store_explicit(&region->published, want, memory_order_release);
+	point("grow-published");
 	return 0;
 }

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checking: every record against every index that mentions it, both ways.
+ *
+ * idea
+ *	With W held nothing changes, so LMDB and the segment must agree to the
+ *	last row.  Two passes over LMDB compare its databases with each other;
+ *	a third goes through the ids and asks of each what the segment says.
+ *	A finding is told and counted, and the check goes on.
+ */
+#include "build.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct check {
+	cop_store *store;
+	const struct segment *segment;
+	env_txn *txn;
+	struct disk_state state;
+	void (*found)(void *user, const char *text);
+	void *user;
+	uint64_t findings;
+	uint64_t members; /* that the records ask for */
+	uint64_t keys;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+finding(struct check *check, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	check->findings++;
+	if (check->found)
+		check->found(check->user, text);
+}
+
+static int there(const struct check *check, enum env_db db, const void *key,
+		 size_t size, struct bytes *value)
+{
+	return !env_get(&check->store->env, check->txn, db, bytes_of(key, size),
+			value);
+}
+
+typedef void entry_check(struct check *check, struct bytes key,
+			 struct bytes value);
+
+static cop_err database_check(struct check *check, enum env_db db,
+			      entry_check *each)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	int err = env_cursor_open(&check->store->env, check->txn, db, &cursor);
+
+	if (err)
+		return error_system(err, "cannot check");
+	while (!(err = env_cursor_move(cursor, ENV_NEXT, &key, &value)))
+		each(check, key, value);
+	env_cursor_close(cursor);
+	return err == ENV_ABSENT ? 0 : error_system(err, "cannot check");
+}
+
+static uint64_t number_of(struct bytes bytes)
+{
+	uint64_t number = 0;
+
+	if (bytes.size >= sizeof number)
+		memcpy(&number, bytes.data, sizeof number);
+	return number;
+}
+
+/* ---- LMDB against itself ------------------------------------------------ */
+
+static void key_check(struct check *check, struct bytes key, struct bytes value)
+{
+	uint64_t id = number_of(value);
+
+	check->keys++;
+	if (!id || id >= check->state.next_entity)
+		finding(check, "key '%.*s' has the id %llu, never given",
+			(int)key.size, (const char *)key.data,
+			(unsigned long long)id);
+}
+
+static void member_wanted(struct check *check, uint32_t name, uint64_t id)
+{
+	struct disk_member_key key = format_member_key(name, id);
+	struct bytes value;
+
+	check->members++;
+	if (!there(check, DB_MEMBERS, &key, sizeof key, &value))
+		finding(check, "entity %llu is not in the list of name %u",
+			(unsigned long long)id, name);
+}
+
+static void entity_check(struct check *check, struct bytes key,
+			 struct bytes value)
+{
+	const struct disk_entity *head = value.data;
+	uint64_t id = number_of(key);
+	struct bytes other;
+
+	if (codec_entity_check(value)) {
+		finding(check, "entity %llu: %s", (unsigned long long)id,
+			cop_last_error());
+		return;
+	}
+	if (!there(check, DB_KEYS, head->key, head->key_size, &other) ||
+	    number_of(other) != id)
+		finding(check, "entity %llu: its key gives another id",
+			(unsigned long long)id);
+	if (head->version > check->state.commit)
+		finding(check, "entity %llu is of a commit to come",
+			(unsigned long long)id);
+	if (head->type)
+		member_wanted(check, head->type, id);
+	for (uint32_t i = 0; i < head->tag_count; i++)
+		member_wanted(check, codec_tags(head)[i], id);
+}
+
+static void vector_check(struct check *check, struct bytes key,
+			 struct bytes value)
+{
+	size_t floats = check->store->config.dim * sizeof(float);
+	uint64_t id = number_of(key);
+	struct bytes other;
+
+	if (value.size < DISK_VECTOR_HEADER + floats)
+		finding(check, "the vector of entity %llu has %zu bytes",
+			(unsigned long long)id, value.size);
+	if (!there(check, DB_ENTITIES, &id, sizeof id, &other))
+		finding(check, "a vector belongs to entity %llu, not there",
+			(unsigned long long)id);
+}
+
+/* An edge's key in one index must stand in the other, and both ends exist. */
+static void edge_check(struct check *check, struct bytes key,
+		       struct bytes value, enum env_db other)
+{
+	struct disk_edge_key parts;
+	struct disk_edge_key back;
+	uint64_t from;
+	uint64_t to;
+	struct bytes found;
+
+	if (key.size != sizeof parts) {
+		finding(check, "an edge's key has %zu bytes", key.size);
+		return;
+	}
+	memcpy(&parts, key.data, sizeof parts);
+	from = be64toh(parts.source);
+	to = format_join(parts.target);
+	back = format_edge_key(to, be32toh(parts.relation), from);
+	if (!there(check, other, &back, sizeof back, &found))
+		finding(check, "edge %llu to %llu stands in one index only",
+			(unsigned long long)from, (unsigned long long)to);
+	if (!there(check, DB_ENTITIES, &from, sizeof from, &found))
+		finding(check, "an edge hangs on entity %llu, not there",
+			(unsigned long long)from);
+	if (other == DB_EDGES_IN && codec_edge_check(value))
+		finding(check, "edge %llu to %llu: %s",
+			(unsigned long long)from, (unsigned long long)to,
+			cop_last_error());
+}
+
+static void edge_out_check(struct check *check, struct bytes key,
+			   struct bytes value)
+{
+	edge_check(check, key, value, DB_EDGES_IN);
+}
+
+static void edge_in_check(struct check *check, struct bytes key,
+			  struct bytes value)
+{
+	edge_check(check, key, value, DB_EDGES);
+}
+
+static void name_check(struct check *check, struct bytes key,
+		       struct bytes value)
+{
+	struct bytes other;
+
+	if (!there(check, DB_SYMBOLS, value.data, value.size, &other) ||
+	    number_of(other) != number_of(key))
+		finding(check, "name %llu has another number the other way",
+			(unsigned long long)number_of(key));
+}
+
+static void count_check(struct check *check, enum env_db db, uint64_t want,
+			const char *what)
+{
+	uint64_t count = 0;
+
+	if (env_count(&check->store->env, check->txn, db, &count) ||
+	    count != want)
+		finding(check, "there are %llu %s where %llu are expected",
+			(unsigned long long)count, what,
+			(unsigned long long)want);
+}
+
+static void chain_check(struct check *check)
+{
+	struct disk_op op;
+	struct bytes value;
+
+	if (!check->state.commit)
+		return;
+	if (!there(check, DB_OPS, &check->state.commit, 8, &value) ||
+	    value.size < sizeof op) {
+		finding(check, "the newest commit has no operation record");
+		return;
+	}
+	memcpy(&op, value.data, sizeof op);
+	if (op.chain != check->state.chain)
+		finding(check, "the chain of commits is broken at %llu",
+			(unsigned long long)check->state.commit);
+}
+
+static cop_err truth_check(struct check *check)
+{
+	cop_err err = database_check(check, DB_KEYS, key_check);
+
+	if (!err)
+		err = database_check(check, DB_ENTITIES, entity_check);
+	if (!err)
+		err = database_check(check, DB_VECTORS, vector_check);
+	if (!err)
+		err = database_check(check, DB_EDGES, edge_out_check);
+	if (!err)
+		err = database_check(check, DB_EDGES_IN, edge_in_check);
+	if (!err)
+		err = database_check(check, DB_NAMES, name_check);
+	count_check(check, DB_ENTITIES, check->state.entities, "entities");
+	count_check(check, DB_EDGES, check->state.edges, "edges");
+	count_check(check, DB_EDGES_IN, check->state.edges, "incoming edges");
+	count_check(check, DB_VECTORS, check->state.vectors, "vectors");
+	count_check(check, DB_MEMBERS, check->members, "members of lists");
+	count_check(check, DB_NAMES, check->state.next_name - 1, "names");
+	count_check(check, DB_SYMBOLS, check->state.next_name - 1, "symbols");
+	chain_check(check);
+	return err;
+}
+
+/* ---- the segment against LMDB ------------------------------------------- */
+
+static struct head *head_of(const struct check *check, uint64_t id)
+{
+	return head_at(check->segment->header,
+		       segment_region(check->segment, REGION_HEADS), id);
+}
+
+static void key_in_segment(struct check *check, uint64_t id,
+			   const struct disk_entity *record)
+{
+	const struct segment *segment = check->segment;
+	uint64_t hash = build_key_hash(record->key, record->key_size);
+
+	if (!filter_test(segment, &segment->header->key_bloom, hash))
+		finding(check, "the bloom filter denies the key of entity %llu",
+			(unsigned long long)id);
+	if (idmap_find(segment, hash, record->key, record->key_size) != id)
+		finding(check, "the id map does not find entity %llu",
+			(unsigned long long)id);
+}
+
+/* Compares a row with what it would be, made anew. */
+static int row_differs(const struct check *check, uint32_t row,
+		       const float *vector)
+{
+	const struct segment_header *header = check->segment->header;
+	struct bank_line *line =
+	    bank_line_at(header, segment_region(check->segment, REGION_CODES),
+			 &header->bank, row);
+	const void *full = bank_row_at(check->segment, row);
+	_Alignas(64) uint8_t codes[CODE_DIM_MAX];
+	_Alignas(64) unsigned char again[CODE_DIM_MAX * 4] = {0};
+	struct row_code code;
+
+	if (!line || !full)
+		return 1;
+	code_encode(header->metric, vector, header->dim, &code, codes,
+		    header->rows ? NULL : (uint16_t *)(void *)again,
+		    header->rows ? (float *)(void *)again : NULL);
+	return memcmp(&code, &line->code, sizeof code) != 0 ||
+	       memcmp(codes, line->codes, code_bytes(header->dim)) != 0 ||
+	       memcmp(again, full, header->bank.row_bytes) != 0;
+}
+
+static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
+			   const struct disk_entity *record)
+{
+	struct bytes value;
+	struct bank_line *line;
+	struct bank_seen seen;
+	int has = there(check, DB_VECTORS, &id, sizeof id, &value);
+
+	if (has != (row != 0))
+		finding(check, "entity %llu has %s vector, and row %u",
+			(unsigned long long)id, has ? "a" : "no", row);
+	if (!has || !row)
+		return;
+	line = bank_line_at(check->segment->header,
+			    segment_region(check->segment, REGION_CODES),
+			    &check->segment->header->bank, row);
+	if (!line) {
+		finding(check, "entity %llu has the row %u, out of range",
+			(unsigned long long)id, row);
+		return;
+	}
+	seen = bank_peek(line);
+	if (bank_seq(line) & 1 || seen.entity != id ||
+	    seen.type != record->type || seen.died != COMMIT_NEVER ||
+	    seen.born > check->state.commit ||
+	    seen.signature !=
+		codec_signature(codec_tags(record), record->tag_count))
+		finding(check, "row %u does not describe entity %llu", row,
+			(unsigned long long)id);
+	if (row_differs(check, row,
+			(const float *)(const void *)((const char *)value.data +
+						      DISK_VECTOR_HEADER)))
+		finding(check, "row %u is not the vector of entity %llu", row,
+			(unsigned long long)id);
+}
+
+struct pair {
+	uint32_t peer;
+	uint32_t relation;
+};
+
+static int pair_compare(const void *a, const void *b)
+{
+	const struct pair *x = a;
+	const struct pair *y = b;
+
+	if (x->peer != y->peer)
+		return x->peer < y->peer ? -1 : 1;
+	return x->relation < y->relation ? -1 : x->relation > y->relation;
+}
+
+static int pairs_from_list(const struct check *check,
+			   const _Atomic uint32_t *first, struct buffer *pairs)
+{
+	const struct segment *segment = check->segment;
+	struct edge_cursor cursor;
+	const struct edge_entry *entry;
+	int err = 0;
+
+	edge_cursor_init(
+	    &cursor, segment->header, segment_region(segment, REGION_EDGES),
+	    first,
+	    (uint32_t)(check->state.commit - segment->header->base_commit));
+	while (!err && (entry = edge_cursor_next(&cursor))) {
+		struct pair pair = {entry->peer, entry->relation};
+
+		err = buffer_put(pairs, &pair, sizeof pair);
+	}
+	return err;
+}
+
+static int pairs_from_index(const struct check *check, enum env_db db,
+			    uint64_t id, struct buffer *pairs)
+{
+	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	int err = env_cursor_open(&check->store->env, check->txn, db, &cursor);
+
+	if (err)
+		return err;
+	err = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!err && key.size == sizeof first &&
+	       !memcmp(key.data, &first, 8)) {
+		struct disk_edge_key parts;
+		struct pair pair;
+
+		memcpy(&parts, key.data, sizeof parts);
+		pair.peer = (uint32_t)format_join(parts.target);
+		pair.relation = be32toh(parts.relation);
+		err = buffer_put(pairs, &pair, sizeof pair);
+		if (!err)
+			err = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return err == ENV_ABSENT ? 0 : err;
+}
+
+static void pairs_sort(struct buffer *pairs)
+{
+	if (pairs->size)
+		qsort(pairs->data, pairs->size / sizeof(struct pair),
+		      sizeof(struct pair), pair_compare);
+}
+
+static void list_in_segment(struct check *check, uint64_t id, enum env_db db,
+			    const struct edge_list *list)
+{
+	struct buffer mine = {0};
+	struct buffer truth = {0};
+	int err = pairs_from_list(check, list->first, &mine);
+
+	if (!err)
+		err = pairs_from_index(check, db, id, &truth);
+	pairs_sort(&mine);
+	pairs_sort(&truth);
+	if (err || mine.size != truth.size ||
+	    (mine.size && memcmp(mine.data, truth.data, mine.size) != 0) ||
+	    *list->live != mine.size / sizeof(struct pair))
+		finding(check,
+			"entity %llu has %zu %s edges in the segment, "
+			"counted as %u, and %zu in the data file",
+			(unsigned long long)id, mine.size / sizeof(struct pair),
+			db == DB_EDGES ? "outgoing" : "incoming", *list->live,
+			truth.size / sizeof(struct pair));
+	for (size_t at = 0; db == DB_EDGES && at < truth.size;
+	     at += sizeof(struct pair)) {
+		struct pair pair;
+
+		memcpy(&pair, truth.data + at, sizeof pair);
+		if (!filter_test(check->segment,
+				 &check->segment->header->edge_bloom,
+				 build_edge_hash(id, pair.relation, pair.peer)))
+			finding(check,
+				"the bloom filter denies an edge of "
+				"entity %llu",
+				(unsigned long long)id);
+	}
+	buffer_release(&mine);
+	buffer_release(&truth);
+}
+
+static void id_in_segment(struct check *check, uint64_t id)
+{
+	struct head *head = head_of(check, id);
+	struct head_state state;
+	struct bytes value;
+	struct edge_list out;
+	struct edge_list in;
+	int alive = there(check, DB_ENTITIES, &id, sizeof id, &value);
+	const struct disk_entity *record = value.data;
+
+	if (alive && codec_entity_check(value))
+		return;
+	if (!head) {
+		finding(check, "entity %llu has no head",
+			(unsigned long long)id);
+		return;
+	}
+	if (!head_read(head, check->state.commit, &state)) {
+		finding(check, "the head of entity %llu is pending",
+			(unsigned long long)id);
+		return;
+	}
+	if (state.alive != (uint32_t)alive ||
+	    state.type != (alive ? record->type : 0))
+		finding(check, "the head of entity %llu says alive %u, type %u",
+			(unsigned long long)id, state.alive, state.type);
+	if (alive) {
+		key_in_segment(check, id, record);
+		row_in_segment(check, id, state.row, record);
+	}
+	out = head_out_list(head);
+	in = head_in_list(head);
+	list_in_segment(check, id, DB_EDGES, &out);
+	list_in_segment(check, id, DB_EDGES_IN, &in);
+}
+
+static void rows_in_segment(struct check *check)
+{
+	uint32_t count = bank_count(check->segment);
+	uint64_t alive = 0;
+	uint64_t free_rows = 0;
+
+	for (uint32_t row = 1; row < count; row++) {
+		uint64_t born;
+		uint64_t died;
+
+		if (!bank_life(check->segment, row, &born, &died))
+			continue;
+		free_rows += born == COMMIT_NEVER;
+		alive += born != COMMIT_NEVER && died == COMMIT_NEVER;
+	}
+	if (alive != check->state.vectors)
+		finding(check, "the bank has %llu living rows for %llu vectors",
+			(unsigned long long)alive,
+			(unsigned long long)check->state.vectors);
+	if (free_rows != bank_free_length(check->segment))
+		finding(check, "the bank's free list has %llu rows of %llu",
+			(unsigned long long)bank_free_length(check->segment),
+			(unsigned long long)free_rows);
+	if (idmap_validate(check->segment))
+		finding(check, "the id map names entities that have no head");
+}
+
+static cop_err check_locked(struct check *check)
+{
+	cop_store *store = check->store;
+	cop_err err = writer_settle(store, NULL);
+	int code;
+
+	if (err)
+		return err;
+	check->segment = &store->writable;
+	code = env_read_begin(&store->env, &check->txn);
+	if (code)
+		return error_system(code, "%s: cannot read", store->path);
+	err = read_state(&store->env, check->txn, &check->state);
+	if (!err)
+		err = truth_check(check);
+	for (uint64_t id = 1; !err && id < check->state.next_entity; id++)
+		id_in_segment(check, id);
+	if (!err)
+		rows_in_segment(check);
+	env_read_abort(check->txn);
+	return err;
+}
+
+cop_err cop_check(cop_store *store, void (*found)(void *user, const char *text),
+		  void *user, uint64_t *findings)
+{
+	struct check check = {.store = store, .found = found, .user = user};
+	cop_err err = store_check(store);
+
+	if (!err)
+		err = writer_lock(store, store->timeout_ms);
+	if (err)
+		return err;
+	err = check_locked(&check);
+	writer_unlock(store);
+	if (!err)
+		*findings = check.findings;
+	return err;
+}

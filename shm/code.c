@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * code: how vectors are coded.  The idea and the proof are in code.h; here is
+ * how the numbers are kept honest.
+ *
+ *	- Components are floats, all sums are in double: a float times an u8
+ *	  is exact there, the decoded component is off by 2^-53 of itself.
+ *	  2^-50 of both lengths is added to every error for that.  A length
+ *	  is a sum of up to 4096 squares, each addition off by 2^-53, so unit
+ *	  vectors are off by less than 2^-41: for cosine it is 2^-40.
+ *	- Errors are stored 2^-20 too large and rounded up, so that
+ *	  (near + error)^2 in float is never below the true value.
+ *	- A stored field is zero or a normal float, else the error is infinite.
+ */
+#include "code.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct row_code) == 24, "fields of a row's header");
+_Static_assert(offsetof(struct row_code, error) == 16, "layout of a header");
+_Static_assert(ROW_CODE_OFFSET + sizeof(struct row_code) <= ROW_CODES_OFFSET,
+	       "fields lie before the codes");
+_Static_assert(offsetof(struct query_code, vector) % 64 == 0, "aligned");
+
+static const double HALF_ERROR = 0x1p-11 + 0x1p-15;
+static const double FLOAT_ERROR = 0x1p-23;
+static const double SPARE = 1 + 0x1p-20;
+static const double KERNEL_ERROR = 0x1p-15; /* twice what a kernel may err */
+
+/* What the passes over a vector find out, in double. */
+struct encoding {
+	double factor;	 /* component = input * factor */
+	double rounding; /* what double precision may lose of a length */
+	double length;	 /* of the vector after that */
+	double low;
+	double high;
+	double norm; /* squared, decoded */
+	double code_sum;
+	double error; /* >= both distances, unrounded */
+	float scale;
+	float offset;
+	float row_scale;
+	int is_broken; /* NaN, infinity, or a direction of nothing */
+};
+
+/* The least float that is not below the value. */
+static float float_up(double value)
+{
+	float result;
+	uint32_t bits;
+
+	if (!(value <= (double)FLT_MAX))
+		return value < 0 ? -INFINITY : INFINITY;
+	result = (float)value;
+	if ((double)result >= value)
+		return result;
+	memcpy(&bits, &result, sizeof(bits));
+	bits = result < 0 ? bits - 1 : bits + 1;
+	memcpy(&result, &bits, sizeof(bits));
+	return result;
+}
+
+/* The nearest float; infinite outside their range. */
+static float float_near(double value)
+{
+	if (!(fabs(value) <= (double)FLT_MAX))
+		return value < 0 ? -INFINITY : INFINITY;
+	return (float)value;
+}
+
+/* Zero or normal: a kernel's relative errors hold for it. */
+static int float_fits(double value)
+{
+	double magnitude = fabs(value);
+
+	return magnitude <= (double)FLT_MAX &&
+	       (magnitude >= (double)FLT_MIN || magnitude == 0);
+}
+
+uint16_t half_encode(float value)
+{
+	uint32_t bits;
+	uint32_t sign;
+	float shifted;
+
+	memcpy(&bits, &value, sizeof(bits));
+	sign = bits >> 16 & 0x8000;
+	bits &= 0x7fffffff;
+	if (bits > 0x7f800000)
+		return (uint16_t)(sign | 0x7e00 | (bits >> 13 & 0x3ff));
+	if (bits >= 0x47800000)
+		return (uint16_t)(sign | 0x7c00);
+	if (bits >= 0x38800000) {
+		/* to even: a half of the last place, less one if it is even */
+		bits += 0xfff + (bits >> 13 & 1);
+		return (uint16_t)(sign | (bits - 0x38000000) >> 13);
+	}
+	/* subnormal: adding 1/2 rounds to units of 2^-24 */
+	memcpy(&shifted, &bits, sizeof(bits));
+	shifted += 0.5f;
+	memcpy(&bits, &shifted, sizeof(bits));
+	return (uint16_t)(sign | (bits - 0x3f000000));
+}
+
+float half_decode(uint16_t half)
+{
+	uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+	uint32_t rest = half & 0x7fff;
+	uint32_t bits;
+	float value;
+
+	if (rest < 0x400) {
+		value = (float)rest * 0x1p-24f;
+		memcpy(&bits, &value, sizeof(bits));
+	} else if (rest < 0x7c00) {
+		bits = (rest << 13) + 0x38000000;
+	} else {
+		bits = 0x7f800000 | (rest & 0x3ff) << 13;
+		bits |= rest > 0x7c00 ? 0x400000 : 0;
+	}
+	bits |= sign;
+	memcpy(&value, &bits, sizeof(bits));
+	return value;
+}
+
+/* First pass: length and range. */
+static void encoding_measure(struct encoding *e, int32_t metric,
+			     const float *vector, uint32_t dim)
+{
+	double sum = 0;
+	float low = vector[0];
+	float high = vector[0];
+
+	for (uint32_t i = 0; i < dim; i++) {
+		float x = vector[i];
+
+		sum += (double)x * (double)x;
+		low = x < low ? x : low;
+		high = x > high ? x : high;
+	}
+	/* any NaN or infinity has made the sum one */
+	e->is_broken = !(sum <= DBL_MAX);
+	e->rounding = metric == METRIC_COSINE ? 0x1p-40 : 0x1p-50;
+	e->factor = e->is_broken ? 0 : 1;
+	e->length = e->is_broken ? 0 : sqrt(sum);
+	if (metric == METRIC_COSINE) {
+		e->is_broken |= !(sum > 0);
+		e->factor = e->is_broken ? 0 : 1 / e->length;
+		e->length = e->is_broken ? 0 : 1;
+	}
+	e->low = e->is_broken ? 0 : (double)low * e->factor;
+	e->high = e->is_broken ? 0 : (double)high * e->factor;
+}
+
+/* Scales: of the codes from the range, of the halves from the magnitude. */
+static void encoding_scale(struct encoding *e, int is_row16)
+{
+	double magnitude = fmax(fabs(e->low), fabs(e->high));
+	int exponent;
+
+	e->scale = float_near((e->high - e->low) / 255);
+	e->offset = (float)e->low;
+	if (e->scale < FLT_MIN) {
+		e->scale = 0;
+		e->offset = (float)((e->low + e->high) / 2);
+	}
+	e->row_scale = 1;
+	if (is_row16 && magnitude > 0 &&
+	    (magnitude < 0x1p-4 || magnitude > 0x1p15)) {
+		frexp(magnitude, &exponent);
+		e->row_scale =
+		    (float)ldexp(1, exponent < -125 ? -126 : exponent - 1);
+	}
+}
+
+/* One component: its code, and what it decodes to. */
+static uint8_t component_code(double x, double inverse,
+			      const struct encoding *e, double *decoded)
+{
+	double place = (x - (double)e->offset) * inverse + 0.5;
+	uint8_t code = 0;
+
+	if (place >= 255)
+		code = 255;
+	else if (place > 0)
+		code = (uint8_t)place;
+	*decoded = (double)e->scale * code + (double)e->offset;
+	return code;
+}
+
+/* Second pass: codes, row, and how far both are from the vector. */
+static void encoding_code(struct encoding *e, const float *vector, uint32_t dim,
+			  uint8_t *codes, uint16_t *row16, float *row32)
+{
+	double inverse = e->scale > 0 ? 1 / (double)e->scale : 0;
+	double row_inverse = 1 / (double)e->row_scale;
+	double norm = 0;
+	double from_vector = 0;
+	double from_row = 0;
+	double slack;
+	uint32_t code_sum = 0;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		double x = e->is_broken ? 0 : (double)vector[i] * e->factor;
+		double row = x;
+		double decoded;
+
+		codes[i] = component_code(x, inverse, e, &decoded);
+		code_sum += codes[i];
+		norm += decoded * decoded;
+		if (row32) {
+			row32[i] = (float)x;
+			row = (double)row32[i];
+		} else if (row16) {
+			row16[i] = half_encode((float)(x * row_inverse));
+			row = (double)half_decode(row16[i]) *
+			      (double)e->row_scale;
+		}
+		from_vector += (x - decoded) * (x - decoded);
+		from_row += (row - decoded) * (row - decoded);
+	}
+	memset(codes + dim, 0, code_bytes(dim) - dim);
+	e->norm = norm;
+	e->code_sum = code_sum;
+	slack = (e->length + sqrt(norm)) * e->rounding;
+	e->error = (sqrt(fmax(from_vector, from_row)) + slack) * SPARE;
+}
+
+static void encoding_make(struct encoding *e, int32_t metric,
+			  const float *vector, uint32_t dim, uint8_t *codes,
+			  uint16_t *row16, float *row32)
+{
+	encoding_measure(e, metric, vector, dim);
+	encoding_scale(e, row16 != NULL);
+	encoding_code(e, vector, dim, codes, row16, row32);
+	if (e->is_broken || !float_fits((double)e->scale) ||
+	    !float_fits((double)e->offset) ||
+	    !float_fits(metric == METRIC_IP ? sqrt(e->norm) : e->norm))
+		e->error = (double)INFINITY;
+}
+
+void code_encode(int32_t metric, const float *vector, uint32_t dim,
+		 struct row_code *out, uint8_t *codes, uint16_t *row16,
+		 float *row32)
+{
+	struct encoding e;
+	double sum;
+
+	encoding_make(&e, metric, vector, dim, codes, row16, row32);
+	sum = (double)e.scale * e.code_sum + (double)e.offset * dim;
+	out->scale = e.scale;
+	out->offset = e.offset;
+	out->norm = metric == METRIC_IP ? float_up(sqrt(e.norm) * (1 + 0x1p-40))
+					: float_near(e.norm);
+	out->sum = float_near(sum);
+	out->error = float_fits(sum) ? float_up(e.error) : INFINITY;
+	if (out->error > 0 && out->error < FLT_MIN)
+		out->error = FLT_MIN;
+	out->row_scale = e.row_scale;
+}
+
+void query_encode(int32_t metric, const float *vector, uint32_t dim,
+		  struct query_code *out)
+{
+	uint8_t *codes = (uint8_t *)out->codes;
+	struct encoding e;
+	double magnitude;
+
+	encoding_make(&e, metric, vector, dim, codes, NULL, out->vector);
+	for (uint32_t i = 0; i < dim; i++)
+		codes[i] ^= 0x80;
+	memset(codes + code_bytes(dim), 0,
+	       sizeof(out->codes) - code_bytes(dim));
+	memset(out->vector + dim, 0, sizeof(out->vector) - dim * sizeof(float));
+	out->scale = (double)e.scale;
+	out->offset = (double)e.offset + 128 * (double)e.scale;
+	out->code_sum = e.code_sum - 128.0 * dim;
+	out->norm = e.norm;
+	out->error = e.error;
+	/* a unit vector of floats may be longer than 1 */
+	out->length = e.length * (1 + FLOAT_ERROR);
+	out->dim = dim;
+	out->line_count = code_bytes(dim) / CODE_LINE_BYTES;
+	out->metric = metric;
+	magnitude = fmax(fabs(e.low), fabs(e.high));
+	out->is_moderate =
+	    magnitude == 0 || (magnitude >= 0x1p-60 && magnitude <= 0x1p50);
+	if (e.is_broken)
+		out->is_moderate = 0;
+}
+
+void query_limit(const struct query_code *query, double limit,
+		 struct query_limit *out)
+{
+	const double tiny = 0x1p-118;
+	double sign = query->metric == METRIC_IP ? -1 : -2;
+	double square;
+
+	if (isnan(limit))
+		limit = (double)INFINITY;
+	out->product = float_near(sign * query->scale);
+	out->shift = float_near(sign * query->scale * query->code_sum);
+	out->total = float_near(sign * query->offset);
+	out->slack = 0x1p-20f;
+	if (query->metric == METRIC_IP) {
+		out->base = -float_up(limit + fabs(limit) * 0x1p-19 + tiny);
+		out->weight = -float_up(
+		    (query->error + query->length * (0x1p-19 + KERNEL_ERROR)) *
+		    SPARE);
+		out->near = 0;
+		out->far = float_up(query->length * (SPARE + KERNEL_ERROR));
+		out->square = 0;
+	} else {
+		square = query->metric == METRIC_COSINE ? 2 * limit : limit;
+		square = square > 0 ? square * (1 + KERNEL_ERROR) : 0;
+		out->base = -float_up(-(query->norm * (1 - 0x1p-19) - tiny));
+		out->weight = 1 - 0x1p-19f;
+		out->near = float_up((sqrt(square) + query->error) * SPARE);
+		out->far = out->near;
+		out->square = 1;
+	}
+	/* nothing is proven when a coefficient does not fit */
+	if (!(query->error <= DBL_MAX) || !float_fits((double)out->product) ||
+	    !float_fits((double)out->shift) || !float_fits((double)out->total))
+		out->base = -INFINITY;
+}
+
+int query_prunes(const struct query_limit *limit, const struct row_code *row,
+		 int32_t dot)
+{
+	float product = row->scale * (float)dot * limit->product;
+	float shift = row->offset * limit->shift;
+	float total = row->sum * limit->total;
+	float bound = limit->base + row->norm * limit->weight;
+	float reach = (limit->near + row->error) *
+		      (limit->far + row->error * limit->square);
+
+	bound += product + shift + total;
+	bound -= limit->slack * (fabsf(product) + fabsf(shift) + fabsf(total));
+	return bound > reach && bound <= FLT_MAX;
+}
+
+float query_coded(const struct query_code *query, const struct row_code *row,
+		  int32_t dot)
+{
+	double inner = query->scale * (double)row->scale * dot +
+		       query->scale * query->code_sum * (double)row->offset +
+		       query->offset * (double)row->sum;
+	double square;
+
+	if (query->metric == METRIC_IP)
+		return float_near(-inner);
+	square = query->norm + (double)row->norm - 2 * inner;
+	if (query->metric == METRIC_COSINE)
+		square *= 0.5;
+	return float_near(square < 0 ? 0 : square);
+}
+
+double code_row16_error(int32_t metric)
+{
+	return metric == METRIC_COSINE ? HALF_ERROR + FLOAT_ERROR : HALF_ERROR;
+}
+
+double code_row32_error(int32_t metric)
+{
+	return metric == METRIC_COSINE ? FLOAT_ERROR : 0;
+}
+
+void query_range(const struct query_code *query, const struct row_code *row,
+		 double relative, double distance, double *low, double *high)
+{
+	double length = (double)row->error;
+	double factor = query->metric == METRIC_COSINE ? 2 : 1;
+	double away;
+	double root;
+
+	length += query->metric == METRIC_IP ? (double)row->norm
+					     : sqrt((double)row->norm) * SPARE;
+	if (query->metric == METRIC_COSINE)
+		length = row->error <= FLT_MAX ? 1 : (double)INFINITY;
+	if (!(length <= DBL_MAX) || isnan(distance)) {
+		*low = query->metric == METRIC_IP ? -(double)INFINITY : 0;
+		*high = (double)INFINITY;
+		return;
+	}
+	if (query->metric == METRIC_IP) {
+		away = (relative + KERNEL_ERROR) * length * query->length;
+		*low = distance - away;
+		*high = distance + away;
+		return;
+	}
+	/* the query is a unit vector of floats: what that is off counts too */
+	away = relative * length + (factor > 1 ? FLOAT_ERROR : 0);
+	root = sqrt(distance * factor * (1 - KERNEL_ERROR)) - away;
+	*low = root > 0 ? root * root / factor * (1 - 0x1p-40) : 0;
+	root = sqrt(distance * factor * (1 + KERNEL_ERROR)) + away;
+	*high = root * root / factor * (1 + 0x1p-40);
+}

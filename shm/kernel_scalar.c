@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel_scalar: plain C, for any machine, and the reference for the others.
+ */
+#include "kernel.h"
+
+#include <string.h>
+
+/* The bytes of a row may be torn, those of the query not. */
+KERNEL_TORN static int32_t scalar_dot(const struct query_code *query,
+				      const unsigned char *row)
+{
+	const unsigned char *codes = row + ROW_CODES_OFFSET;
+	int32_t sum = 0;
+
+	for (uint32_t i = 0; i < query->dim; i++)
+		sum += (int32_t)codes[i] * query->codes[i];
+	return sum;
+}
+
+/* Byte by byte, since a libc copy is watched by the sanitizer. */
+KERNEL_TORN static void row_code_get(const unsigned char *row,
+				     struct row_code *out)
+{
+	unsigned char *to = (unsigned char *)out;
+
+	for (size_t i = 0; i < sizeof(*out); i++)
+		to[i] = row[ROW_CODE_OFFSET + i];
+}
+
+KERNEL_TORN static size_t scalar_scan(const struct query_code *query,
+				      const unsigned char *rows, size_t stride,
+				      size_t count, double limit,
+				      uint32_t *survivors)
+{
+	struct query_limit folded;
+	struct row_code code;
+	size_t found = 0;
+
+	query_limit(query, limit, &folded);
+	for (size_t i = 0; i < count; i++) {
+		const unsigned char *row = rows + i * stride;
+
+		row_code_get(row, &code);
+		survivors[found] = (uint32_t)i;
+		found += !query_prunes(&folded, &code, scalar_dot(query, row));
+	}
+	return found;
+}
+
+KERNEL_TORN static float scalar_coded(const struct query_code *query,
+				      const unsigned char *row)
+{
+	struct row_code code;
+
+	row_code_get(row, &code);
+	return query_coded(query, &code, scalar_dot(query, row));
+}
+
+static double row_distance(const struct query_code *query, double sum)
+{
+	if (query->metric == METRIC_IP)
+		return -sum;
+	return query->metric == METRIC_COSINE ? sum * 0.5 : sum;
+}
+
+KERNEL_TORN static double scalar_row16(const struct query_code *query,
+				       const uint16_t *row, float row_scale)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < query->dim; i++) {
+		double x = (double)half_decode(row[i]) * (double)row_scale;
+		double q = (double)query->vector[i];
+
+		sum += query->metric == METRIC_IP ? q * x : (q - x) * (q - x);
+	}
+	return row_distance(query, sum);
+}
+
+KERNEL_TORN static double scalar_row32(const struct query_code *query,
+				       const float *row)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < query->dim; i++) {
+		double x = (double)row[i];
+		double q = (double)query->vector[i];
+
+		sum += query->metric == METRIC_IP ? q * x : (q - x) * (q - x);
+	}
+	return row_distance(query, sum);
+}
+
+static double component(const float *vector, uint32_t index)
+{
+	float value;
+
+	memcpy(&value, (const char *)vector + index * sizeof(value),
+	       sizeof(value));
+	return (double)value;
+}
+
+static double scalar_cosine(const float *query, const float *vector,
+			    uint32_t dim)
+{
+	struct kernel_cosine s = {0};
+	double distance;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		double a = component(query, i);
+		double b = component(vector, i);
+
+		s.a += a * a;
+		s.b += b * b;
+		s.c += a * b;
+	}
+	if (!kernel_cosine_split(&s, &distance))
+		return distance;
+	for (uint32_t i = 0; i < dim; i++) {
+		double a = component(query, i);
+		double r = component(vector, i) - s.t_high * a - s.t_low * a;
+
+		s.r += r * r;
+		s.p += a * r;
+	}
+	return kernel_cosine_join(&s);
+}
+
+static double scalar_exact(int32_t metric, const float *query,
+			   const float *vector, uint32_t dim)
+{
+	double sum = 0;
+
+	if (metric == METRIC_COSINE)
+		return scalar_cosine(query, vector, dim);
+	for (uint32_t i = 0; i < dim; i++) {
+		double a = component(query, i);
+		double b = component(vector, i);
+
+		sum += metric == METRIC_IP ? a * b : (a - b) * (a - b);
+	}
+	return metric == METRIC_IP ? -sum : sum;
+}
+
+const struct kernel kernel_scalar = {
+    .name = "scalar",
+    .scan = scalar_scan,
+    .coded = scalar_coded,
+    .row16 = scalar_row16,
+    .row32 = scalar_row32,
+    .exact = scalar_exact,
+};

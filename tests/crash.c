@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process is killed at every point, at every hit, and nothing is lost.
+ *
+ * idea
+ *	A script of commits is run by a child that reports each commit when it
+ *	has returned, and is killed at the n-th point it passes.  The parent,
+ *	attached all the while, then runs the rest of the script: what was
+ *	reported must be there, the commit under way wholly there or not at
+ *	all, and the check of the store against its segment must find
+ *	nothing.  n goes up until a child comes through.  In a second pass the
+ *	process that recovers is killed, too.
+ *
+ *	The state after i commits is known from a run that nobody disturbed.
+ */
+#include "fixture.h"
+#include "point.h"
+
+#include <sys/mman.h>
+
+enum { DIM = 8, STEPS = 9, KEYS = 24 };
+
+static uint64_t point_left;    /* points to pass before death */
+static const char *point_only; /* prefix of the points that count */
+
+static void kill_at_point(const char *name)
+{
+	if (point_only && strncmp(name, point_only, strlen(point_only)) != 0)
+		return;
+	if (!point_left--)
+		kill(getpid(), SIGKILL);
+}
+
+/* ---- the script --------------------------------------------------------- */
+
+static void key_of(char *key, int i)
+{
+	snprintf(key, 16, "key-%d", i);
+}
+
+static void vector_of(float *vector, int i, int step)
+{
+	for (int d = 0; d < DIM; d++)
+		vector[d] = (float)((i * 31 + d * 17 + step * 7) % 23) - 11.5f;
+}
+
+static void put_range(cop_write *write, int from, int to, int step,
+		      const char *type)
+{
+	for (int i = from; i < to; i++) {
+		float vector[DIM];
+		char key[16];
+
+		key_of(key, i);
+		vector_of(vector, i, step);
+		put_simple(write, key, type, i % 5 ? vector : NULL, DIM);
+	}
+}
+
+static void link_range(cop_write *write, int from, int to, int by,
+		       const char *relation)
+{
+	for (int i = from; i < to; i++) {
+		char a[16];
+		char b[16];
+
+		key_of(a, i);
+		key_of(b, from + (i - from + by) % (to - from));
+		must(link_simple(write, a, relation, b), "link");
+	}
+}
+
+static void delete_range(cop_write *write, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char key[16];
+
+		key_of(key, i);
+		must(cop_delete(write, key, strlen(key)), "delete");
+	}
+}
+
+/* Many edges of one entity come and go, so that its list is compacted. */
+static void unlink_hub(cop_write *write, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char key[16];
+
+		key_of(key, i);
+		must(cop_delete_edge(write, "key-0", 5, "hub", 3, key,
+				     strlen(key)),
+		     "unlink");
+	}
+}
+
+static void link_hub(cop_write *write, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char key[16];
+
+		key_of(key, i);
+		must(link_simple(write, "key-0", "hub", key), "link");
+	}
+}
+
+static void step_fill(cop_write *write, int step)
+{
+	switch (step) {
+	case 0: put_range(write, 0, 12, 0, "first"); break;
+	case 1: link_range(write, 0, 12, 1, "next"); break;
+	case 2: put_range(write, 4, KEYS, 1, "second"); break;
+	case 3: link_hub(write, 1, KEYS); break;
+	case 4: put_range(write, 8, 10, 2, "third"); break;
+	case 5: unlink_hub(write, 2, KEYS); break;
+	case 6: delete_range(write, 0, 3); break;
+	case 7:
+		put_range(write, 0, 3, 4, "again");
+		link_range(write, 0, 6, 2, "next");
+		break;
+	case 8:
+		delete_range(write, 10, 14);
+		put_range(write, 12, 13, 5, "last");
+		break;
+	}
+}
+
+static cop_err step_run(cop_store *store, int step)
+{
+	cop_write *write;
+	cop_err err = cop_write_begin(store, &write);
+
+	if (err)
+		return err;
+	step_fill(write, step);
+	err = cop_commit(write, NULL);
+	cop_abort(write);
+	return err;
+}
+
+/* ---- a state as one number ---------------------------------------------- */
+
+static uint64_t mix(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return sum ^ sum >> 29;
+}
+
+static int32_t edge_sum(void *user, cop_read *read, const struct cop_edge *edge)
+{
+	uint64_t *sum = user;
+
+	(void)read;
+	*sum = mix(*sum, edge->target * 64 + edge->relation);
+	return 0;
+}
+
+/* Of all keys: presence, type, vector, edges; and of a search and a walk. */
+static uint64_t state_sum(cop_read *read)
+{
+	uint64_t sum = cop_read_commit(read);
+	struct cop_search search = {.size = sizeof search, .k = KEYS};
+	struct cop_walk walk = {
+	    .size = sizeof walk, .hops = 3, .direction = COP_BOTH};
+	struct cop_step steps[KEYS];
+	struct cop_hit hits[KEYS];
+	float query[DIM];
+	uint32_t count;
+	size_t n;
+
+	for (int i = 0; i < KEYS; i++) {
+		struct cop_entity entity;
+		const float *vector;
+		uint64_t id;
+		char key[16];
+
+		key_of(key, i);
+		id = lookup(read, key);
+		must(cop_get(read, key, strlen(key), &entity), "get");
+		sum = mix(sum, (id ? 1u : 0) + (entity.id ? 2u : 0));
+		sum = mix(sum, entity.id == id);
+		if (!id)
+			continue;
+		sum = mix(sum, entity.type);
+		must(cop_vector(read, id, &vector), "vector");
+		for (int d = 0; vector && d < DIM; d++)
+			sum = mix(sum, (uint64_t)(int64_t)(vector[d] * 2));
+		must(cop_edges(read, id, COP_OUT, edge_sum, &sum), "edges");
+		walk.start = id;
+		must(cop_walk(read, &walk, steps, KEYS, &n, NULL), "walk");
+		sum = mix(sum, n);
+	}
+	vector_of(query, 3, 9);
+	search.vector = query;
+	must(cop_search(read, &search, hits, &count), "search");
+	for (uint32_t i = 0; i < count; i++)
+		sum = mix(sum, hits[i].id);
+	return mix(sum, count);
+}
+
+static uint64_t store_sum(cop_store *store)
+{
+	cop_read *read;
+	uint64_t sum;
+
+	must(cop_read_begin(store, &read), "read");
+	sum = state_sum(read);
+	cop_read_end(read);
+	return sum;
+}
+
+/* ---- runs --------------------------------------------------------------- */
+
+static uint64_t sums[STEPS + 1]; /* after i commits, undisturbed */
+
+static void learn(void)
+{
+	struct fixture f;
+
+	fixture_init(&f, DIM, COP_L2);
+	sums[0] = store_sum(f.store);
+	for (int i = 0; i < STEPS; i++) {
+		must(step_run(f.store, i), "step");
+		sums[i + 1] = store_sum(f.store);
+	}
+	fixture_release(&f);
+}
+
+static _Atomic uint32_t *reported; /* commits that a child saw return */
+
+/* Runs the script from `from` on in a child that dies at the n-th point. */
+static int child_run(const struct fixture *f, int from, uint64_t n,
+		     const char *only)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		cop_store *store;
+
+		point_left = n;
+		point_only = only;
+		point_hook = kill_at_point;
+		if (cop_open(f->path, NULL, &store))
+			_exit(2);
+		for (int i = from; i < STEPS; i++) {
+			if (step_run(store, i))
+				_exit(3);
+			*reported = (uint32_t)i + 1;
+		}
+		cop_close(store);
+		_exit(0);
+	}
+	return child_wait(pid);
+}
+
+static void finding_tell(void *user, const char *text)
+{
+	(void)user;
+	diag("check: %s", text);
+}
+
+static uint64_t findings_of(cop_store *store)
+{
+	uint64_t findings = 0;
+
+	must(cop_check(store, finding_tell, NULL, &findings), "check");
+	return findings;
+}
+
+/* 1 if all is as it must be after a death. */
+static int aftermath_is_right(struct fixture *f)
+{
+	cop_read *read = read_of(f);
+	uint64_t commit = cop_read_commit(read);
+	uint64_t sum = state_sum(read);
+	int right = 1;
+
+	cop_read_end(read);
+	if (commit < *reported || commit > *reported + 1) {
+		diag("%u commits returned, %" PRIu64 " are there", *reported,
+		     commit);
+		return 0;
+	}
+	if (sum != sums[commit]) {
+		diag("before recovery the state of commit %" PRIu64 " is wrong",
+		     commit);
+		right = 0;
+	}
+	if (findings_of(f->store))
+		right = 0;
+	for (uint64_t i = commit; i < STEPS; i++) {
+		must(step_run(f->store, (int)i), "step");
+		if (store_sum(f->store) != sums[i + 1]) {
+			diag("after recovery commit %" PRIu64 " is wrong",
+			     i + 1);
+			right = 0;
+		}
+	}
+	return right && !findings_of(f->store);
+}
+
+static uint32_t commits_there(struct fixture *f)
+{
+	cop_read *read = read_of(f);
+	uint64_t commit = cop_read_commit(read);
+
+	cop_read_end(read);
+	return (uint32_t)commit;
+}
+
+/* 1: right, 0: wrong, -1: the child came through. */
+static int one_death(uint64_t n, const char *second)
+{
+	struct fixture f;
+	cop_read *old;
+	uint64_t old_sum;
+	int status;
+	int right;
+
+	fixture_init(&f, DIM, COP_L2);
+	must(step_run(f.store, 0), "step");
+	*reported = 1;
+	old = read_of(&f);
+	old_sum = state_sum(old);
+	status = child_run(&f, 1, n, NULL);
+	for (uint64_t m = 0; second && status == 128 + SIGKILL && m < 3; m++) {
+		*reported = commits_there(&f);
+		if (*reported < STEPS)
+			child_run(&f, (int)*reported, m, second);
+		*reported = commits_there(&f);
+	}
+	right = status == 128 + SIGKILL ? aftermath_is_right(&f)
+		: status == 0		? -1
+					: 0;
+	if (right == 0)
+		diag("death at point %" PRIu64 ", status %d", n, status);
+	if (state_sum(old) != old_sum) {
+		diag("the old read changed, point %" PRIu64, n);
+		right = 0;
+	}
+	cop_read_end(old);
+	fixture_release(&f);
+	return right;
+}
+
+static void a_death_at_any_point_loses_nothing(uint64_t stride,
+					       const char *second)
+{
+	uint64_t deaths = 0;
+	uint64_t wrong = 0;
+
+	for (uint64_t n = 0;; n += stride) {
+		int right = one_death(n, second);
+
+		if (right < 0)
+			break;
+		deaths++;
+		wrong += !right;
+	}
+	ok(deaths > 20 && !wrong,
+	   "%" PRIu64 " deaths at a point%s, after all of which the store is "
+	   "whole",
+	   deaths, second ? " and again while recovering" : "");
+}
+
+/* Deaths while the first process of all builds the segments. */
+static void a_death_while_attaching_is_no_harm(void)
+{
+	uint64_t deaths = 0;
+	uint64_t wrong = 0;
+
+	for (uint64_t n = 0;; n++) {
+		struct fixture f;
+		int status;
+
+		fixture_init(&f, DIM, COP_L2);
+		for (int i = 0; i < 5; i++)
+			must(step_run(f.store, i), "step");
+		fixture_close(&f);
+		must(cop_detach(f.path), "detach");
+		status = child_run(&f, STEPS, n, NULL);
+		fixture_open(&f);
+		if (store_sum(f.store) != sums[5] || findings_of(f.store))
+			wrong++;
+		fixture_release(&f);
+		if (status != 128 + SIGKILL)
+			break;
+		deaths++;
+	}
+	ok(deaths > 5 && !wrong,
+	   "%" PRIu64 " deaths while attaching, and the next attach is right",
+	   deaths);
+}
+
+int main(void)
+{
+	const char *stride = getenv("COPPICE_TEST_STRIDE");
+
+	test_begin(600);
+	reported = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	learn();
+	a_death_at_any_point_loses_nothing(
+	    stride ? strtoull(stride, NULL, 10) : 1, NULL);
+	a_death_at_any_point_loses_nothing(5, "recover");
+	a_death_while_attaching_is_no_harm();
+	return done_testing();
+}
