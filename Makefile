@@ -57,8 +57,8 @@ env_tsan := COPPICE_RESERVE=16G COPPICE_MAP_SIZE=16G \
 env_scalar := COPPICE_CPU=scalar
 test_env := $(env_$(V))
 
-lib_libs := -llmdb -lxxhash -llz4 -lpthread
-tool_libs := -ljansson -lz -lm
+lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
+tool_libs := -ljansson -lz
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
 	-MMD -MP -Ishm -Iipc -Icore
@@ -81,9 +81,14 @@ test_sh := $(sort $(wildcard tests/*.sh))
 
 all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice
 
+# Commands are shown with S=1.
+quiet := $(if $(S),,@)
+say = @$(if $(S),:,echo) "  $(1)	$(subst $(out)/,,$@)"
+
 $(out)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(compile) -c -o $@ $<
+	$(call say,CC)
+	$(quiet)$(compile) -c -o $@ $<
 
 # The kernels are compiled for their own instruction sets and chosen at run
 # time; nothing else may use more than the baseline.
@@ -93,29 +98,35 @@ $(out)/shm/kernel_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl \
 $(out)/shm/kernel_scalar.o: CFLAGS += -O3
 
 $(out)/libcoppice.a: $(lib_obj)
-	rm -f $@
-	$(AR) rcsD $@ $^
+	@rm -f $@
+	$(call say,AR)
+	$(quiet)$(AR) rcsD $@ $^
 
 $(out)/$(SONAME): $(lib_obj) core/coppice.map
-	$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=core/coppice.map \
+	$(call say,LD)
+	$(quiet)$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=core/coppice.map \
 		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
 		-o $@ $(lib_obj) $(lib_libs)
-	ln -sf $(SONAME) $(out)/libcoppice.so
+	@ln -sf $(SONAME) $(out)/libcoppice.so
 
 $(out)/coppice: $(tool_obj) $(out)/libcoppice.a
-	$(link) -o $@ $^ $(lib_libs) $(tool_libs)
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(lib_libs) $(tool_libs)
 
 $(out)/bench/%: $(out)/tools/bench/%.o $(bench_common:%.c=$(out)/%.o) \
 		$(out)/libcoppice.a
 	@mkdir -p $(@D)
-	$(link) -o $@ $^ $(lib_libs) -lm
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
 $(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
-	$(link) -o $@ $^ $(lib_libs) -lm
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
 $(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
 	@mkdir -p $(@D)
-	$(link) -o $@ $^ $(lib_libs) -lm
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
 .PHONY: all check bench profile demo install uninstall format lint counts \
 	deps clean

@@ -1,0 +1,752 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel: all kernels of this processor agree with the plain one, exact is
+ * exact, and a scan never leaves out a row that matters, whatever the vectors.
+ */
+#include "kernel.h"
+#include "tap.h"
+
+#include <float.h>
+#include <sys/mman.h>
+
+enum { DIM = CODE_DIM_MAX, ROWS = 61 };
+
+static const uint32_t dims[] = {2,   3,	  5,   15,   16,   17,	 31,
+				63,  64,  65,  100,  127,  128,	 129,
+				200, 768, 784, 1000, 1536, 4095, 4096};
+enum { DIMS = sizeof(dims) / sizeof(dims[0]) };
+
+static const char *const metric_names[] = {"", "cosine", "l2", "ip"};
+
+enum kind {
+	KIND_RANDOM,
+	KIND_CLUSTERED,
+	KIND_TINY,
+	KIND_HUGE,
+	KIND_CONSTANT,
+	KIND_OFFSET,
+	KIND_BYTES,
+	KIND_SPARSE,
+	KIND_MIXED,
+	KIND_ZEROS,
+	KIND_EXTREME,
+	KIND_DUPLICATES,
+	KINDS
+};
+
+static const char *const kind_names[] = {"random",
+					 "near duplicates",
+					 "around 1e-20",
+					 "around 1e20",
+					 "constant",
+					 "around 1000",
+					 "bytes",
+					 "mostly zero",
+					 "of all magnitudes",
+					 "zeros between others",
+					 "at the limits of float",
+					 "repeated"};
+
+/* Memory that ends where a page that cannot be touched begins. */
+struct fence {
+	unsigned char *map;
+	size_t bytes;
+	unsigned char *end;
+};
+
+static void fence_init(struct fence *f, size_t bytes)
+{
+	f->bytes = (bytes + 8191) / 4096 * 4096;
+	f->map = mmap(NULL, f->bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (f->map == MAP_FAILED ||
+	    mprotect(f->map + f->bytes - 4096, 4096, PROT_NONE))
+		bail_out("no memory");
+	f->end = f->map + f->bytes - 4096;
+}
+
+static void fence_release(struct fence *f)
+{
+	munmap(f->map, f->bytes);
+}
+
+/* One bank's worth of rows, the vectors they are of, and a query. */
+struct bank {
+	struct fence rows; /* codes */
+	struct fence halves;
+	struct fence floats;
+	struct query_code query;
+	float vectors[ROWS + 1][DIM]; /* the last is the query */
+	double exact[ROWS];
+	double row16[ROWS];
+	double row32[ROWS];
+	double tried16[ROWS]; /* by the kernel under test */
+	float row_scale[ROWS];
+	size_t stride;
+	uint32_t dim;
+	int32_t metric;
+};
+
+static struct bank bank;
+
+static unsigned char *bank_row(uint32_t index)
+{
+	return bank.rows.end - (ROWS - index) * bank.stride;
+}
+
+static uint16_t *bank_row16(uint32_t index)
+{
+	size_t bytes = (size_t)(ROWS - index) * bank.dim * 2;
+
+	return (void *)(bank.halves.end - bytes);
+}
+
+static float *bank_row32(uint32_t index)
+{
+	size_t bytes = (size_t)(ROWS - index) * bank.dim * 4;
+
+	return (void *)(bank.floats.end - bytes);
+}
+
+static double component_make(uint64_t *state, enum kind kind, double x,
+			     double center, double scale)
+{
+	switch (kind) {
+	case KIND_CLUSTERED: return center + x * 1e-6;
+	case KIND_TINY: return x * 1e-20;
+	case KIND_HUGE: return x * 1e20;
+	case KIND_CONSTANT: return scale;
+	case KIND_OFFSET: return 1000 + x;
+	case KIND_BYTES: return (double)test_below(state, 256);
+	case KIND_SPARSE: return test_below(state, 20) ? 0 : x;
+	case KIND_MIXED: return x * scale;
+	case KIND_EXTREME: return x > 0 ? (double)FLT_MAX : 1e-44;
+	case KIND_DUPLICATES: return center;
+	default: return x;
+	}
+}
+
+static void vectors_make(uint64_t *state, enum kind kind)
+{
+	static double center[4][DIM];
+
+	for (int c = 0; c < 4; c++)
+		for (uint32_t i = 0; i < bank.dim; i++)
+			center[c][i] = test_gaussian(state);
+	for (uint32_t r = 0; r <= ROWS; r++) {
+		double scale = pow(10, test_uniform(state) * 40 - 20);
+		uint64_t c = test_below(state, 4);
+		int is_zero = kind == KIND_ZEROS && r % 3 == 1 &&
+			      bank.metric != METRIC_COSINE;
+
+		for (uint32_t i = 0; i < bank.dim; i++) {
+			double x = test_gaussian(state);
+
+			bank.vectors[r][i] = (float)component_make(
+			    state, kind, x, center[c][i], scale);
+			if (is_zero)
+				bank.vectors[r][i] = 0;
+		}
+		if (kind == KIND_SPARSE || kind == KIND_BYTES)
+			bank.vectors[r][r % bank.dim] = 1;
+	}
+}
+
+/* Header fields that are not the code's are noise, as in a real bank. */
+static void bank_fill(uint64_t *state)
+{
+	for (uint32_t r = 0; r < ROWS; r++) {
+		unsigned char *row = bank_row(r);
+		struct row_code code;
+
+		for (size_t i = 0; i < 64; i++)
+			row[i] = (unsigned char)test_random(state);
+		code_encode(bank.metric, bank.vectors[r], bank.dim, &code,
+			    row + ROW_CODES_OFFSET, NULL, bank_row32(r));
+		code_encode(bank.metric, bank.vectors[r], bank.dim, &code,
+			    row + ROW_CODES_OFFSET, bank_row16(r), NULL);
+		memcpy(row + ROW_CODE_OFFSET, &code, sizeof(code));
+		bank.row_scale[r] = code.row_scale;
+	}
+	query_encode(bank.metric, bank.vectors[ROWS], bank.dim, &bank.query);
+	for (uint32_t r = 0; r < ROWS; r++) {
+		bank.exact[r] = kernel_scalar.exact(
+		    bank.metric, bank.vectors[ROWS], bank.vectors[r], bank.dim);
+		bank.row16[r] = kernel_scalar.row16(&bank.query, bank_row16(r),
+						    bank.row_scale[r]);
+		bank.row32[r] = kernel_scalar.row32(&bank.query, bank_row32(r));
+	}
+}
+
+static void bank_make(uint64_t *state, int32_t metric, uint32_t dim,
+		      enum kind kind)
+{
+	bank.metric = metric;
+	bank.dim = dim;
+	bank.stride = ROW_CODES_OFFSET + code_bytes(dim);
+	/* sometimes with the full row, or anything else, behind the codes */
+	bank.stride += 64 * test_below(state, 3);
+	fence_init(&bank.rows, ROWS * bank.stride);
+	fence_init(&bank.halves, (size_t)ROWS * dim * 2);
+	fence_init(&bank.floats, (size_t)ROWS * dim * 4);
+	vectors_make(state, kind);
+	bank_fill(state);
+}
+
+static void bank_release(void)
+{
+	fence_release(&bank.rows);
+	fence_release(&bank.halves);
+	fence_release(&bank.floats);
+}
+
+/* |q| |x|, what rounding of an inner product is relative to. */
+static double product_size(const float *a, const float *b, uint32_t dim)
+{
+	double x = 0;
+	double y = 0;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		x += (double)a[i] * (double)a[i];
+		y += (double)b[i] * (double)b[i];
+	}
+	return sqrt(x) * sqrt(y);
+}
+
+static int is_near(double got, double want, double relative, double size)
+{
+	return fabs(got - want) <= relative * fmax(fabs(want), size);
+}
+
+struct survivors {
+	uint32_t index[KERNEL_SCAN_MAX];
+	unsigned char is_kept[ROWS];
+	size_t count;
+};
+
+/* Indices ascend and are below count, or *bad counts. */
+static void survivors_get(const struct kernel *kernel, uint32_t first,
+			  uint32_t count, double limit, struct survivors *out,
+			  unsigned int *bad)
+{
+	memset(out->is_kept, 0, sizeof(out->is_kept));
+	out->index[count] = 0xa5a5a5a5;
+	out->count = kernel->scan(&bank.query, bank_row(first), bank.stride,
+				  count, limit, out->index);
+	*bad += out->count > count || out->index[count] != 0xa5a5a5a5;
+	for (size_t i = 0; i < out->count && i < count; i++) {
+		*bad += out->index[i] >= count ||
+			(i && out->index[i] <= out->index[i - 1]);
+		if (out->index[i] < count)
+			out->is_kept[first + out->index[i]] = 1;
+	}
+}
+
+static void limit_check(const struct kernel *kernel, double limit,
+			unsigned int *lost, unsigned int *bad)
+{
+	struct survivors kept;
+
+	survivors_get(kernel, 0, ROWS, limit, &kept, bad);
+	for (uint32_t r = 0; r < ROWS; r++)
+		*lost += !kept.is_kept[r] &&
+			 (bank.exact[r] <= limit || bank.row16[r] <= limit ||
+			  bank.row32[r] <= limit || bank.tried16[r] <= limit);
+}
+
+static void no_row_that_matters_is_pruned(const struct kernel *kernel,
+					  uint64_t *state)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		unsigned int lost = 0;
+		unsigned int bad = 0;
+
+		for (int round = 0; round < 3 * DIMS; round++) {
+			uint32_t dim = dims[round % DIMS];
+
+			bank_make(state, 1 + (round + round / DIMS) % 3, dim,
+				  (enum kind)kind);
+			for (uint32_t r = 0; r < ROWS; r++)
+				bank.tried16[r] =
+				    kernel->row16(&bank.query, bank_row16(r),
+						  bank.row_scale[r]);
+			for (uint32_t r = 0; r < ROWS; r += 3) {
+				limit_check(kernel, bank.exact[r], &lost, &bad);
+				limit_check(kernel, bank.row16[r], &lost, &bad);
+				limit_check(kernel, bank.row32[r], &lost, &bad);
+			}
+			limit_check(kernel, INFINITY, &lost, &bad);
+			limit_check(kernel, NAN, &lost, &bad);
+			limit_check(kernel, 0, &lost, &bad);
+			bank_release();
+		}
+		is_u64(lost, 0, "%s: no row within a limit is lost, %s",
+		       kernel->name, kind_names[kind]);
+		is_u64(bad, 0, "%s: the indices are in order, %s", kernel->name,
+		       kind_names[kind]);
+	}
+}
+
+static void no_limit_keeps_everything(const struct kernel *kernel,
+				      uint64_t *state)
+{
+	struct survivors kept;
+	unsigned int bad = 0;
+
+	bank_make(state, METRIC_L2, 100, KIND_RANDOM);
+	survivors_get(kernel, 0, ROWS, INFINITY, &kept, &bad);
+	is_u64(kept.count, ROWS, "%s: an infinite limit keeps every row",
+	       kernel->name);
+	survivors_get(kernel, 0, ROWS, NAN, &kept, &bad);
+	is_u64(kept.count, ROWS, "%s: and so does NaN", kernel->name);
+	survivors_get(kernel, 0, ROWS, -1, &kept, &bad);
+	is_u64(kept.count, 0, "%s: one below zero keeps none of them",
+	       kernel->name);
+	is_u64(bad, 0, "%s: in order", kernel->name);
+	bank_release();
+}
+
+/* Each row alone must be kept exactly when it is in a longer scan. */
+static void any_count_of_rows_gives_the_same(const struct kernel *kernel,
+					     uint64_t *state)
+{
+	unsigned int differs = 0;
+	unsigned int bad = 0;
+
+	for (int round = 0; round < 12; round++) {
+		struct survivors all;
+
+		bank_make(state, 1 + round % 3, dims[round + 8], KIND_RANDOM);
+		survivors_get(kernel, 0, ROWS, bank.exact[round], &all, &bad);
+		for (uint32_t first = 0; first < ROWS; first++) {
+			struct survivors part;
+			uint32_t count =
+			    (uint32_t)test_below(state, ROWS - first + 1);
+
+			survivors_get(kernel, first, count, bank.exact[round],
+				      &part, &bad);
+			for (uint32_t i = first; i < first + count; i++)
+				differs += part.is_kept[i] != all.is_kept[i];
+		}
+		bank_release();
+	}
+	/* the plain form of the bound and the wide one round apart */
+	ok(differs <= 2, "%s: a row is judged alike in a scan of any length",
+	   kernel->name);
+	is_u64(bad, 0, "%s: in order", kernel->name);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void most_rows_that_are_far_are_pruned(const struct kernel *kernel,
+					      uint64_t *state)
+{
+	static const uint32_t wide[] = {64, 128, 784};
+
+	for (int32_t metric = METRIC_COSINE; metric <= METRIC_IP; metric++)
+		for (int d = 0; d < 3; d++) {
+			size_t kept = 0;
+			unsigned int bad = 0;
+
+			for (int round = 0; round < 40; round++) {
+				struct survivors some;
+				double sorted[ROWS];
+
+				bank_make(state, metric, wide[d], KIND_RANDOM);
+				memcpy(sorted, bank.exact, sizeof(sorted));
+				qsort(sorted, ROWS, sizeof(sorted[0]), compare);
+				survivors_get(kernel, 0, ROWS, sorted[4], &some,
+					      &bad);
+				kept += some.count;
+				bank_release();
+			}
+			ok(kept < 40 * 5 * 3,
+			   "%s: %s, dim %u: %.1f of %d rows are kept for the "
+			   "nearest 5",
+			   kernel->name, metric_names[metric], wide[d],
+			   (double)kept / 40, ROWS);
+		}
+}
+
+/* Scale must not matter where floats can hold the squares. */
+static void pruning_works_at_other_scales(const struct kernel *kernel,
+					  uint64_t *state)
+{
+	static const double scales[] = {1e-12, 1e-6, 1e6, 1e12};
+
+	for (int s = 0; s < 4; s++) {
+		struct survivors some;
+		unsigned int bad = 0;
+		double sorted[ROWS];
+
+		bank_make(state, METRIC_L2, 128, KIND_RANDOM);
+		for (uint32_t r = 0; r <= ROWS; r++)
+			for (uint32_t i = 0; i < bank.dim; i++)
+				bank.vectors[r][i] =
+				    (float)((double)bank.vectors[r][i] *
+					    scales[s]);
+		bank_fill(state);
+		memcpy(sorted, bank.exact, sizeof(sorted));
+		qsort(sorted, ROWS, sizeof(sorted[0]), compare);
+		survivors_get(kernel, 0, ROWS, sorted[4], &some, &bad);
+		ok(some.count < 25, "%s: rows around %g are pruned too",
+		   kernel->name, scales[s]);
+		bank_release();
+	}
+}
+
+static void torn_rows_do_no_harm(const struct kernel *kernel, uint64_t *state)
+{
+	static const float odd[] = {NAN,    INFINITY, -INFINITY, 0,
+				    -1e38f, FLT_MAX,  1e-45f};
+	unsigned int bad = 0;
+	unsigned int lost = 0;
+
+	for (int round = 0; round < 200; round++) {
+		struct survivors some;
+
+		bank_make(state, 1 + round % 3, dims[round % DIMS],
+			  KIND_RANDOM);
+		for (unsigned char *at = bank_row(0); at < bank.rows.end; at++)
+			*at = (unsigned char)test_random(state);
+		survivors_get(kernel, 0, ROWS, bank.exact[0], &some, &bad);
+		bank_fill(state);
+		for (uint32_t r = 0; r < ROWS; r++) {
+			float field = odd[test_below(state, 7)];
+
+			memcpy(bank_row(r) + ROW_CODE_OFFSET +
+				   4 * test_below(state, 5),
+			       &field, sizeof(field));
+			kernel->coded(&bank.query, bank_row(r));
+			kernel->row16(&bank.query, bank_row16(r), field);
+		}
+		survivors_get(kernel, 0, ROWS, bank.exact[0], &some, &bad);
+		for (uint32_t r = 0; r < ROWS; r++) {
+			struct row_code code;
+
+			memcpy(&code, bank_row(r) + ROW_CODE_OFFSET,
+			       sizeof(code));
+			lost +=
+			    !some.is_kept[r] &&
+			    (!isfinite(code.scale) || !isfinite(code.offset) ||
+			     !isfinite(code.norm) || !isfinite(code.sum) ||
+			     !isfinite(code.error));
+		}
+		bank_release();
+	}
+	is_u64(bad, 0, "%s: torn rows give indices in order", kernel->name);
+	is_u64(lost, 0, "%s: a row with a field that is no number is kept",
+	       kernel->name);
+}
+
+struct differences {
+	unsigned int coded;
+	unsigned int row16;
+	unsigned int row32;
+	unsigned int exact;
+	unsigned int moved;
+	unsigned int kept;
+};
+
+static void row_compare(const struct kernel *kernel, uint32_t r,
+			struct differences *bad)
+{
+	static uint16_t moved16[DIM + 1];
+	static float moved32[DIM + 1];
+	int is_ip = bank.metric == METRIC_IP;
+	double size =
+	    is_ip ? product_size(bank.vectors[r], bank.vectors[ROWS], bank.dim)
+		  : 0;
+	double mine;
+	float coded = kernel->coded(&bank.query, bank_row(r));
+	float plain = kernel_scalar.coded(&bank.query, bank_row(r));
+
+	bad->coded += memcmp(&coded, &plain, sizeof(coded)) != 0;
+	mine = kernel->row16(&bank.query, bank_row16(r), bank.row_scale[r]);
+	bad->row16 += !is_near(mine, bank.row16[r], 0x1p-16, size);
+	memcpy(moved16 + 1, bank_row16(r), bank.dim * 2);
+	bad->moved +=
+	    kernel->row16(&bank.query, moved16 + 1, bank.row_scale[r]) != mine;
+	mine = kernel->row32(&bank.query, bank_row32(r));
+	bad->row32 += !is_near(mine, bank.row32[r], 1e-12, size);
+	memcpy(moved32 + 1, bank_row32(r), bank.dim * 4);
+	bad->moved += kernel->row32(&bank.query, moved32 + 1) != mine;
+	mine = kernel->exact(bank.metric, bank.vectors[ROWS], bank.vectors[r],
+			     bank.dim);
+	/* of parallel vectors only noise is left */
+	size = bank.metric == METRIC_COSINE ? 1e-20 : size;
+	bad->exact += !is_near(mine, bank.exact[r], 2e-12, size);
+}
+
+static void survivors_compare(const struct kernel *kernel, double limit,
+			      struct differences *bad)
+{
+	struct survivors mine;
+	struct survivors plain;
+	unsigned int wrong = 0;
+
+	survivors_get(kernel, 0, ROWS, limit, &mine, &wrong);
+	survivors_get(&kernel_scalar, 0, ROWS, limit, &plain, &wrong);
+	for (uint32_t r = 0; r < ROWS; r++)
+		bad->kept += mine.is_kept[r] != plain.is_kept[r];
+}
+
+static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
+					       uint64_t *state)
+{
+	for (int32_t metric = METRIC_COSINE; metric <= METRIC_IP; metric++) {
+		struct differences bad = {0};
+
+		for (int d = 0; d < DIMS; d++)
+			for (int kind = 0; kind < KINDS; kind++) {
+				bank_make(state, metric, dims[d],
+					  (enum kind)kind);
+				for (uint32_t r = 0; r < ROWS; r++)
+					row_compare(kernel, r, &bad);
+				survivors_compare(kernel, bank.exact[d], &bad);
+				bank_release();
+			}
+		is_u64(bad.coded, 0, "%s, %s: coded distances are the same",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.row16, 0,
+		       "%s, %s: rows of halves differ by rounding",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.row32, 0,
+		       "%s, %s: rows of floats differ by rounding",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.exact, 0, "%s, %s: exact distances are the same",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.moved, 0, "%s, %s: a row's place does not matter",
+		       kernel->name, metric_names[metric]);
+		ok(bad.kept <= DIMS * KINDS / 20,
+		   "%s, %s: the same rows survive, but for rounding (%u)",
+		   kernel->name, metric_names[metric], bad.kept);
+	}
+}
+
+/* Lagrange's identity, where nothing cancels: products of floats are exact. */
+static long double cosine_truth(const float *a, const float *b, uint32_t dim)
+{
+	long double x = 0;
+	long double y = 0;
+	long double z = 0;
+	long double cross = 0;
+	long double cosine;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		x += (long double)a[i] * (long double)a[i];
+		y += (long double)b[i] * (long double)b[i];
+		z += (long double)a[i] * (long double)b[i];
+		for (uint32_t j = i + 1; j < dim; j++) {
+			long double c = (long double)a[i] * (long double)b[j] -
+					(long double)a[j] * (long double)b[i];
+
+			cross += c * c;
+		}
+	}
+	if (!(x > 0 && y > 0))
+		return 1;
+	cosine = z / (sqrtl(x) * sqrtl(y));
+	if (cosine < 0.5L)
+		return 1 - cosine;
+	return cross / x / y / (1 + cosine);
+}
+
+static long double distance_truth(int32_t metric, const float *a,
+				  const float *b, uint32_t dim)
+{
+	long double sum = 0;
+
+	if (metric == METRIC_COSINE)
+		return cosine_truth(a, b, dim);
+	for (uint32_t i = 0; i < dim; i++) {
+		long double x = (long double)a[i];
+		long double y = (long double)b[i];
+
+		sum += metric == METRIC_IP ? x * y : (x - y) * (x - y);
+	}
+	return metric == METRIC_IP ? -sum : sum;
+}
+
+/* How two vectors are related: apart, near, nearer, scaled, the same. */
+static void pair_make(uint64_t *state, int how, float *a, float *b,
+		      uint32_t dim)
+{
+	static const double noise[] = {1, 1e-3, 1e-6, 3e-8};
+	double factor = how == 4 || how == 5 ? 3.7 : 1;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		double x = test_gaussian(state);
+		double y = test_gaussian(state);
+
+		a[i] = (float)x;
+		b[i] = (float)(factor * (double)a[i]);
+		if (how < 4)
+			b[i] = (float)((double)a[i] + noise[how] * y);
+		if (how == 5)
+			b[i] = (float)(-(double)b[i]);
+		if (how == 6)
+			b[i] = i == dim / 2 ? a[i] * (1 + 0x1p-20f) : a[i];
+	}
+}
+
+static void exact_is_exact(const struct kernel *kernel, uint64_t *state)
+{
+	static float a[DIM];
+	static float b[DIM];
+	static unsigned char bytes[2][DIM * 4 + 8];
+
+	for (int32_t metric = METRIC_COSINE; metric <= METRIC_IP; metric++) {
+		unsigned int bad = 0;
+		unsigned int moved = 0;
+
+		for (int round = 0; round < DIMS * 8; round++) {
+			uint32_t dim = dims[round % DIMS];
+			int how = round / DIMS;
+			size_t at = 1 + test_below(state, 3);
+			double size;
+			double mine;
+
+			if (dim > 1000 && metric == METRIC_COSINE)
+				dim = 257;
+			pair_make(state, how, a, b, dim);
+			size =
+			    metric == METRIC_IP ? product_size(a, b, dim) : 0;
+			mine = kernel->exact(metric, a, b, dim);
+			bad += !is_near(
+			    mine, (double)distance_truth(metric, a, b, dim),
+			    1e-12, size);
+			memcpy(bytes[0] + at, a, dim * 4);
+			memcpy(bytes[1] + 4 - at, b, dim * 4);
+			moved +=
+			    kernel->exact(metric, (const void *)(bytes[0] + at),
+					  (const void *)(bytes[1] + 4 - at),
+					  dim) != mine;
+		}
+		is_u64(bad, 0, "%s, %s: exact is good to 1e-12", kernel->name,
+		       metric_names[metric]);
+		is_u64(moved, 0, "%s, %s: at any address", kernel->name,
+		       metric_names[metric]);
+	}
+	memset(a, 0, sizeof(a));
+	ok(kernel->exact(METRIC_COSINE, a, b, 17) == 1,
+	   "%s: nothing is at distance 1 from all", kernel->name);
+	ok(kernel->exact(METRIC_COSINE, b, b, 4096) == 0,
+	   "%s: a vector is at distance 0 from itself", kernel->name);
+}
+
+static void reads_end_where_the_vectors_end(const struct kernel *kernel,
+					    uint64_t *state)
+{
+	struct fence a;
+	struct fence b;
+
+	fence_init(&a, DIM * 4);
+	fence_init(&b, DIM * 4);
+	for (uint32_t dim = 2; dim <= 130; dim++) {
+		float *x = (void *)(a.end - dim * 4);
+		float *y = (void *)(b.end - dim * 4);
+
+		pair_make(state, 0, x, y, dim);
+		for (int32_t metric = 1; metric <= 3; metric++)
+			kernel->exact(metric, x, y, dim);
+	}
+	for (uint32_t dim = 2; dim <= 130; dim++) {
+		bank_make(state, 1 + (int32_t)dim % 3, dim, KIND_RANDOM);
+		kernel->row16(&bank.query, bank_row16(ROWS - 1), 1);
+		kernel->row16(&bank.query, bank_row16(ROWS - 1), 0x1p60f);
+		kernel->row32(&bank.query, bank_row32(ROWS - 1));
+		kernel->coded(&bank.query, bank_row(ROWS - 1));
+		bank_release();
+	}
+	ok(1, "%s: nothing is read behind a row or a vector", kernel->name);
+	fence_release(&a);
+	fence_release(&b);
+}
+
+static void the_true_distance_is_in_its_range(const struct kernel *kernel,
+					      uint64_t *state)
+{
+	unsigned int outside = 0;
+	unsigned int wide = 0;
+
+	for (int round = 0; round < 6 * DIMS; round++) {
+		int32_t metric = 1 + round % 3;
+
+		bank_make(state, metric, dims[round % DIMS],
+			  (enum kind)(round % KINDS));
+		for (uint32_t r = 0; r < ROWS; r++) {
+			struct row_code code;
+			double low;
+			double high;
+			double had = kernel->row16(&bank.query, bank_row16(r),
+						   bank.row_scale[r]);
+
+			memcpy(&code, bank_row(r) + ROW_CODE_OFFSET,
+			       sizeof(code));
+			query_range(&bank.query, &code,
+				    code_row16_error(metric), had, &low, &high);
+			outside +=
+			    !(bank.exact[r] >= low && bank.exact[r] <= high);
+			wide += round % KINDS == KIND_RANDOM &&
+				!(high - low <= 0.02 * (double)bank.dim);
+			had = kernel->row32(&bank.query, bank_row32(r));
+			query_range(&bank.query, &code,
+				    code_row32_error(metric), had, &low, &high);
+			outside +=
+			    !(bank.exact[r] >= low && bank.exact[r] <= high);
+		}
+		bank_release();
+	}
+	is_u64(outside, 0, "%s: the true distance is in the range given",
+	       kernel->name);
+	is_u64(wide, 0, "%s: and the range is narrow", kernel->name);
+}
+
+static void a_kernel_is_chosen_by_name(void)
+{
+	const struct kernel *best = kernel_choose(NULL);
+
+	ok(best, "there is a best kernel");
+	is_str(kernel_choose("scalar")->name, "scalar",
+	       "scalar is always there");
+	ok(!kernel_choose("mmx") && !kernel_choose(""),
+	   "an unknown name is no kernel");
+	ok(kernel_choose(best->name) == best, "the best one is had by name: %s",
+	   best->name);
+}
+
+int main(void)
+{
+	static const char *const names[] = {"scalar", "avx2", "avx512"};
+	uint64_t state;
+
+	test_begin(600);
+	state = test_seed();
+	a_kernel_is_chosen_by_name();
+	for (int i = 0; i < 3; i++) {
+		const struct kernel *kernel = kernel_choose(names[i]);
+
+		if (!kernel) {
+			skip("%s is not built or not runnable here", names[i]);
+			continue;
+		}
+		a_kernel_agrees_with_the_plain_one(kernel, &state);
+		exact_is_exact(kernel, &state);
+		reads_end_where_the_vectors_end(kernel, &state);
+		no_limit_keeps_everything(kernel, &state);
+		no_row_that_matters_is_pruned(kernel, &state);
+		any_count_of_rows_gives_the_same(kernel, &state);
+		most_rows_that_are_far_are_pruned(kernel, &state);
+		pruning_works_at_other_scales(kernel, &state);
+		torn_rows_do_no_harm(kernel, &state);
+		the_true_distance_is_in_its_range(kernel, &state);
+	}
+	return done_testing();
+}
