@@ -77,7 +77,7 @@ bench_bin := $(patsubst tools/bench/%.c,$(out)/bench/%,\
 	$(filter-out $(bench_common),$(bench_src)))
 demo_obj := $(demo_src:%.c=$(out)/%.o)
 test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
-test_sh := $(sort $(wildcard tests/*.sh))
+test_sh := $(sort $(filter-out tests/tap.sh,$(wildcard tests/*.sh)))
 
 all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice
 
