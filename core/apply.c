@@ -243,8 +243,8 @@ static cop_err vector_store(struct apply *apply, uint64_t id,
 	if (err && err != ENV_ABSENT)
 		return failed(apply, err);
 	apply->state.vectors += err == ENV_ABSENT;
-	err = env_put_reserve(&apply->store->env, apply->txn, DB_VECTORS,
-			      id_key(&id), bytes, &at);
+	err = env_append(&apply->store->env, apply->txn, DB_VECTORS,
+			 id_key(&id), bytes, &at);
 	if (err)
 		return failed(apply, err);
 	room = at;
@@ -290,6 +290,8 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 {
 	struct buffer copy = {0};
 	const struct disk_entity *head;
+	void *room;
+	int code;
 	cop_err err;
 
 	if (buffer_put(&copy, record, bytes))
@@ -298,11 +300,12 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 	head = (const struct disk_entity *)(const void *)copy.data;
 	err = members_update(apply, change, head);
 	if (!err) {
-		int code = put(apply, DB_ENTITIES, id_key(&change->id),
-			       bytes_of(copy.data, bytes));
-
+		code = env_append(&apply->store->env, apply->txn, DB_ENTITIES,
+				  id_key(&change->id), bytes, &room);
 		err = code ? failed(apply, code) : 0;
 	}
+	if (!err)
+		memcpy(room, copy.data, bytes);
 	if (!err) {
 		apply->state.entities += !change->alive;
 		change->alive = 1;
@@ -677,9 +680,9 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	op.time_ns = state->time_ns;
 	op.chain = state->chain;
 	memcpy(op.segment, segment_uuid, sizeof op.segment);
-	err = env_put_reserve(&apply->store->env, apply->txn, DB_OPS,
-			      id_key(&apply->commit),
-			      op_pad(sizeof op + count * sizeof *ids), &room);
+	err = env_append(&apply->store->env, apply->txn, DB_OPS,
+			 id_key(&apply->commit),
+			 op_pad(sizeof op + count * sizeof *ids), &room);
 	if (!err) {
 		memset(room, 0, op_pad(sizeof op + count * sizeof *ids));
 		memcpy(room, &op, sizeof op);

@@ -239,16 +239,33 @@ int env_put(const struct env *env, env_txn *txn, enum env_db db,
 	return mdb_put(txn, env->dbs[db], &k, &v, 0);
 }
 
-int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
-		    struct bytes key, size_t size, void **room)
+static int put_reserve(const struct env *env, env_txn *txn, enum env_db db,
+		       struct bytes key, size_t size, void **room,
+		       unsigned flags)
 {
 	MDB_val k = val_of(key);
 	MDB_val v = {size, NULL};
-	int err = mdb_put(txn, env->dbs[db], &k, &v, MDB_RESERVE);
+	int err = mdb_put(txn, env->dbs[db], &k, &v, MDB_RESERVE | flags);
 
 	if (!err)
 		*room = v.mv_data;
 	return err;
+}
+
+int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
+		    struct bytes key, size_t size, void **room)
+{
+	return put_reserve(env, txn, db, key, size, room, 0);
+}
+
+int env_append(const struct env *env, env_txn *txn, enum env_db db,
+	       struct bytes key, size_t size, void **room)
+{
+	int err = put_reserve(env, txn, db, key, size, room, MDB_APPEND);
+
+	return err == MDB_KEYEXIST
+		   ? put_reserve(env, txn, db, key, size, room, 0)
+		   : err;
 }
 
 int env_delete(const struct env *env, env_txn *txn, enum env_db db,

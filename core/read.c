@@ -394,18 +394,46 @@ cop_err cop_get_id(cop_read *read, uint64_t id, struct cop_entity *out)
 	return err ? err : read_entity_view(id, record, out);
 }
 
+static int key_matches(struct bytes record, const void *key, size_t key_size)
+{
+	const struct disk_entity *head = record.data;
+
+	return head && head->key_size == key_size &&
+	       !memcmp(head->key, key, key_size);
+}
+
+/*
+ * The record is read anyway and has the key in it, so the id map's guess is
+ * settled there, without a look at the segment's copy of the key.
+ */
 static cop_err get_one(cop_read *read, const void *key, size_t key_size,
 		       struct cop_entity *out)
 {
+	const struct segment *segment = read_segment(read);
 	struct bytes record = bytes_of(NULL, 0);
+	uint64_t hash;
 	uint64_t id;
 	cop_err err = key_check(key, key_size);
 
 	if (err)
 		return err;
-	id = key_id(read, key, key_size);
+	hash = build_key_hash(key, key_size);
+	idmap_prefetch(segment, hash);
+	if (!filter_test(segment, &segment->header->key_bloom, hash)) {
+		*out = (struct cop_entity){0};
+		return 0;
+	}
+	id = idmap_guess(segment, hash);
 	if (id)
 		err = read_entity_record(read, id, &record);
+	if (err)
+		return err;
+	if (id && !key_matches(record, key, key_size)) {
+		id = idmap_find(segment, hash, key, key_size);
+		record = bytes_of(NULL, 0);
+		if (id)
+			err = read_entity_record(read, id, &record);
+	}
 	return err ? err : read_entity_view(id, record, out);
 }
 

@@ -55,8 +55,9 @@ static int key_is(const struct segment *segment, uint32_t id, const void *key,
 	return at && size == key_size && !memcmp(at, key, size);
 }
 
-uint32_t idmap_find(const struct segment *segment, uint64_t hash,
-		    const void *key, size_t key_size)
+/* The first entry of that hash whose key is `key`, or any if it is NULL. */
+static uint32_t table_find(const struct segment *segment, uint64_t hash,
+			   const void *key, size_t key_size)
 {
 	uint32_t tag = (uint32_t)hash;
 	struct table table;
@@ -70,15 +71,27 @@ uint32_t idmap_find(const struct segment *segment, uint64_t hash,
 			/* K1: acquires the head's key */
 			uint64_t entry = atomic_load_explicit(
 			    &bucket->entries[j], memory_order_acquire);
+			uint32_t id = (uint32_t)entry;
 
 			if (!entry)
 				return 0;
 			if (entry >> 32 == tag &&
-			    key_is(segment, (uint32_t)entry, key, key_size))
-				return (uint32_t)entry;
+			    (!key || key_is(segment, id, key, key_size)))
+				return id;
 		}
 	}
 	return 0;
+}
+
+uint32_t idmap_find(const struct segment *segment, uint64_t hash,
+		    const void *key, size_t key_size)
+{
+	return table_find(segment, hash, key, key_size);
+}
+
+uint32_t idmap_guess(const struct segment *segment, uint64_t hash)
+{
+	return table_find(segment, hash, NULL, 0);
 }
 
 void idmap_prefetch(const struct segment *segment, uint64_t hash)

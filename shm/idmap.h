@@ -52,6 +52,13 @@ struct idmap {
 uint32_t idmap_find(const struct segment *segment, uint64_t hash,
 		    const void *key, size_t key_size);
 
+/*
+ * An id that a key probably has, 0 if certainly none: only the hash was
+ * compared, so the caller compares the key itself with what it then reads.
+ * If it differs, idmap_find knows.
+ */
+uint32_t idmap_guess(const struct segment *segment, uint64_t hash);
+
 /* Starts to fetch the line that idmap_find will read first. */
 void idmap_prefetch(const struct segment *segment, uint64_t hash);
 
