@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A verb, its options and operands, and what it works with; args.c. */
+#ifndef TOOLS_ARGS_H
+#define TOOLS_ARGS_H
+
+#include "fault.h"
+
+#include <stdio.h>
+
+struct cli;
+
+/* One option: `id` is its letter, or a number from ARG_LONG up if none. */
+struct arg_row {
+	int id;
+	const char *name;
+	const char *value; /* what its value is called, NULL: it has none */
+	const char *help;
+};
+
+enum {
+	ARG_LONG = 256,
+	ARG_JSON,
+	ARG_PROGRESS,
+	ARG_STORE,
+	ARG_TIMEOUT,
+	ARG_OWN /* a verb numbers its own from here */
+};
+
+#define ARG_JSON_ROW                                                           \
+	{                                                                      \
+		ARG_JSON, "json", NULL, "print JSON, one object a line"        \
+	}
+#define ARG_END                                                                \
+	{                                                                      \
+		0, NULL, NULL, NULL                                            \
+	}
+
+struct verb {
+	const char *name;
+	const char *operands; /* as the synopsis shows them, after STORE */
+	const char *summary;
+	const struct arg_row *rows; /* ends in ARG_END */
+	int operand_min;	    /* how many there are, STORE not counted */
+	int operand_max;	    /* -1: any number */
+	const char *notes;	    /* more text for the help, or NULL */
+	int (*run)(struct cli *cli);
+};
+
+/* One run of the command: everything that main() has to release. */
+struct cli {
+	const struct verb *verb;
+	int argc;
+	char **argv;
+	const char *value; /* of the option that args_next() returned */
+	int id;		   /* of that option */
+	int helped;	   /* help was printed: nothing else is to be done */
+	int quiet;
+	int stop_signal; /* set by the import: a signal ended it */
+	uint32_t timeout_ms;
+	const char *path; /* of the store */
+	char **operands;
+	int operand_count;
+	cop_store *store;
+	cop_read *read;
+	cop_write *write;
+	struct fault fault;
+};
+
+/*
+ * The next option's id with cli->value set; 0 after the last; negative if the
+ * verb is to return cli->fault.code at once.
+ */
+int args_next(struct cli *cli);
+
+/*
+ * Called when args_next() has returned 0: finds STORE and the operands.
+ * Returns 0 or an exit status.
+ */
+int args_end(struct cli *cli);
+
+/* The option's value as a number within min and max; 0 or an exit status. */
+int args_u64(struct cli *cli, uint64_t min, uint64_t max, uint64_t *out);
+int args_double(struct cli *cli, double *out);
+
+/*
+ * The option's value as one of `words` (ends in NULL): its index, or negative
+ * with the fault set.
+ */
+int args_word(struct cli *cli, const char *const *words);
+
+/* Sets a usage fault with a pointer to the help; returns its exit status. */
+__attribute__((format(printf, 2, 3))) int args_fault(struct cli *cli,
+						     const char *format, ...);
+
+/* Prints the help of a verb. */
+void args_help(const struct verb *verb, FILE *to);
+
+/* --- what verbs do with the store; cli.c --- */
+
+/* Opens the store; 0 or an exit status. */
+int cli_open(struct cli *cli);
+
+/* Opens the store and begins a read, or a write. */
+int cli_open_read(struct cli *cli);
+int cli_open_write(struct cli *cli);
+
+/* Ends the read and the write and closes the store. */
+void cli_close(struct cli *cli);
+
+/* Sets the fault from the library's error; returns its exit status. */
+int cli_cop(struct cli *cli, cop_err error);
+
+#endif

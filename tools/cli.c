@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli: the store as a verb opens it, and how it is left.
+ *
+ * idea
+ *	A verb asks for a read or a write and never releases it: main() calls
+ *	cli_close() on every way out, so a read never outlives the verb.
+ *
+ * progress
+ *	The first process to open a store builds its segment; if that takes
+ *	long, a line on a terminal says how far it is.
+ */
+#include "args.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int32_t cli_building(void *user, const char *what, uint64_t done,
+			    uint64_t total)
+{
+	int *shown = user;
+	double part = total ? 100.0 * (double)done / (double)total : 0;
+
+	fprintf(stderr, "\r\033[K%s %.0f %%", what, part);
+	*shown = 1;
+	return 0;
+}
+
+int cli_cop(struct cli *cli, cop_err error)
+{
+	return fault_cop(&cli->fault, error);
+}
+
+int cli_open(struct cli *cli)
+{
+	struct cop_open_options options;
+	int shown = 0;
+	cop_err err;
+
+	memset(&options, 0, sizeof options);
+	options.size = sizeof options;
+	options.timeout_ms = cli->timeout_ms;
+	if (!cli->quiet && isatty(STDERR_FILENO)) {
+		options.progress = cli_building;
+		options.user = &shown;
+	}
+	err = cop_open(cli->path, &options, &cli->store);
+	if (shown)
+		fputs("\r\033[K", stderr);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+int cli_open_read(struct cli *cli)
+{
+	int code = cli_open(cli);
+	cop_err err;
+
+	if (code)
+		return code;
+	err = cop_read_begin(cli->store, &cli->read);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+int cli_open_write(struct cli *cli)
+{
+	int code = cli_open(cli);
+	cop_err err;
+
+	if (code)
+		return code;
+	err = cop_write_begin(cli->store, &cli->write);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+void cli_close(struct cli *cli)
+{
+	cop_abort(cli->write);
+	cop_read_end(cli->read);
+	cop_close(cli->store);
+	cli->write = NULL;
+	cli->read = NULL;
+	cli->store = NULL;
+}

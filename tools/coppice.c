@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coppice: the command.
+ *
+ * idea
+ *	`coppice VERB STORE ...`: a table of verbs, one file each.  Data goes to
+ *	stdout, everything else to stderr.  A verb returns an exit status and
+ *	leaves words in cli->fault; main() closes the store and prints them.
+ *
+ * exit status
+ *	0 done, 1 no result, 2 usage, 3 no such store, 4 damaged, 5 busy, 6 no
+ *	space, 7 bad input, 8 written by another version, 9 no permission, 70 a
+ *	fault of coppice's own (fault.h).
+ *
+ * output that nobody reads
+ *	SIGPIPE is ignored.  A closed pipe ends the verb early, quietly and with
+ *	its usual status; a full disk behind stdout is an error (6).
+ */
+#include "args.h"
+#include "out.h"
+#include "words.h"
+#include "verbs.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct verb *const verbs[] = {
+    &verb_init,	  &verb_import, &verb_put,  &verb_get,	&verb_delete,
+    &verb_search, &verb_walk,	&verb_scan, &verb_stat, &verb_detach,
+};
+
+enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
+
+static const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (!strcmp(verbs[i]->name, name))
+			return verbs[i];
+	return NULL;
+}
+
+static void verb_list(FILE *to)
+{
+	fputs("usage: coppice VERB STORE [ARGUMENT...] [OPTION...]\n"
+	      "A knowledge graph with vectors that many processes share.\n\n",
+	      to);
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		fprintf(to, "  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
+	fputs("\n`coppice help VERB` tells more. STORE may come from the "
+	      "environment, as\nCOPPICE_STORE. Exit status: 0 done, 1 no "
+	      "result, 2 usage, 3 no such store,\n4 damaged, 5 busy, 6 no "
+	      "space, 7 bad input, 8 other version, 9 no permission,\n70 "
+	      "internal.\n",
+	      to);
+}
+
+static int verb_unknown(const char *name)
+{
+	const struct verb *nearest = NULL;
+	size_t best = strlen(name) > 3 ? 3 : 2;
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		size_t distance = words_distance(name, verbs[i]->name);
+
+		if (distance < best) {
+			best = distance;
+			nearest = verbs[i];
+		}
+	}
+	if (nearest)
+		fault_note("there is no verb '%s'. Did you mean: coppice %s",
+			   name, nearest->name);
+	else
+		fault_note("there is no verb '%s'. Try: coppice help", name);
+	return EXIT_USAGE;
+}
+
+static int verb_help(const char *name)
+{
+	const struct verb *verb;
+
+	if (!name) {
+		verb_list(stdout);
+		return EXIT_FINE;
+	}
+	verb = verb_find(name);
+	if (!verb)
+		return verb_unknown(name);
+	args_help(verb, stdout);
+	return EXIT_FINE;
+}
+
+static int verb_run(const struct verb *verb, int argc, char **argv)
+{
+	struct cli cli;
+	int code;
+
+	memset(&cli, 0, sizeof cli);
+	cli.verb = verb;
+	cli.argc = argc;
+	cli.argv = argv;
+	code = verb->run(&cli);
+	cli_close(&cli);
+	if (cli.helped)
+		code = EXIT_FINE;
+	fault_print(&cli.fault);
+	if (!cli.stop_signal)
+		return code;
+	signal(cli.stop_signal, SIG_DFL);
+	raise(cli.stop_signal);
+	return code;
+}
+
+static int command_run(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : NULL;
+	const struct verb *verb;
+
+	if (!word) {
+		verb_list(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+		printf("coppice %s\n", cop_version());
+		return EXIT_FINE;
+	}
+	if (!strcmp(word, "help") || !strcmp(word, "--help") ||
+	    !strcmp(word, "-h"))
+		return verb_help(argc > 2 ? argv[2] : NULL);
+	verb = verb_find(word);
+	if (!verb)
+		return verb_unknown(word);
+	return verb_run(verb, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	signal(SIGPIPE, SIG_IGN);
+	code = command_run(argc, argv);
+	return out_end(code);
+}

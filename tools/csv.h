@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of a CSV file; csv.c. */
+#ifndef TOOLS_CSV_H
+#define TOOLS_CSV_H
+
+#include "reader.h"
+
+struct csv_field {
+	size_t begin; /* in csv->text */
+	size_t size;
+};
+
+struct csv {
+	struct reader *reader;
+	int delimiter; /* 0: found in the first record */
+	int state;
+	uint64_t line;	     /* where the record begins */
+	uint64_t next_line;  /* where the reader is */
+	const char *mistake; /* in the record's quotes, NULL: none */
+	char *text;
+	size_t size, room;
+	struct csv_field *fields;
+	size_t field_count, field_room;
+};
+
+int csv_begin(struct csv *csv, struct reader *reader, struct fault *fault);
+
+/*
+ * Reads the next record that is not an empty line; csv->field_count is 0 at
+ * the end of the file.  Lifetime of the fields: until the next call.
+ */
+int csv_next(struct csv *csv, struct fault *fault);
+
+const char *csv_field(const struct csv *csv, size_t index, size_t *size);
+
+void csv_release(struct csv *csv);
+
+#endif

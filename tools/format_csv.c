@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * csv: edges, one a record (csv.c reads the records).
+ *
+ * layout
+ *	source,type,target[,more...]
+ *	The first line names the columns, in any order; `relation` stands for
+ *	`type`.  Every further column is a property of the edge, a string; an
+ *	empty cell is no property.
+ */
+#include "csv.h"
+#include "import.h"
+#include "words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct columns {
+	char **names; /* each ends in NUL */
+	size_t count;
+	size_t source, relation, target;
+	struct cop_property *properties; /* room for all columns */
+};
+
+static void columns_release(struct columns *columns)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		free(columns->names[i]);
+	free(columns->names);
+	free(columns->properties);
+}
+
+/* The index of a column, or SIZE_MAX. */
+static size_t columns_find(const struct columns *columns, const char *name)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		if (!strcmp(columns->names[i], name))
+			return i;
+	return SIZE_MAX;
+}
+
+static int columns_copy(struct columns *columns, const struct csv *csv,
+			struct fault *fault)
+{
+	columns->names = calloc(csv->field_count + 1, sizeof(char *));
+	columns->properties =
+	    calloc(csv->field_count + 1, sizeof *columns->properties);
+	if (!columns->names || !columns->properties)
+		return fault_set(fault, EXIT_NO_SPACE, "out of memory");
+	for (size_t i = 0; i < csv->field_count; i++) {
+		size_t size;
+		const char *text = csv_field(csv, i, &size);
+		char *name = strndup(text, size);
+
+		if (!name)
+			return fault_set(fault, EXIT_NO_SPACE, "out of memory");
+		if (columns_find(columns, name) != SIZE_MAX ||
+		    strlen(name) != size || words_utf8(text, size) != size) {
+			fault_set(fault, EXIT_BAD_INPUT,
+				  "%s:%llu: column %zu, '%.80s', is there "
+				  "twice or is not UTF-8",
+				  csv->reader->name,
+				  (unsigned long long)csv->line, i + 1, name);
+			free(name);
+			return fault->code;
+		}
+		columns->names[columns->count++] = name;
+	}
+	return 0;
+}
+
+static int columns_read(struct columns *columns, struct csv *csv,
+			struct fault *fault)
+{
+	const char *missing = NULL;
+
+	if (csv_next(csv, fault))
+		return fault->code;
+	if (csv->mistake)
+		return fault_set(fault, EXIT_BAD_INPUT, "%s:%llu: %s",
+				 csv->reader->name,
+				 (unsigned long long)csv->line, csv->mistake);
+	if (columns_copy(columns, csv, fault))
+		return fault->code;
+	columns->source = columns_find(columns, "source");
+	columns->target = columns_find(columns, "target");
+	columns->relation = columns_find(columns, "relation");
+	if (columns->relation == SIZE_MAX)
+		columns->relation = columns_find(columns, "type");
+	if (columns->target == SIZE_MAX)
+		missing = "'target'";
+	if (columns->relation == SIZE_MAX)
+		missing = "'type' or 'relation'";
+	if (columns->source == SIZE_MAX)
+		missing = "'source'";
+	if (!missing)
+		return 0;
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s:%llu: the first line has no column %s; an edge "
+			 "file begins with source,type,target",
+			 csv->reader->name, (unsigned long long)csv->line,
+			 missing);
+}
+
+static int csv_check(const struct csv *csv, const struct columns *columns,
+		     struct fault *fault)
+{
+	if (csv->mistake)
+		return fault_set(fault, EXIT_BAD_INPUT, "%s", csv->mistake);
+	if (csv->field_count != columns->count)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%zu fields, the first line has %zu",
+				 csv->field_count, columns->count);
+	for (size_t i = 0; i < csv->field_count; i++) {
+		size_t size;
+		const char *text = csv_field(csv, i, &size);
+		size_t valid = words_utf8(text, size);
+
+		if (valid < size)
+			return fault_set(fault, EXIT_BAD_INPUT,
+					 "column '%.80s': byte %zu (0x%02x) is "
+					 "not UTF-8",
+					 columns->names[i], valid + 1,
+					 (unsigned char)text[valid]);
+	}
+	return 0;
+}
+
+/* The further columns of a record; returns how many are not empty. */
+static uint32_t csv_properties(const struct csv *csv,
+			       const struct columns *columns)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < columns->count; i++) {
+		struct cop_property *property = &columns->properties[count];
+		size_t size;
+		const char *text = csv_field(csv, i, &size);
+
+		if (i == columns->source || i == columns->relation ||
+		    i == columns->target || size == 0)
+			continue;
+		memset(property, 0, sizeof *property);
+		property->name = columns->names[i];
+		property->name_size = strlen(property->name);
+		property->value.kind = COP_STRING;
+		property->value.data = text;
+		property->value.count = (uint32_t)size;
+		count++;
+	}
+	return count;
+}
+
+/* *is_put is set to 0 if the edge was left out. */
+static int csv_put(struct import *import, const struct csv *csv,
+		   const struct columns *columns, int *is_put)
+{
+	struct fault *fault = &import->cli->fault;
+	struct cop_put_edge edge;
+	cop_err err;
+
+	if (csv_check(csv, columns, fault))
+		return fault->code;
+	memset(&edge, 0, sizeof edge);
+	edge.size = sizeof edge;
+	edge.dangling = import->dangling;
+	edge.source = csv_field(csv, columns->source, &edge.source_size);
+	edge.relation = csv_field(csv, columns->relation, &edge.relation_size);
+	edge.target = csv_field(csv, columns->target, &edge.target_size);
+	edge.property_count = csv_properties(csv, columns);
+	edge.properties = columns->properties;
+	*is_put = !record_is_endless(&import->record, &edge);
+	if (!*is_put)
+		return 0;
+	err = cop_put_edge(import->batch.write, &edge);
+	return err ? fault_input(fault, err) : 0;
+}
+
+static int csv_records(struct import *import, struct csv *csv,
+		       const struct columns *columns)
+{
+	struct fault *fault = &import->cli->fault;
+	struct place place = {.file = import->reader.name};
+	int code, is_put = 0;
+
+	for (;;) {
+		if (csv_next(csv, fault))
+			return fault->code;
+		if (csv->field_count == 0)
+			return 0;
+		place.number = csv->line;
+		if (csv_put(import, csv, columns, &is_put))
+			code = import_bad(import, &place);
+		else if (!is_put)
+			code = import_step(import);
+		else
+			code = import_added(import, &place);
+		if (code)
+			return code;
+	}
+}
+
+int csv_import(struct import *import)
+{
+	struct fault *fault = &import->cli->fault;
+	struct columns columns = {0};
+	struct csv csv;
+	int code;
+
+	code = csv_begin(&csv, &import->reader, fault);
+	if (!code)
+		code = columns_read(&columns, &csv, fault);
+	if (!code)
+		code = csv_records(import, &csv, &columns);
+	columns_release(&columns);
+	csv_release(&csv);
+	return code;
+}

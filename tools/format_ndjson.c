@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ndjson: entities and edges, a JSON object a line (record.c has the shape).
+ *
+ * layout
+ *	Lines end in LF or CRLF, the last one may end without.  Lines of white
+ *	space alone are skipped, a byte order mark in front too.
+ */
+#include "import.h"
+
+int ndjson_import(struct import *import)
+{
+	struct fault *fault = &import->cli->fault;
+	struct place place = {.file = import->reader.name};
+	const char *line;
+	size_t size;
+	int code;
+
+	for (;;) {
+		if (reader_line(&import->reader, &line, &size, fault))
+			return fault->code;
+		if (!line)
+			return 0;
+		if (record_is_empty(line, size))
+			continue;
+		place.number = import->reader.line;
+		if (record_put(&import->record, import->batch.write, line, size,
+			       fault)) {
+			code = import_bad(import, &place);
+		} else if (import->record.kind == 0) {
+			code = import_step(import);
+		} else {
+			import->vectors += (uint64_t)import->record.has_vector;
+			code = import_added(import, &place);
+		}
+		if (code)
+			return code;
+	}
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One import: its options, where it is, what it has done; verb_import.c. */
+#ifndef TOOLS_IMPORT_H
+#define TOOLS_IMPORT_H
+
+#include "args.h"
+#include "batch.h"
+#include "format.h"
+#include "progress.h"
+#include "record.h"
+
+struct import {
+	struct cli *cli;
+	/* options */
+	int format;	  /* enum format */
+	const char *ids;  /* file of keys for vectors, NULL: none */
+	int32_t dangling; /* enum cop_dangling */
+	int is_atomic;	  /* all in one commit */
+	int skips_bad;	  /* go on after bad records */
+	int prints_json;
+	int progress_mode;
+	const char *type; /* of entities that name none */
+	/* state */
+	struct reader reader;
+	struct batch batch;
+	struct record record;
+	struct progress progress;
+	uint64_t bytes_before; /* of the files before this one */
+	uint64_t records;      /* taken */
+	uint64_t vectors;      /* of those, with one */
+	uint64_t bad;	       /* left out */
+};
+
+/*
+ * After each record: notes where the operation stands that was added, commits
+ * when it is time, draws progress.  Returns 0 or an exit status.
+ */
+int import_added(struct import *import, const struct place *place);
+
+/* The same for an edge that was left out: no operation was added. */
+int import_step(struct import *import);
+
+/*
+ * After a record that could not be added, with cli->fault set: 0 to go on
+ * with the next one, or the exit status.
+ */
+int import_bad(struct import *import, const struct place *place);
+
+/* The formats: each reads import->reader to its end. */
+int ndjson_import(struct import *import);
+int csv_import(struct import *import);
+int rows_import(struct import *import, int format);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * import_rows: vectors from .npy and .fvecs.
+ *
+ * idea
+ *	Alone, row n belongs to the entity whose key is n in decimal ("0",
+ *	"1", ...), which is put if it is not there yet.  With --ids, row n
+ *	belongs to the key in line n + 1 of that file, which must be there.  An
+ *	entity that is there keeps everything but its vector.
+ *
+ * how it is known whether an entity is there
+ *	By a look-up as of the last commit.  If another process deletes it in
+ *	between, the commit fails and says which row it was.
+ */
+#include "import.h"
+#include "rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct row_keys {
+	struct reader ids; /* open only with --ids */
+	int is_open;
+	char digits[24];
+	const void *key;
+	size_t size;
+};
+
+/* The key of row `index`. */
+static int row_key(struct row_keys *keys, uint64_t index, struct fault *fault)
+{
+	const char *line;
+
+	if (!keys->is_open) {
+		keys->key = keys->digits;
+		keys->size = (size_t)snprintf(keys->digits, sizeof keys->digits,
+					      "%" PRIu64, index);
+		return 0;
+	}
+	if (reader_line(&keys->ids, &line, &keys->size, fault))
+		return fault->code;
+	if (!line)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: has %" PRIu64 " keys, but there is a row "
+				 "%" PRIu64,
+				 keys->ids.name, index, index);
+	keys->key = line;
+	return 0;
+}
+
+static int row_quoted(const struct row_keys *keys, struct fault *fault)
+{
+	int size = keys->size < 80 ? (int)keys->size : 80;
+
+	return fault_prefix(fault, "key '%.*s': ", size,
+			    (const char *)keys->key);
+}
+
+static int row_put(struct import *import, const struct row_keys *keys,
+		   const struct rows *rows, const float *row)
+{
+	struct cli *cli = import->cli;
+	struct cop_put put;
+	uint64_t id;
+	cop_err err;
+
+	err = cop_lookup(cli->read, keys->key, keys->size, &id);
+	if (err)
+		return fault_cop(&cli->fault, err);
+	if (!id && keys->is_open)
+		return fault_set(&cli->fault, EXIT_BAD_INPUT,
+				 "there is no such entity. Import the entities "
+				 "first");
+	if (id) {
+		err = cop_put_vector(import->batch.write, keys->key, keys->size,
+				     row, rows->dim);
+		return err ? fault_input(&cli->fault, err) : 0;
+	}
+	memset(&put, 0, sizeof put);
+	put.size = sizeof put;
+	put.key = keys->key;
+	put.key_size = (uint32_t)keys->size;
+	put.type = import->type;
+	put.type_size = import->type ? strlen(import->type) : 0;
+	put.vector = row;
+	put.dim = rows->dim;
+	err = cop_put(import->batch.write, &put);
+	return err ? fault_input(&cli->fault, err) : 0;
+}
+
+/* After a commit the look-ups see what it put. */
+static int rows_added(struct import *import, const struct place *place)
+{
+	uint64_t commit = import->batch.commit;
+	int code = import_added(import, place);
+	cop_err err;
+
+	if (code || import->batch.commit == commit)
+		return code;
+	err = cop_read_refresh(import->cli->read);
+	return err ? fault_cop(&import->cli->fault, err) : 0;
+}
+
+static int rows_each(struct import *import, struct rows *rows,
+		     struct row_keys *keys)
+{
+	struct place place = {.file = import->reader.name, .is_row = 1};
+	struct fault *fault = &import->cli->fault;
+	const float *row;
+	int code;
+
+	for (;;) {
+		place.number = rows->index;
+		if (rows_next(rows, &row, fault))
+			return fault->code;
+		if (!row)
+			return 0;
+		if (row_key(keys, place.number, fault))
+			return fault->code;
+		if (row_put(import, keys, rows, row)) {
+			row_quoted(keys, fault);
+			code = import_bad(import, &place);
+		} else {
+			import->vectors++;
+			code = rows_added(import, &place);
+		}
+		if (code)
+			return code;
+	}
+}
+
+/* There must be no key left when the rows have ended. */
+static int rows_keys_end(const struct rows *rows, struct row_keys *keys,
+			 struct fault *fault)
+{
+	const char *line;
+	size_t size;
+
+	if (!keys->is_open)
+		return 0;
+	if (reader_line(&keys->ids, &line, &size, fault))
+		return fault->code;
+	if (!line)
+		return 0;
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s: has more keys than the %" PRIu64 " rows of %s",
+			 keys->ids.name, rows->index, rows->reader->name);
+}
+
+/*
+ * Look-ups see what is committed, so what came before in the same import is
+ * committed first.
+ */
+static int rows_ready(struct import *import)
+{
+	struct cli *cli = import->cli;
+	cop_err err;
+
+	if (import->is_atomic && import->batch.count)
+		return fault_set(&cli->fault, EXIT_USAGE,
+				 "%s: with --atomic vectors are imported on "
+				 "their own",
+				 import->reader.name);
+	if (import->batch.count && batch_commit(&import->batch, &cli->fault))
+		return cli->fault.code;
+	err = cli->read ? cop_read_refresh(cli->read)
+			: cop_read_begin(cli->store, &cli->read);
+	return err ? fault_cop(&cli->fault, err) : 0;
+}
+
+int rows_import(struct import *import, int format)
+{
+	struct cli *cli = import->cli;
+	struct fault *fault = &cli->fault;
+	struct row_keys keys;
+	struct rows rows;
+	int code;
+
+	memset(&rows, 0, sizeof rows);
+	memset(&keys, 0, sizeof keys);
+	code = rows_ready(import);
+	if (code)
+		return code;
+	if (import->ids) {
+		keys.is_open = 1;
+		code = reader_open(&keys.ids, import->ids, fault);
+		if (code)
+			goto out;
+	}
+	code = rows_open(&rows, &import->reader, format, cop_dim(cli->store),
+			 fault);
+	if (!code)
+		code = rows_each(import, &rows, &keys);
+	if (!code)
+		code = rows_keys_end(&rows, &keys, fault);
+out:
+	rows_close(&rows);
+	if (keys.is_open)
+		reader_close(&keys.ids);
+	return code;
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * out: what the command writes to stdout.
+ *
+ * idea
+ *	Entities and edges are written as the lines that import reads, so that
+ *	`scan --vector --edges` is a copy of a store.  The writer is our own
+ *	because it streams from borrowed memory, and because numbers have to
+ *	come back as they were: a double with 17 digits and always a point or an
+ *	exponent (1.0 stays a real), a float32 with 9.
+ *
+ * limits
+ *	Lists and maps nest COP_NESTING deep; a value that nests deeper was not
+ *	written by coppice and is COP_CORRUPT.
+ */
+#include "out.h"
+#include "fault.h"
+#include "words.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUT_LABEL_BYTES = 60 };
+
+static int out_lost; /* the errno with which writing failed */
+
+int out_failed(void)
+{
+	if (!out_lost && ferror_unlocked(stdout))
+		out_lost = errno ? errno : EIO;
+	return out_lost != 0;
+}
+
+int out_end(int code)
+{
+	if (fflush(stdout) && !out_lost)
+		out_lost = errno ? errno : EIO;
+	if (!out_failed() || out_lost == EPIPE)
+		return code;
+	fault_note("standard output: %s", strerror(out_lost));
+	return code ? code : EXIT_NO_SPACE;
+}
+
+static void out_raw(const void *data, size_t size)
+{
+	fwrite_unlocked(data, 1, size, stdout);
+}
+
+static void out_words(const char *text)
+{
+	out_raw(text, strlen(text));
+}
+
+static void out_byte(int c)
+{
+	putchar_unlocked(c);
+}
+
+/* How many bytes can go into a JSON string as they are. */
+static size_t out_clean(const unsigned char *p, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size) {
+		size_t step;
+
+		if (p[at] < 0x20 || p[at] == '"' || p[at] == '\\' ||
+		    p[at] == 0x7f)
+			break;
+		step = words_utf8_char(p + at, size - at);
+		if (!step)
+			break;
+		at += step;
+	}
+	return at;
+}
+
+static void out_escape(unsigned char c)
+{
+	switch (c) {
+	case '"': out_words("\\\""); break;
+	case '\\': out_words("\\\\"); break;
+	case '\n': out_words("\\n"); break;
+	case '\r': out_words("\\r"); break;
+	case '\t': out_words("\\t"); break;
+	default:
+		if (c >= 0x80)
+			out_words("\\ufffd");
+		else
+			printf("\\u%04x", c);
+	}
+}
+
+void out_string(const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	size_t at = 0;
+
+	out_byte('"');
+	while (at < size) {
+		size_t clean = out_clean(p + at, size - at);
+
+		out_raw(p + at, clean);
+		at += clean;
+		if (at < size)
+			out_escape(p[at++]);
+	}
+	out_byte('"');
+}
+
+void out_plain(const void *data, size_t size)
+{
+	const unsigned char *p = data;
+
+	for (size_t at = 0; at < size;) {
+		size_t step = words_utf8_char(p + at, size - at);
+
+		if (!step || p[at] < 0x20 || p[at] == 0x7f ||
+		    (p[at] == 0xc2 && p[at + 1] < 0xa0))
+			out_byte(p[at] == '\n' || p[at] == '\t' ? ' ' : '?');
+		else
+			out_raw(p + at, step);
+		at += step ? step : 1;
+	}
+}
+
+void out_double(double value)
+{
+	char text[40];
+
+	if (!isfinite(value)) {
+		out_words("null");
+		return;
+	}
+	snprintf(text, sizeof text, "%.15g", value);
+	if (strtod(text, NULL) != value)
+		snprintf(text, sizeof text, "%.17g", value);
+	out_words(text);
+	if (!strpbrk(text, ".e"))
+		out_words(".0");
+}
+
+void out_vector(const float *vector, uint32_t dim)
+{
+	char text[32];
+
+	out_byte('[');
+	for (uint32_t i = 0; i < dim; i++) {
+		int size;
+
+		if (i)
+			out_byte(',');
+		/* "-0" would be read as a whole number, which has no sign */
+		if (vector[i] == 0 && signbit(vector[i])) {
+			out_words("-0.0");
+			continue;
+		}
+		size = snprintf(text, sizeof text, "%.9g", (double)vector[i]);
+		out_raw(text, (size_t)size);
+	}
+	out_byte(']');
+}
+
+static cop_err out_nested(const struct cop_value *value, int depth);
+
+static cop_err out_members(const struct cop_value *value, int depth)
+{
+	int is_map = value->kind == COP_MAP;
+
+	if (depth >= COP_NESTING)
+		return COP_CORRUPT;
+	out_byte(is_map ? '{' : '[');
+	for (uint32_t i = 0; i < value->count; i++) {
+		struct cop_value item;
+		const char *name;
+		size_t name_size;
+		cop_err err;
+
+		err = cop_value_item(value, i, &name, &name_size, &item);
+		if (err)
+			return err;
+		if (i)
+			out_byte(',');
+		if (is_map) {
+			out_string(name, name_size);
+			out_byte(':');
+		}
+		err = out_nested(&item, depth + 1);
+		if (err)
+			return err;
+	}
+	out_byte(is_map ? '}' : ']');
+	return 0;
+}
+
+/* Recurses into lists and maps, at most COP_NESTING deep. */
+static cop_err out_nested(const struct cop_value *value, int depth)
+{
+	switch (value->kind) {
+	case COP_NULL: out_words("null"); return 0;
+	case COP_BOOL: out_words(value->integer ? "true" : "false"); return 0;
+	case COP_INT: printf("%" PRId64, value->integer); return 0;
+	case COP_FLOAT: out_double(value->real); return 0;
+	case COP_STRING: out_string(value->data, value->count); return 0;
+	case COP_LIST:
+	case COP_MAP: return out_members(value, depth);
+	default: return COP_CORRUPT;
+	}
+}
+
+cop_err out_value(const struct cop_value *value)
+{
+	return out_nested(value, 0);
+}
+
+cop_err out_name_json(cop_read *read, uint32_t name)
+{
+	const char *text;
+	size_t size;
+	cop_err err;
+
+	if (!name) {
+		out_words("null");
+		return 0;
+	}
+	err = cop_name(read, name, &text, &size);
+	if (!err)
+		out_string(text, size);
+	return err;
+}
+
+cop_err out_name_text(cop_read *read, uint32_t name)
+{
+	const char *text;
+	size_t size;
+	cop_err err = cop_name(read, name, &text, &size);
+
+	if (!err)
+		out_plain(text, size);
+	return err;
+}
+
+cop_err out_key_json(cop_read *read, uint64_t id)
+{
+	const void *key;
+	size_t size;
+	cop_err err = cop_key(read, id, &key, &size);
+
+	if (!err)
+		out_string(key, size);
+	return err;
+}
+
+cop_err out_key_text(cop_read *read, uint64_t id)
+{
+	const void *key;
+	size_t size;
+	cop_err err = cop_key(read, id, &key, &size);
+
+	if (!err)
+		out_plain(key, size);
+	return err;
+}
+
+/* Writes one member of "properties"; `index` 0 is the first. */
+static cop_err out_property(uint32_t index, const char *name, size_t name_size,
+			    const struct cop_value *value)
+{
+	if (index)
+		out_byte(',');
+	out_string(name, name_size);
+	out_byte(':');
+	return out_value(value);
+}
+
+static cop_err out_entity_properties(cop_read *read,
+				     const struct cop_entity *entity)
+{
+	for (uint32_t i = 0; i < entity->property_count; i++) {
+		struct cop_value value;
+		const char *name;
+		size_t name_size;
+		cop_err err;
+
+		err = cop_entity_property_at(read, entity, i, &name, &name_size,
+					     &value);
+		if (!err)
+			err = out_property(i, name, name_size, &value);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cop_err out_entity_tags(cop_read *read, const struct cop_entity *entity)
+{
+	for (uint32_t i = 0; i < entity->tag_count; i++) {
+		const char *tag;
+		size_t size;
+		cop_err err = cop_entity_tag(read, entity, i, &tag, &size);
+
+		if (err)
+			return err;
+		if (i)
+			out_byte(',');
+		out_string(tag, size);
+	}
+	return 0;
+}
+
+static cop_err out_entity_content(cop_read *read,
+				  const struct cop_entity *entity)
+{
+	const void *data;
+	size_t size;
+	cop_err err = cop_entity_content(read, entity, &data, &size);
+
+	if (err)
+		return err;
+	if (size)
+		out_string(data, size);
+	else
+		out_words("null");
+	return 0;
+}
+
+static cop_err out_entity_vector(cop_store *store, cop_read *read,
+				 const struct cop_entity *entity)
+{
+	const float *vector;
+	cop_err err = cop_vector(read, entity->id, &vector);
+
+	if (err)
+		return err;
+	if (vector)
+		out_vector(vector, cop_dim(store));
+	else
+		out_words("null");
+	return 0;
+}
+
+cop_err out_entity(cop_store *store, cop_read *read,
+		   const struct cop_entity *entity, int parts)
+{
+	cop_err err;
+
+	out_words("{\"key\":");
+	out_string(entity->key, entity->key_size);
+	out_words(",\"type\":");
+	err = out_name_json(read, entity->type);
+	out_words(",\"tags\":[");
+	if (!err)
+		err = out_entity_tags(read, entity);
+	out_words("],\"properties\":{");
+	if (!err)
+		err = out_entity_properties(read, entity);
+	out_words("},\"content\":");
+	if (!err)
+		err = out_entity_content(read, entity);
+	if (parts & OUT_VECTOR) {
+		out_words(",\"vector\":");
+		if (!err)
+			err = out_entity_vector(store, read, entity);
+	}
+	out_words("}\n");
+	return err;
+}
+
+cop_err out_edge(cop_read *read, const struct cop_edge *edge)
+{
+	cop_err err;
+
+	out_words("{\"source\":");
+	err = out_key_json(read, edge->source);
+	out_words(",\"relation\":");
+	if (!err)
+		err = out_name_json(read, edge->relation);
+	out_words(",\"target\":");
+	if (!err)
+		err = out_key_json(read, edge->target);
+	out_words(",\"properties\":{");
+	for (uint32_t i = 0; !err && i < edge->property_count; i++) {
+		struct cop_value value;
+		const char *name;
+		size_t name_size;
+
+		err = cop_edge_property_at(read, edge, i, &name, &name_size,
+					   &value);
+		if (!err)
+			err = out_property(i, name, name_size, &value);
+	}
+	out_words("}}\n");
+	return err;
+}
+
+/* The property "name", or how the content starts; *size 0: neither. */
+static cop_err out_label(cop_read *read, const struct cop_entity *entity,
+			 const void **data, size_t *size)
+{
+	struct cop_value value;
+	int found;
+	cop_err err;
+
+	err = cop_entity_property(read, entity, "name", 4, &found, &value);
+	if (err)
+		return err;
+	if (found && value.kind == COP_STRING && value.count) {
+		*data = value.data;
+		*size = words_cut(*data, value.count, OUT_LABEL_BYTES);
+		return 0;
+	}
+	err = cop_entity_content(read, entity, data, size);
+	if (!err && *size)
+		*size = words_cut(*data, *size, OUT_LABEL_BYTES);
+	return err;
+}
+
+cop_err out_label_json(cop_read *read, uint64_t id)
+{
+	struct cop_entity entity;
+	const void *data;
+	size_t size;
+	cop_err err = cop_get_id(read, id, &entity);
+
+	if (err || !entity.id)
+		return err;
+	out_words(",\"type\":");
+	err = out_name_json(read, entity.type);
+	if (!err)
+		err = out_label(read, &entity, &data, &size);
+	if (err)
+		return err;
+	out_words(",\"label\":");
+	out_string(data ? data : "", size);
+	return 0;
+}
+
+cop_err out_label_text(cop_read *read, uint64_t id)
+{
+	struct cop_entity entity;
+	const void *data;
+	size_t size;
+	cop_err err = cop_get_id(read, id, &entity);
+
+	if (err || !entity.id)
+		return err;
+	err = out_label(read, &entity, &data, &size);
+	if (err || !size)
+		return err;
+	out_byte('\t');
+	out_plain(data, size);
+	return 0;
+}

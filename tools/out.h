@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command writes to stdout: JSON and text; out.c. */
+#ifndef TOOLS_OUT_H
+#define TOOLS_OUT_H
+
+#include "coppice.h"
+
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void out_string(const void *data, size_t size);
+
+/* Text for a person: control characters as '?', what is no UTF-8 too. */
+void out_plain(const void *data, size_t size);
+
+/* A JSON number that reads back as the same double, never as an integer. */
+void out_double(double value);
+
+/* float32 x dim as a JSON list, each number reads back as the same float. */
+void out_vector(const float *vector, uint32_t dim);
+
+/* A value as JSON. */
+cop_err out_value(const struct cop_value *value);
+
+enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2 };
+
+/* An entity as the line that import reads; parts: enum out_parts. */
+cop_err out_entity(cop_store *store, cop_read *read,
+		   const struct cop_entity *entity, int parts);
+
+/* An edge as the line that import reads. */
+cop_err out_edge(cop_read *read, const struct cop_edge *edge);
+
+/* `,"type":...,"label":...` of an entity, for JSON; "\tlabel" for text. */
+cop_err out_label_json(cop_read *read, uint64_t id);
+cop_err out_label_text(cop_read *read, uint64_t id);
+
+/* The key of an id, as a JSON string or as text. */
+cop_err out_key_json(cop_read *read, uint64_t id);
+cop_err out_key_text(cop_read *read, uint64_t id);
+
+/* The text of a name's number. */
+cop_err out_name_json(cop_read *read, uint32_t name);
+cop_err out_name_text(cop_read *read, uint32_t name);
+
+/* Whether nobody reads what is written, or it could not be written. */
+int out_failed(void);
+
+/* Flushes; the exit status: `code`, or that of output that got lost. */
+int out_end(int code);
+
+#endif

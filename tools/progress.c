@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * progress: a line on stderr that says how far an import is.
+ *
+ * idea
+ *	Share done, records, their rate and the time left, by bytes of the
+ *	files.  On a terminal the line is drawn over itself, ten times a second;
+ *	elsewhere (--progress=always) a line is written each second.  By default
+ *	there is one only on a terminal.
+ */
+#include "progress.h"
+#include "words.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t progress_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void progress_begin(struct progress *progress, int mode, uint64_t total)
+{
+	progress->is_terminal = isatty(STDERR_FILENO);
+	progress->is_on = mode == PROGRESS_ALWAYS ||
+			  (mode == PROGRESS_AUTO && progress->is_terminal);
+	progress->is_drawn = 0;
+	progress->total = total;
+	progress->begin_ns = progress_now();
+	progress->next_ns = progress->begin_ns + 200000000u;
+}
+
+double progress_seconds(const struct progress *progress)
+{
+	return (double)(progress_now() - progress->begin_ns) / 1e9;
+}
+
+static void progress_left(char *out, size_t room, double seconds)
+{
+	unsigned long left = (unsigned long)(seconds + 0.5);
+
+	if (left >= 3600)
+		snprintf(out, room, "  %lu:%02lu:%02lu left", left / 3600,
+			 left / 60 % 60, left % 60);
+	else
+		snprintf(out, room, "  %lu:%02lu left", left / 60, left % 60);
+}
+
+static void progress_draw(struct progress *progress, uint64_t bytes,
+			  uint64_t records)
+{
+	double seconds = progress_seconds(progress);
+	char count[32], rate[32], size[32], left[40] = "";
+	char part[16] = "";
+
+	words_count(count, records);
+	words_count(rate, (uint64_t)((double)records / seconds));
+	words_bytes(size, bytes);
+	if (progress->total && bytes && bytes <= progress->total) {
+		double done = (double)bytes / (double)progress->total;
+
+		snprintf(part, sizeof part, "%3.0f %%  ", done * 100);
+		progress_left(left, sizeof left, seconds / done - seconds);
+	}
+	fprintf(stderr, "%s%s%s records  %s/s  %s%s%s",
+		progress->is_terminal ? "\r\033[K" : "", part, count, rate,
+		size, left, progress->is_terminal ? "" : "\n");
+	progress->is_drawn = progress->is_terminal;
+}
+
+void progress_step(struct progress *progress, uint64_t bytes, uint64_t records)
+{
+	uint64_t now;
+
+	if (!progress->is_on)
+		return;
+	now = progress_now();
+	if (now < progress->next_ns)
+		return;
+	progress->next_ns =
+	    now + (progress->is_terminal ? 100000000u : 1000000000u);
+	progress_draw(progress, bytes, records);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->is_drawn)
+		fputs("\r\033[K", stderr);
+	progress->is_drawn = 0;
+}

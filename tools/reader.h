@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file, plain or gzip, read as it comes; reader.c. */
+#ifndef TOOLS_READER_H
+#define TOOLS_READER_H
+
+#include "fault.h"
+
+#include <zlib.h>
+
+enum { READER_LINE_BYTES = 67108864 /* the longest line or record */ };
+
+struct reader {
+	const char *name; /* for messages */
+	int fd;
+	int ended;	     /* no more bytes will come */
+	int kind;	     /* plain, gzip, or not known yet */
+	uint64_t file_bytes; /* 0: not known */
+	uint64_t raw_bytes;  /* read from the file so far */
+	uint64_t line;	     /* of the line returned last, from 1 */
+	z_stream gzip;
+	unsigned char *raw; /* as read from the file */
+	size_t raw_begin, raw_end;
+	unsigned char *data; /* unpacked; begin to end is there to be taken */
+	size_t begin, end, room;
+};
+
+/* "-" is standard input.  Returns 0 or an exit status. */
+int reader_open(struct reader *reader, const char *path, struct fault *fault);
+
+/* Allowed on one that is all zero. */
+void reader_close(struct reader *reader);
+
+/*
+ * Sees to it that `size` bytes are there, or all that is left in the file:
+ * reader_peek says how many.
+ */
+int reader_need(struct reader *reader, size_t size, struct fault *fault);
+
+/*
+ * How many bytes are there now, and where.  Lifetime: until the next call
+ * that reads.
+ */
+size_t reader_peek(const struct reader *reader, const unsigned char **data);
+
+/* Takes bytes that are there. */
+void reader_take(struct reader *reader, size_t size);
+
+/*
+ * The next line without its end, LF or CRLF; *line is NULL at the end of the
+ * file.  A byte order mark in front of the first line is left out.
+ * Lifetime: until the next call that reads.
+ */
+int reader_line(struct reader *reader, const char **line, size_t *size,
+		struct fault *fault);
+
+/* Takes a UTF-8 byte order mark if one is next. */
+int reader_skip_mark(struct reader *reader, struct fault *fault);
+
+#endif

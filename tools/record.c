@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record: one line of NDJSON, put into a write.
+ *
+ * layout
+ *	An entity:
+ *	  {"key": "k", "type": "T", "tags": ["a"], "properties": {"p": 1},
+ *	   "content": "text", "vector": [0.5, 1]}
+ *	An edge, known by its source and target:
+ *	  {"source": "k", "relation": "R", "target": "l", "properties": {}}
+ *	`id` stands for `key` where there is no `key`, `type` for `relation` in
+ *	an edge that has no `relation`.  Every other member is a property, as if
+ *	it stood in `properties`.  Keys are strings, or whole numbers taken as
+ *	their decimal text.  null is the same as absent, but `"vector": null`
+ *	drops the vector that an absent one keeps.
+ *
+ * idea
+ *	jansson reads the line; the put borrows its strings and a scratch's
+ *	arrays, and both are given back when the library has copied them.  The
+ *	line's UTF-8 is checked first because that gives the byte's position.
+ *	Members given twice in one object are refused: one of them would be
+ *	lost.  Where a line has a property itself and again in `properties` (as
+ *	real files do with `name`), the line's is taken and `doubled` counts.
+ *
+ * limits
+ *	Values nest COP_NESTING deep (the conversion recurses no further).
+ *	Whole numbers are of 64 bits; larger ones are refused by jansson, not
+ *	rounded.  Vectors must be within float32's range.
+ */
+#include "record.h"
+#include "words.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RECORD_KEY_TEXT = 24 };
+
+/* A key as it is in the line: a string, or a number written into `digits`. */
+struct record_key {
+	const char *data;
+	size_t size;
+	char digits[RECORD_KEY_TEXT];
+};
+
+static int record_bad(struct fault *fault, const char *member,
+		      const char *reason)
+{
+	return fault_set(fault, EXIT_BAD_INPUT, "\"%s\" %s", member, reason);
+}
+
+static int record_no_memory(struct fault *fault)
+{
+	return fault_set(fault, EXIT_NO_SPACE, "out of memory");
+}
+
+static int record_key_from(struct record_key *key, const char *member,
+			   const json_t *json, struct fault *fault)
+{
+	if (json_is_string(json)) {
+		key->data = json_string_value(json);
+		key->size = json_string_length(json);
+		return 0;
+	}
+	if (!json_is_integer(json))
+		return record_bad(fault, member,
+				  json ? "is neither a string nor a whole "
+					 "number"
+				       : "is missing");
+	key->size =
+	    (size_t)snprintf(key->digits, sizeof key->digits,
+			     "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+	key->data = key->digits;
+	return 0;
+}
+
+/* A string that may be null or absent. */
+static int record_text_from(const char **text, size_t *size, const char *member,
+			    const json_t *json, struct fault *fault)
+{
+	*text = NULL;
+	*size = 0;
+	if (!json || json_is_null(json))
+		return 0;
+	if (!json_is_string(json))
+		return record_bad(fault, member, "is not a string");
+	*text = json_string_value(json);
+	*size = json_string_length(json);
+	return 0;
+}
+
+static int record_value(struct record *record, const json_t *json,
+			struct cop_value *out, int depth, struct fault *fault);
+
+static int record_list(struct record *record, const json_t *json,
+		       struct cop_value *out, int depth, struct fault *fault)
+{
+	size_t count = json_array_size(json);
+	struct cop_value *items;
+
+	items = scratch_take(&record->scratch, count, sizeof *items);
+	if (!items)
+		return record_no_memory(fault);
+	for (size_t i = 0; i < count; i++)
+		if (record_value(record, json_array_get(json, i), &items[i],
+				 depth, fault))
+			return fault->code;
+	out->kind = COP_LIST;
+	out->count = (uint32_t)count;
+	out->data = items;
+	return 0;
+}
+
+static int record_map(struct record *record, json_t *json,
+		      struct cop_value *out, int depth, struct fault *fault)
+{
+	size_t count = json_object_size(json), i = 0;
+	struct cop_property *items;
+	const char *name;
+	json_t *member;
+
+	items = scratch_take(&record->scratch, count, sizeof *items);
+	if (!items)
+		return record_no_memory(fault);
+	json_object_foreach(json, name, member)
+	{
+		items[i].name = name;
+		items[i].name_size = strlen(name);
+		if (record_value(record, member, &items[i].value, depth, fault))
+			return fault->code;
+		i++;
+	}
+	out->kind = COP_MAP;
+	out->count = (uint32_t)count;
+	out->data = items;
+	return 0;
+}
+
+/* Recurses into lists and maps, at most COP_NESTING deep. */
+static int record_value(struct record *record, const json_t *json,
+			struct cop_value *out, int depth, struct fault *fault)
+{
+	memset(out, 0, sizeof *out);
+	switch (json_typeof(json)) {
+	case JSON_NULL: out->kind = COP_NULL; return 0;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		out->kind = COP_BOOL;
+		out->integer = json_is_true(json);
+		return 0;
+	case JSON_INTEGER:
+		out->kind = COP_INT;
+		out->integer = json_integer_value(json);
+		return 0;
+	case JSON_REAL:
+		out->kind = COP_FLOAT;
+		out->real = json_real_value(json);
+		return 0;
+	case JSON_STRING:
+		out->kind = COP_STRING;
+		out->data = json_string_value(json);
+		out->count = (uint32_t)json_string_length(json);
+		return 0;
+	default: break;
+	}
+	if (depth >= COP_NESTING)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "lists and maps nest more than %d deep",
+				 COP_NESTING);
+	if (json_is_array(json))
+		return record_list(record, json, out, depth + 1, fault);
+	return record_map(record, (json_t *)(uintptr_t)json, out, depth + 1,
+			  fault);
+}
+
+/* ---- properties --------------------------------------------------------- */
+
+struct record_properties {
+	struct cop_property *items;
+	size_t count;
+};
+
+static int record_add(struct record *record, struct record_properties *to,
+		      const char *name, const json_t *json, struct fault *fault)
+{
+	struct cop_property *item = &to->items[to->count];
+
+	item->name = name;
+	item->name_size = strlen(name);
+	if (record_value(record, json, &item->value, 0, fault))
+		return fault_prefix(fault, "property \"%.80s\": ", name);
+	to->count++;
+	return 0;
+}
+
+static int record_is_one_of(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(name, *names))
+			return 1;
+	return 0;
+}
+
+/* Whether a member of the line is a property, and not a part of the record. */
+static int record_is_property(const char *name, const char *const *taken)
+{
+	return !record_is_one_of(name, taken) &&
+	       strcmp(name, "properties") != 0;
+}
+
+/* The members of "properties", but those that the line itself has too. */
+static int record_collect_given(struct record *record, json_t *line,
+				const char *const *taken,
+				struct record_properties *to,
+				struct fault *fault)
+{
+	json_t *given = json_object_get(line, "properties"), *member;
+	const char *name;
+
+	json_object_foreach(given, name, member)
+	{
+		if (json_object_get(line, name) &&
+		    record_is_property(name, taken)) {
+			record->doubled++;
+			continue;
+		}
+		if (record_add(record, to, name, member, fault))
+			return fault->code;
+	}
+	return 0;
+}
+
+/*
+ * All properties of a line in its order: the members of "properties", and the
+ * members of the line that are not among `taken`.
+ */
+static int record_collect(struct record *record, json_t *line,
+			  const char *const *taken,
+			  struct record_properties *to, struct fault *fault)
+{
+	json_t *given = json_object_get(line, "properties"), *member;
+	const char *name;
+
+	if (given && !json_is_object(given) && !json_is_null(given))
+		return record_bad(fault, "properties", "is not an object");
+	to->count = 0;
+	to->items = scratch_take(
+	    &record->scratch, json_object_size(line) + json_object_size(given),
+	    sizeof *to->items);
+	if (!to->items)
+		return record_no_memory(fault);
+	json_object_foreach(line, name, member)
+	{
+		int code = 0;
+
+		if (member == given)
+			code = record_collect_given(record, line, taken, to,
+						    fault);
+		else if (record_is_property(name, taken))
+			code = record_add(record, to, name, member, fault);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+/* ---- entities ----------------------------------------------------------- */
+
+static int record_tags(struct record *record, const json_t *json,
+		       struct cop_put *put, struct fault *fault)
+{
+	size_t count = json_array_size(json);
+	const char **tags;
+	size_t *sizes;
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (!json_is_array(json))
+		return record_bad(fault, "tags", "is not a list");
+	tags = scratch_take(&record->scratch, count, sizeof *tags);
+	sizes = scratch_take(&record->scratch, count, sizeof *sizes);
+	if (!tags || !sizes)
+		return record_no_memory(fault);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *tag = json_array_get(json, i);
+
+		if (!json_is_string(tag))
+			return record_bad(fault, "tags",
+					  "has a member that is not a string");
+		tags[i] = json_string_value(tag);
+		sizes[i] = json_string_length(tag);
+	}
+	put->tags = tags;
+	put->tag_sizes = sizes;
+	put->tag_count = (uint32_t)count;
+	return 0;
+}
+
+static int record_vector(struct record *record, const json_t *json,
+			 struct cop_put *put, struct fault *fault)
+{
+	size_t count = json_array_size(json);
+	float *vector;
+
+	record->has_vector = 0;
+	if (json_is_null(json))
+		put->vector_change = COP_VECTOR_DROP;
+	if (!json || json_is_null(json))
+		return 0;
+	if (!json_is_array(json))
+		return record_bad(fault, "vector",
+				  "is neither a list nor null");
+	vector = scratch_take(&record->scratch, count, sizeof *vector);
+	if (!vector)
+		return record_no_memory(fault);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *item = json_array_get(json, i);
+		double value = json_number_value(item);
+
+		if (!json_is_number(item) || fabs(value) > (double)FLT_MAX)
+			return fault_set(fault, EXIT_BAD_INPUT,
+					 "\"vector\": member %zu is no number "
+					 "of float32's range",
+					 i);
+		vector[i] = (float)value;
+	}
+	put->vector = vector;
+	put->dim = (uint32_t)count;
+	record->has_vector = 1;
+	return 0;
+}
+
+static int record_put_entity(struct record *record, cop_write *write,
+			     json_t *line, struct fault *fault)
+{
+	static const char *const with_key[] = {"key",	  "type",   "tags",
+					       "content", "vector", NULL};
+	static const char *const with_id[] = {"id",	 "type",   "tags",
+					      "content", "vector", NULL};
+	int has_key = json_object_get(line, "key") != NULL;
+	const char *member = has_key ? "key" : "id", *content;
+	struct record_properties properties;
+	struct record_key key;
+	struct cop_put put;
+	cop_err err;
+
+	memset(&put, 0, sizeof put);
+	put.size = sizeof put;
+	if (record_key_from(&key, member, json_object_get(line, member),
+			    fault) ||
+	    record_text_from(&put.type, &put.type_size, "type",
+			     json_object_get(line, "type"), fault) ||
+	    record_text_from(&content, &put.content_size, "content",
+			     json_object_get(line, "content"), fault) ||
+	    record_tags(record, json_object_get(line, "tags"), &put, fault) ||
+	    record_vector(record, json_object_get(line, "vector"), &put,
+			  fault) ||
+	    record_collect(record, line, has_key ? with_key : with_id,
+			   &properties, fault))
+		return fault->code;
+	if (!put.type && record->type) {
+		put.type = record->type;
+		put.type_size = strlen(record->type);
+	}
+	put.key = key.data;
+	put.key_size = key.size > UINT32_MAX ? UINT32_MAX : (uint32_t)key.size;
+	put.content = content;
+	put.properties = properties.items;
+	put.property_count = (uint32_t)properties.count;
+	record->kind = RECORD_ENTITY;
+	err = cop_put(write, &put);
+	return err ? fault_input(fault, err) : 0;
+}
+
+/* ---- edges -------------------------------------------------------------- */
+
+static int record_put_edge(struct record *record, cop_write *write,
+			   json_t *line, struct fault *fault)
+{
+	static const char *const with_relation[] = {"source", "relation",
+						    "target", NULL};
+	static const char *const with_type[] = {"source", "type", "target",
+						NULL};
+	int has_relation = json_object_get(line, "relation") != NULL;
+	const char *member = has_relation ? "relation" : "type";
+	const json_t *relation = json_object_get(line, member);
+	struct record_key source, target;
+	struct record_properties properties;
+	struct cop_put_edge edge;
+	cop_err err;
+
+	memset(&edge, 0, sizeof edge);
+	edge.size = sizeof edge;
+	if (!json_is_string(relation))
+		return record_bad(fault, "relation",
+				  relation ? "is not a string" : "is missing");
+	if (record_key_from(&source, "source", json_object_get(line, "source"),
+			    fault) ||
+	    record_key_from(&target, "target", json_object_get(line, "target"),
+			    fault) ||
+	    record_collect(record, line,
+			   has_relation ? with_relation : with_type,
+			   &properties, fault))
+		return fault->code;
+	edge.dangling = record->dangling;
+	edge.source = source.data;
+	edge.source_size = source.size;
+	edge.relation = json_string_value(relation);
+	edge.relation_size = json_string_length(relation);
+	edge.target = target.data;
+	edge.target_size = target.size;
+	edge.properties = properties.items;
+	edge.property_count = (uint32_t)properties.count;
+	record->has_vector = 0;
+	record->kind = 0;
+	if (record_is_endless(record, &edge))
+		return 0;
+	record->kind = RECORD_EDGE;
+	err = cop_put_edge(write, &edge);
+	return err ? fault_input(fault, err) : 0;
+}
+
+int record_is_endless(struct record *record, const struct cop_put_edge *edge)
+{
+	if (edge->dangling != COP_DANGLING_SKIP ||
+	    (edge->source_size && edge->target_size))
+		return 0;
+	record->endless++;
+	return 1;
+}
+
+/* ---- a line ------------------------------------------------------------- */
+
+static int record_put_json(struct record *record, cop_write *write,
+			   json_t *line, struct fault *fault)
+{
+	int has_ends =
+	    json_object_get(line, "source") && json_object_get(line, "target");
+
+	if (has_ends && json_object_get(line, "key"))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "\"key\", \"source\" and \"target\" in one "
+				 "line: an entity or an edge? Move what is a "
+				 "property into \"properties\"");
+	if (has_ends)
+		return record_put_edge(record, write, line, fault);
+	if (json_object_get(line, "key") || json_object_get(line, "id"))
+		return record_put_entity(record, write, line, fault);
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "neither an entity (it has no \"key\" or \"id\") nor "
+			 "an edge (it lacks \"source\" or \"target\")");
+}
+
+static int record_syntax(const json_error_t *error, struct fault *fault)
+{
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "no valid JSON at column %d: %s", error->column,
+			 error->text);
+}
+
+int record_put(struct record *record, cop_write *write, const char *line,
+	       size_t size, struct fault *fault)
+{
+	size_t valid = words_utf8(line, size);
+	json_error_t error;
+	json_t *json;
+	int code;
+
+	/* jansson passes over a NUL that follows a number. */
+	if (memchr(line, '\0', size))
+		return fault_set(fault, EXIT_BAD_INPUT, "byte %zu is NUL",
+				 strnlen(line, size) + 1);
+	if (valid < size)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "byte %zu (0x%02x) is not UTF-8", valid + 1,
+				 (unsigned char)line[valid]);
+	json = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+			  &error);
+	if (!json)
+		return record_syntax(&error, fault);
+	if (json_is_object(json))
+		code = record_put_json(record, write, json, fault);
+	else
+		code = fault_set(fault, EXIT_BAD_INPUT,
+				 "a line is one JSON object, this is a list");
+	json_decref(json);
+	scratch_reset(&record->scratch);
+	return code;
+}
+
+int record_is_empty(const char *line, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!memchr(" \t\r", line[i], 3))
+			return 0;
+	return 1;
+}
+
+void record_release(struct record *record)
+{
+	scratch_release(&record->scratch);
+}

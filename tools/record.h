@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line of NDJSON, put into a write; record.c. */
+#ifndef TOOLS_RECORD_H
+#define TOOLS_RECORD_H
+
+#include "scratch.h"
+#include "fault.h"
+
+enum record_kind { RECORD_ENTITY = 1, RECORD_EDGE = 2 };
+
+struct record {
+	/* chosen by the caller, the rest zero */
+	int32_t dangling; /* enum cop_dangling */
+	const char *type; /* of entities that name none, NULL: none */
+	/* of the line put last */
+	int kind;	/* enum record_kind, 0: an edge left out */
+	int has_vector; /* it came with one */
+	/* of all lines */
+	uint64_t endless; /* edges left out: an end is the empty text */
+	uint64_t doubled; /* properties in a line and in its `properties` */
+	/* the record's own */
+	struct scratch scratch;
+};
+
+/* Puts one line; 0 or an exit status, with nothing put. */
+int record_put(struct record *record, cop_write *write, const char *line,
+	       size_t size, struct fault *fault);
+
+/*
+ * Whether an edge is left out because an end of it is the empty text: no
+ * entity is called that, so it dangles.  Counts it.
+ */
+int record_is_endless(struct record *record, const struct cop_put_edge *edge);
+
+/* Whether a line is white space alone. */
+int record_is_empty(const char *line, size_t size);
+
+void record_release(struct record *record);
+
+#endif

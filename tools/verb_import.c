@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * import: files into the store.
+ *
+ * idea
+ *	A format reads records and puts each into the batch's write; this file
+ *	holds what is the same for all: options, files one after another,
+ *	commits, bad records, the summary.  Memory is one batch, unless
+ *	--atomic asks for everything in one.
+ *
+ * when it stops
+ *	At a bad record, a failed commit or a signal, what is in the batch is
+ *	dropped and the message says up to where the input is in the store, and
+ *	which commit that is.
+ *
+ * --skip-bad
+ *	A bad record is left out; the first few are reported, all are counted,
+ *	and the exit status stays 0.  Edges to entities that are not there show
+ *	only at the commit, so with --skip-bad they are left out as
+ *	--dangling=skip does, and counted.  A file that cannot be read on
+ *	(damaged gzip, a header that makes no sense) still stops the import.
+ */
+#include "import.h"
+#include "out.h"
+#include "stop.h"
+#include "words.h"
+#include "verbs.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	IMPORT_BATCH = 20000,
+	IMPORT_BATCH_BYTES = 33554432,
+	IMPORT_BAD_SHOWN = 5
+};
+
+enum {
+	IMPORT_FORMAT = ARG_OWN,
+	IMPORT_IDS,
+	IMPORT_DANGLING,
+	IMPORT_ATOMIC,
+	IMPORT_SKIP_BAD,
+	IMPORT_SIZE,
+	IMPORT_TYPE
+};
+
+static const struct arg_row import_rows[] = {
+    {IMPORT_FORMAT, "format", "NAME",
+     "ndjson, csv, npy or fvecs (default: by content and name)"},
+    {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
+    {IMPORT_DANGLING, "dangling", "WHAT",
+     "edges to entities not there: reject (default), stub, skip"},
+    {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
+    {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
+    {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
+    {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
+    {ARG_PROGRESS, "progress", "WHEN", "auto (default), never or always"},
+    {ARG_JSON, "json", NULL, "print the summary as JSON, on stdout"},
+    ARG_END,
+};
+
+static const char import_notes[] =
+    "FILE is plain or gzip, `-` is standard input.\n"
+    "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
+    "\"content\":..,\n"
+    "          \"vector\":[..]} and {\"source\":..,\"relation\":..,"
+    "\"target\":..,\n"
+    "          \"properties\":{..}}; `id` may stand for `key`, `type` for "
+    "`relation`;\n"
+    "          other members become properties; \"vector\":null drops the "
+    "vector\n"
+    "  csv     edges: source,type,target and columns that become properties\n"
+    "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
+    "  fvecs   likewise\n"
+    "An edge may name entities that come before it. Where the import stops at "
+    "a bad\nrecord, everything up to the last commit is in the store, and the "
+    "message says\nup to where that is; importing it again changes nothing. "
+    "With --skip-bad the\nexit status is 0 however many records were left "
+    "out.\n";
+
+/* ---- what the formats call ---------------------------------------------- */
+
+static int import_stopped(struct import *import)
+{
+	import->cli->stop_signal = stop_signal();
+	return fault_set(&import->cli->fault, 128 + stop_signal(),
+			 "interrupted");
+}
+
+int import_step(struct import *import)
+{
+	import->records++;
+	if (stop_signal())
+		return import_stopped(import);
+	progress_step(&import->progress,
+		      import->bytes_before + import->reader.raw_bytes,
+		      import->records);
+	return 0;
+}
+
+int import_added(struct import *import, const struct place *place)
+{
+	struct fault *fault = &import->cli->fault;
+
+	if (batch_add(&import->batch, place, fault))
+		return fault->code;
+	if (batch_is_full(&import->batch) &&
+	    batch_commit(&import->batch, fault))
+		return fault->code;
+	return import_step(import);
+}
+
+int import_bad(struct import *import, const struct place *place)
+{
+	struct fault *fault = &import->cli->fault;
+	char text[1024];
+
+	place_text(place, text, sizeof text);
+	fault_prefix(fault, "%s: ", text);
+	if (!import->skips_bad || fault->code != EXIT_BAD_INPUT)
+		return fault->code;
+	import->bad++;
+	if (import->bad <= IMPORT_BAD_SHOWN && !import->cli->quiet) {
+		progress_end(&import->progress);
+		fault_print(fault);
+	}
+	fault_clear(fault);
+	return 0;
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+static int import_dispatch(struct import *import)
+{
+	struct fault *fault = &import->cli->fault;
+	enum format format = (enum format)import->format;
+
+	if (format == FORMAT_UNKNOWN &&
+	    format_find(&import->reader, &format, fault))
+		return fault->code;
+	if (import->ids && format != FORMAT_NPY && format != FORMAT_FVECS)
+		return args_fault(import->cli,
+				  "%s is %s; --ids goes with vectors, npy or "
+				  "fvecs",
+				  import->reader.name, format_names[format]);
+	if (format == FORMAT_NDJSON)
+		return ndjson_import(import);
+	if (format == FORMAT_CSV)
+		return csv_import(import);
+	return rows_import(import, (int)format);
+}
+
+static int import_file(struct import *import, const char *path)
+{
+	int code = reader_open(&import->reader, path, &import->cli->fault);
+
+	if (!code)
+		code = import_dispatch(import);
+	import->bytes_before += import->reader.raw_bytes;
+	reader_close(&import->reader);
+	return code;
+}
+
+/* The size of all files, 0 if that of one is not known. */
+static uint64_t import_size(const struct cli *cli)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < cli->operand_count; i++) {
+		struct stat st;
+
+		if (stat(cli->operands[i], &st) || !S_ISREG(st.st_mode))
+			return 0;
+		total += (uint64_t)st.st_size;
+	}
+	return total;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void import_print_json(const struct import *import)
+{
+	const struct cop_result *total = &import->batch.total;
+
+	printf("{\"schema\":\"coppice.import/1\",\"records\":%" PRIu64
+	       ",\"entities_put\":%" PRIu64 ",\"edges_put\":%" PRIu64
+	       ",\"vectors_put\":%" PRIu64 ",\"edges_skipped\":%" PRIu64
+	       ",\"stubs_put\":%" PRIu64 ",\"doubled\":%" PRIu64
+	       ",\"bad\":%" PRIu64 ",\"commits\":%" PRIu64
+	       ",\"commit\":%" PRIu64 ",\"seconds\":%.3f}\n",
+	       import->records, total->entities_put, total->edges_put,
+	       import->vectors, total->edges_skipped + import->record.endless,
+	       total->stubs_put, import->record.doubled, import->bad,
+	       import->batch.commits, import->batch.commit,
+	       progress_seconds(&import->progress));
+}
+
+static void import_print(const struct import *import)
+{
+	const struct cop_result *total = &import->batch.total;
+	double seconds = progress_seconds(&import->progress);
+	char a[32], b[32], c[32], d[32];
+
+	fprintf(stderr,
+		"%s entities, %s edges, %s vectors in %" PRIu64
+		" commits, %.1f s, %s records/s",
+		words_count(a, total->entities_put),
+		words_count(b, total->edges_put),
+		words_count(c, import->vectors), import->batch.commits, seconds,
+		words_count(d, (uint64_t)((double)import->records / seconds)));
+	if (total->stubs_put)
+		fprintf(stderr, "; %s stubs put for missing ends",
+			words_count(a, total->stubs_put));
+	if (total->edges_skipped + import->record.endless)
+		fprintf(stderr, "; %s edges left out, an end is missing",
+			words_count(a, total->edges_skipped +
+					   import->record.endless));
+	fputc('\n', stderr);
+}
+
+/* Adds to the fault how far the import came. */
+static void import_say_where(struct import *import)
+{
+	struct fault *fault = &import->cli->fault;
+	struct batch *batch = &import->batch;
+	char where[1024];
+	size_t size = strlen(fault->text);
+
+	if (!batch->done.file) {
+		snprintf(fault->text + size, sizeof fault->text - size,
+			 "; nothing was imported");
+		return;
+	}
+	place_text(&batch->done, where, sizeof where);
+	snprintf(fault->text + size, sizeof fault->text - size,
+		 "; in the store is everything up to %s, commit %" PRIu64,
+		 where, batch->commit);
+}
+
+static int import_end(struct import *import, int code)
+{
+	struct fault *fault = &import->cli->fault;
+
+	if (!code && import->batch.count)
+		code = batch_commit(&import->batch, fault);
+	progress_end(&import->progress);
+	if (stop_signal() && code == 128 + stop_signal())
+		import->cli->stop_signal = stop_signal();
+	if (import->record.doubled && !import->cli->quiet)
+		fault_note("warning: %" PRIu64 " properties are both in a line "
+			   "and in its \"properties\"; the line's were taken",
+			   import->record.doubled);
+	if (import->bad)
+		fault_note("%" PRIu64 " bad records were left out",
+			   import->bad);
+	if (code)
+		import_say_where(import);
+	else if (import->prints_json)
+		import_print_json(import);
+	else if (!import->cli->quiet)
+		import_print(import);
+	return code;
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+/* The numbers of enum cop_dangling are the indexes here. */
+static const char *const import_danglings[] = {"reject", "stub", "skip", NULL};
+static const char *const import_progresses[] = {"auto", "never", "always",
+						NULL};
+
+static int import_option(struct import *import, int id)
+{
+	struct cli *cli = import->cli;
+	uint64_t number;
+	int word = 0;
+
+	switch (id) {
+	case IMPORT_FORMAT:
+		word = import->format = args_word(cli, format_names);
+		break;
+	case IMPORT_DANGLING:
+		word = import->dangling = args_word(cli, import_danglings);
+		break;
+	case ARG_PROGRESS:
+		word = import->progress_mode =
+		    args_word(cli, import_progresses);
+		break;
+	case IMPORT_SIZE:
+		if (args_u64(cli, 1, 10000000, &number))
+			return cli->fault.code;
+		import->batch.record_max = (size_t)number;
+		break;
+	case IMPORT_IDS: import->ids = cli->value; break;
+	case IMPORT_ATOMIC: import->is_atomic = 1; break;
+	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
+	case IMPORT_TYPE: import->type = cli->value; break;
+	default: import->prints_json = 1; break;
+	}
+	return word < 0 ? cli->fault.code : 0;
+}
+
+static int import_options(struct import *import)
+{
+	struct cli *cli = import->cli;
+	int id;
+
+	while ((id = args_next(cli)) > 0)
+		if (import_option(import, id))
+			return cli->fault.code;
+	if (id < 0)
+		return cli->fault.code;
+	if (args_end(cli))
+		return cli->fault.code;
+	if (import->ids && cli->operand_count > 1)
+		return args_fault(cli, "--ids goes with one file of vectors");
+	if (import->ids && !strcmp(import->ids, cli->operands[0]))
+		return args_fault(cli, "vectors and --ids are one file");
+	if (cli->quiet)
+		import->progress_mode = PROGRESS_NEVER;
+	if (import->is_atomic) {
+		import->batch.record_max = SIZE_MAX;
+		import->batch.byte_max = SIZE_MAX;
+	}
+	if (import->skips_bad && import->dangling == COP_DANGLING_REJECT)
+		import->dangling = COP_DANGLING_SKIP;
+	return 0;
+}
+
+static int import_files(struct import *import)
+{
+	struct cli *cli = import->cli;
+	int code;
+
+	import->batch.write = cli->write;
+	import->record.dangling = import->dangling;
+	import->record.type = import->type;
+	progress_begin(&import->progress, import->progress_mode,
+		       import_size(cli));
+	stop_arm();
+	for (int i = 0; i < cli->operand_count; i++) {
+		code = import_file(import, cli->operands[i]);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+static int import_run(struct cli *cli)
+{
+	struct import import;
+	int code;
+
+	memset(&import, 0, sizeof import);
+	import.cli = cli;
+	import.format = FORMAT_UNKNOWN;
+	import.batch.record_max = IMPORT_BATCH;
+	import.batch.byte_max = IMPORT_BATCH_BYTES;
+	code = import_options(&import);
+	if (code || cli->helped)
+		return code;
+	code = cli_open_write(cli);
+	if (!code)
+		code = import_end(&import, import_files(&import));
+	batch_release(&import.batch);
+	record_release(&import.record);
+	return code;
+}
+
+const struct verb verb_import = {
+    .name = "import",
+    .operands = "FILE...",
+    .summary = "put entities, edges and vectors from files",
+    .rows = import_rows,
+    .operand_min = 1,
+    .operand_max = -1,
+    .notes = import_notes,
+    .run = import_run,
+};

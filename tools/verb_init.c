@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * init: makes a new store.
+ *
+ * idea
+ *	The options are those of cop_create().  A store without --dim has no
+ *	vectors, and can get none later.
+ */
+#include "words.h"
+#include "verbs.h"
+
+#include <grp.h>
+#include <string.h>
+
+enum {
+	INIT_DIM = ARG_OWN,
+	INIT_METRIC,
+	INIT_ROWS,
+	INIT_MODE,
+	INIT_GROUP,
+	INIT_SHM,
+	INIT_EXPECT,
+	INIT_BLOOM
+};
+
+static const struct arg_row init_rows[] = {
+    {INIT_DIM, "dim", "N", "numbers in a vector, 2 to 4096 (default: none)"},
+    {INIT_METRIC, "metric", "NAME", "cosine (default), l2 (squared) or ip"},
+    {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what searches read"},
+    {INIT_MODE, "mode", "OCTAL", "permissions of its files (default: 0600)"},
+    {INIT_GROUP, "group", "NAME|GID", "their group (default: yours)"},
+    {INIT_SHM, "shm-dir", "DIR",
+     "tmpfs folder for shared memory (default: /dev/shm)"},
+    {INIT_EXPECT, "expect", "N", "entities expected (default: 100000)"},
+    {INIT_BLOOM, "bloom-rate", "P", "false positives wanted (default: 0.01)"},
+    ARG_END,
+};
+
+static int init_group(struct cli *cli, struct cop_options *options)
+{
+	const struct group *group;
+	uint64_t number;
+
+	if (!words_u64(cli->value, 10, &number)) {
+		if (number >= UINT32_MAX)
+			return args_fault(cli,
+					  "--group: no group has the "
+					  "number %s",
+					  cli->value);
+		options->group = (uint32_t)number + 1;
+		return 0;
+	}
+	group = getgrnam(cli->value);
+	if (!group)
+		return args_fault(cli, "--group: there is no group '%s'",
+				  cli->value);
+	options->group = (uint32_t)group->gr_gid + 1;
+	return 0;
+}
+
+static int init_mode(struct cli *cli, struct cop_options *options)
+{
+	uint64_t mode;
+
+	if (words_u64(cli->value, 8, &mode) || mode == 0 || mode > 0777 ||
+	    (mode & 0600) != 0600)
+		return args_fault(cli,
+				  "--mode takes octal permissions that let "
+				  "the owner read and write, such as 0660, not "
+				  "'%s'",
+				  cli->value);
+	options->mode = (uint32_t)mode;
+	return 0;
+}
+
+static int init_option(struct cli *cli, struct cop_options *options, int id)
+{
+	static const char *const metrics[] = {"cosine", "l2", "ip", NULL};
+	static const char *const rows[] = {"f16", "f32", NULL};
+	uint64_t number;
+
+	switch (id) {
+	case INIT_DIM:
+		if (!args_u64(cli, 0, COP_DIM_MAX, &number))
+			options->dim = (uint32_t)number;
+		break;
+	case INIT_METRIC:
+		options->metric = args_word(cli, metrics) + COP_COSINE;
+		break;
+	case INIT_ROWS: options->rows = args_word(cli, rows); break;
+	case INIT_MODE: return init_mode(cli, options);
+	case INIT_GROUP: return init_group(cli, options);
+	case INIT_SHM: options->shm_dir = cli->value; break;
+	case INIT_EXPECT:
+		return args_u64(cli, 1, UINT64_C(1) << 40,
+				&options->expected_entities);
+	default:
+		if (args_double(cli, &options->bloom_rate))
+			break;
+		if (options->bloom_rate <= 0 || options->bloom_rate >= 1)
+			args_fault(cli, "--bloom-rate lies between 0 and 1");
+		break;
+	}
+	return cli->fault.code;
+}
+
+static int init_run(struct cli *cli)
+{
+	struct cop_options options;
+	cop_err err;
+	int id;
+
+	memset(&options, 0, sizeof options);
+	options.size = sizeof options;
+	while ((id = args_next(cli)) > 0)
+		if (init_option(cli, &options, id))
+			return cli->fault.code;
+	if (id < 0 || args_end(cli))
+		return cli->fault.code;
+	if (options.dim && options.dim < COP_DIM_MIN)
+		return args_fault(cli,
+				  "--dim takes %d to %d, or 0 for a store "
+				  "without vectors",
+				  COP_DIM_MIN, COP_DIM_MAX);
+	err = cop_create(cli->path, &options);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+const struct verb verb_init = {
+    .name = "init",
+    .operands = "",
+    .summary = "make a new store in a folder",
+    .rows = init_rows,
+    .run = init_run,
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * put: entities and edges from standard input.
+ *
+ * idea
+ *	NDJSON as import reads it, committed at once; the commit's number is
+ *	printed when it is on disk.  With --each every line is a commit of its
+ *	own, and its number is printed and flushed before the next line is
+ *	read: a program on the other end of two pipes can wait for it.
+ */
+#include "batch.h"
+#include "out.h"
+#include "reader.h"
+#include "record.h"
+#include "verbs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PUT_EACH = ARG_OWN, PUT_DANGLING, PUT_TYPE };
+
+static const struct arg_row put_rows[] = {
+    {PUT_EACH, "each", NULL, "commit line by line, print each commit"},
+    {PUT_DANGLING, "dangling", "WHAT",
+     "edges to entities not there: reject (default), stub, skip"},
+    {PUT_TYPE, "type", "NAME", "type of entities that name none"},
+    ARG_END,
+};
+
+static const char put_notes[] =
+    "Reads NDJSON from standard input, in the form that `coppice help import` "
+    "shows,\nand prints the number of the commit once it is on disk. A bad "
+    "line stops it with\nstatus 7: without --each nothing is put then, with "
+    "it the lines before are in.\n";
+
+struct put {
+	struct cli *cli;
+	int each;
+	struct reader reader;
+	struct record record;
+	struct batch batch;
+	uint64_t commit;
+};
+
+static int put_commit(struct put *put)
+{
+	struct fault *fault = &put->cli->fault;
+
+	if (batch_commit(&put->batch, fault))
+		return fault->code;
+	printf("%" PRIu64 "\n", put->batch.commit);
+	fflush(stdout);
+	return 0;
+}
+
+static int put_line(struct put *put, const char *line, size_t size)
+{
+	struct fault *fault = &put->cli->fault;
+	struct place place = {.file = put->reader.name,
+			      .number = put->reader.line};
+	char where[64];
+
+	if (record_put(&put->record, put->cli->write, line, size, fault)) {
+		place_text(&place, where, sizeof where);
+		return fault_prefix(fault, "%s: ", where);
+	}
+	if (put->record.kind && batch_add(&put->batch, &place, fault))
+		return fault->code;
+	return put->each ? put_commit(put) : 0;
+}
+
+static int put_lines(struct put *put)
+{
+	struct fault *fault = &put->cli->fault;
+	const char *line;
+	size_t size;
+
+	while (!out_failed()) {
+		if (reader_line(&put->reader, &line, &size, fault))
+			return fault->code;
+		if (!line)
+			break;
+		if (!record_is_empty(line, size) && put_line(put, line, size))
+			return fault->code;
+	}
+	return put->each ? 0 : put_commit(put);
+}
+
+static int put_run(struct cli *cli)
+{
+	static const char *const danglings[] = {"reject", "stub", "skip", NULL};
+	struct put put;
+	int code, id;
+
+	memset(&put, 0, sizeof put);
+	put.cli = cli;
+	while ((id = args_next(cli)) > 0) {
+		if (id == PUT_EACH)
+			put.each = 1;
+		else if (id == PUT_TYPE)
+			put.record.type = cli->value;
+		else
+			put.record.dangling = args_word(cli, danglings);
+		if (cli->fault.code)
+			return cli->fault.code;
+	}
+	if (id < 0 || args_end(cli))
+		return cli->fault.code;
+	code = cli_open_write(cli);
+	if (!code)
+		code = reader_open(&put.reader, "-", &cli->fault);
+	put.batch.write = cli->write;
+	if (!code)
+		code = put_lines(&put);
+	if (put.reader.name)
+		reader_close(&put.reader);
+	record_release(&put.record);
+	batch_release(&put.batch);
+	return code;
+}
+
+const struct verb verb_put = {
+    .name = "put",
+    .operands = "",
+    .summary = "put entities and edges from standard input",
+    .rows = put_rows,
+    .notes = put_notes,
+    .run = put_run,
+};

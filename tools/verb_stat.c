@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stat: the store's figures.
+ *
+ * idea
+ *	One table says what is printed, under which label and which JSON name;
+ *	the two forms cannot drift apart.  JSON is one object with
+ *	"schema":"coppice.stat/1"; members are added, never renamed.
+ */
+#include "out.h"
+#include "words.h"
+#include "verbs.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+static const struct arg_row stat_rows[] = {ARG_JSON_ROW, ARG_END};
+
+enum stat_kind { STAT_COUNT, STAT_COUNT32, STAT_BYTES };
+
+#define STAT(member, kind, label)                                              \
+	{                                                                      \
+#member, label, offsetof(struct cop_stats, member), kind       \
+	}
+
+static const struct {
+	const char *name;
+	const char *label;
+	size_t offset;
+	int kind;
+} stat_table[] = {
+    STAT(entities, STAT_COUNT, "entities"),
+    STAT(edges, STAT_COUNT, "edges"),
+    STAT(vectors, STAT_COUNT, "vectors"),
+    STAT(commits, STAT_COUNT, "commits"),
+    STAT(names, STAT_COUNT, "names"),
+    STAT(name_hits, STAT_COUNT, "names found again"),
+    STAT(name_misses, STAT_COUNT, "names added"),
+    STAT(disk_bytes, STAT_BYTES, "on disk"),
+    STAT(shared_bytes, STAT_BYTES, "in shared memory"),
+    STAT(index_bytes, STAT_BYTES, "  index"),
+    STAT(bank_bytes, STAT_BYTES, "  vectors"),
+    STAT(edge_bytes, STAT_BYTES, "  edges"),
+    STAT(row_bytes, STAT_BYTES, "one vector"),
+    STAT(bank_rows, STAT_COUNT, "rows in use"),
+    STAT(limbo, STAT_COUNT, "waiting for readers"),
+    STAT(readers, STAT_COUNT32, "readers"),
+    STAT(bloom_layers, STAT_COUNT32, "bloom layers"),
+};
+
+enum { STAT_COUNT_OF = sizeof stat_table / sizeof stat_table[0] };
+
+static uint64_t stat_figure(const struct cop_stats *stats, size_t row)
+{
+	const char *at = (const char *)stats + stat_table[row].offset;
+	uint32_t narrow;
+	uint64_t wide;
+
+	if (stat_table[row].kind == STAT_COUNT32) {
+		memcpy(&narrow, at, sizeof narrow);
+		return narrow;
+	}
+	memcpy(&wide, at, sizeof wide);
+	return wide;
+}
+
+static const char *stat_metric(const struct cop_stats *stats)
+{
+	switch (stats->metric) {
+	case COP_COSINE: return "cosine";
+	case COP_L2: return "l2";
+	case COP_IP: return "ip";
+	default: return "unknown";
+	}
+}
+
+static const char *stat_row_kind(const struct cop_stats *stats)
+{
+	return stats->rows == COP_ROWS_F32 ? "f32" : "f16";
+}
+
+static void stat_json(const struct cop_stats *stats, const char *path)
+{
+	printf("{\"schema\":\"coppice.stat/1\",\"store\":");
+	out_string(path, strlen(path));
+	printf(",\"dim\":%" PRIu32 ",\"metric\":\"%s\",\"rows\":\"%s\"",
+	       stats->dim, stat_metric(stats), stat_row_kind(stats));
+	for (size_t i = 0; i < STAT_COUNT_OF; i++)
+		printf(",\"%s\":%" PRIu64, stat_table[i].name,
+		       stat_figure(stats, i));
+	printf(",\"commit_time_ns\":%" PRIu64 ",\"bloom_rate\":",
+	       stats->commit_time_ns);
+	out_double(stats->bloom_rate);
+	printf(",\"segment\":");
+	out_string(stats->segment,
+		   strnlen(stats->segment, sizeof stats->segment));
+	printf(",\"cpu\":\"%s\"}\n", cop_cpu());
+}
+
+static void stat_time(const struct cop_stats *stats)
+{
+	time_t seconds = (time_t)(stats->commit_time_ns / 1000000000u);
+	char text[40];
+	struct tm parts;
+
+	if (!stats->commit_time_ns || !gmtime_r(&seconds, &parts))
+		return;
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+	printf("%-22s%s\n", "last commit", text);
+}
+
+static void stat_text(const struct cop_stats *stats)
+{
+	char text[32];
+
+	for (size_t i = 0; i < STAT_COUNT_OF; i++) {
+		uint64_t figure = stat_figure(stats, i);
+
+		printf("%-22s%s\n", stat_table[i].label,
+		       stat_table[i].kind == STAT_BYTES
+			   ? words_bytes(text, figure)
+			   : words_count(text, figure));
+	}
+	printf("%-22s%.3g\n", "bloom rate", stats->bloom_rate);
+	printf("%-22s%" PRIu32 ", %s, ranked by %s\n", "dimension", stats->dim,
+	       stat_metric(stats), stat_row_kind(stats));
+	stat_time(stats);
+	printf("%-22s%.*s\n", "segment", (int)sizeof stats->segment,
+	       stats->segment);
+	printf("%-22s%s\n", "cpu", cop_cpu());
+}
+
+static int stat_run(struct cli *cli)
+{
+	struct cop_stats stats;
+	int json = 0, code, id;
+	cop_err err;
+
+	while ((id = args_next(cli)) > 0)
+		json = 1;
+	if (id < 0 || args_end(cli))
+		return cli->fault.code;
+	code = cli_open_read(cli);
+	if (code)
+		return code;
+	memset(&stats, 0, sizeof stats);
+	stats.size = sizeof stats;
+	err = cop_stat(cli->read, &stats);
+	if (err)
+		return cli_cop(cli, err);
+	if (json)
+		stat_json(&stats, cli->path);
+	else
+		stat_text(&stats);
+	return 0;
+}
+
+const struct verb verb_stat = {
+    .name = "stat",
+    .operands = "",
+    .summary = "print the store's figures",
+    .rows = stat_rows,
+    .run = stat_run,
+};

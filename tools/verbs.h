@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs, one file each. */
+#ifndef TOOLS_VERBS_H
+#define TOOLS_VERBS_H
+
+#include "args.h"
+
+extern const struct verb verb_init;
+extern const struct verb verb_import;
+extern const struct verb verb_put;
+extern const struct verb verb_get;
+extern const struct verb verb_delete;
+extern const struct verb verb_search;
+extern const struct verb verb_walk;
+extern const struct verb verb_scan;
+extern const struct verb verb_stat;
+extern const struct verb verb_detach;
+
+#endif

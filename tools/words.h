@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small things about text: UTF-8, numbers, likeness; words.c. */
+#ifndef TOOLS_WORDS_H
+#define TOOLS_WORDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The bytes of the valid UTF-8 character at `data`, 0 if there is none
+ * (`size`, at least 1, bytes are there).
+ */
+size_t words_utf8_char(const void *data, size_t size);
+
+/* How many bytes at the start are UTF-8; `size` if all are. */
+size_t words_utf8(const void *data, size_t size);
+
+/*
+ * At most `size` bytes, cut back to whole characters and, if that leaves
+ * something, to whole words.
+ */
+size_t words_cut(const void *data, size_t data_size, size_t size);
+
+/* A whole number in base 8 or 10 from `text`, all of it; 0 if it is one. */
+int words_u64(const char *text, int base, uint64_t *out);
+
+/* A finite number from `text`, all of it; 0 if it is one. */
+int words_double(const char *text, double *out);
+
+/* "1,234,567" into `out`, which has room for 32 bytes; returns `out`. */
+char *words_count(char *out, uint64_t count);
+
+/* "12.3 MiB" into `out`, which has room for 32 bytes; returns `out`. */
+char *words_bytes(char *out, uint64_t bytes);
+
+/* How many letters to change, add or drop to make a into b; up to 63 each. */
+size_t words_distance(const char *a, const char *b);
+
+/* Whether `name` ends in `tail`, without regard to case. */
+int words_ends(const char *name, const char *tail);
+
+#endif
