@@ -323,8 +323,9 @@ static cop_err index_fill(cop_store *store, int fd,
 	if (code)
 		return build_error(store, code);
 	if (getrandom(segment.header->uuid, SEGMENT_UUID_BYTES, 0) < 0)
-		memcpy(segment.header->uuid, &txn, sizeof txn);
-	code = env_read_begin(&store->env, &txn);
+		code = errno;
+	if (!code)
+		code = env_read_begin(&store->env, &txn);
 	if (code) {
 		segment_detach(&segment);
 		return error_system(code, "cannot read %s", store->path);

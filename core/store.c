@@ -194,8 +194,8 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void config_fill(struct disk_store *config,
-			const struct cop_options *options)
+static cop_err config_fill(struct disk_store *config,
+			   const struct cop_options *options)
 {
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
@@ -211,10 +211,11 @@ static void config_fill(struct disk_store *config,
 		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
 	    .created_ns = now_ns(),
 	};
-	if (getrandom(config->uuid, sizeof config->uuid, 0) < 0)
-		memcpy(config->uuid, &config->created_ns, 8);
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");
+	if (getrandom(config->uuid, sizeof config->uuid, 0) < 0)
+		return error_system(errno, "cannot draw random numbers");
+	return 0;
 }
 
 /* A folder needs x where its files have r. */
@@ -400,9 +401,10 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	if (!options)
 		options = &defaults;
 	err = options_check(options);
+	if (!err)
+		err = config_fill(&config, options);
 	if (err)
 		return err;
-	config_fill(&config, options);
 	creation.mode = config.mode;
 	creation.group = options->group ? options->group - 1 : (gid_t)-1;
 	err = folder_make(&creation);
@@ -503,7 +505,7 @@ static cop_err current_read(cop_store *store, char *folder, size_t room)
 
 static cop_err config_read(cop_store *store)
 {
-	struct disk_state state;
+	struct disk_state state = {0};
 	struct bytes value;
 	env_txn *txn;
 	int err = env_read_begin(&store->env, &txn);
