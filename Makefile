@@ -61,7 +61,7 @@ lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
 tool_libs := -ljansson -lz
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
-	-MMD -MP -Ishm -Iipc -Icore
+	$(isa) -MMD -MP -Ishm -Iipc -Icore
 link = $(CC) $(san) $(CFLAGS) $(LDFLAGS)
 
 lib_src := $(sort $(wildcard shm/*.c ipc/*.c core/*.c))
@@ -92,10 +92,10 @@ $(out)/%.o: %.c Makefile
 
 # The kernels are compiled for their own instruction sets and chosen at run
 # time; nothing else may use more than the baseline.
-$(out)/shm/kernel_avx2.o: CFLAGS += -mavx2 -mfma -mf16c -O3
-$(out)/shm/kernel_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl \
-	-mavx512dq -mavx512vnni -mavx2 -mfma -mf16c -O3
-$(out)/shm/kernel_scalar.o: CFLAGS += -O3
+$(out)/shm/kernel_avx2.o: isa := -mavx2 -mfma -mf16c -O3 -fno-lto
+$(out)/shm/kernel_avx512.o: isa := -mavx512f -mavx512bw -mavx512vl \
+	-mavx512dq -mavx512vnni -mavx2 -mfma -mf16c -O3 -fno-lto
+$(out)/shm/kernel_scalar.o: isa := -O3 -fno-lto
 
 $(out)/libcoppice.a: $(lib_obj)
 	@rm -f $@

@@ -21,7 +21,7 @@ static const struct {
 	const char *name;
 	unsigned flags;
 } databases[DB_COUNT] = {
-    [DB_META] = {"meta", 0},
+    [DB_META] = {NULL, 0}, /* the main one: found without a look-up */
     [DB_KEYS] = {"keys", 0},
     [DB_ENTITIES] = {"entities", MDB_INTEGERKEY},
     [DB_VECTORS] = {"vectors", MDB_INTEGERKEY},

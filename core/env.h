@@ -3,7 +3,7 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	Ten named databases, no MDB_DUPSORT, no writable map.  Commits are
+ *	The main database and nine named ones, no MDB_DUPSORT, no writable map.  Commits are
  *	durable when they return.  A commit of ours is a commit of LMDB's, so
  *	a transaction's id less a base found at open is our commit number; the
  *	number is also stored in every commit and compared, since LMDB warns
