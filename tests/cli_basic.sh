@@ -108,21 +108,30 @@ mkfifo "$work/hold"
 "$COPPICE" put "$store" --each <"$work/hold" >"$work/held" 2>/dev/null &
 exec 4>"$work/hold"
 echo '{"key":"held"}' >&4
-until [ -s "$work/held" ]; do sleep 0.05; done
+i=0
+until [ -s "$work/held" ] || [ $i -gt 200 ]; do
+	i=$((i + 1))
+	sleep 0.05
+done
 exits 5 'detach while a process is attached' detach "$store"
 like "$err" 'coppice: ?*' 'says so'
 exec 4>&-
 wait
 exits 0 'delete it' delete "$store" held
-# The writer lock is the file `lock`: whoever holds it makes others wait.
-mkfifo "$work/locked" "$work/unlock"
+# The writer lock is the first byte of `lock`: who holds it makes others wait.
 perl -MFcntl -e 'open my $f, "+<", "$ARGV[0]/lock" or die;
-	fcntl $f, F_SETLK, pack("s s x![l!] l! l! i", F_WRLCK, 0, 0, 0, 0) or die;
-	open my $to, ">", $ARGV[1]; print $to "x\n"; close $to;
-	open my $on, "<", $ARGV[2]; <$on>' "$store" "$work/locked" "$work/unlock" &
-read -r _ <"$work/locked"
+	my $lock = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 1, 0;
+	fcntl $f, F_SETLK, $lock or die;
+	open my $to, ">", $ARGV[1]; print $to "x"; close $to;
+	sleep 60' "$store" "$work/locked" &
+pid=$!
+i=0
+until [ -s "$work/locked" ] || [ $i -gt 100 ]; do
+	i=$((i + 1))
+	sleep 0.05
+done
 exits 5 'a writer lock that is not had in time: 5' delete "$store" a --timeout 0.2
-echo >"$work/unlock"
+kill "$pid"
 wait
 
 "$COPPICE" init "$work/four" || echo "Bail out! no store"

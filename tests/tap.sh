@@ -27,7 +27,7 @@ tap.sh)
 esac
 
 if [ -z "${TAP_ALARM-}" ]; then
-	TAP_ALARM=1 exec timeout -k 10 "${TAP_SECONDS:-900}" "$0" "$@"
+	TAP_ALARM=1 exec timeout -k 10 "${TAP_SECONDS:-600}" "$0" "$@"
 fi
 unset COPPICE_STORE
 LC_ALL=C.UTF-8
