@@ -44,7 +44,7 @@ san_release :=
 san_asan := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 san_ubsan := -fsanitize=undefined -fno-sanitize-recover=all
-san_tsan := -fsanitize=thread
+san_tsan := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 san_scalar := -DCOP_SCALAR_ONLY
 san := $(san_$(V))
 

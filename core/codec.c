@@ -53,7 +53,7 @@ static cop_err name_check(const char *text, size_t size)
 	size_t valid;
 
 	if (!size)
-		return error_set(COP_INVALID,
+		return error_set(COP_BAD_TEXT,
 				 "a type, relation, tag or property has an "
 				 "empty name; give it one");
 	if (size > COP_NAME_BYTES)

@@ -60,7 +60,7 @@ enum cop_error {
 	COP_BAD_KEY = -31001,	  /* a key is empty or over 480 bytes */
 	COP_BAD_VECTOR = -31002,  /* wrong dimension, NaN, infinity, or zero
 				     where the metric is cosine */
-	COP_BAD_TEXT = -31003,	  /* text is not UTF-8 */
+	COP_BAD_TEXT = -31003,	  /* text is not UTF-8, or a name is empty */
 	COP_TOO_LARGE = -31004,	  /* over a limit of enum cop_limit */
 	COP_DANGLING = -31005,	  /* an edge names an entity not there */
 	COP_NO_NAME = -31006,	  /* no such relation in this store */
@@ -591,7 +591,7 @@ struct cop_result {
 			    nothing had to be written */
 	uint64_t entities_put;
 	uint64_t entities_deleted;
-	uint64_t edges_put;
+	uint64_t edges_put; /* operations: one put again counts again */
 	uint64_t edges_deleted;
 	uint64_t edges_skipped;
 	uint64_t stubs_put;

@@ -6,13 +6,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
-enum { OPEN_TRIES = 50, READERS = 16384 };
+enum { OPEN_TRIES = 50, READERS = 16384, LENGTH_SLACK = 1 << 20 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -91,7 +93,7 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 
 	for (int i = 0; i < OPEN_TRIES; i++) {
 		err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE,
-				LOCK_FOREVER);
+				env->timeout_ms);
 		if (err)
 			return err;
 		err = open_sized(env, path, mode);
@@ -103,10 +105,41 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 	return err;
 }
 
+/*
+ * A data file shorter than LMDB believes is a signal at the first look past
+ * its end.  A few pages may be missing by right: LMDB does not write what it
+ * took and gave back in one transaction; they are made.
+ */
+static int length_check(const struct env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	uint64_t need;
+	int fd;
+	int err = mdb_env_info(env->handle, &info);
+
+	if (!err)
+		err = mdb_env_stat(env->handle, &stat);
+	if (!err)
+		err = mdb_env_get_fd(env->handle, &fd);
+	if (!err && fstat(fd, &st))
+		err = errno;
+	if (err)
+		return err;
+	need = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	if ((uint64_t)st.st_size >= need)
+		return 0;
+	if (need - (uint64_t)st.st_size > LENGTH_SLACK)
+		return MDB_CORRUPTED;
+	return posix_fallocate(fd, (off_t)need - 1, 1);
+}
+
 static int databases_open(struct env *env, int create)
 {
 	MDB_txn *txn;
-	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+	int err =
+	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
 
 	if (err)
 		return err;
@@ -125,19 +158,21 @@ static int databases_open(struct env *env, int create)
 	return err;
 }
 
-int env_open(struct env *env, const char *path, int lock_fd, uint32_t mode,
-	     int create)
+int env_open(struct env *env, const char *path, int lock_fd,
+	     uint32_t timeout_ms, uint32_t mode, int create)
 {
 	int err;
 
-	*env = (struct env){.lock_fd = lock_fd};
+	*env = (struct env){.lock_fd = lock_fd, .timeout_ms = timeout_ms};
 	env->map_bytes = setting_bytes("COPPICE_MAP_SIZE", MAP_DEFAULT);
 	if (env->map_bytes < MAP_MIN)
 		env->map_bytes = MAP_MIN;
 	err = open_patient(env, path, mode);
 	if (err)
 		return err;
-	err = databases_open(env, create);
+	err = length_check(env);
+	if (!err)
+		err = databases_open(env, create);
 	if (err)
 		env_close(env);
 	return err;
@@ -153,7 +188,8 @@ void env_close(struct env *env)
 int env_read_begin(struct env *env, env_txn **out)
 {
 	int cleared;
-	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+	int err =
+	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
 
 	if (err)
 		return err;
@@ -199,7 +235,8 @@ int env_read_warm(struct env *env, env_txn *txn)
 int env_write_begin(struct env *env, env_txn **out)
 {
 	int cleared;
-	int err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, LOCK_FOREVER);
+	int err =
+	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
 
 	if (err)
 		return err;

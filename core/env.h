@@ -3,9 +3,9 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	The main database and nine named ones, no MDB_DUPSORT, no writable map.  Commits are
- *	durable when they return.  A commit of ours is a commit of LMDB's, so
- *	a transaction's id less a base found at open is our commit number; the
+ *	The main database and nine named ones, no MDB_DUPSORT, no writable map.
+ *Commits are durable when they return.  A commit of ours is a commit of LMDB's,
+ *so a transaction's id less a base found at open is our commit number; the
  *	number is also stored in every commit and compared, since LMDB warns
  *	that a suspended reader may see a stale page.
  *
@@ -58,18 +58,20 @@ struct env {
 	unsigned dbs[DB_COUNT];
 	uint64_t base; /* LMDB's transaction id less our commit number */
 	uint64_t map_bytes;
-	int lock_fd; /* for R */
+	int lock_fd;	     /* for R */
+	uint32_t timeout_ms; /* to wait for R */
 };
 
 /*
  * Opens the data file in a folder; with `create`, makes the databases.
  * path		the folder
  * lock_fd	of the store's lock file
+ * timeout_ms	to wait for R, now and later: else EAGAIN
  * mode		permissions of new files
  * Returns	0, an errno or LMDB's code.
  */
-int env_open(struct env *env, const char *path, int lock_fd, uint32_t mode,
-	     int create);
+int env_open(struct env *env, const char *path, int lock_fd,
+	     uint32_t timeout_ms, uint32_t mode, int create);
 void env_close(struct env *env);
 
 int env_is_error(int error);

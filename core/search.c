@@ -161,7 +161,7 @@ static int row_read(const struct ranking *ranking, uint32_t row,
 		if (out->seen.born > snapshot || snapshot >= out->seen.died)
 			return 0; /* what a torn row says cannot matter: a
 				     visible one is never written */
-		out->code.norm = line->code.norm;
+		out->code.norm = out->seen.norm;
 		out->code.error = out->seen.error;
 		out->distance =
 		    segment->header->rows

@@ -150,6 +150,8 @@ static void inherited_close(void)
 
 static cop_err options_check(const struct cop_options *options)
 {
+	struct stat st;
+
 	if (options->size != sizeof *options)
 		return error_set(COP_INVALID, "options are of another size; "
 					      "set .size to their sizeof");
@@ -182,6 +184,12 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "shared memory folder '%s'; give an absolute "
 				 "path of at most 200 bytes",
+				 options->shm_dir);
+	if (options->shm_dir &&
+	    (stat(options->shm_dir, &st) || !S_ISDIR(st.st_mode)))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s' is not a folder; "
+				 "make it first, on a tmpfs",
 				 options->shm_dir);
 	return 0;
 }
@@ -328,7 +336,8 @@ static cop_err data_make(struct creation *creation,
 	int err;
 
 	snprintf(path, sizeof path, "%s/%s", creation->path, GENERATION_FIRST);
-	err = env_open(&env, path, creation->lock_fd, config->mode, 1);
+	err = env_open(&env, path, creation->lock_fd, LOCK_FOREVER,
+		       config->mode, 1);
 	if (!err) {
 		err = records_put(&env, config);
 		env_close(&env);
@@ -551,7 +560,8 @@ static cop_err data_open(cop_store *store)
 
 	if (err)
 		return err;
-	code = env_open(&store->env, folder, store->lock_fd, store->mode, 0);
+	code = env_open(&store->env, folder, store->lock_fd, store->timeout_ms,
+			store->mode, 0);
 	if (code == ENV_ABSENT || code == ENOENT)
 		return error_set(COP_CORRUPT,
 				 "the data file in %s is missing "
@@ -559,10 +569,11 @@ static cop_err data_open(cop_store *store)
 				 folder);
 	if (code == EAGAIN)
 		return error_set(COP_BUSY,
-				 "another process with this one's pid has %s "
-				 "open, from another PID namespace; let the "
-				 "containers share one, or start them with "
-				 "distinct pids",
+				 "cannot begin in %s: another process holds "
+				 "its lock, perhaps stopped; or one with this "
+				 "one's pid has it open from another PID "
+				 "namespace: let the containers share one, or "
+				 "start them with distinct pids",
 				 folder);
 	if (code)
 		return error_system(code, "cannot open the data file in %s",
@@ -598,6 +609,7 @@ static cop_err store_make(const char *path, cop_store **out)
 					 path);
 		return error_system(code, "cannot open the store %s", path);
 	}
+	store->timeout_ms = LOCK_FOREVER;
 	store->folder_fd = -1;
 	store->lock_fd = -1;
 	store->shm_fd = -1;

@@ -39,11 +39,11 @@ uint32_t bank_count(const struct segment *segment)
 	    atomic_load_explicit(&bank->row_count, memory_order_acquire);
 	uint64_t there;
 
-	if (!bank->line_bytes)
-		return 1;
 	there = region_bytes(segment_region(segment, REGION_CODES)) /
-		bank->line_bytes;
-	return count <= there ? count : (uint32_t)there;
+		(bank->line_bytes ? bank->line_bytes : LINE);
+	if (count > there)
+		count = (uint32_t)there;
+	return count ? count : 1; /* row 0 is none, but counts */
 }
 
 /* Relaxed throughout: validated by bank_unchanged. */
@@ -57,6 +57,7 @@ struct bank_seen bank_peek(const struct bank_line *line)
 	    atomic_load_explicit(&line->signature, memory_order_relaxed);
 	seen.born = atomic_load_explicit(&line->born, memory_order_relaxed);
 	seen.died = atomic_load_explicit(&line->died, memory_order_relaxed);
+	__atomic_load(&line->code.norm, &seen.norm, __ATOMIC_RELAXED);
 	__atomic_load(&line->code.error, &seen.error, __ATOMIC_RELAXED);
 	__atomic_load(&line->code.row_scale, &seen.row_scale, __ATOMIC_RELAXED);
 	return seen;

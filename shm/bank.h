@@ -88,6 +88,7 @@ struct bank_seen {
 	uint64_t signature;
 	uint64_t born;
 	uint64_t died;
+	float norm;
 	float error;
 	float row_scale;
 };
