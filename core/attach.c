@@ -196,9 +196,9 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 	err = segment_attach(segment, fd, writable);
 	if (err || !writable)
 		close(fd);
-	if (!err && (segment->header->dim != store->config.dim ||
-		     segment->header->metric != store->config.metric ||
-		     segment->header->rows != store->config.rows ||
+	if (!err && (segment->bank.dim != store->config.dim ||
+		     segment->bank.metric != store->config.metric ||
+		     segment->bank.rows != store->config.rows ||
 		     !atomic_load_explicit(&segment->header->ready,
 					   memory_order_acquire))) {
 		segment_detach(segment);
@@ -347,6 +347,9 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	int code;
 	int fd;
 
+	code = env_write_repair(&store->env);
+	if (code)
+		return error_system(code, "%s: cannot write", store->path);
 	folder_clean(store, number - 1);
 	index_name(name, number);
 	snprintf(fresh, sizeof fresh, "%s.new", name);

@@ -32,12 +32,14 @@ uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target)
 
 struct edge_list head_out_list(struct head *head)
 {
-	return (struct edge_list){&head->out, &head->out_live, &head->out_dead};
+	return (struct edge_list){&head->out, &head->out_live, &head->out_dead,
+				  &head->out_kept};
 }
 
 struct edge_list head_in_list(struct head *head)
 {
-	return (struct edge_list){&head->in, &head->in_live, &head->in_dead};
+	return (struct edge_list){&head->in, &head->in_live, &head->in_dead,
+				  &head->in_kept};
 }
 
 cop_err build_error(const cop_store *store, int err)

@@ -274,10 +274,8 @@ static void key_in_segment(struct check *check, uint64_t id,
 static int row_differs(const struct check *check, uint32_t row,
 		       const float *vector)
 {
-	const struct segment_header *header = check->segment->header;
-	struct bank_line *line =
-	    bank_line_at(header, segment_region(check->segment, REGION_CODES),
-			 &header->bank, row);
+	const struct bank_shape *shape = &check->segment->bank;
+	struct bank_line *line = bank_line_at(check->segment, row);
 	const void *full = bank_row_at(check->segment, row);
 	_Alignas(64) uint8_t codes[CODE_DIM_MAX];
 	_Alignas(64) unsigned char again[CODE_DIM_MAX * 4] = {0};
@@ -285,12 +283,12 @@ static int row_differs(const struct check *check, uint32_t row,
 
 	if (!line || !full)
 		return 1;
-	code_encode(header->metric, vector, header->dim, &code, codes,
-		    header->rows ? NULL : (uint16_t *)(void *)again,
-		    header->rows ? (float *)(void *)again : NULL);
+	code_encode(shape->metric, vector, shape->dim, &code, codes,
+		    shape->rows ? NULL : (uint16_t *)(void *)again,
+		    shape->rows ? (float *)(void *)again : NULL);
 	return memcmp(&code, &line->code, sizeof code) != 0 ||
-	       memcmp(codes, line->codes, code_bytes(header->dim)) != 0 ||
-	       memcmp(again, full, header->bank.row_bytes) != 0;
+	       memcmp(codes, line->codes, code_bytes(shape->dim)) != 0 ||
+	       memcmp(again, full, shape->row_bytes) != 0;
 }
 
 static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
@@ -306,9 +304,7 @@ static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
 			(unsigned long long)id, has ? "a" : "no", row);
 	if (!has || !row)
 		return;
-	line = bank_line_at(check->segment->header,
-			    segment_region(check->segment, REGION_CODES),
-			    &check->segment->header->bank, row);
+	line = bank_line_at(check->segment, row);
 	if (!line) {
 		finding(check, "entity %llu has the row %u, out of range",
 			(unsigned long long)id, row);

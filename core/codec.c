@@ -110,6 +110,18 @@ cop_err names_intern(struct names *names, enum name_space space,
 	return 0;
 }
 
+void names_back(struct names *names, uint32_t count)
+{
+	if (names_count(names) == count)
+		return;
+	names->text.size = entry_at(names, count)->text_at;
+	names->entries.size = count * sizeof(struct name_entry);
+	hashmap_clear(&names->map);
+	/* they fitted before, so this needs no memory */
+	for (uint32_t i = 0; i < count; i++)
+		(void)hashmap_put(&names->map, entry_at(names, i)->hash, i);
+}
+
 /* Starts to watch for names that come twice. */
 static void marks_begin(struct names *names)
 {
@@ -252,7 +264,7 @@ static cop_err value_put(struct buffer *out, const struct cop_value *value,
 				 "a property is of kind %d; see "
 				 "enum cop_kind",
 				 value->kind);
-	if (depth > COP_NESTING)
+	if (value->kind >= COP_LIST && depth > COP_NESTING)
 		return error_set(COP_TOO_LARGE,
 				 "a property is nested deeper than %d levels",
 				 COP_NESTING);

@@ -59,6 +59,9 @@ struct name_entry {
 void names_release(struct names *names);
 void names_clear(struct names *names);
 uint32_t names_count(const struct names *names);
+
+/* Forgets the names after the first `count`: of a put that failed. */
+void names_back(struct names *names, uint32_t count);
 const struct name_entry *names_entry(const struct names *names,
 				     uint32_t number);
 

@@ -24,9 +24,10 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
-enum { DRAIN_BUDGET = 4096 };
+enum { DRAIN_BUDGET = 4096, DISK_FULL_BYTES = 1 << 20 };
 
 static int mutex_take(pthread_mutex_t *mutex, uint32_t timeout_ms)
 {
@@ -109,10 +110,17 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 {
 	struct segment_header *header;
 	struct disk_state state;
+	int code = 0;
 	cop_err err = attach_writable(store);
 
-	if (!err)
-		err = state_now(store, &state);
+	if (err)
+		return err;
+	if (atomic_load_explicit(&store->writable.header->intent.attempt,
+				 memory_order_acquire))
+		code = env_write_repair(&store->env);
+	if (code)
+		return error_system(code, "%s: cannot write", store->path);
+	err = state_now(store, &state);
 	if (!err)
 		err = recover_run(store, &state);
 	if (err)
@@ -161,9 +169,27 @@ static void attempt_abandon(struct apply *apply)
 	memcpy(words, cop_last_error(), strlen(cop_last_error()) + 1);
 	dict_clear(&apply->store->dict);
 	/* if this fails, the next holder of W does it */
-	if (!state_now(apply->store, &state))
+	if (!env_write_repair(&apply->store->env) &&
+	    !state_now(apply->store, &state))
 		(void)recover_run(apply->store, &state);
 	(void)error_set(0, "%s", words);
+}
+
+/* LMDB calls a write that came out short an input/output error. */
+static cop_err commit_error(const cop_store *store, int code)
+{
+	struct statvfs disk;
+
+	if (code == EIO && !fstatvfs(store->folder_fd, &disk) &&
+	    disk.f_bavail * disk.f_frsize < DISK_FULL_BYTES)
+		code = ENOSPC;
+	if (error_public(code) == COP_NO_SPACE)
+		return error_system(code,
+				    "%s: the disk is full; nothing of this "
+				    "commit took place: free room and commit "
+				    "again",
+				    store->path);
+	return error_system(code, "%s: cannot commit", store->path);
 }
 
 static cop_err commit_locked(struct apply *apply)
@@ -199,7 +225,7 @@ static cop_err commit_locked(struct apply *apply)
 	code = env_write_commit(apply->txn); /* C1: makes it happen */
 	point("commit-after");
 	if (code) {
-		err = error_system(code, "%s: cannot commit", store->path);
+		err = commit_error(store, code);
 		attempt_abandon(apply);
 		return err;
 	}

@@ -8,13 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <setjmp.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
-enum { OPEN_TRIES = 50, READERS = 16384, LENGTH_SLACK = 1 << 20 };
+enum { OPEN_TRIES = 50, READERS = 16384, PAGES_MISSING = 4096 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -105,10 +107,85 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 	return err;
 }
 
+static _Thread_local jmp_buf *assertion_exit;
+
+static void assertion_leave(MDB_env *env, const char *text)
+{
+	(void)env;
+	(void)text;
+	if (assertion_exit)
+		longjmp(*assertion_exit, 1);
+}
+
+/* How many of the pages from `first` on LMDB's list of free pages names. */
+static uint64_t free_pages_from(MDB_cursor *cursor, uint64_t first)
+{
+	uint64_t count = 0;
+	MDB_val key;
+	MDB_val value;
+
+	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		const size_t *pages =
+		    value.mv_data; /* a length, then numbers */
+		size_t most = value.mv_size / sizeof *pages;
+
+		for (size_t i = 1; i < most && i <= pages[0]; i++)
+			count += pages[i] >= first;
+	}
+	return count;
+}
+
+/*
+ * Runs over pages that may be damaged: an assertion of LMDB's counts as such.
+ * *listed becomes how many of the pages from `first` on are free.
+ */
+static void missing_count(const struct env *env, uint64_t first,
+			  uint64_t *listed)
+{
+	jmp_buf out;
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+
+	if (mdb_txn_begin(env->handle, NULL, MDB_RDONLY, &txn))
+		return;
+	(void)mdb_env_set_assert(env->handle, assertion_leave);
+	assertion_exit = &out;
+	if (!setjmp(out) && !mdb_cursor_open(txn, 0, &cursor)) {
+		*listed = free_pages_from(cursor, first);
+		mdb_cursor_close(cursor);
+	}
+	assertion_exit = NULL;
+	(void)mdb_env_set_assert(env->handle, NULL);
+	mdb_txn_abort(txn);
+}
+
+/* Makes the pages that are missing; takes that back if they are not free. */
+static int missing_make(const struct env *env, int fd, off_t was, off_t full,
+			uint64_t first, uint64_t count)
+{
+	struct stat st;
+	uint64_t listed = 0;
+	int err = posix_fallocate(fd, full - 1, 1);
+
+	if (err)
+		return err;
+	err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
+	if (err)
+		return err;
+	missing_count(env, first, &listed);
+	lock_release(env->lock_fd, LOCK_R);
+	if (listed == count)
+		return 0;
+	if (!fstat(fd, &st) && st.st_size == full && ftruncate(fd, was))
+		return errno;
+	return MDB_CORRUPTED;
+}
+
 /*
  * A data file shorter than LMDB believes is a signal at the first look past
  * its end.  A few pages may be missing by right: LMDB does not write what it
- * took and gave back in one transaction; they are made.
+ * took and gave back in one transaction; they are on its list of free pages,
+ * and are made.
  */
 static int length_check(const struct env *env)
 {
@@ -116,6 +193,7 @@ static int length_check(const struct env *env)
 	MDB_stat stat;
 	struct stat st;
 	uint64_t need;
+	uint64_t have;
 	int fd;
 	int err = mdb_env_info(env->handle, &info);
 
@@ -127,12 +205,14 @@ static int length_check(const struct env *env)
 		err = errno;
 	if (err)
 		return err;
-	need = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-	if ((uint64_t)st.st_size >= need)
+	need = (uint64_t)info.me_last_pgno + 1;
+	have = (uint64_t)st.st_size / stat.ms_psize;
+	if (have >= need)
 		return 0;
-	if (need - (uint64_t)st.st_size > LENGTH_SLACK)
+	if (need - have > PAGES_MISSING)
 		return MDB_CORRUPTED;
-	return posix_fallocate(fd, (off_t)need - 1, 1);
+	return missing_make(env, fd, st.st_size, (off_t)(need * stat.ms_psize),
+			    have, need - have);
 }
 
 static int databases_open(struct env *env, int create)
@@ -243,6 +323,16 @@ int env_write_begin(struct env *env, env_txn **out)
 	(void)mdb_reader_check(env->handle, &cleared);
 	lock_release(env->lock_fd, LOCK_R);
 	return mdb_txn_begin(env->handle, NULL, 0, out);
+}
+
+int env_write_repair(struct env *env)
+{
+	env_txn *txn;
+	int err = env_write_begin(env, &txn);
+
+	if (!err)
+		env_write_abort(txn);
+	return err;
 }
 
 int env_write_commit(env_txn *txn)

@@ -90,6 +90,12 @@ int env_read_warm(struct env *env, env_txn *txn);
 /* Write transactions: W must be held. */
 int env_write_begin(struct env *env, env_txn **out);
 int env_write_commit(env_txn *txn);
+
+/*
+ * After a writer's death: a commit of its may be on disk, and LMDB not say so
+ * to readers before somebody else begins to write.  W must be held.
+ */
+int env_write_repair(struct env *env);
 void env_write_abort(env_txn *txn);
 
 /*

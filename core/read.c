@@ -48,10 +48,9 @@ cop_err read_state(const struct env *env, env_txn *txn,
 
 /* ---- begin and end ------------------------------------------------------ */
 
-/* A bit for every id that the segment may ever hold, untouched until used. */
-static int visited_map(cop_read *read)
+int read_visited_map(cop_read *read)
 {
-	const struct region *heads =
+	const struct region_view *heads =
 	    segment_region(read_segment(read), REGION_HEADS);
 	uint64_t bytes = heads->reserved / sizeof(struct head) / 8 + 8;
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -67,13 +66,16 @@ static int visited_map(cop_read *read)
 void read_destroy(cop_read *read)
 {
 	cop_store *store = read->store;
+	int mine = !store_is_inherited(store); /* else the slot and LMDB's are
+						  the parent's, in use */
 
-	if (read->txn)
+	if (read->txn && mine)
 		env_read_abort(read->txn);
 	if (read->visited)
 		munmap(read->visited, read->visited_bytes);
 	arena_release(&read->arena);
-	slot_give(&store->slots, read->slot);
+	if (mine)
+		slot_give(&store->slots, read->slot);
 	if (read->index)
 		index_drop(store, read->index);
 	free(read);
@@ -99,7 +101,7 @@ static cop_err read_make(cop_store *store, cop_read **out)
 				    store->path);
 	}
 	read->index = index_hold(store);
-	err = visited_map(read);
+	err = read_visited_map(read);
 	if (!err)
 		err = env_read_begin(&store->env, &read->txn);
 	if (err) {
@@ -123,7 +125,7 @@ static cop_err read_move(cop_read *read)
 	read->index = index_hold(store);
 	munmap(read->visited, read->visited_bytes);
 	read->visited = NULL;
-	if (visited_map(read))
+	if (read_visited_map(read))
 		return error_set(ENOMEM, "no memory for a read");
 	return 0;
 }
@@ -242,10 +244,8 @@ void cop_read_end(cop_read *read)
 {
 	if (!read)
 		return;
-	if (store_check(read->store)) { /* the parent's: its slot, its LMDB */
-		arena_release(&read->arena);
-		munmap(read->visited, read->visited_bytes);
-		free(read);
+	if (store_is_inherited(read->store)) {
+		read_destroy(read);
 		return;
 	}
 	arena_release(&read->arena);
@@ -268,6 +268,8 @@ void read_copy(const cop_read *read, cop_read *copy)
 
 void read_copy_end(cop_read *copy)
 {
+	if (copy->visited)
+		munmap(copy->visited, copy->visited_bytes);
 	arena_release(&copy->arena);
 }
 

@@ -95,6 +95,8 @@ static cop_err entry_recover(const struct recovery *recovery,
 		return 0; /* its key was not entered yet */
 	if (!recovery->happened)
 		attempt_undo(recovery, head, entry->row);
+	if (entry->entity >= recovery->state->next_entity)
+		head_set_key(head, 0, 0); /* the id was not given after all */
 	changed = atomic_load_explicit(&head->changed, memory_order_relaxed);
 	if (!(changed & 1))
 		return 0; /* its lists alone were touched, or it is done */
@@ -113,7 +115,8 @@ static cop_err entry_recover(const struct recovery *recovery,
 static cop_err entries_recover(const struct recovery *recovery)
 {
 	struct segment *segment = &recovery->store->writable;
-	const struct region *region = segment_region(segment, REGION_INTENT);
+	const struct region_view *region =
+	    segment_region(segment, REGION_INTENT);
 	uint64_t count = atomic_load_explicit(&segment->header->intent.count,
 					      memory_order_acquire);
 	cop_err err = 0;

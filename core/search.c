@@ -164,7 +164,7 @@ static int row_read(const struct ranking *ranking, uint32_t row,
 		out->code.norm = out->seen.norm;
 		out->code.error = out->seen.error;
 		out->distance =
-		    segment->header->rows
+		    segment->bank.rows
 			? search->kernel->row32(&ranking->query, full)
 			: search->kernel->row16(&ranking->query, full,
 						out->seen.row_scale);
@@ -255,7 +255,7 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 			  uint32_t count)
 {
 	const struct segment *segment = read_segment(ranking->search->read);
-	const struct bank *bank = &segment->header->bank;
+	const struct bank_shape *bank = &segment->bank;
 	const unsigned char *lines =
 	    region_at(segment->header, segment_region(segment, REGION_CODES),
 		      (uint64_t)first * bank->line_bytes,

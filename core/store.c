@@ -123,20 +123,20 @@ static cop_err fork_watch(void)
 	return 0;
 }
 
+int store_is_inherited(const cop_store *store)
+{
+	return *fork_page != store->fork_stamp;
+}
+
 cop_err store_check(const cop_store *store)
 {
 	error_clear();
-	if (*fork_page == store->fork_stamp)
+	if (!store_is_inherited(store))
 		return 0;
 	return error_set(COP_FORKED,
 			 "%s: the handle was opened before a fork; "
 			 "open the store again in the child",
 			 store->path);
-}
-
-static int store_is_inherited(const cop_store *store)
-{
-	return *fork_page != store->fork_stamp;
 }
 
 /* LMDB of the parent's handles goes before another is opened here. */

@@ -81,6 +81,9 @@ struct cop_read {
 /* COP_FORKED in a child of the process that opened the store. */
 cop_err store_check(const cop_store *store);
 
+/* Whether it was opened by the parent of this forked process. */
+int store_is_inherited(const cop_store *store);
+
 /* ---- attach.c ----------------------------------------------------------- */
 
 /*
@@ -154,6 +157,12 @@ cop_err read_entity_view(uint64_t id, struct bytes record,
  */
 void read_copy(const cop_read *read, cop_read *copy);
 void read_copy_end(cop_read *copy);
+
+/*
+ * Gives a read its bit for every id that the segment may ever hold; their
+ * pages are untouched until used.  0 or an errno.
+ */
+int read_visited_map(cop_read *read);
 
 /* Releases a read that is in the pool no more. */
 void read_destroy(cop_read *read);

@@ -15,6 +15,8 @@
  */
 #include "store.h"
 
+#include <errno.h>
+
 enum { AHEAD = 4 };
 
 struct walk {
@@ -56,7 +58,7 @@ static struct head *head_of(const struct walk *walk, uint64_t id)
 static void walk_prefetch(const struct walk *walk, size_t at)
 {
 	const struct segment *segment = read_segment(walk->read);
-	const struct region *edges = segment_region(segment, REGION_EDGES);
+	const struct region_view *edges = segment_region(segment, REGION_EDGES);
 	struct head *head;
 	uint32_t unit;
 
@@ -200,6 +202,8 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 		err = start_find(&walk, &there);
 	if (err)
 		return err;
+	if (there && !read->visited && read_visited_map(read))
+		return error_set(ENOMEM, "no memory for a walk");
 	if (there) {
 		steps[0] = (struct cop_step){.id = wanted->start};
 		walk.count = 1;

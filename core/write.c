@@ -89,17 +89,20 @@ static cop_err vector_check(const cop_store *store, const float *vector,
 struct mark {
 	size_t size;
 	uint32_t count;
+	uint32_t names;
 };
 
 static struct mark mark_now(const cop_write *write)
 {
-	return (struct mark){write->ops.size, write->count};
+	return (struct mark){write->ops.size, write->count,
+			     names_count(&write->names)};
 }
 
 static cop_err mark_back(cop_write *write, struct mark mark, cop_err err)
 {
 	write->ops.size = mark.size;
 	write->count = mark.count;
+	names_back(&write->names, mark.names);
 	return err;
 }
 

@@ -170,6 +170,7 @@ int edges_fill(struct segment *segment, const struct edge_list *list,
 	atomic_store_explicit(list->first, next, memory_order_release);
 	*list->live = count;
 	*list->dead = 0;
+	*list->kept = 0;
 	return 0;
 }
 
@@ -180,7 +181,7 @@ static void list_visit(const struct segment *segment,
 		       const struct edge_list *list, entry_visit *visit,
 		       void *user)
 {
-	const struct region *edges = segment_region(segment, REGION_EDGES);
+	const struct region_view *edges = segment_region(segment, REGION_EDGES);
 	uint64_t budget = region_bytes(edges) / EDGE_UNIT;
 	struct edge_block *block = block_at(segment, first_get(list));
 
@@ -291,13 +292,19 @@ void edges_undo(struct segment *segment, const struct edge_list *list,
 	*list->dead = undo.dead;
 }
 
+/* Blocks there may be in all: no chain is longer, unless it is a ring. */
+static uint64_t blocks_most(const struct segment *segment)
+{
+	return region_bytes(segment_region(segment, REGION_EDGES)) / EDGE_UNIT;
+}
+
 uint32_t edges_blocks(const struct segment *segment,
 		      const struct edge_list *list)
 {
 	struct edge_block *block = block_at(segment, first_get(list));
 	uint32_t count = 0;
 
-	while (block && count < UINT32_MAX) {
+	while (block && count < blocks_most(segment)) {
 		count++;
 		block = block_at(
 		    segment,
@@ -353,9 +360,10 @@ static int copy_one(void *user, struct edge_entry *entry)
 static void chain_release(struct segment *segment, uint32_t unit,
 			  uint64_t commit, int linked)
 {
+	uint64_t budget = blocks_most(segment);
 	struct edge_block *block;
 
-	while ((block = block_at(segment, unit))) {
+	while (budget-- && (block = block_at(segment, unit))) {
 		uint32_t next =
 		    atomic_load_explicit(&block->next, memory_order_relaxed);
 
@@ -386,6 +394,7 @@ int edges_compact(struct segment *segment, const struct edge_list *list,
 	point("list-swung");
 	*list->live = copy.live;
 	*list->dead = copy.dead;
+	*list->kept = copy.dead;
 	chain_release(segment, old, commit, 1);
 	return 0;
 }

@@ -84,6 +84,7 @@ struct edge_list {
 	_Atomic uint32_t *first;
 	uint32_t *live;
 	uint32_t *dead;
+	uint32_t *kept; /* dead entries when it was last compacted */
 };
 
 static inline uint32_t edge_capacity(uint32_t class_index)
@@ -92,7 +93,7 @@ static inline uint32_t edge_capacity(uint32_t class_index)
 }
 
 static inline struct edge_block *
-edge_block_at(const void *map, const struct region *edges, uint32_t unit)
+edge_block_at(const void *map, const struct region_view *edges, uint32_t unit)
 {
 	struct edge_block *block;
 
@@ -108,7 +109,7 @@ edge_block_at(const void *map, const struct region *edges, uint32_t unit)
 /* Walks the entries of one list that a snapshot sees. */
 struct edge_cursor {
 	const void *map;
-	const struct region *edges;
+	const struct region_view *edges;
 	const struct edge_block *block;
 	uint64_t budget; /* blocks that may still follow */
 	uint32_t stamp;
@@ -137,7 +138,7 @@ static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
 
 /* first: the list's word in its head; stamp: the snapshot's. */
 static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
-				    const struct region *edges,
+				    const struct region_view *edges,
 				    const _Atomic uint32_t *first,
 				    uint32_t stamp)
 {
@@ -215,10 +216,14 @@ int edges_compact(struct segment *segment, const struct edge_list *list,
 uint32_t edges_blocks(const struct segment *segment,
 		      const struct edge_list *list);
 
-/* Whether a list is worth compacting. */
+/*
+ * Whether a list is worth compacting: since the last time, as many entries
+ * have died as there are others, so that copying costs each entry a share.
+ */
 static inline int edges_mostly_dead(const struct edge_list *list)
 {
-	return *list->dead > 16 && *list->dead > *list->live;
+	return *list->dead > *list->kept + 16 &&
+	       *list->dead - *list->kept > *list->live + *list->kept;
 }
 
 /* Puts a block that left limbo on its free list. */

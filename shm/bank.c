@@ -13,22 +13,35 @@ static uint32_t round_line(uint32_t bytes)
 	return (bytes + LINE - 1) & ~(uint32_t)(LINE - 1);
 }
 
-void bank_init(struct segment *segment)
+int bank_shape_init(struct segment *segment)
 {
 	const struct segment_header *header = segment->header;
-	struct bank *bank = &segment->header->bank;
-	uint32_t width = header->rows ? sizeof(float) : sizeof(uint16_t);
+	struct bank_shape shape = {
+	    .dim = header->dim, .metric = header->metric, .rows = header->rows};
+	uint32_t width = shape.rows ? sizeof(float) : sizeof(uint16_t);
 
-	bank->line_bytes = LINE + round_line(header->dim);
-	bank->row_bytes = round_line(header->dim * width);
-	atomic_init(&bank->row_count, 1);
+	if (shape.dim > CODE_DIM_MAX || shape.rows < 0 || shape.rows > 1 ||
+	    (shape.dim &&
+	     (shape.metric < METRIC_COSINE || shape.metric > METRIC_IP)))
+		return EINVAL;
+	shape.line_bytes = LINE + round_line(shape.dim);
+	shape.row_bytes = round_line(shape.dim * width);
+	segment->bank = shape;
+	return 0;
 }
 
-static struct bank_line *line_at(const struct segment *segment, uint32_t row)
+void bank_init(struct segment *segment)
 {
-	return bank_line_at(segment->header,
-			    segment_region(segment, REGION_CODES),
-			    &segment->header->bank, row);
+	(void)bank_shape_init(segment);
+	atomic_init(&segment->header->bank.row_count, 1);
+}
+
+struct bank_line *bank_line_at(const struct segment *segment, uint32_t row)
+{
+	uint32_t bytes = segment->bank.line_bytes;
+
+	return region_at(segment->header, segment_region(segment, REGION_CODES),
+			 (uint64_t)row * bytes, bytes);
 }
 
 uint32_t bank_count(const struct segment *segment)
@@ -40,7 +53,7 @@ uint32_t bank_count(const struct segment *segment)
 	uint64_t there;
 
 	there = region_bytes(segment_region(segment, REGION_CODES)) /
-		(bank->line_bytes ? bank->line_bytes : LINE);
+		segment->bank.line_bytes;
 	if (count > there)
 		count = (uint32_t)there;
 	return count ? count : 1; /* row 0 is none, but counts */
@@ -65,10 +78,10 @@ struct bank_seen bank_peek(const struct bank_line *line)
 
 const void *bank_row_at(const struct segment *segment, uint32_t row)
 {
-	const struct bank *bank = &segment->header->bank;
+	uint32_t bytes = segment->bank.row_bytes;
 
 	return region_at(segment->header, segment_region(segment, REGION_ROWS),
-			 (uint64_t)row * bank->row_bytes, bank->row_bytes);
+			 (uint64_t)row * bytes, bytes);
 }
 
 static int take_fresh(struct segment *segment, uint32_t *row)
@@ -82,13 +95,14 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 
 	if (after >= UINT32_MAX)
 		return ENOSPC;
-	err = segment_grow(segment, REGION_CODES, after * bank->line_bytes);
+	err = segment_grow(segment, REGION_CODES,
+			   after * segment->bank.line_bytes);
 	if (!err)
-		err =
-		    segment_grow(segment, REGION_ROWS, after * bank->row_bytes);
+		err = segment_grow(segment, REGION_ROWS,
+				   after * segment->bank.row_bytes);
 	if (err)
 		return err;
-	line = line_at(segment, count);
+	line = bank_line_at(segment, count);
 	if (!line)
 		return EINVAL;
 	point("row-fresh");
@@ -104,7 +118,7 @@ int bank_take(struct segment *segment, uint32_t *row)
 {
 	struct bank *bank = &segment->header->bank;
 	struct bank_line *line =
-	    bank->free_row ? line_at(segment, bank->free_row) : NULL;
+	    bank->free_row ? bank_line_at(segment, bank->free_row) : NULL;
 
 	if (!line)
 		return take_fresh(segment, row);
@@ -133,22 +147,21 @@ static void store_words(void *to, const void *from, size_t bytes)
 int bank_write(struct segment *segment, uint32_t row,
 	       const struct bank_entry *entry, const float *vector)
 {
-	const struct segment_header *header = segment->header;
-	const struct bank *bank = &header->bank;
+	const struct bank_shape *shape = &segment->bank;
 	_Alignas(LINE) unsigned char codes[CODE_DIM_MAX];
 	_Alignas(LINE) unsigned char full[ROW_MAX];
-	struct bank_line *line = line_at(segment, row);
+	struct bank_line *line = bank_line_at(segment, row);
 	void *at = (void *)(uintptr_t)bank_row_at(segment, row);
 	struct row_code code;
 	uint64_t seq;
 
 	if (!line || !at)
 		return EINVAL;
-	memset(codes, 0, bank->line_bytes - LINE);
-	memset(full, 0, bank->row_bytes);
-	code_encode(header->metric, vector, header->dim, &code, codes,
-		    header->rows ? NULL : (uint16_t *)(void *)full,
-		    header->rows ? (float *)(void *)full : NULL);
+	memset(codes, 0, shape->line_bytes - LINE);
+	memset(full, 0, shape->row_bytes);
+	code_encode(shape->metric, vector, shape->dim, &code, codes,
+		    shape->rows ? NULL : (uint16_t *)(void *)full,
+		    shape->rows ? (float *)(void *)full : NULL);
 	seq = atomic_load_explicit(&line->seq, memory_order_relaxed) | 1;
 	atomic_store_explicit(&line->seq, seq, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release); /* B1 */
@@ -161,8 +174,8 @@ int bank_write(struct segment *segment, uint32_t row,
 	atomic_store_explicit(&line->died, COMMIT_NEVER, memory_order_relaxed);
 	atomic_store_explicit(&line->born, entry->born, memory_order_relaxed);
 	point("row-half-written");
-	store_words(line->codes, codes, bank->line_bytes - LINE);
-	store_words(at, full, bank->row_bytes);
+	store_words(line->codes, codes, shape->line_bytes - LINE);
+	store_words(at, full, shape->row_bytes);
 	/* B1: publishes the row */
 	atomic_store_explicit(&line->seq, seq + 1, memory_order_release);
 	return 0;
@@ -170,7 +183,7 @@ int bank_write(struct segment *segment, uint32_t row,
 
 void bank_kill(struct segment *segment, uint32_t row, uint64_t commit)
 {
-	struct bank_line *line = row ? line_at(segment, row) : NULL;
+	struct bank_line *line = row ? bank_line_at(segment, row) : NULL;
 
 	if (line)
 		atomic_store_explicit(&line->died, commit,
@@ -180,7 +193,7 @@ void bank_kill(struct segment *segment, uint32_t row, uint64_t commit)
 int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 	      uint64_t *died)
 {
-	const struct bank_line *line = row ? line_at(segment, row) : NULL;
+	const struct bank_line *line = row ? bank_line_at(segment, row) : NULL;
 
 	if (!line)
 		return 0;
@@ -192,7 +205,7 @@ int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 void bank_free(struct segment *segment, uint32_t row)
 {
 	struct bank *bank = &segment->header->bank;
-	struct bank_line *line = line_at(segment, row);
+	struct bank_line *line = bank_line_at(segment, row);
 
 	if (!row || !line)
 		return;
@@ -209,7 +222,8 @@ uint64_t bank_free_length(const struct segment *segment)
 	uint32_t row = segment->header->bank.free_row;
 	const struct bank_line *line;
 
-	while (row && length <= UINT32_MAX && (line = line_at(segment, row))) {
+	while (row && length <= UINT32_MAX &&
+	       (line = bank_line_at(segment, row))) {
 		length++;
 		row = atomic_load_explicit(&line->entity, memory_order_relaxed);
 	}

@@ -69,8 +69,15 @@ struct bank {
 	_Atomic uint32_t row_count; /* rows below it exist, row 0 is none */
 	uint32_t free_row;	    /* writer's: head of the free list */
 	_Atomic uint64_t free_count;
-	uint32_t line_bytes; /* fixed after create: header and codes */
-	uint32_t row_bytes;  /* fixed after create: full row */
+};
+
+/* In this process: what a row looks like, from the segment's parameters. */
+struct bank_shape {
+	uint32_t line_bytes; /* header and codes */
+	uint32_t row_bytes;  /* full row */
+	uint32_t dim;
+	int32_t metric;
+	int32_t rows; /* 0: half, 1: single precision */
 };
 
 /* What a row says of itself besides numbers. */
@@ -93,20 +100,20 @@ struct bank_seen {
 	float row_scale;
 };
 
-/* Sets the strides for a dimension, before the first row. */
+/*
+ * Works out the shape from the header's dim, metric and rows.
+ * Returns	0, or EINVAL if they are out of range.
+ */
+int bank_shape_init(struct segment *segment);
+
+/* After create, when the header has its parameters: an empty bank. */
 void bank_init(struct segment *segment);
 
 /* Rows that may be scanned: 1 to bank_count - 1. */
 uint32_t bank_count(const struct segment *segment);
 
-static inline struct bank_line *bank_line_at(const void *map,
-					     const struct region *codes,
-					     const struct bank *bank,
-					     uint32_t row)
-{
-	return region_at(map, codes, (uint64_t)row * bank->line_bytes,
-			 bank->line_bytes);
-}
+/* A header line, NULL if the number is out of range. */
+struct bank_line *bank_line_at(const struct segment *segment, uint32_t row);
 
 /* B1: acquires the row; an odd number means that it is being written. */
 static inline uint64_t bank_seq(const struct bank_line *line)

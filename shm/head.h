@@ -12,7 +12,8 @@
  *	8  key		offset in REGION_TEXT << 16 | size
  *	16 type, alive, row (newest row of the bank)
  *	28 out, in	newest block of each adjacency list
- *	36 live and dead entries of both lists; the writer's alone
+ *	36 live and dead entries of both lists, and the dead that the last
+ *	   compaction had to keep; the writer's alone
  *
  * ordering
  *	H1	head_mark sets pending before type, alive or row are touched
@@ -53,7 +54,9 @@ struct head {
 	uint32_t out_dead;
 	uint32_t in_live;
 	uint32_t in_dead;
-	uint32_t reserved[3];
+	uint32_t out_kept;
+	uint32_t in_kept;
+	uint32_t reserved;
 };
 
 static_assert(sizeof(struct head) == 64, "head is a cache line");
@@ -70,8 +73,8 @@ struct head_state {
 };
 
 /* The head of an id, NULL if the id has none. */
-static inline struct head *head_at(const void *map, const struct region *heads,
-				   uint64_t id)
+static inline struct head *head_at(const void *map,
+				   const struct region_view *heads, uint64_t id)
 {
 	if (!id || id > UINT32_MAX)
 		return NULL;
@@ -136,7 +139,8 @@ static inline void head_set_key(struct head *head, uint64_t offset,
 }
 
 /* The key's bytes; NULL and *size 0 if the id has none. */
-static inline const void *head_key(const void *map, const struct region *text,
+static inline const void *head_key(const void *map,
+				   const struct region_view *text,
 				   const struct head *head, uint32_t *size)
 {
 	uint64_t key = atomic_load_explicit(&head->key, memory_order_acquire);

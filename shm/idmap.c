@@ -102,12 +102,15 @@ void idmap_prefetch(const struct segment *segment, uint64_t hash)
 		__builtin_prefetch(&table.buckets[(uint32_t)hash & table.mask]);
 }
 
-/* Relaxed: only the holder of the writer lock stores entries. */
-static void table_put(struct table *table, uint64_t entry, memory_order order)
+/*
+ * Relaxed: only the holder of the writer lock stores entries.  0 if there is
+ * no empty word, which only damage can bring about.
+ */
+static int table_put(struct table *table, uint64_t entry, memory_order order)
 {
 	uint32_t tag = (uint32_t)(entry >> 32);
 
-	for (uint64_t i = 0;; i++) {
+	for (uint64_t i = 0; i <= table->mask; i++) {
 		struct bucket *bucket =
 		    &table->buckets[(tag + i) & table->mask];
 
@@ -117,9 +120,10 @@ static void table_put(struct table *table, uint64_t entry, memory_order order)
 			if (atomic_load_explicit(word, memory_order_relaxed))
 				continue;
 			atomic_store_explicit(word, entry, order);
-			return;
+			return 1;
 		}
 	}
+	return 0;
 }
 
 static void table_copy(struct table *to, const struct table *from)
@@ -130,7 +134,8 @@ static void table_copy(struct table *to, const struct table *from)
 			    &from->buckets[i].entries[j], memory_order_relaxed);
 
 			if (entry)
-				table_put(to, entry, memory_order_relaxed);
+				(void)table_put(to, entry,
+						memory_order_relaxed);
 		}
 	}
 }
@@ -202,14 +207,27 @@ static int key_store(struct segment *segment, uint32_t id, const void *key,
 	return 0;
 }
 
+static void key_forget(struct segment *segment, uint32_t id)
+{
+	struct head *head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+
+	if (head)
+		head_set_key(head, 0, 0);
+}
+
 int idmap_insert(struct segment *segment, uint64_t hash, const void *key,
 		 size_t key_size, uint32_t id)
 {
 	struct table table;
+	uint32_t other;
 	int err;
 
-	if (idmap_find(segment, hash, key, key_size) == id)
-		return 0;
+	while ((other = idmap_find(segment, hash, key, key_size))) {
+		if (other == id)
+			return 0;
+		key_forget(segment, other); /* an attempt that failed gave it */
+	}
 	err = table_reserve(segment);
 	if (!err)
 		err = key_store(segment, id, key, key_size);
@@ -219,7 +237,8 @@ int idmap_insert(struct segment *segment, uint64_t hash, const void *key,
 		return EINVAL;
 	point("key-stored");
 	/* K1: publishes the head's key */
-	table_put(&table, hash << 32 | id, memory_order_release);
+	if (!table_put(&table, hash << 32 | id, memory_order_release))
+		return EINVAL;
 	segment->header->idmap.count++;
 	return 0;
 }

@@ -63,7 +63,8 @@ uint32_t idmap_guess(const struct segment *segment, uint64_t hash);
 void idmap_prefetch(const struct segment *segment, uint64_t hash);
 
 /*
- * Enters a key and its bytes under an id, unless it is there already.
+ * Enters a key and its bytes under an id, unless it is there already.  Another
+ * id that an abandoned attempt gave it forgets the key.
  * Returns	0, or ENOSPC and the like, with nothing entered.
  */
 int idmap_insert(struct segment *segment, uint64_t hash, const void *key,

@@ -29,6 +29,7 @@ enum region_id {
 	REGION_COUNT = 9
 };
 
+/* In the segment. */
 struct region {
 	uint64_t offset;	    /* fixed after create */
 	uint64_t reserved;	    /* fixed after create */
@@ -37,11 +38,21 @@ struct region {
 
 static_assert(sizeof(struct region) == 24, "region is 24 bytes");
 
+/*
+ * In this process: where the region is was checked once and is kept here,
+ * so that a scribble over the segment cannot lead a reader out of its map.
+ */
+struct region_view {
+	uint64_t offset;
+	uint64_t reserved;
+	_Atomic uint64_t *published;
+};
+
 /* Bytes that may be touched.  P1: acquires what segment_grow published. */
-static inline uint64_t region_bytes(const struct region *region)
+static inline uint64_t region_bytes(const struct region_view *region)
 {
 	uint64_t bytes =
-	    atomic_load_explicit(&region->published, memory_order_acquire);
+	    atomic_load_explicit(region->published, memory_order_acquire);
 
 	return bytes <= region->reserved ? bytes : 0;
 }
@@ -50,7 +61,7 @@ static inline uint64_t region_bytes(const struct region *region)
  * Pointer to `bytes` bytes at `offset` of a region of the segment mapped at
  * `map`; NULL if they are not all published.
  */
-static inline void *region_at(const void *map, const struct region *region,
+static inline void *region_at(const void *map, const struct region_view *region,
 			      uint64_t offset, uint64_t bytes)
 {
 	uint64_t have = region_bytes(region);

@@ -59,18 +59,34 @@ static void plan_regions(struct segment_header *header, uint64_t reserve)
 	}
 }
 
-static int regions_validate(const struct segment_header *header)
+/*
+ * Takes over where the regions are, if that makes sense: in the reservation,
+ * and as far as they are published in the file.
+ */
+static int regions_view(struct segment *segment, int fd)
 {
-	for (int i = 0; i < REGION_COUNT; i++) {
-		const struct region *r = &header->regions[i];
+	struct segment_header *header = segment->header;
+	uint64_t end = 0;
+	struct stat st;
 
-		if (r->offset % 64 || r->offset > header->reserve ||
-		    r->reserved > header->reserve - r->offset ||
-		    atomic_load_explicit(&r->published, memory_order_relaxed) >
-			r->reserved)
+	for (int i = 0; i < REGION_COUNT; i++) {
+		struct region *r = &header->regions[i];
+		struct region_view *view = &segment->regions[i];
+		uint64_t bytes =
+		    atomic_load_explicit(&r->published, memory_order_acquire);
+
+		*view =
+		    (struct region_view){r->offset, r->reserved, &r->published};
+		if (view->offset < sizeof *header || view->offset % 64 ||
+		    view->offset > segment->reserve ||
+		    view->reserved > segment->reserve - view->offset ||
+		    bytes > view->reserved)
 			return EINVAL;
+		if (bytes && view->offset + bytes > end)
+			end = view->offset + bytes;
 	}
-	return 0;
+	/* after the sizes: a region that grows meanwhile is in the file */
+	return fstat(fd, &st) ? errno : (uint64_t)st.st_size < end ? EINVAL : 0;
 }
 
 /* tmpfs undoes an interrupted allocation: let no signal in meanwhile. */
@@ -137,10 +153,9 @@ int segment_create(struct segment *segment, int fd, uint64_t reserve)
 	header->signature = segment_signature();
 	header->reserve = reserve;
 	plan_regions(header, reserve);
-	segment->header = header;
-	segment->reserve = reserve;
-	segment->fd = fd;
-	return 0;
+	*segment =
+	    (struct segment){.header = header, .reserve = reserve, .fd = fd};
+	return regions_view(segment, fd);
 }
 
 static int header_check(const struct segment_header *header, uint64_t file_size)
@@ -154,7 +169,7 @@ static int header_check(const struct segment_header *header, uint64_t file_size)
 	    header->reserve > UINT64_C(1) << 46 ||
 	    header->reserve % REGION_ALIGN || file_size > header->reserve)
 		return EINVAL;
-	return regions_validate(header);
+	return 0;
 }
 
 int segment_attach(struct segment *segment, int fd, int writable)
@@ -180,10 +195,14 @@ int segment_attach(struct segment *segment, int fd, int writable)
 	header = map_file(fd, reserve, protection);
 	if (!header)
 		return errno;
-	segment->header = header;
-	segment->reserve = reserve;
-	segment->fd = writable ? fd : -1;
-	return 0;
+	*segment = (struct segment){
+	    .header = header, .reserve = reserve, .fd = writable ? fd : -1};
+	err = regions_view(segment, fd);
+	if (!err)
+		err = bank_shape_init(segment);
+	if (err)
+		segment_detach(segment);
+	return err;
 }
 
 void segment_detach(struct segment *segment)
@@ -222,7 +241,7 @@ static uint64_t growth(uint64_t have, uint64_t want)
 
 int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
 {
-	struct region *region = segment_region(segment, id);
+	const struct region_view *region = segment_region(segment, id);
 	uint64_t have = region_bytes(region);
 	uint64_t want;
 	int err;
@@ -244,7 +263,7 @@ int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
 	huge_pages(segment, region->offset + have, region->offset + want);
 	point("grow-allocated");
 	/* P1: the bytes are there before anyone may count on them */
-	atomic_store_explicit(&region->published, want, memory_order_release);
+	atomic_store_explicit(region->published, want, memory_order_release);
 	point("grow-published");
 	return 0;
 }

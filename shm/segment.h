@@ -100,13 +100,15 @@ struct segment_header {
 struct segment {
 	struct segment_header *header; /* the mapping's first byte */
 	uint64_t reserve;
+	struct region_view regions[REGION_COUNT];
+	struct bank_shape bank;
 	int fd; /* -1 where it was mapped read-only */
 };
 
 /*
  * The size, in bytes, of the smallest reservation segment_create takes.
  */
-#define SEGMENT_RESERVE_MIN (UINT64_C(64) << 20)
+#define SEGMENT_RESERVE_MIN (UINT64_C(256) << 20)
 
 /*
  * Lays out a new, empty segment in the file behind fd and maps it writable.
@@ -134,10 +136,10 @@ int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes);
 /* A number that differs where the layout of a segment does. */
 uint32_t segment_signature(void);
 
-static inline struct region *segment_region(const struct segment *segment,
-					    enum region_id id)
+static inline const struct region_view *
+segment_region(const struct segment *segment, enum region_id id)
 {
-	return &segment->header->regions[id];
+	return &segment->regions[id];
 }
 
 #endif
