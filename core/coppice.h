@@ -84,7 +84,7 @@ enum cop_error {
 
 /*
  * Limits.  Each is checked before anything is written; over it is
- * COP_TOO_LARGE (a key: COP_BAD_KEY, a dimension: COP_INVALID).
+ * COP_TOO_LARGE (a key: COP_BAD_KEY; a dimension, k, hops: COP_INVALID).
  */
 enum cop_limit {
 	COP_KEY_BYTES = 480,	       /* of an entity's key, at least 1 */

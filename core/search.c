@@ -255,26 +255,23 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 			  uint32_t count)
 {
 	const struct segment *segment = read_segment(ranking->search->read);
-	const struct bank_shape *bank = &segment->bank;
+	const size_t stride = segment->bank.line_bytes;
 	const unsigned char *lines =
 	    region_at(segment->header, segment_region(segment, REGION_CODES),
-		      (uint64_t)first * bank->line_bytes,
-		      (uint64_t)count * bank->line_bytes);
+		      first * stride, count * stride);
 	uint32_t survivors[CHUNK_ROWS];
 	size_t left;
 	cop_err err = 0;
 
 	if (!lines)
 		return 0;
-	left = ranking->search->kernel->scan(&ranking->query, lines,
-					     bank->line_bytes, count,
-					     ranking->limit, survivors);
-	for (size_t i = 0; i < left && !err; i++)
-		err = row_rank(
-		    ranking, first + survivors[i],
-		    (const struct bank_line
-			 *)(const void *)(lines + (size_t)survivors[i] *
-						      bank->line_bytes));
+	left = ranking->search->kernel->scan(&ranking->query, lines, stride,
+					     count, ranking->limit, survivors);
+	for (size_t i = 0; i < left && !err; i++) {
+		const void *line = lines + survivors[i] * stride;
+
+		err = row_rank(ranking, first + survivors[i], line);
+	}
 	return err;
 }
 

@@ -97,10 +97,11 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		if (walk->relation && entry->relation != walk->relation)
 			continue;
 		if (walk->wanted->degree_limit &&
-		    (*looked)++ == walk->wanted->degree_limit) {
+		    *looked >= walk->wanted->degree_limit) {
 			walk->more = 1;
 			return 1;
 		}
+		++*looked;
 		if (entry->peer >= ids || seen_set(walk, entry->peer))
 			continue;
 		if (walk->count == walk->capacity) {

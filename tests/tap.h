@@ -34,6 +34,7 @@ static struct {
 	unsigned int run;
 	unsigned int failed;
 	int is_planned;
+	const char *todo; /* why the claims that follow may fail yet */
 } tap_state;
 
 __attribute__((format(printf, 1, 2))) static inline void
@@ -102,6 +103,12 @@ skip(const char *format, ...)
 	fputc('\n', stdout);
 }
 
+/* Claims that are known not to hold yet, and why, until todo(NULL). */
+static inline void todo(const char *reason)
+{
+	tap_state.todo = reason;
+}
+
 /* 0: every claim held and there was at least one. */
 static inline int done_testing(void)
 {
@@ -118,9 +125,11 @@ tap_write(int condition, const char *file, int line, const char *format,
 	  va_list arguments)
 {
 	tap_state.run++;
-	tap_state.failed += condition ? 0 : 1;
+	tap_state.failed += condition || tap_state.todo ? 0 : 1;
 	printf("%sok %u - ", condition ? "" : "not ", tap_state.run);
 	vprintf(format, arguments);
+	if (tap_state.todo)
+		printf(" # TODO %s", tap_state.todo);
 	fputc('\n', stdout);
 	if (!condition)
 		diag("at %s:%d", file, line);
