@@ -138,11 +138,14 @@ static void *map_file(int fd, uint64_t bytes, int protection)
 int segment_create(struct segment *segment, int fd, uint64_t reserve)
 {
 	struct segment_header *header;
-	int err = allocate(fd, 0, sizeof *header);
+	int err;
 
+	reserve &= ~(REGION_ALIGN - 1);
+	if (reserve < SEGMENT_RESERVE_MIN)
+		return EINVAL;
+	err = allocate(fd, 0, sizeof *header);
 	if (err)
 		return err;
-	reserve &= ~(REGION_ALIGN - 1);
 	while (!(header = map_file(fd, reserve, PROT_READ | PROT_WRITE))) {
 		if (errno != ENOMEM || reserve / 2 < SEGMENT_RESERVE_MIN)
 			return errno;
