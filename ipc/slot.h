@@ -22,8 +22,9 @@
  *		the reader asks LMDB for its own; slot_oldest fences (seq_cst)
  *		after the commit, before it loads the slots.  So either the
  *		writer sees the slot or the reader sees the commit.
- *	S2	slot_leave stores 0 (release) after the reader's last load;
- *		slot_oldest acquires it.
+ *	S2	slot_leave stores 0, and slot_enter a newer snapshot, after
+ *		the reader's last load of the one before (release);
+ *		slot_oldest acquires either.
  *
  * progress
  *	slot_enter, slot_leave: wait-free.  slot_take: system calls.
@@ -106,8 +107,9 @@ void slot_give(struct slots *slots, uint32_t index);
 static inline void slot_enter(struct slots *slots, uint32_t index,
 			      uint64_t snapshot)
 {
+	/* S2: the loads of the snapshot before, too, are before this store */
 	atomic_store_explicit(&slots->table[index].snapshot, snapshot + 1,
-			      memory_order_relaxed);
+			      memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs slot_oldest */
 }
 
