@@ -320,10 +320,12 @@ static cop_err header_fill(struct build *build)
 	header->metric = config->metric;
 	header->rows = config->rows;
 	header->base_commit = state->commit;
-	bank_init(segment);
-	err = filter_init(segment, &header->key_bloom,
-			  expect(config->expected_entities, state->next_entity),
-			  config->bloom_rate);
+	err = bank_init(segment);
+	if (!err)
+		err = filter_init(
+		    segment, &header->key_bloom,
+		    expect(config->expected_entities, state->next_entity),
+		    config->bloom_rate);
 	if (!err)
 		err =
 		    filter_init(segment, &header->edge_bloom,

@@ -143,7 +143,7 @@ static cop_err intent_recover(struct recovery *recovery)
 	if (err)
 		return err;
 	point("recover-entries");
-	limbo_clear(segment);
+	limbo_clear_rows(segment);
 	code = bank_collect(segment, state->commit);
 	if (code)
 		return build_error(recovery->store, code);

@@ -30,10 +30,14 @@ int bank_shape_init(struct segment *segment)
 	return 0;
 }
 
-void bank_init(struct segment *segment)
+int bank_init(struct segment *segment)
 {
-	(void)bank_shape_init(segment);
+	int err = bank_shape_init(segment);
+
+	if (err)
+		return err;
 	atomic_init(&segment->header->bank.row_count, 1);
+	return 0;
 }
 
 struct bank_line *bank_line_at(const struct segment *segment, uint32_t row)
@@ -120,8 +124,9 @@ int bank_take(struct segment *segment, uint32_t *row)
 	struct bank_line *line =
 	    bank->free_row ? bank_line_at(segment, bank->free_row) : NULL;
 
-	if (!line)
-		return take_fresh(segment, row);
+	if (!line || atomic_load_explicit(&line->born, memory_order_relaxed) !=
+			 COMMIT_NEVER)
+		return take_fresh(segment, row); /* none, or a damaged list */
 	*row = bank->free_row;
 	point("row-taken");
 	bank->free_row =

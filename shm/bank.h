@@ -106,8 +106,11 @@ struct bank_seen {
  */
 int bank_shape_init(struct segment *segment);
 
-/* After create, when the header has its parameters: an empty bank. */
-void bank_init(struct segment *segment);
+/*
+ * After create, when the header has its parameters: an empty bank.  0, or
+ * EINVAL.
+ */
+int bank_init(struct segment *segment);
 
 /* Rows that may be scanned: 1 to bank_count - 1. */
 uint32_t bank_count(const struct segment *segment);

@@ -106,10 +106,25 @@ uint64_t limbo_count(const struct segment *segment)
 	return last > first ? last - first : 0;
 }
 
-void limbo_clear(struct segment *segment)
+void limbo_clear_rows(struct segment *segment)
 {
 	struct limbo *limbo = &segment->header->limbo;
+	uint64_t first = first_get(limbo);
+	uint64_t last = last_get(limbo);
 
-	atomic_store_explicit(&limbo->first, last_get(limbo),
-			      memory_order_relaxed);
+	while (first < last) {
+		struct limbo_entry *entry =
+		    entry_at(segment, first, limbo->capacity);
+		struct limbo_entry kept;
+
+		if (!entry)
+			return;
+		kept = *entry;
+		atomic_store_explicit(&limbo->first, ++first,
+				      memory_order_relaxed);
+		point("limbo-turned");
+		if (kept.kind == LIMBO_BLOCK)
+			limbo_push(segment, kept.commit, LIMBO_BLOCK,
+				   kept.index);
+	}
 }

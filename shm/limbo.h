@@ -14,9 +14,10 @@
  *	and `last` only ever grow, entry i is at i mod capacity.
  *
  * crash
- *	The ring is derived: recovery empties it and collects the dead rows
- *	by a scan; unlinked blocks are then missing until the segment is
- *	built again.
+ *	The ring moves on before what it held is freed, so a death in between
+ *	leaks an entry and never frees it twice.  Recovery takes the rows out
+ *	and collects the dead ones by a scan; a block that leaked is missing
+ *	until the segment is built again.
  */
 #ifndef SHM_LIMBO_H
 #define SHM_LIMBO_H
@@ -56,6 +57,7 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget);
 /* How many wait; wait-free, for figures. */
 uint64_t limbo_count(const struct segment *segment);
 
-void limbo_clear(struct segment *segment);
+/* Takes the rows out, before bank_collect finds them again. */
+void limbo_clear_rows(struct segment *segment);
 
 #endif

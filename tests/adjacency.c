@@ -400,7 +400,7 @@ static void an_attempt_that_is_taken_back_leaves_no_trace(uint64_t seed)
 			/* readers at older snapshots, while it is under way */
 			wrong += pair_differs(pair, &f.segment, stamp - 1);
 			edges_undo(&f.segment, &pair->list, stamp);
-			limbo_clear(&f.segment);
+			limbo_clear_rows(&f.segment);
 			wrong += pair_check(pair, &f.segment, oldest, stamp);
 			edges_undo(&f.segment, &pair->list, stamp);
 			wrong += pair_check(pair, &f.segment, oldest, stamp);
@@ -456,7 +456,7 @@ static void a_death_in_an_attempt_can_be_taken_back(uint64_t seed)
 		deaths += child_wait(pid) == 128 + SIGKILL;
 		wrong += pair_differs(pair, &f.segment, stamp - 1);
 		edges_undo(&f.segment, &pair->list, stamp);
-		limbo_clear(&f.segment);
+		limbo_clear_rows(&f.segment);
 		wrong += pair_check(pair, &f.segment, oldest, stamp);
 		for (uint64_t i = test_below(&seed, 20); i; i--)
 			wrong += pair_toggle(pair, &seed, stamp);

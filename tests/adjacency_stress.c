@@ -101,7 +101,7 @@ static void attempt_fail(struct seat *seat, const struct edge_list *list,
 	if (commit % 2 == 0)
 		list_compact(seat, list, commit);
 	edges_undo(seat->segment, list, (uint32_t)commit);
-	limbo_clear(seat->segment);
+	limbo_clear_rows(seat->segment);
 	world->undone++;
 }
 

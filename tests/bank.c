@@ -347,7 +347,7 @@ static void little_recover(void)
 	if (bank_life(segment, little->intent_row, &born, &died) &&
 	    (born == attempt || born == COMMIT_NEVER))
 		bank_free(segment, little->intent_row);
-	limbo_clear(segment);
+	limbo_clear_rows(segment);
 	must_be(bank_collect(segment, little->commit), "collect");
 }
 

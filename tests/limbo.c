@@ -195,8 +195,16 @@ static void a_cleared_limbo_frees_nothing(void)
 	fixture_make(&f);
 	for (uint32_t row = 1; row <= 100; row++)
 		push_row(s, row, row);
-	limbo_clear(s);
-	is_u64(limbo_count(s), 0, "a cleared limbo is empty");
+	limbo_clear_rows(s);
+	is_u64(limbo_count(s), 0, "a limbo of rows is empty when cleared");
+	must_be(limbo_reserve(s, 3), "reserve");
+	limbo_push(s, 300, LIMBO_ROW, 1);
+	limbo_push(s, 301, LIMBO_BLOCK, 1);
+	limbo_push(s, 302, LIMBO_ROW, 2);
+	limbo_clear_rows(s);
+	is_u64(limbo_count(s), 1, "and one with a block keeps that");
+	limbo_drain(s, 301, 1);
+	is_u64(limbo_count(s), 0, "until its commit is reached");
 	limbo_drain(s, UINT64_MAX, 1000);
 	is_u64(freed(s), 0, "and frees nothing");
 	push_row(s, 200, 7);
