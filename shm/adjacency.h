@@ -92,24 +92,33 @@ static inline uint32_t edge_capacity(uint32_t class_index)
 	return (UINT32_C(4) << class_index) - 1;
 }
 
+/* The block at a unit of a region of `bytes` bytes; NULL if not all in it. */
+static inline struct edge_block *edge_block_in(const unsigned char *edges,
+					       uint64_t bytes, uint32_t unit)
+{
+	uint64_t at = (uint64_t)unit * EDGE_UNIT;
+	struct edge_block *block;
+
+	if (!unit || at + EDGE_UNIT > bytes)
+		return NULL;
+	block = (struct edge_block *)(void *)(uintptr_t)(edges + at);
+	if (block->class_index >= EDGE_CLASSES ||
+	    at + ((uint64_t)EDGE_UNIT << block->class_index) > bytes)
+		return NULL;
+	return block;
+}
+
 static inline struct edge_block *
 edge_block_at(const void *map, const struct region_view *edges, uint32_t unit)
 {
-	struct edge_block *block;
-
-	if (!unit)
-		return NULL;
-	block = region_at(map, edges, (uint64_t)unit * EDGE_UNIT, EDGE_UNIT);
-	if (!block || block->class_index >= EDGE_CLASSES)
-		return NULL;
-	return region_at(map, edges, (uint64_t)unit * EDGE_UNIT,
-			 (uint64_t)EDGE_UNIT << block->class_index);
+	return edge_block_in((const unsigned char *)map + edges->offset,
+			     region_bytes(edges), unit);
 }
 
 /* Walks the entries of one list that a snapshot sees. */
 struct edge_cursor {
-	const void *map;
-	const struct region_view *edges;
+	const unsigned char *edges;
+	uint64_t bytes; /* of them, when the cursor was made */
 	const struct edge_block *block;
 	uint64_t budget; /* blocks that may still follow */
 	uint32_t stamp;
@@ -122,7 +131,7 @@ static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
 	uint32_t capacity;
 
 	cursor->block = cursor->budget--
-			    ? edge_block_at(cursor->map, cursor->edges, unit)
+			    ? edge_block_in(cursor->edges, cursor->bytes, unit)
 			    : NULL;
 	cursor->index = 0;
 	cursor->count = 0;
@@ -142,13 +151,14 @@ static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
 				    const _Atomic uint32_t *first,
 				    uint32_t stamp)
 {
-	cursor->map = map;
-	cursor->edges = edges;
+	/* A2: acquires the blocks behind the head, and so their region */
+	uint32_t unit = atomic_load_explicit(first, memory_order_acquire);
+
+	cursor->edges = (const unsigned char *)map + edges->offset;
+	cursor->bytes = region_bytes(edges);
 	cursor->stamp = stamp;
-	cursor->budget = region_bytes(edges) / EDGE_UNIT;
-	/* A2: acquires the blocks behind the head */
-	edge_cursor_enter(cursor,
-			  atomic_load_explicit(first, memory_order_acquire));
+	cursor->budget = cursor->bytes / EDGE_UNIT;
+	edge_cursor_enter(cursor, unit);
 }
 
 /* The next entry that is visible, NULL at the end. */
