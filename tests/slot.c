@@ -364,6 +364,48 @@ static void a_child_of_fork_does_not_free_its_parent_s_slot(void)
 	control_release(&f);
 }
 
+/* A mapping holds its file's description open, and with it the locks. */
+static void a_child_s_mapping_does_not_keep_its_dead_parent_s_slot(void)
+{
+	struct control_fixture f;
+	pid_t child = 0;
+	pid_t pid;
+	int pipes[2];
+
+	control_make(&f);
+	must_be(pipe(pipes), "pipe");
+	pid = child_fork();
+	if (!pid) {
+		static struct slots own;
+		uint32_t slot;
+
+		attach(&f, &own);
+		must_be(slot_take(&own, &slot), "take");
+		slot_enter(&own, slot, 5);
+		child = fork();
+		if (!child) { /* as the library's fork handler does */
+			close(own.fd);
+			for (;;)
+				pause();
+		}
+		if (write(pipes[1], &child, sizeof child) != sizeof child)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(pipes[0], &child, sizeof child) != sizeof child)
+		bail_out("no child");
+	is_u64(slot_oldest(&f.slots, 100), 5, "a living parent's slot holds");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	is_u64(slot_oldest(&f.slots, 100), 100,
+	       "a dead one's does not, though a child has its mapping");
+	kill(child, SIGKILL);
+	close(pipes[0]);
+	close(pipes[1]);
+	control_release(&f);
+}
+
 int main(void)
 {
 	uint64_t seed;
@@ -380,5 +422,6 @@ int main(void)
 	a_dead_reader_s_slot_is_taken_clean();
 	only_the_dead_among_many_are_reaped(seed);
 	a_child_of_fork_does_not_free_its_parent_s_slot();
+	a_child_s_mapping_does_not_keep_its_dead_parent_s_slot();
 	return done_testing();
 }
