@@ -183,8 +183,8 @@ install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 		$(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(out)/libcoppice.a $(DESTDIR)$(LIBDIR)
-	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
-	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION)
+	ln -sf libcoppice.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so
 	install -m 644 core/coppice.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 $(out)/coppice $(DESTDIR)$(BINDIR)
@@ -196,7 +196,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/libcoppice.a $(DESTDIR)$(LIBDIR)/libcoppice.so \
 		$(DESTDIR)$(LIBDIR)/$(SONAME) \
-		$(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION) \
+		$(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc \
 		$(DESTDIR)$(INCLUDEDIR)/coppice.h $(DESTDIR)$(BINDIR)/coppice \
 		$(DESTDIR)$(MANDIR)/man1/coppice.1

@@ -236,8 +236,8 @@ static cop_err real_put(struct buffer *out, double real)
 {
 	if (!isfinite(real))
 		return error_set(COP_INVALID,
-				 "a property is not a finite number; put null "
-				 "or text instead");
+				 "it is not a finite number; put null or text "
+				 "instead");
 	return buffer_put(out, &real, sizeof real) ? no_memory() : 0;
 }
 
@@ -369,8 +369,11 @@ static cop_err properties_put(struct buffer *out, struct names *names,
 		err = value_put_packed(out, &property->value);
 		if (!err)
 			err = size_check(out, start);
-		if (err)
+		if (err) {
+			error_prefix("property '%.*s': ",
+				     (int)property->name_size, property->name);
 			return err;
+		}
 	}
 	return 0;
 }

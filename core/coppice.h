@@ -19,8 +19,12 @@
  *	Threads	A cop_store may be used by any number of threads.  A cop_read
  *		and a cop_write belong to one thread at a time.
  *	fork	A handle is good in the process that opened it.  In a child
- *		every call on an inherited handle but cop_close() returns
- *		COP_FORKED: open the store again there.
+ *		the inherited handle, its reads and its writes may be ended
+ *		(cop_read_end, cop_abort, cop_close) and asked for what needs
+ *		no store (cop_dim, cop_metric, cop_read_commit); every other
+ *		call returns COP_FORKED: open the store again there.
+ *	Errors	COP_INVALID, COP_FORKED and ENOMEM may come from any call,
+ *		COP_CORRUPT from any that reads; they are not listed again.
  *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
  *		in NUL.  A struct that starts with `size` is set to its sizeof
  *		by the caller, zero everywhere else means "the default".
@@ -54,6 +58,10 @@ typedef struct cop_write cop_write;
 
 /* ---- errors ------------------------------------------------------------- */
 
+/*
+ * COP_STALLED, COP_CONFLICT, COP_UNKNOWN and COP_TOO_OLD are kept for what is
+ * to come: this version returns none of them.
+ */
 enum cop_error {
 	COP_OK = 0,
 	COP_INVALID = -31000,	  /* an argument is out of its range */
@@ -98,7 +106,7 @@ enum cop_limit {
 	COP_DIM_MAX = 4096,
 	COP_K_MAX = 1000000, /* hits of a search */
 	COP_HOPS_MAX = 64,
-	COP_THREAD_MAX = 256
+	COP_THREAD_MAX = 256 /* more are cut to this */
 };
 
 /*
@@ -108,8 +116,8 @@ enum cop_limit {
 COP_API const char *cop_strerror(cop_err error);
 
 /*
- * What failed in the calling thread's last call that returned an error: what,
- * why, and what to do, in one line ("" if there was none).
+ * What failed in the calling thread's last call: what, why, and what to do, in
+ * one line; "" if it succeeded.
  * Lifetime: until the thread's next call into coppice.  Never NULL.
  */
 COP_API const char *cop_last_error(void);
@@ -171,7 +179,8 @@ struct cop_open_options {
  * builds it from LMDB, once, however many arrive together.
  * options	may be NULL.
  * out		the handle; cop_close() releases it.  Opening a store twice in
- *		one process gives the same handle, counted.
+ *		one process gives the same handle, counted, as the first open
+ *		made it: later options are not looked at.
  * Returns	COP_NOT_A_STORE, COP_VERSION, COP_CORRUPT, COP_DENIED,
  *		COP_NO_SPACE, COP_READ_ONLY, or an errno.
  * Progress	blocks while another process builds the segment.
@@ -184,14 +193,16 @@ COP_MUST cop_err cop_open(const char *path,
 			  cop_store **out);
 
 /*
- * Releases a handle.  NULL is allowed.  Its reads and writes must have ended.
+ * Releases a handle.  NULL is allowed.  Its reads and writes must have ended:
+ * they point into it.
  * The segment stays in memory for others and for the next open.
  */
 COP_API void cop_close(cop_store *store);
 
 /*
  * Removes the store's segment from shared memory; the next open builds it
- * anew.  Nothing durable changes.
+ * anew.  Nothing durable changes.  To remove a store: detach it, then remove
+ * its folder; its segment stays in memory otherwise.
  * Returns	COP_BUSY while any process is attached.
  */
 COP_MUST cop_err cop_detach(const char *path);
@@ -251,13 +262,16 @@ COP_MUST cop_err cop_value_item(const struct cop_value *value, uint32_t index,
  * Begins a read: a snapshot of everything committed so far.  All that is read
  * through it is as of that commit, however long it is kept; memory of older
  * versions is held back meanwhile, so end it when done.
+ * Returns	COP_BUSY if all reader slots are taken, COP_FOREIGN if the
+ *		data file has commits of another segment's.
  * Progress	no system call when a read ended before is at hand.
  */
 COP_MUST cop_err cop_read_begin(cop_store *store, cop_read **out);
 
 /*
  * Moves a read to the newest commit; cheaper than end and begin.  What was
- * borrowed through it ends here.
+ * borrowed through it ends here.  Returns as cop_read_begin.  After an error
+ * nothing but cop_read_refresh and cop_read_end may be called with it.
  */
 COP_MUST cop_err cop_read_refresh(cop_read *read);
 
@@ -359,7 +373,8 @@ COP_MUST cop_err cop_vector(cop_read *read, uint64_t id, const float **vector);
 /*
  * Calls `visit` for every entity, in order of id within each thread, in
  * constant memory.  A non-zero return ends the scan with COP_STOPPED.
- * type, tag	NUL-terminated, NULL: all; only entities that have them.
+ * type, tag	NUL-terminated, NULL: all; only entities that have it, or both.
+ *		One that the store has never seen: none.
  * threads	0 or 1: the calling thread only; else visit is called by
  *		several threads at once, `thread` (from 0) tells which.
  * Lifetime	the entity and what is borrowed from it: until visit returns.
@@ -408,7 +423,10 @@ COP_MUST cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
 
 struct cop_hit {
 	uint64_t id;
-	double distance; /* see enum cop_metric; smaller is nearer */
+	double distance; /* see enum cop_metric; smaller is nearer.  By the
+			    row that ranked it: with rows in half precision
+			    off by about 1e-4 of the vectors' size, unless
+			    the search was exact */
 };
 
 struct cop_search {
@@ -425,8 +443,10 @@ struct cop_search {
 };
 
 /*
- * The k nearest entities to a vector, exactly (no approximate index), nearest
- * first, ties by lowest id.
+ * The k nearest entities to a vector, nearest first, ties by lowest id.  No
+ * approximate index: all rows are looked at, and ranked by the bank's rows
+ * (half precision, or float32 in a store of COP_ROWS_F32); with `exact`, by
+ * the float32 that was put.
  * hits		room for search->k
  * count	how many there are: fewer than k only if no more qualify.
  * Returns	COP_BAD_VECTOR, COP_INVALID.  A type or tag that the store has
@@ -514,7 +534,8 @@ struct cop_put {
 	const void *content;	 /* NULL: none */
 	size_t content_size;
 	const float *vector; /* float32 x dim, or NULL */
-	uint32_t dim;	     /* how many floats are there */
+	uint32_t dim;	     /* how many floats are there: cop_dim() if
+				there is a vector */
 	int32_t vector_change;
 };
 
@@ -522,13 +543,17 @@ struct cop_put {
  * Puts an entity.  If its key is there already, type, properties, tags and
  * content are replaced by these; the vector by `vector`, or as vector_change
  * says.  Its id and its edges stay.
- * Returns	COP_BAD_KEY, COP_BAD_TEXT, COP_BAD_VECTOR, COP_TOO_LARGE; the
- *		write is as it was before the call.
+ * Returns	COP_BAD_KEY, COP_BAD_TEXT, COP_BAD_VECTOR, COP_TOO_LARGE, and
+ *		COP_INVALID for a property that is there twice or no finite
+ *		number; the write is as it was before the call.
  * Lifetime	everything is copied.
  */
 COP_MUST cop_err cop_put(cop_write *write, const struct cop_put *put);
 
-/* Many puts, encoded by up to `threads` threads; all are taken or none. */
+/*
+ * Many puts, encoded by up to `threads` threads; all are taken or none.
+ * cop_last_error() says which one was refused.
+ */
 COP_MUST cop_err cop_put_many(cop_write *write, const struct cop_put *puts,
 			      size_t count, uint32_t threads);
 
@@ -602,8 +627,9 @@ struct cop_result {
  * returns 0 they are on disk and visible to every read begun from now on, in
  * every process.
  * result	may be NULL; filled on success, and `failed` on error too.
- * Returns	COP_DANGLING, COP_NO_SPACE, COP_BUSY, COP_READ_ONLY, LMDB's
- *		codes or an errno.  On error the write stays as it was: it may
+ * Returns	COP_DANGLING, COP_NO_SPACE, COP_BUSY, COP_READ_ONLY,
+ *		COP_FOREIGN if the segment's files were removed, LMDB's codes
+ *		or an errno.  On error the write stays as it was: it may
  *		be committed again or aborted.  On success it is empty.
  * Progress	blocks while another process commits.
  */

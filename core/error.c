@@ -73,6 +73,20 @@ cop_err error_set(cop_err error, const char *format, ...)
 	return error;
 }
 
+void error_prefix(const char *format, ...)
+{
+	char line[LINE_BYTES];
+	size_t used;
+	va_list args;
+
+	memcpy(line, last_line, sizeof line);
+	va_start(args, format);
+	vsnprintf(last_line, sizeof last_line, format, args);
+	va_end(args);
+	used = strlen(last_line);
+	snprintf(last_line + used, sizeof last_line - used, "%s", line);
+}
+
 cop_err error_public(int error)
 {
 	switch (error) {

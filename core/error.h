@@ -26,6 +26,10 @@ cop_err error_public(int error);
 cop_err error_system(int error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Puts words before the line. */
+void error_prefix(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
 /* Forgets the line: at the start of a call that may fail. */
 void error_clear(void);
 

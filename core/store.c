@@ -604,8 +604,9 @@ static cop_err store_make(const char *path, cop_store **out)
 		free(store);
 		if (code == ENOENT || code == ENOTDIR)
 			return error_set(COP_NOT_A_STORE,
-					 "%s does not exist; make a store "
-					 "there with `coppice init`",
+					 "%s does not exist; check the path, "
+					 "or make a store there with `coppice "
+					 "init`",
 					 path);
 		return error_system(code, "cannot open the store %s", path);
 	}

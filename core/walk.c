@@ -162,12 +162,14 @@ static cop_err walk_check(struct walk *walk)
 	if (!wanted || wanted->size != sizeof *wanted)
 		return error_set(COP_INVALID, "the walk is of another size; "
 					      "set .size to its sizeof");
-	if (wanted->hops > COP_HOPS_MAX || !walk->capacity ||
-	    walk->capacity > UINT32_MAX)
+	if (wanted->hops > COP_HOPS_MAX)
+		return error_set(COP_INVALID, "%u hops; there may be %d",
+				 wanted->hops, COP_HOPS_MAX);
+	if (!walk->capacity || walk->capacity > UINT32_MAX)
 		return error_set(COP_INVALID,
-				 "%u hops and room for %zu steps; there may be "
-				 "%d hops, and room for 1 to 4,294,967,295",
-				 wanted->hops, walk->capacity, COP_HOPS_MAX);
+				 "room for %zu steps; it may be for 1 to "
+				 "4,294,967,295",
+				 walk->capacity);
 	walk->direction = wanted->direction ? wanted->direction : COP_OUT;
 	if (walk->direction < COP_OUT || walk->direction > COP_BOTH)
 		return error_set(COP_INVALID,

@@ -65,6 +65,11 @@ static cop_err vector_check(const cop_store *store, const float *vector,
 {
 	int zero = 1;
 
+	if (!store->config.dim)
+		return error_set(COP_BAD_VECTOR,
+				 "%s was made without vectors; `init --dim` "
+				 "makes a store with them",
+				 store->path);
 	if (dim != store->config.dim)
 		return error_set(COP_BAD_VECTOR,
 				 "the vector has %u dimensions, the store %u",
@@ -313,8 +318,11 @@ static cop_err put_part(void *user, uint32_t thread)
 	size_t to = many->count * (thread + 1) / many->threads;
 	cop_err err = 0;
 
-	for (size_t i = from; i < to && !err; i++)
+	for (size_t i = from; i < to && !err; i++) {
 		err = cop_put(many->parts[thread], &many->puts[i]);
+		if (err)
+			error_prefix("put %zu: ", i);
+	}
 	return err;
 }
 
