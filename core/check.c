@@ -325,21 +325,6 @@ static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
 			(unsigned long long)id);
 }
 
-struct pair {
-	uint32_t peer;
-	uint32_t relation;
-};
-
-static int pair_compare(const void *a, const void *b)
-{
-	const struct pair *x = a;
-	const struct pair *y = b;
-
-	if (x->peer != y->peer)
-		return x->peer < y->peer ? -1 : 1;
-	return x->relation < y->relation ? -1 : x->relation > y->relation;
-}
-
 static int pairs_from_list(const struct check *check,
 			   const _Atomic uint32_t *first, struct buffer *pairs)
 {
@@ -353,7 +338,7 @@ static int pairs_from_list(const struct check *check,
 	    first,
 	    (uint32_t)(check->state.commit - segment->header->base_commit));
 	while (!err && (entry = edge_cursor_next(&cursor))) {
-		struct pair pair = {entry->peer, entry->relation};
+		struct edge_name pair = {entry->peer, entry->relation};
 
 		err = buffer_put(pairs, &pair, sizeof pair);
 	}
@@ -375,7 +360,7 @@ static int pairs_from_index(const struct check *check, enum env_db db,
 	while (!err && key.size == sizeof first &&
 	       !memcmp(key.data, &first, 8)) {
 		struct disk_edge_key parts;
-		struct pair pair;
+		struct edge_name pair;
 
 		memcpy(&parts, key.data, sizeof parts);
 		pair.peer = (uint32_t)format_join(parts.target);
@@ -391,8 +376,8 @@ static int pairs_from_index(const struct check *check, enum env_db db,
 static void pairs_sort(struct buffer *pairs)
 {
 	if (pairs->size)
-		qsort(pairs->data, pairs->size / sizeof(struct pair),
-		      sizeof(struct pair), pair_compare);
+		qsort(pairs->data, pairs->size / sizeof(struct edge_name),
+		      sizeof(struct edge_name), edge_name_compare);
 }
 
 static void list_in_segment(struct check *check, uint64_t id, enum env_db db,
@@ -408,16 +393,17 @@ static void list_in_segment(struct check *check, uint64_t id, enum env_db db,
 	pairs_sort(&truth);
 	if (err || mine.size != truth.size ||
 	    (mine.size && memcmp(mine.data, truth.data, mine.size) != 0) ||
-	    *list->live != mine.size / sizeof(struct pair))
+	    *list->live != mine.size / sizeof(struct edge_name))
 		finding(check,
 			"entity %llu has %zu %s edges in the segment, "
 			"counted as %u, and %zu in the data file",
-			(unsigned long long)id, mine.size / sizeof(struct pair),
+			(unsigned long long)id,
+			mine.size / sizeof(struct edge_name),
 			db == DB_EDGES ? "outgoing" : "incoming", *list->live,
-			truth.size / sizeof(struct pair));
+			truth.size / sizeof(struct edge_name));
 	for (size_t at = 0; db == DB_EDGES && at < truth.size;
-	     at += sizeof(struct pair)) {
-		struct pair pair;
+	     at += sizeof(struct edge_name)) {
+		struct edge_name pair;
 
 		memcpy(&pair, truth.data + at, sizeof pair);
 		if (!filter_test(check->segment,

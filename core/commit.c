@@ -231,7 +231,8 @@ static cop_err commit_locked(struct apply *apply)
 	}
 	prepare_finish(apply);
 	limbo_drain(&store->writable, slot_oldest(&store->slots, apply->commit),
-		    DRAIN_BUDGET);
+		    DRAIN_BUDGET + 2 * (uint64_t)apply_change_count(apply));
+	prepare_close(apply);
 	return 0;
 }
 

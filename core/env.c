@@ -6,17 +6,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lmdb.h>
 #include <setjmp.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
-enum { OPEN_TRIES = 50, READERS = 16384, PAGES_MISSING = 4096 };
+enum { OPEN_TRIES = 50, READERS = 16384 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -50,7 +48,8 @@ const char *env_strerror(int error)
 int env_public_error(int error)
 {
 	switch (error) {
-	case MDB_MAP_FULL: return COP_NO_SPACE;
+	case MDB_MAP_FULL:
+	case MDB_MAP_RESIZED: return COP_NO_SPACE;
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID: return COP_CORRUPT;
@@ -117,91 +116,65 @@ static void assertion_leave(MDB_env *env, const char *text)
 		longjmp(*assertion_exit, 1);
 }
 
-/* How many of the pages from `first` on LMDB's list of free pages names. */
-static uint64_t free_pages_from(MDB_cursor *cursor, uint64_t first)
+/*
+ * How many of the pages from `first` on the snapshot's list of free pages
+ * names.  It may run over damage: an assertion of LMDB's ends it.
+ */
+static void free_pages_count(MDB_env *env, MDB_txn *txn, uint64_t first,
+			     uint64_t *count)
 {
-	uint64_t count = 0;
+	MDB_cursor *cursor;
 	MDB_val key;
 	MDB_val value;
-
-	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		const size_t *pages =
-		    value.mv_data; /* a length, then numbers */
-		size_t most = value.mv_size / sizeof *pages;
-
-		for (size_t i = 1; i < most && i <= pages[0]; i++)
-			count += pages[i] >= first;
-	}
-	return count;
-}
-
-/*
- * Runs over pages that may be damaged: an assertion of LMDB's counts as such.
- * *listed becomes how many of the pages from `first` on are free.
- */
-static void missing_count(const struct env *env, uint64_t first,
-			  uint64_t *listed)
-{
 	jmp_buf out;
-	MDB_txn *txn;
-	MDB_cursor *cursor;
 
-	if (mdb_txn_begin(env->handle, NULL, MDB_RDONLY, &txn))
-		return;
-	(void)mdb_env_set_assert(env->handle, assertion_leave);
+	(void)mdb_env_set_assert(env, assertion_leave);
 	assertion_exit = &out;
 	if (!setjmp(out) && !mdb_cursor_open(txn, 0, &cursor)) {
-		*listed = free_pages_from(cursor, first);
+		while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+			const size_t *pages =
+			    value.mv_data; /* a length first */
+			size_t most = value.mv_size / sizeof *pages;
+
+			for (size_t i = 1; i < most && i <= pages[0]; i++)
+				*count += pages[i] >= first;
+		}
 		mdb_cursor_close(cursor);
 	}
 	assertion_exit = NULL;
-	(void)mdb_env_set_assert(env->handle, NULL);
-	mdb_txn_abort(txn);
+	(void)mdb_env_set_assert(env, NULL);
 }
 
-/* Makes the pages that are missing; takes that back if they are not free. */
-static int missing_make(const struct env *env, int fd, off_t was, off_t full,
-			uint64_t first, uint64_t count)
+/* What LMDB says of itself as of the very snapshot that txn has. */
+static int info_of(MDB_env *env, MDB_txn *txn, MDB_envinfo *info)
 {
-	struct stat st;
-	uint64_t listed = 0;
-	int err = posix_fallocate(fd, full - 1, 1);
+	int err = mdb_env_info(env, info);
 
-	if (err)
-		return err;
-	err = lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
-	if (err)
-		return err;
-	missing_count(env, first, &listed);
-	lock_release(env->lock_fd, LOCK_R);
-	if (listed == count)
-		return 0;
-	if (!fstat(fd, &st) && st.st_size == full && ftruncate(fd, was))
-		return errno;
-	return MDB_CORRUPTED;
+	while (!err && info->me_last_txnid != mdb_txn_id(txn)) {
+		mdb_txn_reset(txn);
+		err = mdb_txn_renew(txn);
+		if (!err)
+			err = mdb_env_info(env, info);
+	}
+	return err;
 }
 
-/*
- * A data file shorter than LMDB believes is a signal at the first look past
- * its end.  A few pages may be missing by right: LMDB does not write what it
- * took and gave back in one transaction; they are on its list of free pages,
- * and are made.
- */
-static int length_check(const struct env *env)
+static int length_of(const struct env *env, MDB_txn *txn)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat st;
+	uint64_t listed = 0;
 	uint64_t need;
 	uint64_t have;
 	int fd;
-	int err = mdb_env_info(env->handle, &info);
+	int err = mdb_env_stat(env->handle, &stat);
 
 	if (!err)
-		err = mdb_env_stat(env->handle, &stat);
-	if (!err)
 		err = mdb_env_get_fd(env->handle, &fd);
-	if (!err && fstat(fd, &st))
+	if (!err)
+		err = info_of(env->handle, txn, &info);
+	if (!err && fstat(fd, &st)) /* afterwards: the file only grows */
 		err = errno;
 	if (err)
 		return err;
@@ -209,10 +182,31 @@ static int length_check(const struct env *env)
 	have = (uint64_t)st.st_size / stat.ms_psize;
 	if (have >= need)
 		return 0;
-	if (need - have > PAGES_MISSING)
-		return MDB_CORRUPTED;
-	return missing_make(env, fd, st.st_size, (off_t)(need * stat.ms_psize),
-			    have, need - have);
+	free_pages_count(env->handle, txn, have, &listed);
+	return listed == need - have ? 0 : MDB_CORRUPTED;
+}
+
+/*
+ * A data file shorter than LMDB believes is a signal at the first look past
+ * its end.  Pages may be missing by right: LMDB does not write what it took
+ * and gave back in one transaction, but it lists them as free, and then
+ * nobody looks at them.
+ */
+static int length_check(const struct env *env)
+{
+	MDB_txn *txn;
+	int err =
+	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
+
+	if (err)
+		return err;
+	err = mdb_txn_begin(env->handle, NULL, MDB_RDONLY, &txn);
+	lock_release(env->lock_fd, LOCK_R);
+	if (err)
+		return err;
+	err = length_of(env, txn);
+	mdb_txn_abort(txn);
+	return err;
 }
 
 static int databases_open(struct env *env, int create)

@@ -4,6 +4,7 @@
 #include "point.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 struct prepare {
 	struct apply *apply;
@@ -11,6 +12,7 @@ struct prepare {
 	uint32_t stamp;
 	uint32_t oldest; /* as a stamp */
 	uint64_t dying;	 /* rows that will go to limbo */
+	struct buffer kills;
 };
 
 static struct head *head_of(const struct segment *segment, uint64_t id)
@@ -191,15 +193,30 @@ static int edge_add(struct prepare *prepare, const struct edge_change *edge,
 	return err;
 }
 
+/* An entry that is to die in one of an entity's lists. */
+struct kill {
+	uint32_t owner;
+	uint32_t incoming;
+	struct edge_name name;
+};
+
+static int kill_note(struct prepare *prepare, uint64_t owner, uint32_t incoming,
+		     uint64_t peer, uint32_t relation)
+{
+	struct kill kill = {
+	    (uint32_t)owner, incoming, {(uint32_t)peer, relation}};
+
+	return buffer_put(&prepare->kills, &kill, sizeof kill);
+}
+
 static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
 {
-	struct segment *segment = prepare->segment;
+	const struct segment *segment = prepare->segment;
 	struct head *source = head_of(segment, edge->source);
 	struct head *target = head_of(segment, edge->target);
 	const struct change *from = change_find(prepare->apply, edge->source);
 	const struct change *to = change_find(prepare->apply, edge->target);
-	struct edge_list out;
-	struct edge_list in;
+	int err = 0;
 
 	if (edge->before == edge->now)
 		return 0;
@@ -207,15 +224,64 @@ static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
 		return EINVAL;
 	if (edge->now)
 		return edge_add(prepare, edge, source, target);
-	out = head_out_list(source);
-	in = head_in_list(target);
-	point("edge-dying");
 	if (!is_wiped(from))
-		edges_kill(segment, &out, (uint32_t)edge->target,
-			   edge->relation, prepare->stamp);
-	if (!is_wiped(to))
-		edges_kill(segment, &in, (uint32_t)edge->source, edge->relation,
-			   prepare->stamp);
+		err = kill_note(prepare, edge->source, 0, edge->target,
+				edge->relation);
+	if (!err && !is_wiped(to))
+		err = kill_note(prepare, edge->target, 1, edge->source,
+				edge->relation);
+	return err;
+}
+
+static int kill_compare(const void *a, const void *b)
+{
+	const struct kill *x = a;
+	const struct kill *y = b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	if (x->incoming != y->incoming)
+		return x->incoming < y->incoming ? -1 : 1;
+	return edge_name_compare(&x->name, &y->name);
+}
+
+/* The kills of one list, which begin at `from` and are sorted; their end. */
+static size_t kills_run(struct prepare *prepare, const struct kill *kills,
+			size_t from, size_t count, struct edge_name *names)
+{
+	struct segment *segment = prepare->segment;
+	struct head *head = head_of(segment, kills[from].owner);
+	struct edge_list list =
+	    kills[from].incoming ? head_in_list(head) : head_out_list(head);
+	size_t to = from;
+
+	for (; to < count && kills[to].owner == kills[from].owner &&
+	       kills[to].incoming == kills[from].incoming;
+	     to++)
+		names[to - from] = kills[to].name;
+	point("edges-dying");
+	edges_kill_many(segment, &list, names, (uint32_t)(to - from),
+			prepare->stamp);
+	return to;
+}
+
+/* One pass over each list that loses edges, however many it loses. */
+static int kills_prepare(struct prepare *prepare)
+{
+	struct kill *kills = (struct kill *)(void *)prepare->kills.data;
+	size_t count = prepare->kills.size / sizeof *kills;
+	struct edge_name *names;
+	size_t at = 0;
+
+	if (!count)
+		return 0;
+	names = malloc(count * sizeof *names);
+	if (!names)
+		return ENOMEM;
+	qsort(kills, count, sizeof *kills, kill_compare);
+	while (at < count)
+		at = kills_run(prepare, kills, at, count, names);
+	free(names);
 	return 0;
 }
 
@@ -272,7 +338,10 @@ static int all_prepare(struct prepare *prepare)
 	for (uint32_t i = 0; !err && i < apply_edge_count(apply); i++)
 		err = edge_prepare(prepare, apply_edge(apply, i));
 	if (!err)
+		err = kills_prepare(prepare);
+	if (!err)
 		err = lists_each(prepare, 0);
+	buffer_release(&prepare->kills);
 	return err;
 }
 
@@ -332,5 +401,11 @@ void prepare_finish(struct apply *apply)
 	atomic_store_explicit(&header->committed, apply->commit,
 			      memory_order_release);
 	point("commit-finished");
-	atomic_store_explicit(&header->intent.attempt, 0, memory_order_release);
+}
+
+void prepare_close(struct apply *apply)
+{
+	struct intent *intent = &apply->store->writable.header->intent;
+
+	atomic_store_explicit(&intent->attempt, 0, memory_order_release);
 }

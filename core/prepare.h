@@ -30,4 +30,7 @@ cop_err prepare_run(struct apply *apply, uint64_t oldest);
 /* After LMDB's commit. */
 void prepare_finish(struct apply *apply);
 
+/* After the free lists, too, are in order: recovery has nothing to do. */
+void prepare_close(struct apply *apply);
+
 #endif

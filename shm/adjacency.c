@@ -4,6 +4,7 @@
 #include "segment.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static struct adjacency *adjacency_of(struct segment *segment)
 {
@@ -199,39 +200,57 @@ static void list_visit(const struct segment *segment,
 	}
 }
 
+int edge_name_compare(const void *a, const void *b)
+{
+	const struct edge_name *x = a;
+	const struct edge_name *y = b;
+
+	if (x->peer != y->peer)
+		return x->peer < y->peer ? -1 : 1;
+	return x->relation < y->relation ? -1 : x->relation > y->relation;
+}
+
 struct kill {
-	uint32_t peer;
-	uint32_t relation;
+	const struct edge_name *names;
+	uint32_t count;
 	uint32_t stamp;
-	int done;
+	uint32_t done;
 };
 
-static int kill_one(void *user, struct edge_entry *entry)
+static int kill_named(void *user, struct edge_entry *entry)
 {
 	struct kill *kill = user;
+	struct edge_name name = {entry->peer, entry->relation};
 
-	if (entry->peer != kill->peer || entry->relation != kill->relation ||
-	    atomic_load_explicit(&entry->born, memory_order_relaxed) ==
+	if (atomic_load_explicit(&entry->born, memory_order_relaxed) ==
 		STAMP_NEVER ||
 	    atomic_load_explicit(&entry->died, memory_order_relaxed) !=
-		STAMP_NEVER)
+		STAMP_NEVER ||
+	    !bsearch(&name, kill->names, kill->count, sizeof name,
+		     edge_name_compare))
 		return 0;
 	atomic_store_explicit(&entry->died, kill->stamp, memory_order_relaxed);
-	kill->done = 1;
-	return 1;
+	return ++kill->done == kill->count;
+}
+
+uint32_t edges_kill_many(struct segment *segment, const struct edge_list *list,
+			 const struct edge_name *names, uint32_t count,
+			 uint32_t stamp)
+{
+	struct kill kill = {names, count, stamp, 0};
+
+	list_visit(segment, list, kill_named, &kill);
+	*list->live -= kill.done;
+	*list->dead += kill.done;
+	return kill.done;
 }
 
 int edges_kill(struct segment *segment, const struct edge_list *list,
 	       uint32_t peer, uint32_t relation, uint32_t stamp)
 {
-	struct kill kill = {peer, relation, stamp, 0};
+	struct edge_name name = {peer, relation};
 
-	list_visit(segment, list, kill_one, &kill);
-	if (kill.done) {
-		--*list->live;
-		++*list->dead;
-	}
-	return kill.done;
+	return (int)edges_kill_many(segment, list, &name, 1, stamp);
 }
 
 static int kill_any(void *user, struct edge_entry *entry)
@@ -282,14 +301,58 @@ static int undo_one(void *user, struct edge_entry *entry)
 	return 0;
 }
 
+static int block_is_void(const struct edge_block *block)
+{
+	uint32_t count =
+	    atomic_load_explicit(&block->count, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < count && i < edge_capacity(block->class_index);
+	     i++)
+		if (atomic_load_explicit(&block->entries[i].born,
+					 memory_order_relaxed) != STAMP_NEVER)
+			return 0;
+	return 1;
+}
+
+/*
+ * Unlinks the newest blocks of a list while nothing in them was ever born;
+ * returns how many entries they had.
+ */
+static uint32_t voids_unlink(struct segment *segment,
+			     const struct edge_list *list, uint64_t commit)
+{
+	uint32_t unit = first_get(list);
+	struct edge_block *block = block_at(segment, unit);
+	uint32_t entries = 0;
+
+	while (block && block_is_void(block) && !limbo_reserve(segment, 1)) {
+		uint32_t next =
+		    atomic_load_explicit(&block->next, memory_order_relaxed);
+
+		entries +=
+		    atomic_load_explicit(&block->count, memory_order_relaxed);
+		/* A2: what was behind it is published already */
+		atomic_store_explicit(list->first, next, memory_order_release);
+		limbo_push(segment, commit, LIMBO_BLOCK, unit);
+		unit = next;
+		block = block_at(segment, unit);
+	}
+	return entries;
+}
+
 void edges_undo(struct segment *segment, const struct edge_list *list,
 		uint32_t stamp)
 {
+	uint64_t commit = segment->header->base_commit + stamp;
 	struct undo undo = {stamp, 0, 0};
+	uint32_t voids;
 
 	list_visit(segment, list, undo_one, &undo);
+	voids = voids_unlink(segment, list, commit);
 	*list->live = undo.live;
-	*list->dead = undo.dead;
+	*list->dead = undo.dead > voids ? undo.dead - voids : 0;
+	if (*list->kept > *list->dead)
+		*list->kept = *list->dead;
 }
 
 /* Blocks there may be in all: no chain is longer, unless it is a ring. */

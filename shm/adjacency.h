@@ -34,8 +34,9 @@
  *	A cursor: wait-free, bounded by the region's size even on rubbish.
  *
  * crash
- *	edges_undo takes back one attempt's stamps in one list.  Blocks taken
- *	and not linked leak until the segment is built again.
+ *	edges_undo takes back one attempt's stamps in one list, and the blocks
+ *	it added.  Blocks taken and not linked leak until the segment is built
+ *	again.
  *
  * limits
  *	2^32 - 2 commits from one build of the segment to the next.
@@ -206,11 +207,31 @@ int edges_fill(struct segment *segment, const struct edge_list *list,
 int edges_kill(struct segment *segment, const struct edge_list *list,
 	       uint32_t peer, uint32_t relation, uint32_t stamp);
 
+/* An edge as its list knows it. */
+struct edge_name {
+	uint32_t peer;
+	uint32_t relation;
+};
+
+/* Orders names by peer, then relation; for qsort. */
+int edge_name_compare(const void *a, const void *b);
+
+/*
+ * Marks the living entries of `count` sorted names dead, in one pass over the
+ * list; returns how many there were.
+ */
+uint32_t edges_kill_many(struct segment *segment, const struct edge_list *list,
+			 const struct edge_name *names, uint32_t count,
+			 uint32_t stamp);
+
 /* Marks every living entry dead. */
 void edges_kill_all(struct segment *segment, const struct edge_list *list,
 		    uint32_t stamp);
 
-/* Takes back what the attempt with this stamp did to the list. */
+/*
+ * Takes back what the attempt with this stamp did to the list.  Blocks of
+ * which nothing is left go to limbo, as far as there is room.
+ */
 void edges_undo(struct segment *segment, const struct edge_list *list,
 		uint32_t stamp);
 
