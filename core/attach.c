@@ -48,7 +48,7 @@
 
 #define RESERVE_DEFAULT (UINT64_C(256) << 30)
 
-enum { NAME_BYTES = 48, TRUST_TRIES = 8 };
+enum { NAME_BYTES = 48, TRUST_TRIES = 8, DETACH_WAIT_MS = 1000 };
 
 /* ---- the folder --------------------------------------------------------- */
 
@@ -92,7 +92,8 @@ static cop_err folder_trust(const cop_store *store)
 	if (fstat(store->shm_fd, &st) || fstat(store->lock_fd, &lock))
 		return error_system(errno, "cannot stat %s", store->shm_path);
 	if (st.st_uid == lock.st_uid || st.st_uid == geteuid() || !st.st_uid ||
-	    (store->mode & 0060 && st.st_gid == lock.st_gid))
+	    (store->mode & 0060 && st.st_gid == lock.st_gid) ||
+	    store->mode & 0006)
 		return 0;
 	return error_set(COP_DENIED,
 			 "%s belongs to user %u, the store to user %u: "
@@ -102,6 +103,7 @@ static cop_err folder_trust(const cop_store *store)
 
 static cop_err folder_open(cop_store *store, int create)
 {
+	struct stat st;
 	int made;
 	int err = 0;
 
@@ -118,7 +120,10 @@ static cop_err folder_open(cop_store *store, int create)
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (store->shm_fd < 0)
 		return error_system(errno, "cannot open %s", store->shm_path);
-	if (made)
+	/* its maker may have died before it said whose the folder is */
+	if (made ||
+	    (create && !fstat(store->shm_fd, &st) && st.st_uid == geteuid() &&
+	     (st.st_mode & 0777) != folder_mode(store->mode)))
 		err = owned(store, store->shm_fd, folder_mode(store->mode));
 	if (err)
 		return error_system(err, "cannot set the owner of %s",
@@ -272,13 +277,18 @@ void index_drop(cop_store *store, struct index *index)
 
 cop_err attach_refresh(cop_store *store)
 {
-	uint64_t number = index_number(store);
+	uint64_t number;
 	int current;
+	cop_err err;
 
-	pthread_mutex_lock(&store->mutex);
-	current = store->index && store->index->number == number;
-	pthread_mutex_unlock(&store->mutex);
-	return current ? 0 : index_install(store, number);
+	do {
+		number = index_number(store);
+		pthread_mutex_lock(&store->mutex);
+		current = store->index && store->index->number == number;
+		pthread_mutex_unlock(&store->mutex);
+		err = current ? 0 : index_install(store, number);
+	} while (err && number != index_number(store)); /* replaced meanwhile */
+	return err;
 }
 
 static void writable_close(cop_store *store)
@@ -558,9 +568,15 @@ static cop_err attach_locked(cop_store *store,
 cop_err attach_open(cop_store *store, const struct cop_open_options *options)
 {
 	cop_err err = 0;
-	int code =
-	    lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE, LOCK_FOREVER);
+	int code = lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
+			     store->timeout_ms);
 
+	if (code == EAGAIN)
+		return error_set(COP_BUSY,
+				 "%s: another process is attaching or building "
+				 "the index segment, or is stopped while it "
+				 "does; try again",
+				 store->path);
 	if (code)
 		return error_system(code, "cannot lock %s/lock", store->path);
 	if (lock_file_check(store->lock_fd, store->folder_fd, "lock"))
@@ -602,7 +618,7 @@ cop_err attach_remove(cop_store *store)
 	cop_err err;
 
 	if (lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
-		      LOCK_FOREVER) ||
+		      DETACH_WAIT_MS) ||
 	    lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0))
 		return error_set(COP_BUSY,
 				 "%s: processes are attached; stop them first",

@@ -52,6 +52,13 @@ cop_err build_error(const cop_store *store, int err)
 				 "`init --shm-dir`, or set COPPICE_RESERVE "
 				 "higher and run `coppice detach`",
 				 store->shm_path);
+	if (err == EFBIG)
+		return error_set(COP_NO_SPACE,
+				 "the index segment in %s cannot grow: its "
+				 "regions lie far apart in a sparse file, and "
+				 "this process may not write past a limit; "
+				 "raise it (ulimit -f unlimited)",
+				 store->shm_path);
 	if (err == ENOMEM)
 		return error_system(err, "no memory to write to the index "
 					 "segment");

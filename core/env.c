@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
@@ -159,40 +160,57 @@ static int info_of(MDB_env *env, MDB_txn *txn, MDB_envinfo *info)
 	return err;
 }
 
-static int length_of(const struct env *env, MDB_txn *txn)
+/* Pages there should be in a snapshot, and are in the file. */
+struct length {
+	int fd;
+	uint64_t page_bytes;
+	uint64_t need;
+	uint64_t have;
+};
+
+static int length_of(const struct env *env, MDB_txn *txn, struct length *out)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat st;
-	uint64_t listed = 0;
-	uint64_t need;
-	uint64_t have;
-	int fd;
 	int err = mdb_env_stat(env->handle, &stat);
 
 	if (!err)
-		err = mdb_env_get_fd(env->handle, &fd);
+		err = mdb_env_get_fd(env->handle, &out->fd);
 	if (!err)
 		err = info_of(env->handle, txn, &info);
-	if (!err && fstat(fd, &st)) /* afterwards: the file only grows */
+	if (!err && fstat(out->fd, &st)) /* afterwards: the file only grows */
 		err = errno;
 	if (err)
 		return err;
-	need = (uint64_t)info.me_last_pgno + 1;
-	have = (uint64_t)st.st_size / stat.ms_psize;
-	if (have >= need)
-		return 0;
-	free_pages_count(env->handle, txn, have, &listed);
-	return listed == need - have ? 0 : MDB_CORRUPTED;
+	out->page_bytes = stat.ms_psize;
+	out->need = (uint64_t)info.me_last_pgno + 1;
+	out->have = (uint64_t)st.st_size / stat.ms_psize;
+	return 0;
 }
 
-/*
- * A data file shorter than LMDB believes is a signal at the first look past
- * its end.  Pages may be missing by right: LMDB does not write what it took
- * and gave back in one transaction, but it lists them as free, and then
- * nobody looks at them.
- */
-static int length_check(const struct env *env)
+static int length_settle(const struct env *env, MDB_txn *txn, int writer_held)
+{
+	struct length length;
+	uint64_t listed = 0;
+	int err = length_of(env, txn, &length);
+
+	if (err || length.have >= length.need)
+		return err;
+	if (!writer_held)
+		return EAGAIN;
+	/* a hole, so that looking there is no signal */
+	if (ftruncate(length.fd, (off_t)(length.need * length.page_bytes)))
+		return errno;
+	free_pages_count(env->handle, txn, length.have, &listed);
+	if (listed == length.need - length.have)
+		return 0;
+	if (ftruncate(length.fd, (off_t)(length.have * length.page_bytes)))
+		return errno;
+	return MDB_CORRUPTED;
+}
+
+static int length_look(const struct env *env, int writer_held)
 {
 	MDB_txn *txn;
 	int err =
@@ -204,8 +222,28 @@ static int length_check(const struct env *env)
 	lock_release(env->lock_fd, LOCK_R);
 	if (err)
 		return err;
-	err = length_of(env, txn);
+	err = length_settle(env, txn, writer_held);
 	mdb_txn_abort(txn);
+	return err;
+}
+
+/*
+ * A data file shorter than LMDB believes is a signal at the first look past
+ * its end.  Pages may be missing by right: LMDB does not write what it took
+ * and gave back in one transaction, but it lists them as free.  Whether that
+ * is so is found out with W held, so that nobody writes there meanwhile.
+ */
+static int length_check(const struct env *env)
+{
+	int err = length_look(env, 0);
+
+	if (err != EAGAIN)
+		return err;
+	err = lock_take(env->lock_fd, LOCK_W, LOCK_EXCLUSIVE, env->timeout_ms);
+	if (err)
+		return err;
+	err = length_look(env, 1);
+	lock_release(env->lock_fd, LOCK_W);
 	return err;
 }
 

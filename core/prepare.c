@@ -333,14 +333,15 @@ static int all_prepare(struct prepare *prepare)
 		err = limbo_reserve(prepare->segment, prepare->dying);
 	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++)
 		err = change_prepare(prepare, apply_change(apply, i));
+	/* tidy first: what dies now cannot be left out yet */
+	if (!err)
+		err = lists_each(prepare, 0);
 	if (!err)
 		err = lists_each(prepare, 1);
 	for (uint32_t i = 0; !err && i < apply_edge_count(apply); i++)
 		err = edge_prepare(prepare, apply_edge(apply, i));
 	if (!err)
 		err = kills_prepare(prepare);
-	if (!err)
-		err = lists_each(prepare, 0);
 	buffer_release(&prepare->kills);
 	return err;
 }

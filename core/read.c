@@ -123,7 +123,8 @@ static cop_err read_move(cop_read *read)
 		return err;
 	index_drop(store, read->index);
 	read->index = index_hold(store);
-	munmap(read->visited, read->visited_bytes);
+	if (read->visited)
+		munmap(read->visited, read->visited_bytes);
 	read->visited = NULL;
 	if (read_visited_map(read))
 		return error_set(ENOMEM, "no memory for a read");

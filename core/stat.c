@@ -60,7 +60,7 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 
 cop_err cop_stat(cop_read *read, struct cop_stats *out)
 {
-	const cop_store *store = read->store;
+	cop_store *store = read->store;
 	const struct disk_state *state = &read->state;
 	struct cop_stats stats;
 	cop_err err = store_check(store);

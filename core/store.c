@@ -40,6 +40,11 @@
 
 #define GENERATION_FIRST "gen-000001"
 
+/* One opens at a time; it may wait for other processes, so fork does not wait
+   for it, and the child begins with a new mutex. */
+static pthread_mutex_t opening_mutex = PTHREAD_MUTEX_INITIALIZER;
+static cop_store *opening;
+
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static cop_store *registry;
 static cop_store *inherited; /* of the parent, in a forked child */
@@ -75,17 +80,26 @@ static void descriptor_drop(int *fd)
 	*fd = -1;
 }
 
+static void descriptors_drop(cop_store *store)
+{
+	descriptor_drop(&store->lock_fd);
+	descriptor_drop(&store->slots.fd);
+	descriptor_drop(&store->folder_fd);
+	descriptor_drop(&store->shm_fd);
+}
+
 static void fork_child(void)
 {
 	cop_store **last = &registry;
 
 	for (cop_store *store = registry; store; store = store->next) {
-		descriptor_drop(&store->lock_fd);
-		descriptor_drop(&store->slots.fd);
-		descriptor_drop(&store->folder_fd);
-		descriptor_drop(&store->shm_fd);
+		descriptors_drop(store);
 		last = &store->next;
 	}
+	if (opening)
+		descriptors_drop(opening);
+	opening = NULL;
+	pthread_mutex_init(&opening_mutex, NULL);
 	*last = inherited;
 	fork_release();
 	inherited = registry;
@@ -112,8 +126,10 @@ static cop_err fork_watch(void)
 		}
 		fork_page = page;
 	}
-	if (!*fork_page)
-		*fork_page = (uint64_t)getpid();
+	while (!*fork_page) /* a number that no parent had */
+		if (getrandom(fork_page, sizeof *fork_page, 0) < 0)
+			return error_system(errno,
+					    "cannot draw random numbers");
 	if (watching)
 		return 0;
 	err = pthread_atfork(fork_prepare, fork_release, fork_child);
@@ -666,10 +682,15 @@ static cop_err open_locked(const char *path,
 		store_free(store);
 		return err;
 	}
+	pthread_mutex_lock(&registry_mutex);
 	known = registry_find(store);
+	if (known)
+		known->references++;
+	else
+		opening = store;
+	pthread_mutex_unlock(&registry_mutex);
 	if (known) {
 		store_free(store);
-		known->references++;
 		*out = known;
 		return 0;
 	}
@@ -682,14 +703,18 @@ static cop_err open_locked(const char *path,
 		err = data_open(store);
 	if (!err)
 		err = attach_open(store, options);
-	if (err) {
-		store_shut(store);
-		return err;
+	pthread_mutex_lock(&registry_mutex);
+	opening = NULL;
+	if (!err) {
+		store->next = registry;
+		registry = store;
 	}
-	store->next = registry;
-	registry = store;
-	*out = store;
-	return 0;
+	pthread_mutex_unlock(&registry_mutex);
+	if (err)
+		store_shut(store);
+	else
+		*out = store;
+	return err;
 }
 
 cop_err cop_open(const char *path, const struct cop_open_options *options,
@@ -704,13 +729,13 @@ cop_err cop_open(const char *path, const struct cop_open_options *options,
 	if (options && options->size != sizeof *options)
 		return error_set(COP_INVALID, "options are of another size; "
 					      "set .size to their sizeof");
-	pthread_mutex_lock(&registry_mutex);
+	pthread_mutex_lock(&opening_mutex);
 	err = fork_watch();
 	if (!err) {
 		inherited_close();
 		err = open_locked(path, options, out);
 	}
-	pthread_mutex_unlock(&registry_mutex);
+	pthread_mutex_unlock(&opening_mutex);
 	return err;
 }
 
@@ -724,15 +749,21 @@ static void list_remove(cop_store **list, const cop_store *store)
 
 void cop_close(cop_store *store)
 {
+	int last;
+
 	if (!store)
 		return;
+	/* nobody opens LMDB again before it is closed */
+	pthread_mutex_lock(&opening_mutex);
 	pthread_mutex_lock(&registry_mutex);
-	if (!--store->references) {
+	last = !--store->references;
+	if (last)
 		list_remove(store_is_inherited(store) ? &inherited : &registry,
 			    store);
-		store_shut(store);
-	}
 	pthread_mutex_unlock(&registry_mutex);
+	if (last)
+		store_shut(store);
+	pthread_mutex_unlock(&opening_mutex);
 }
 
 cop_err cop_detach(const char *path)
@@ -743,7 +774,7 @@ cop_err cop_detach(const char *path)
 	error_clear();
 	if (!path)
 		return error_set(COP_INVALID, "no path was given");
-	pthread_mutex_lock(&registry_mutex);
+	pthread_mutex_lock(&opening_mutex);
 	err = fork_watch();
 	if (!err)
 		err = store_make(path, &store);
@@ -762,7 +793,7 @@ cop_err cop_detach(const char *path)
 		env_close(&store->env);
 		store_free(store);
 	}
-	pthread_mutex_unlock(&registry_mutex);
+	pthread_mutex_unlock(&opening_mutex);
 	return err;
 }
 

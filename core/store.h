@@ -4,7 +4,7 @@
  *
  * A store is opened once in a process, whatever the number of handles.
  * Its mutexes, and in which order they are taken:
- *	registry (store.c) -> write_mutex -> mutex
+ *	opening, registry (store.c) -> write_mutex -> mutex
  *	write_mutex	excludes this process's threads where W excludes
  *			processes
  *	mutex		the pool of reads and the current index

@@ -201,13 +201,17 @@ uint64_t slot_oldest(struct slots *slots, uint64_t newest)
 	return oldest;
 }
 
-uint32_t slot_used(const struct slots *slots)
+uint32_t slot_used(struct slots *slots)
 {
 	uint32_t limit = slot_limit(slots);
 	uint32_t used = 0;
 
+	pthread_mutex_lock(&slots->mutex);
 	for (uint32_t i = 0; i < limit; i++)
 		used += atomic_load_explicit(&slots->table[i].snapshot,
-					     memory_order_relaxed) != 0;
+					     memory_order_relaxed) &&
+			(taken_here(slots, i) ||
+			 lock_is_held(slots->fd, SLOT_LOCK + i));
+	pthread_mutex_unlock(&slots->mutex);
 	return used;
 }

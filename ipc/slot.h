@@ -126,7 +126,7 @@ static inline void slot_leave(struct slots *slots, uint32_t index)
  */
 uint64_t slot_oldest(struct slots *slots, uint64_t newest);
 
-/* Slots in use now, for figures. */
-uint32_t slot_used(const struct slots *slots);
+/* Open reads of the living, all processes; makes system calls. */
+uint32_t slot_used(struct slots *slots);
 
 #endif

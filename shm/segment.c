@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20 };
@@ -92,6 +93,8 @@ static int regions_view(struct segment *segment, int fd)
 /* tmpfs undoes an interrupted allocation: let no signal in meanwhile. */
 static int allocate(int fd, uint64_t offset, uint64_t bytes)
 {
+	const struct timespec no_time = {0, 0};
+	sigset_t limit;
 	sigset_t all;
 	sigset_t before;
 	int err;
@@ -101,6 +104,11 @@ static int allocate(int fd, uint64_t offset, uint64_t bytes)
 	do
 		err = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
 	while (err == EINTR);
+	if (err == EFBIG) { /* over RLIMIT_FSIZE: an error, not a signal */
+		sigemptyset(&limit);
+		sigaddset(&limit, SIGXFSZ);
+		(void)sigtimedwait(&limit, NULL, &no_time);
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }

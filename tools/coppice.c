@@ -21,8 +21,10 @@
 #include "words.h"
 #include "verbs.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct verb *const verbs[] = {
     &verb_init,	  &verb_import, &verb_put,    &verb_get,
@@ -134,10 +136,23 @@ static int command_run(int argc, char **argv)
 	return verb_run(verb, argc - 1, argv + 1);
 }
 
+/* A file must not be opened under a number that people print to. */
+static void descriptors_fill(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int code;
 
+	descriptors_fill();
 	signal(SIGPIPE, SIG_IGN);
 	code = command_run(argc, argv);
 	return out_end(code);

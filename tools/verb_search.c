@@ -345,7 +345,7 @@ static int search_options(struct search *search)
 		return cli->fault.code;
 	if (!search->like + !search->vector + !search->queries != 2)
 		return args_fault(cli, "one of --like, --vector and --queries "
-				       "is needed");
+				       "is needed, and no more than one");
 	return 0;
 }
 
