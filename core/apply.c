@@ -72,27 +72,39 @@ static cop_err change_begin(struct apply *apply, struct change *change)
 	return 0;
 }
 
+/* Spreads ids over the map: Fibonacci hashing. */
+static uint64_t id_hash(uint64_t id)
+{
+	return id * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+struct change *apply_find(const struct apply *apply, uint64_t id)
+{
+	struct hashmap_cursor cursor = {.hash = id_hash(id)};
+	uint32_t index;
+
+	while (hashmap_next(&apply->change_map, &cursor, &index))
+		if (apply_change(apply, index)->id == id)
+			return apply_change(apply, index);
+	return NULL;
+}
+
 /* The change of an id; lifetime: until the next one is asked for. */
 static cop_err change_of(struct apply *apply, uint64_t id, struct change **out)
 {
-	uint64_t hash = id * UINT64_C(0x9e3779b97f4a7c15);
-	struct hashmap_cursor cursor = {.hash = hash};
 	struct change change = {.id = id};
 	uint32_t index;
 	cop_err err;
 
-	while (hashmap_next(&apply->change_map, &cursor, &index)) {
-		if (apply_change(apply, index)->id == id) {
-			*out = apply_change(apply, index);
-			return 0;
-		}
-	}
+	*out = apply_find(apply, id);
+	if (*out)
+		return 0;
 	err = change_begin(apply, &change);
 	if (err)
 		return err;
 	index = apply_change_count(apply);
 	if (buffer_put(&apply->changes, &change, sizeof change) ||
-	    hashmap_put(&apply->change_map, hash, index))
+	    hashmap_put(&apply->change_map, id_hash(id), index))
 		return no_memory();
 	*out = apply_change(apply, index);
 	return 0;

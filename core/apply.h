@@ -76,6 +76,9 @@ static inline struct edge_change *apply_edge(const struct apply *apply,
 	return (struct edge_change *)(void *)apply->edges.data + i;
 }
 
+/* The change of an id, NULL if it was not touched. */
+struct change *apply_find(const struct apply *apply, uint64_t id);
+
 /*
  * Applies all operations.
  * Returns	the first error, with result.failed set; the transaction is

@@ -162,18 +162,6 @@ static int is_wiped(const struct change *change)
 	return change->wiped && !change->alive;
 }
 
-static const struct change *change_find(const struct apply *apply, uint64_t id)
-{
-	struct hashmap_cursor cursor = {.hash =
-					    id * UINT64_C(0x9e3779b97f4a7c15)};
-	uint32_t index;
-
-	while (hashmap_next(&apply->change_map, &cursor, &index))
-		if (apply_change(apply, index)->id == id)
-			return apply_change(apply, index);
-	return NULL;
-}
-
 static int edge_add(struct prepare *prepare, const struct edge_change *edge,
 		    struct head *source, struct head *target)
 {
@@ -214,8 +202,8 @@ static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
 	const struct segment *segment = prepare->segment;
 	struct head *source = head_of(segment, edge->source);
 	struct head *target = head_of(segment, edge->target);
-	const struct change *from = change_find(prepare->apply, edge->source);
-	const struct change *to = change_find(prepare->apply, edge->target);
+	const struct change *from = apply_find(prepare->apply, edge->source);
+	const struct change *to = apply_find(prepare->apply, edge->target);
 	int err = 0;
 
 	if (edge->before == edge->now)

@@ -35,7 +35,7 @@ printf '\357\273\277{"key":"a","type":"T","vector":[1,0]}\r\n\r\n   \n{"id":7,"e
 exits 0 'NDJSON with a byte order mark, CRLF, empty lines, no last newline' \
 	import "$store" "$work/a.ndjson"
 holds 2 2 1 'all of it is in'
-like "$err" '2 entities, 2 edges, 1 vectors in 1 commits*' 'the summary'
+like "$err" '2 entities, 2 edges, 1 vector in 1 commit,*' 'the summary'
 exits 0 'a number as a key is its decimal text' get "$store" 7 --json
 is "$(field properties <"$work/out")" '{"extra":[1,{"x":null}]}' \
 	'members that are not known are properties'

@@ -201,15 +201,15 @@ static void import_print(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
 	double seconds = progress_seconds(&import->progress);
-	char a[32], b[32], c[32], d[32];
+	char a[64], b[64], c[64], d[64], e[64];
 
-	fprintf(stderr,
-		"%s entities, %s edges, %s vectors in %" PRIu64
-		" commits, %.1f s, %s records/s",
-		words_count(a, total->entities_put),
-		words_count(b, total->edges_put),
-		words_count(c, import->vectors), import->batch.commits, seconds,
-		words_count(d, (uint64_t)((double)import->records / seconds)));
+	fprintf(stderr, "%s, %s, %s in %s, %.1f s, %s records/s",
+		words_things(a, total->entities_put, "entity", "entities"),
+		words_things(b, total->edges_put, "edge", "edges"),
+		words_things(c, import->vectors, "vector", "vectors"),
+		words_things(d, import->batch.commits, "commit", "commits"),
+		seconds,
+		words_count(e, (uint64_t)((double)import->records / seconds)));
 	if (total->stubs_put)
 		fprintf(stderr, "; %s stubs put for missing ends",
 			words_count(a, total->stubs_put));

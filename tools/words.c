@@ -124,6 +124,15 @@ int words_double(const char *text, double *out)
 	return 0;
 }
 
+char *words_things(char *out, uint64_t count, const char *one, const char *many)
+{
+	char number[32];
+
+	sprintf(out, "%s %s", words_count(number, count),
+		count == 1 ? one : many);
+	return out;
+}
+
 char *words_count(char *out, uint64_t count)
 {
 	char digits[24];

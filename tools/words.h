@@ -30,6 +30,10 @@ int words_double(const char *text, double *out);
 /* "1,234,567" into `out`, which has room for 32 bytes; returns `out`. */
 char *words_count(char *out, uint64_t count);
 
+/* "1 edge", "2,000 edges"; out has room for 64 bytes. */
+char *words_things(char *out, uint64_t count, const char *one,
+		   const char *many);
+
 /* "12.3 MiB" into `out`, which has room for 32 bytes; returns `out`. */
 char *words_bytes(char *out, uint64_t bytes);
 
