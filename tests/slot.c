@@ -382,14 +382,13 @@ static void a_child_s_mapping_does_not_keep_its_dead_parent_s_slot(void)
 		attach(&f, &own);
 		must_be(slot_take(&own, &slot), "take");
 		slot_enter(&own, slot, 5);
-		child = fork();
-		if (!child) { /* as the library's fork handler does */
+		if (!fork()) { /* as the library's fork handler does */
 			close(own.fd);
-			for (;;)
-				pause();
+			child = getpid();
+			if (write(pipes[1], &child, sizeof child) !=
+			    sizeof child)
+				_exit(1);
 		}
-		if (write(pipes[1], &child, sizeof child) != sizeof child)
-			_exit(1);
 		for (;;)
 			pause();
 	}
