@@ -204,20 +204,6 @@ static uint64_t sum_of(cop_store *store)
 	return sum;
 }
 
-static void finding_tell(void *user, const char *text)
-{
-	(void)user;
-	diag("check: %s", text);
-}
-
-static uint64_t findings_of(cop_store *store)
-{
-	uint64_t findings = 0;
-
-	must(cop_check(store, finding_tell, NULL, &findings), "check");
-	return findings;
-}
-
 static void store_make(struct fixture *f)
 {
 	fixture_init(f, DIM, COP_L2);

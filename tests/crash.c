@@ -252,20 +252,6 @@ static int child_run(const struct fixture *f, int from, uint64_t n,
 	return child_wait(pid);
 }
 
-static void finding_tell(void *user, const char *text)
-{
-	(void)user;
-	diag("check: %s", text);
-}
-
-static uint64_t findings_of(cop_store *store)
-{
-	uint64_t findings = 0;
-
-	must(cop_check(store, finding_tell, NULL, &findings), "check");
-	return findings;
-}
-
 /* 1 if all is as it must be after a death. */
 static int aftermath_is_right(struct fixture *f)
 {

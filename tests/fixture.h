@@ -141,6 +141,21 @@ static inline uint64_t lookup(cop_read *read, const char *key)
 	return id;
 }
 
+static inline void finding_tell(void *user, const char *text)
+{
+	(void)user;
+	diag("check: %s", text);
+}
+
+/* Runs cop_check, tells what it finds, and returns how much. */
+static inline uint64_t findings_of(cop_store *store)
+{
+	uint64_t findings = 0;
+
+	must(cop_check(store, finding_tell, NULL, &findings), "check");
+	return findings;
+}
+
 /* Runs a body in a child; its exit status, or 128 plus its signal. */
 static inline int child_wait(pid_t pid)
 {

@@ -96,12 +96,6 @@ static void refused_check(const cop_write *write, struct held before,
 		refused_check((write), held_before, (call), (want), (what));   \
 	} while (0)
 
-static void finding_tell(void *user, const char *text)
-{
-	(void)user;
-	diag("check: %s", text);
-}
-
 /* Ends a test: the whole store is checked. */
 static void whole(struct fixture *f)
 {

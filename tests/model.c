@@ -1449,12 +1449,6 @@ static void names_put(struct history *h)
 	h->state->things[0].id = 1;
 }
 
-static void finding_tell(void *user, const char *text)
-{
-	(void)user;
-	diag("check: %s", text);
-}
-
 static void history_init(struct history *h, uint64_t seed, uint32_t dim,
 			 int32_t metric, int32_t rows, int is_whole)
 {

@@ -19,14 +19,6 @@ static struct cop_stats stats_of(struct fixture *f)
 	return stats;
 }
 
-static uint64_t findings_of(cop_store *store)
-{
-	uint64_t findings = 1;
-
-	must(cop_check(store, NULL, NULL, &findings), "check");
-	return findings;
-}
-
 static void put_content(cop_write *write, const char *key, const void *content,
 			size_t size)
 {
