@@ -172,22 +172,19 @@ static cop_err row_build(struct build *build, uint64_t id, struct bytes record,
 			 struct bytes vector, uint32_t *row)
 {
 	const struct disk_entity *head = record.data;
-	uint32_t dim = build->store->config.dim;
+	const float *floats = codec_vector(vector, build->store->config.dim);
 	struct bank_entry entry = {
 	    .entity = (uint32_t)id,
 	    .type = head->type,
 	    .signature = codec_signature(codec_tags(head), head->tag_count)};
 	int err;
 
-	if (vector.size < DISK_VECTOR_HEADER + (uint64_t)dim * sizeof(float))
+	if (!floats)
 		return damaged(build, "a vector");
 	memcpy(&entry.born, vector.data, sizeof entry.born);
 	err = bank_take(build->segment, row);
 	if (!err)
-		err = bank_write(
-		    build->segment, *row, &entry,
-		    (const float *)(const void *)((const char *)vector.data +
-						  DISK_VECTOR_HEADER));
+		err = bank_write(build->segment, *row, &entry, floats);
 	return err ? build_error(build->store, err) : 0;
 }
 

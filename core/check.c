@@ -294,6 +294,7 @@ static int row_differs(const struct check *check, uint32_t row,
 static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
 			   const struct disk_entity *record)
 {
+	const float *vector;
 	struct bytes value;
 	struct bank_line *line;
 	struct bank_seen seen;
@@ -318,9 +319,8 @@ static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
 		codec_signature(codec_tags(record), record->tag_count))
 		finding(check, "row %u does not describe entity %llu", row,
 			(unsigned long long)id);
-	if (row_differs(check, row,
-			(const float *)(const void *)((const char *)value.data +
-						      DISK_VECTOR_HEADER)))
+	vector = codec_vector(value, check->store->config.dim);
+	if (!vector || row_differs(check, row, vector))
 		finding(check, "row %u is not the vector of entity %llu", row,
 			(unsigned long long)id);
 }

@@ -694,6 +694,15 @@ cop_err codec_content(struct arena *arena, struct bytes record,
 	return 0;
 }
 
+const float *codec_vector(struct bytes record, uint32_t dim)
+{
+	const char *bytes = record.data;
+
+	if (record.size < DISK_VECTOR_HEADER + dim * sizeof(float))
+		return NULL;
+	return (const float *)(const void *)(bytes + DISK_VECTOR_HEADER);
+}
+
 static cop_err member_name(const unsigned char *start, uint64_t have,
 			   uint32_t name_at, const char **name, size_t *size)
 {

@@ -109,6 +109,9 @@ cop_err codec_value(struct arena *arena, struct bytes record, uint32_t value_at,
 cop_err codec_content(struct arena *arena, struct bytes record,
 		      struct bytes *out);
 
+/* The floats of a vector record; NULL if it is too short for them. */
+const float *codec_vector(struct bytes record, uint32_t dim);
+
 /* A bit of 64 for each tag. */
 uint64_t codec_signature(const uint32_t *tags, uint32_t count);
 

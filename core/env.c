@@ -452,7 +452,6 @@ int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
 	static const MDB_cursor_op ops[] = {
 	    [ENV_SEEK] = MDB_SET_RANGE,
 	    [ENV_NEXT] = MDB_NEXT,
-	    [ENV_LAST] = MDB_LAST,
 	};
 	MDB_val k = val_of(*key);
 	MDB_val v;

@@ -125,7 +125,7 @@ int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
 int env_delete(const struct env *env, env_txn *txn, enum env_db db,
 	       struct bytes key);
 
-enum env_move { ENV_SEEK = 1, ENV_NEXT = 2, ENV_LAST = 3 };
+enum env_move { ENV_SEEK = 1, ENV_NEXT = 2 };
 
 int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
 		    env_cursor **out);

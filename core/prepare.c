@@ -106,12 +106,9 @@ static const float *row_source(const struct apply *apply,
 	if (change->vector)
 		return change->vector;
 	if (env_get(&apply->store->env, apply->txn, DB_VECTORS,
-		    bytes_of(&id, sizeof id), &value) ||
-	    value.size <
-		DISK_VECTOR_HEADER + apply->store->config.dim * sizeof(float))
+		    bytes_of(&id, sizeof id), &value))
 		return NULL;
-	return (const float *)(const void *)((const char *)value.data +
-					     DISK_VECTOR_HEADER);
+	return codec_vector(value, apply->store->config.dim);
 }
 
 static int row_prepare(struct prepare *prepare, const struct change *change)
@@ -287,27 +284,39 @@ static int list_tidy(struct prepare *prepare, const struct edge_list *list)
 				   prepare->apply->commit);
 }
 
-static int lists_each(struct prepare *prepare, int wipe)
+static int lists_tidy(struct prepare *prepare)
 {
 	struct apply *apply = prepare->apply;
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++) {
+		struct head *head =
+		    head_of(prepare->segment, apply_change(apply, i)->id);
+		struct edge_list out = head_out_list(head);
+		struct edge_list in = head_in_list(head);
+
+		err = list_tidy(prepare, &out);
+		if (!err)
+			err = list_tidy(prepare, &in);
+	}
+	return err;
+}
+
+static void lists_wipe(struct prepare *prepare)
+{
+	struct apply *apply = prepare->apply;
+
+	for (uint32_t i = 0; i < apply_change_count(apply); i++) {
 		const struct change *change = apply_change(apply, i);
 		struct head *head = head_of(prepare->segment, change->id);
 		struct edge_list out = head_out_list(head);
 		struct edge_list in = head_in_list(head);
 
-		if (!wipe) {
-			err = list_tidy(prepare, &out);
-			if (!err)
-				err = list_tidy(prepare, &in);
-		} else if (is_wiped(change)) {
-			edges_kill_all(prepare->segment, &out, prepare->stamp);
-			edges_kill_all(prepare->segment, &in, prepare->stamp);
-		}
+		if (!is_wiped(change))
+			continue;
+		edges_kill_all(prepare->segment, &out, prepare->stamp);
+		edges_kill_all(prepare->segment, &in, prepare->stamp);
 	}
-	return err;
 }
 
 /* ---- all ---------------------------------------------------------------- */
@@ -323,9 +332,9 @@ static int all_prepare(struct prepare *prepare)
 		err = change_prepare(prepare, apply_change(apply, i));
 	/* tidy first: what dies now cannot be left out yet */
 	if (!err)
-		err = lists_each(prepare, 0);
+		err = lists_tidy(prepare);
 	if (!err)
-		err = lists_each(prepare, 1);
+		lists_wipe(prepare);
 	for (uint32_t i = 0; !err && i < apply_edge_count(apply); i++)
 		err = edge_prepare(prepare, apply_edge(apply, i));
 	if (!err)

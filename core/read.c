@@ -264,7 +264,6 @@ void read_copy(const cop_read *read, cop_read *copy)
 	*copy = *read;
 	copy->arena = (struct arena){0};
 	copy->visited = NULL;
-	copy->owner = read;
 }
 
 void read_copy_end(cop_read *copy)
@@ -511,7 +510,7 @@ cop_err cop_key(cop_read *read, uint64_t id, const void **key, size_t *key_size)
 cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 {
 	struct bytes value;
-	size_t floats = read->store->config.dim * sizeof(float);
+	const float *floats;
 	cop_err err = store_check(read->store);
 	int code;
 
@@ -525,13 +524,13 @@ cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 	}
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	if (value.size < DISK_VECTOR_HEADER + floats)
+	floats = codec_vector(value, read->store->config.dim);
+	if (!floats)
 		return error_set(COP_CORRUPT,
 				 "%s: a vector has %zu bytes; "
 				 "restore a backup",
 				 read->store->path, value.size);
-	*vector = (const float *)(const void *)((const char *)value.data +
-						DISK_VECTOR_HEADER);
+	*vector = floats;
 	return 0;
 }
 

@@ -73,7 +73,6 @@ struct cop_read {
 	struct arena arena;
 	uint64_t *visited; /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
-	const struct cop_read *owner; /* of a thread's copy: whose txn it is */
 };
 
 /* ---- store.c ------------------------------------------------------------ */
