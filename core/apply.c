@@ -110,6 +110,22 @@ static cop_err change_of(struct apply *apply, uint64_t id, struct change **out)
 	return 0;
 }
 
+/* Both ends' lists of edges are others now. */
+static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
+{
+	struct change *change;
+	cop_err err = change_of(apply, source, &change);
+
+	if (!err) {
+		change->relisted = 1;
+		err = change_of(apply, target, &change);
+	}
+	if (!err)
+		change->relisted = 1;
+	apply->edge_count++;
+	return err;
+}
+
 static cop_err edge_note(struct apply *apply, uint64_t source,
 			 uint32_t relation, uint64_t target, int before,
 			 int now)
@@ -139,8 +155,8 @@ static cop_err edge_note(struct apply *apply, uint64_t source,
 /* ---- entities ----------------------------------------------------------- */
 
 /* The id that a key has, 0 if it was never given one. */
-static cop_err key_find(const struct apply *apply, const void *key, size_t size,
-			uint64_t *id)
+cop_err apply_key(const struct apply *apply, const void *key, size_t size,
+		  uint64_t *id)
 {
 	struct bytes value;
 	int err = get(apply, DB_KEYS, bytes_of(key, size), &value);
@@ -176,8 +192,31 @@ static cop_err key_add(struct apply *apply, const void *key, size_t size,
 	return 0;
 }
 
+int apply_touched(const struct apply *apply, uint32_t name)
+{
+	const uint32_t *names = (const uint32_t *)(void *)apply->touched.data;
+	struct hashmap_cursor cursor = {.hash = id_hash(name)};
+	uint32_t index;
+
+	while (hashmap_next(&apply->touched_map, &cursor, &index))
+		if (names[index] == name)
+			return 1;
+	return 0;
+}
+
+static int name_touch(struct apply *apply, uint32_t name)
+{
+	uint32_t count = (uint32_t)(apply->touched.size / sizeof name);
+
+	if (apply_touched(apply, name))
+		return 0;
+	return buffer_put(&apply->touched, &name, sizeof name)
+		   ? ENOMEM
+		   : hashmap_put(&apply->touched_map, id_hash(name), count);
+}
+
 /* Adds an entity to, or takes it from, the lists of its type and tags. */
-static int members_change(const struct apply *apply, uint64_t id,
+static int members_change(struct apply *apply, uint64_t id,
 			  const struct disk_entity *head, int add)
 {
 	const uint32_t *tags = codec_tags(head);
@@ -191,6 +230,8 @@ static int members_change(const struct apply *apply, uint64_t id,
 		err = add ? put(apply, DB_MEMBERS, bytes_of(&key, sizeof key),
 				bytes_of(&apply->commit, 8))
 			  : del(apply, DB_MEMBERS, bytes_of(&key, sizeof key));
+		if (!err)
+			err = name_touch(apply, be32toh(key.name));
 	}
 	return err;
 }
@@ -297,6 +338,12 @@ static cop_err vector_apply(struct apply *apply, struct change *change,
 	return err;
 }
 
+/* The dictionary's numbers of the request's names. */
+static const uint32_t *numbers_of(const struct apply *apply)
+{
+	return (const uint32_t *)(void *)apply->numbers.data;
+}
+
 static cop_err entity_put(struct apply *apply, struct change *change,
 			  const void *record, size_t bytes)
 {
@@ -308,7 +355,7 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 
 	if (buffer_put(&copy, record, bytes))
 		return no_memory();
-	codec_entity_patch(copy.data, apply->commit, apply->numbers);
+	codec_entity_patch(copy.data, apply->commit, numbers_of(apply));
 	head = (const struct disk_entity *)(const void *)copy.data;
 	err = members_update(apply, change, head);
 	if (!err) {
@@ -319,6 +366,8 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 	if (!err)
 		memcpy(room, copy.data, bytes);
 	if (!err) {
+		if (!change->alive)
+			apply->state.keys_changed = apply->commit;
 		apply->state.entities += !change->alive;
 		change->alive = 1;
 		change->changed = 1;
@@ -335,7 +384,7 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 	const struct disk_entity *record = (const void *)op_body(op);
 	struct change *change;
 	uint64_t id;
-	cop_err err = key_find(apply, record->key, record->key_size, &id);
+	cop_err err = apply_key(apply, record->key, record->key_size, &id);
 
 	if (!err)
 		err =
@@ -346,11 +395,11 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 	if (!err)
 		err = vector_apply(apply, change, op);
 	if (!err)
-		apply->result.entities_put++;
+		apply->request->result.entities_put++;
 	return err;
 }
 
-static cop_err not_there(const void *key, size_t size, const char *what)
+cop_err apply_not_there(const void *key, size_t size, const char *what)
 {
 	return error_set(
 	    COP_DANGLING, "%s '%.*s' is not there; put that entity first%s",
@@ -364,17 +413,17 @@ static cop_err op_vector_put(struct apply *apply, const struct op *op)
 {
 	struct change *change = NULL;
 	uint64_t id;
-	cop_err err = key_find(apply, op_body(op), op->key_size, &id);
+	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
 
 	if (!err && id)
 		err = change_of(apply, id, &change);
 	if (err)
 		return err;
 	if (!id || !change->alive)
-		return not_there(op_body(op), op->key_size, "the entity");
+		return apply_not_there(op_body(op), op->key_size, "the entity");
 	err = vector_apply(apply, change, op);
 	if (!err)
-		apply->result.entities_put++;
+		apply->request->result.entities_put++;
 	return err;
 }
 
@@ -385,7 +434,6 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 {
 	struct disk_edge_key out = format_edge_key(source, relation, target);
 	struct disk_edge_key in = format_edge_key(target, relation, source);
-	struct change *change;
 	cop_err err;
 	int code = env_delete(&apply->store->env, apply->txn, DB_EDGES,
 			      bytes_of(&out, sizeof out));
@@ -397,10 +445,8 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 	if (code)
 		return failed(apply, code);
 	apply->state.edges--;
-	apply->result.edges_deleted++;
-	err = change_of(apply, source, &change);
-	if (!err)
-		err = change_of(apply, target, &change);
+	apply->request->result.edges_deleted++;
+	err = ends_note(apply, source, target);
 	return err ? err : edge_note(apply, source, relation, target, 1, 0);
 }
 
@@ -456,7 +502,7 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 	uint64_t id;
 	int dropped;
 	int code;
-	cop_err err = key_find(apply, op_body(op), op->key_size, &id);
+	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
 
 	if (!err && id)
 		err = change_of(apply, id, &change);
@@ -485,7 +531,8 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 	change->vector_action = VECTOR_GONE;
 	change->vector = NULL;
 	apply->state.entities--;
-	apply->result.entities_deleted++;
+	apply->state.keys_changed = apply->commit;
+	apply->request->result.entities_deleted++;
 	return 0;
 }
 
@@ -507,7 +554,7 @@ static cop_err stub_put(struct apply *apply, const void *key, size_t size,
 		err = entity_put(apply, change, record.data, record.size);
 	if (!err) {
 		*id = change->id;
-		apply->result.stubs_put++;
+		apply->request->result.stubs_put++;
 	}
 	buffer_release(&record);
 	names_release(&none);
@@ -519,7 +566,7 @@ static cop_err end_find(struct apply *apply, const struct op *op,
 			const unsigned char *key, size_t size, uint64_t *id)
 {
 	struct change *change = NULL;
-	cop_err err = key_find(apply, key, size, id);
+	cop_err err = apply_key(apply, key, size, id);
 
 	if (!err && *id)
 		err = change_of(apply, *id, &change);
@@ -528,7 +575,7 @@ static cop_err end_find(struct apply *apply, const struct op *op,
 	if (op->option == COP_DANGLING_STUB)
 		return stub_put(apply, key, size, id);
 	if (op->option == COP_DANGLING_REJECT)
-		return not_there(key, size, "an edge's end");
+		return apply_not_there(key, size, "an edge's end");
 	*id = 0;
 	return 0;
 }
@@ -536,13 +583,14 @@ static cop_err end_find(struct apply *apply, const struct op *op,
 static cop_err edge_put(struct apply *apply, const struct op *op,
 			uint64_t source, uint64_t target)
 {
-	uint32_t relation = apply->numbers[op->relation - 1];
+	uint32_t relation = numbers_of(apply)[op->relation - 1];
 	struct disk_edge_key out = format_edge_key(source, relation, target);
 	struct disk_edge_key in = format_edge_key(target, relation, source);
 	const unsigned char *record =
 	    op_body(op) + op_pad(op->key_size + (size_t)op->target_size);
 	struct bytes old;
 	void *room;
+	cop_err noted;
 	int before = get(apply, DB_EDGES, bytes_of(&out, sizeof out), &old);
 	int err = before;
 
@@ -553,15 +601,17 @@ static cop_err edge_put(struct apply *apply, const struct op *op,
 			      &room);
 	if (!err) {
 		memcpy(room, record, op->record_bytes);
-		codec_edge_patch(room, apply->commit, apply->numbers);
+		codec_edge_patch(room, apply->commit, numbers_of(apply));
 		err = put(apply, DB_EDGES_IN, bytes_of(&in, sizeof in),
 			  bytes_of(&apply->commit, 8));
 	}
 	if (err)
 		return failed(apply, err);
 	apply->state.edges += before == ENV_ABSENT;
-	apply->result.edges_put++;
-	return edge_note(apply, source, relation, target, !before, 1);
+	apply->request->result.edges_put++;
+	noted = ends_note(apply, source, target);
+	return noted ? noted
+		     : edge_note(apply, source, relation, target, !before, 1);
 }
 
 static cop_err op_edge(struct apply *apply, const struct op *op)
@@ -578,7 +628,7 @@ static cop_err op_edge(struct apply *apply, const struct op *op)
 		return err;
 	if (source && target)
 		return edge_put(apply, op, source, target);
-	apply->result.edges_skipped++;
+	apply->request->result.edges_skipped++;
 	return 0;
 }
 
@@ -586,14 +636,14 @@ static cop_err op_unlink(struct apply *apply, const struct op *op)
 {
 	uint64_t source;
 	uint64_t target = 0;
-	cop_err err = key_find(apply, op_body(op), op->key_size, &source);
+	cop_err err = apply_key(apply, op_body(op), op->key_size, &source);
 
 	if (!err && source)
-		err = key_find(apply, op_body(op) + op->key_size,
-			       op->target_size, &target);
+		err = apply_key(apply, op_body(op) + op->key_size,
+				op->target_size, &target);
 	if (err || !target)
 		return err;
-	return edge_remove(apply, source, apply->numbers[op->relation - 1],
+	return edge_remove(apply, source, numbers_of(apply)[op->relation - 1],
 			   target);
 }
 
@@ -607,33 +657,53 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_DELETE: return op_delete(apply, op);
 	case OP_EDGE: return op_edge(apply, op);
 	case OP_UNLINK: return op_unlink(apply, op);
+	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
 		return error_set(COP_INVALID, "operation %u is unknown",
 				 op->kind);
 	}
 }
 
-cop_err apply_run(struct apply *apply)
+static cop_err names_resolve(struct apply *apply, const struct name_list *names)
 {
-	const cop_write *write = apply->write;
+	cop_store *store = apply->store;
+
+	apply->numbers.size = 0;
+	if (names->count &&
+	    !buffer_add(&apply->numbers, names->count * sizeof(uint32_t)))
+		return no_memory();
+	return dict_resolve(&store->dict, &store->env, apply->txn, names,
+			    &apply->state,
+			    (uint32_t *)(void *)apply->numbers.data);
+}
+
+/* Folds a request into the hash that the chain gets. */
+static void request_hash(struct apply *apply, const struct request *request)
+{
+	uint64_t parts[3] = {
+	    apply->hash, XXH3_64bits(request->ops, request->ops_bytes),
+	    XXH3_64bits(request->names.text, request->names.text_bytes)};
+
+	apply->hash = XXH3_64bits(parts, sizeof parts);
+}
+
+cop_err apply_run(struct apply *apply, struct request *request)
+{
 	size_t at = 0;
 	cop_err err;
 
-	apply->result.failed = UINT32_MAX;
-	apply->numbers = malloc((names_count(&write->names) + (size_t)1) * 4);
-	if (!apply->numbers)
-		return no_memory();
-	err = dict_resolve(&apply->store->dict, &apply->store->env, apply->txn,
-			   &write->names, &apply->state, apply->numbers);
-	for (uint32_t i = 0; !err && i < write->count; i++) {
-		const struct op *op =
-		    (const struct op *)(const void *)(write->ops.data + at);
+	apply->request = request;
+	request->result = (struct cop_result){.failed = UINT32_MAX};
+	err = names_resolve(apply, &request->names);
+	for (uint32_t i = 0; !err && i < request->op_count; i++) {
+		const struct op *op = request_op(request, at);
 
 		err = op_run(apply, op);
 		if (err)
-			apply->result.failed = i;
+			request->result.failed = i;
 		at += op->bytes;
 	}
+	request_hash(apply, request);
 	return err;
 }
 
@@ -643,7 +713,7 @@ int apply_is_empty(const struct apply *apply)
 		if (apply_change(apply, i)->changed)
 			return 0;
 	/* an edge put again has new properties: a commit, too */
-	return !apply->result.edges_put && !apply->result.edges_deleted;
+	return !apply->edge_count;
 }
 
 static int id_compare(const void *a, const void *b)
@@ -667,13 +737,21 @@ static uint64_t time_after(uint64_t before)
 /* Hash over the last hash, the commit's number and time, and its bytes. */
 static uint64_t chain_next(const struct apply *apply)
 {
-	const cop_write *write = apply->write;
-	uint64_t parts[5] = {
-	    apply->state.chain, apply->commit, apply->state.time_ns,
-	    XXH3_64bits(write->ops.data, write->ops.size),
-	    XXH3_64bits(write->names.text.data, write->names.text.size)};
+	uint64_t parts[4] = {apply->state.chain, apply->commit,
+			     apply->state.time_ns, apply->hash};
 
 	return XXH3_64bits(parts, sizeof parts);
+}
+
+static cop_err names_seal(struct apply *apply)
+{
+	const uint32_t *names = (const uint32_t *)(void *)apply->touched.data;
+	cop_err err = 0;
+
+	for (size_t i = 0; !err && i < apply->touched.size / sizeof *names; i++)
+		err = dict_touch(&apply->store->env, apply->txn, names[i],
+				 apply->commit);
+	return err;
 }
 
 cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
@@ -683,8 +761,10 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	struct disk_op op = {.touched = count};
 	uint32_t *ids;
 	void *room;
-	int err;
+	int err = names_seal(apply);
 
+	if (err)
+		return err;
 	state->time_ns = time_after(state->time_ns);
 	state->chain = chain_next(apply);
 	state->commit = apply->commit;
@@ -710,7 +790,9 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 
 void apply_release(struct apply *apply)
 {
-	free(apply->numbers);
+	buffer_release(&apply->numbers);
+	buffer_release(&apply->touched);
+	hashmap_release(&apply->touched_map);
 	buffer_release(&apply->changes);
 	buffer_release(&apply->edges);
 	buffer_release(&apply->scratch);

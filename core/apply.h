@@ -12,7 +12,7 @@
 #ifndef CORE_APPLY_H
 #define CORE_APPLY_H
 
-#include "write.h"
+#include "request.h"
 
 enum vector_action { VECTOR_SAME = 0, VECTOR_SET = 1, VECTOR_GONE = 2 };
 
@@ -29,7 +29,8 @@ struct change {
 	uint8_t changed; /* its record or its vector */
 	uint8_t retyped; /* type or tags */
 	uint8_t vector_action;
-	uint8_t wiped; /* was deleted at some point */
+	uint8_t wiped;	  /* was deleted at some point */
+	uint8_t relisted; /* its edges */
 };
 
 struct edge_change {
@@ -40,14 +41,18 @@ struct edge_change {
 	uint8_t now;
 };
 
+/* One LMDB transaction, of one request or of many. */
 struct apply {
 	cop_store *store;
 	env_txn *txn;
-	const cop_write *write;
 	uint64_t commit; /* the number it will have */
 	struct disk_state state;
-	struct cop_result result;
-	uint32_t *numbers;     /* of the write's names */
+	struct request *request; /* that is being applied */
+	uint64_t hash;		 /* of all requests applied, for the chain */
+	uint64_t edge_count;	 /* edges put and deleted by them */
+	struct buffer numbers;	 /* of the request's names, u32 */
+	struct buffer touched;	 /* u32, types and tags with other members */
+	struct hashmap touched_map;
 	struct buffer changes; /* struct change */
 	struct hashmap change_map;
 	struct buffer edges; /* struct edge_change */
@@ -79,12 +84,22 @@ static inline struct edge_change *apply_edge(const struct apply *apply,
 /* The change of an id, NULL if it was not touched. */
 struct change *apply_find(const struct apply *apply, uint64_t id);
 
+/* The id that a key was ever given, 0 if none, as the transaction has it. */
+cop_err apply_key(const struct apply *apply, const void *key, size_t size,
+		  uint64_t *id);
+
+/* COP_DANGLING and its words; `what` as in "an edge's end". */
+cop_err apply_not_there(const void *key, size_t size, const char *what);
+
+/* Whether who has a type or a tag was changed by this transaction. */
+int apply_touched(const struct apply *apply, uint32_t name);
+
 /*
- * Applies all operations.
+ * Applies all operations of a request, and fills in its result.
  * Returns	the first error, with result.failed set; the transaction is
  *		then to be aborted.
  */
-cop_err apply_run(struct apply *apply);
+cop_err apply_run(struct apply *apply, struct request *request);
 
 /* Whether anything came of it. */
 int apply_is_empty(const struct apply *apply);

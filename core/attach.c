@@ -481,6 +481,13 @@ static int control_open(cop_store *store)
 	if (fd < 0)
 		return errno;
 	err = slots_attach(&store->slots, fd);
+	if (!err) {
+		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
+		if (err) {
+			store->slots.fd = -1;
+			slots_detach(&store->slots);
+		}
+	}
 	if (err) {
 		close(fd);
 		return err;
@@ -510,7 +517,11 @@ static cop_err control_make(cop_store *store)
 	if (err)
 		return error_system(err, "cannot make %s/control",
 				    store->shm_path);
-	err = slots_create(&store->slots, fd, store->config.uuid);
+	err = mailboxes_create(fd, slots_bytes());
+	if (!err)
+		err = slots_create(&store->slots, fd, store->config.uuid);
+	if (!err)
+		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
 	point("control-made");
 	if (err)
 		close(fd);
@@ -607,6 +618,7 @@ void attach_close(cop_store *store)
 	if (store->index)
 		index_drop(store, store->index);
 	store->index = NULL;
+	mailboxes_detach(&store->mailboxes);
 	slots_detach(&store->slots);
 	if (store->shm_fd >= 0)
 		close(store->shm_fd);

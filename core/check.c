@@ -187,7 +187,9 @@ static void name_check(struct check *check, struct bytes key,
 {
 	struct bytes other;
 
-	if (!there(check, DB_SYMBOLS, value.data, value.size, &other) ||
+	if (value.size <= DISK_NAME_TEXT ||
+	    !there(check, DB_SYMBOLS, (const char *)value.data + 8,
+		   value.size - 8, &other) ||
 	    number_of(other) != number_of(key))
 		finding(check, "name %llu has another number the other way",
 			(unsigned long long)number_of(key));

@@ -20,6 +20,16 @@ void names_release(struct names *names)
 	hashmap_release(&names->map);
 }
 
+struct name_list names_list(const struct names *names)
+{
+	return (struct name_list){
+	    .entries = (const struct name_entry *)(void *)names->entries.data,
+	    .text = names->text.data,
+	    .text_bytes = names->text.size,
+	    .uses = names->uses,
+	    .count = names_count(names)};
+}
+
 void names_clear(struct names *names)
 {
 	names->text.size = 0;
@@ -511,6 +521,14 @@ const uint32_t *codec_tags(const struct disk_entity *record)
 {
 	return (const uint32_t *)(const void *)((const unsigned char *)record +
 						tags_at(record));
+}
+
+const struct disk_property *codec_directory(const struct disk_entity *record)
+{
+	return (
+	    const struct disk_property *)(const void *)((const unsigned char *)
+							    record +
+							record->directory_at);
 }
 
 uint64_t codec_signature(const uint32_t *tags, uint32_t count)

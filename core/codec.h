@@ -56,6 +56,16 @@ struct name_entry {
 	uint16_t reserved;
 };
 
+/* A list of names as it is read: a write's own, or a request's. */
+struct name_list {
+	const struct name_entry *entries;
+	const unsigned char *text;
+	size_t text_bytes;
+	uint64_t uses;
+	uint32_t count;
+};
+
+struct name_list names_list(const struct names *names);
 void names_release(struct names *names);
 void names_clear(struct names *names);
 uint32_t names_count(const struct names *names);
@@ -88,6 +98,8 @@ void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers);
 
 /* An entity's tags, in a record that was checked. */
 const uint32_t *codec_tags(const struct disk_entity *record);
+
+const struct disk_property *codec_directory(const struct disk_entity *record);
 
 /* Checks a record's header and directory against its size. */
 cop_err codec_entity_check(struct bytes record);

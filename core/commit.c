@@ -3,9 +3,12 @@
  * Committing: the one place that orders LMDB's commit against the segment.
  *
  * idea
- *	With W held: begin in LMDB, apply the operations there, prepare the
- *	segment so that nobody sees it, commit in LMDB, finish the segment.
- *	LMDB's commit is the moment at which everything happens.
+ *	With W held: begin in LMDB, validate and apply the requests there,
+ *	prepare the segment so that nobody sees it, commit in LMDB, finish the
+ *	segment.  LMDB's commit is the moment at which everything happens.
+ *	A request that is refused by right leaves no trace in the transaction;
+ *	if putting one fails, the transaction is given up, and each request
+ *	has one of its own.
  *
  * ordering
  *	C1	all that prepare_run stores precedes LMDB's commit; a reader
@@ -18,9 +21,11 @@
  *	after it			recovery finishes the heads
  *	Whoever takes W next runs recovery before anything else.
  */
+#include "commit.h"
 #include "lock.h"
 #include "point.h"
 #include "prepare.h"
+#include "validate.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -71,6 +76,19 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 			 "%s was moved or replaced since it was opened; close "
 			 "the handle and open the store again",
 			 store->path);
+}
+
+int writer_try(cop_store *store)
+{
+	if (pthread_mutex_trylock(&store->write_mutex))
+		return 0;
+	if (!lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, 0)) {
+		if (!lock_file_check(store->lock_fd, store->folder_fd, "lock"))
+			return 1;
+		lock_release(store->lock_fd, LOCK_W);
+	}
+	pthread_mutex_unlock(&store->write_mutex);
+	return 0;
 }
 
 void writer_unlock(cop_store *store)
@@ -136,43 +154,29 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 	return err ? err : attach_writable(store);
 }
 
-/* The group's work in LMDB and in the segment, up to the commit. */
-static cop_err commit_prepare(struct apply *apply)
+cop_err writer_ready(cop_store *store)
 {
-	cop_store *store = apply->store;
-	struct segment_header *header = store->writable.header;
-	uint64_t newest = apply->commit - 1;
-	cop_err err = read_state(&store->env, apply->txn, &apply->state);
+	cop_err err = segment_still_named(store);
 
-	if (!err && apply->state.commit != newest)
-		err = error_set(COP_CORRUPT,
-				"%s: its commit number is %llu "
-				"and its segment's %llu",
-				store->path,
-				(unsigned long long)apply->state.commit,
-				(unsigned long long)newest);
 	if (!err)
-		err = apply_run(apply);
-	if (err || apply_is_empty(apply))
-		return err;
-	err = apply_seal(apply, header->uuid);
-	return err ? err
-		   : prepare_run(apply, slot_oldest(&store->slots, newest));
+		err = writer_settle(store, NULL);
+	point("settled");
+	return err;
 }
 
-/* Takes a failed attempt back: this process does what recovery would. */
-static void attempt_abandon(struct apply *apply)
-{
-	struct disk_state state;
-	char words[768];
+/* ---- one transaction ---------------------------------------------------- */
 
-	memcpy(words, cop_last_error(), strlen(cop_last_error()) + 1);
-	dict_clear(&apply->store->dict);
-	/* if this fails, the next holder of W does it */
-	if (!env_write_repair(&apply->store->env) &&
-	    !state_now(apply->store, &state))
-		(void)recover_run(apply->store, &state);
-	(void)error_set(0, "%s", words);
+static cop_err state_read(struct apply *apply)
+{
+	cop_store *store = apply->store;
+	cop_err err = read_state(&store->env, apply->txn, &apply->state);
+
+	if (err || apply->state.commit == apply->commit - 1)
+		return err;
+	return error_set(COP_CORRUPT,
+			 "%s: its commit number is %llu and its segment's %llu",
+			 store->path, (unsigned long long)apply->state.commit,
+			 (unsigned long long)apply->commit - 1);
 }
 
 /* LMDB calls a write that came out short an input/output error. */
@@ -192,33 +196,109 @@ static cop_err commit_error(const cop_store *store, int code)
 	return error_system(code, "%s: cannot commit", store->path);
 }
 
-static cop_err commit_locked(struct apply *apply)
+/* What came of it, in the same transaction; see group.c. */
+static cop_err result_put(const struct apply *apply,
+			  const struct request *request)
 {
-	cop_store *store = apply->store;
-	uint64_t newest;
-	cop_err err = segment_still_named(store);
+	const struct cop_result *counts = &request->result;
+	struct result_key key = result_key(request->box, request->number);
+	struct disk_result result = {.number = request->number,
+				     .commit = apply->commit,
+				     .entities_put = counts->entities_put,
+				     .entities_deleted =
+					 counts->entities_deleted,
+				     .edges_put = counts->edges_put,
+				     .edges_deleted = counts->edges_deleted,
+				     .edges_skipped = counts->edges_skipped,
+				     .stubs_put = counts->stubs_put};
 	int code;
 
+	memcpy(result.office, apply->store->mailboxes.office->uuid,
+	       sizeof result.office);
+	code = env_put(&apply->store->env, apply->txn, DB_RESULTS,
+		       bytes_of(&key, sizeof key),
+		       bytes_of(&result, sizeof result));
+	return code ? commit_error(apply->store, code) : 0;
+}
+
+/*
+ * Puts what is not refused.  An error is about the transaction as a whole,
+ * and to be taken back; request->err is about one request, of which nothing
+ * was put.
+ */
+static cop_err requests_apply(struct apply *apply, struct request **requests,
+			      uint32_t count)
+{
+	cop_err err = 0;
+
+	for (uint32_t i = 0; i < count && !err; i++) {
+		struct request *request = requests[i];
+
+		err = validate_run(apply, request, count > 1);
+		if (err == COP_CONFLICT || err == COP_DANGLING) {
+			request_fail(request, err);
+			err = 0;
+			continue;
+		}
+		if (!err)
+			err = apply_run(apply, request);
+		if (!err && request->number)
+			err = result_put(apply, request);
+	}
+	return err;
+}
+
+/* The requests' work in LMDB and in the segment, up to the commit. */
+static cop_err commit_prepare(struct apply *apply, struct request **requests,
+			      uint32_t count)
+{
+	cop_store *store = apply->store;
+	cop_err err = state_read(apply);
+
 	if (!err)
-		err = writer_settle(store, NULL);
-	if (err)
+		err = requests_apply(apply, requests, count);
+	if (err || apply_is_empty(apply))
 		return err;
-	point("settled");
-	newest = atomic_load_explicit(&store->writable.header->committed,
-				      memory_order_relaxed);
-	apply->commit = newest + 1;
-	code = env_write_begin(&store->env, &apply->txn);
+	err = apply_seal(apply, store->writable.header->uuid);
+	return err ? err
+		   : prepare_run(apply,
+				 slot_oldest(&store->slots, apply->commit - 1));
+}
+
+/* Takes a failed attempt back: this process does what recovery would. */
+static void attempt_abandon(struct apply *apply)
+{
+	struct disk_state state;
+	char words[768];
+
+	memcpy(words, cop_last_error(), strlen(cop_last_error()) + 1);
+	dict_clear(&apply->store->dict);
+	/* if this fails, the next holder of W does it */
+	if (!env_write_repair(&apply->store->env) &&
+	    !state_now(apply->store, &state))
+		(void)recover_run(apply->store, &state);
+	(void)error_set(0, "%s", words);
+}
+
+/* One LMDB transaction with all requests that are not refused. */
+static cop_err commit_try(struct apply *apply, struct request **requests,
+			  uint32_t count, int lazy)
+{
+	cop_store *store = apply->store;
+	cop_err err;
+	int code = env_write_begin(&store->env, lazy, &apply->txn);
+
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
 	point("commit-begun");
-	err = commit_prepare(apply);
+	err = commit_prepare(apply, requests, count);
 	if (err || apply_is_empty(apply)) {
 		env_write_abort(apply->txn);
-		apply->commit = newest;
 		if (err)
 			attempt_abandon(apply);
 		else
 			dict_clear(&store->dict);
+		apply->commit--;
 		return err;
 	}
 	point("commit-before");
@@ -236,40 +316,40 @@ static cop_err commit_locked(struct apply *apply)
 	return 0;
 }
 
-static void write_empty(cop_write *write)
+static cop_err commit_once(cop_store *store, struct request **requests,
+			   uint32_t count)
 {
-	write->ops.size = 0;
-	write->count = 0;
-	names_clear(&write->names);
+	struct apply apply = {.store = store};
+	int lazy = 1;
+	cop_err err;
+
+	for (uint32_t i = 0; i < count; i++)
+		lazy &= requests[i]->durability == COP_LAZY;
+	apply.commit =
+	    1 + atomic_load_explicit(&store->writable.header->committed,
+				     memory_order_relaxed);
+	err = commit_try(&apply, requests, count, lazy);
+	for (uint32_t i = 0; i < count && !err; i++)
+		requests[i]->result.commit = apply.commit;
+	apply_release(&apply);
+	return err;
 }
 
-cop_err cop_commit(cop_write *write, struct cop_result *result)
+void commit_run(cop_store *store, struct request **requests, uint32_t count)
 {
-	cop_store *store = write->store;
-	struct apply apply = {.store = store, .write = write};
-	cop_err err = store_check(store);
+	cop_err err = commit_once(store, requests, count);
 
-	if (err)
-		return err;
-	if (result && result->size != sizeof *result)
-		return error_set(COP_INVALID, "the result is of another size; "
-					      "set .size to its sizeof");
-	apply.result.failed = UINT32_MAX;
-	err = writer_lock(store, store->timeout_ms);
-	if (!err) {
-		err = commit_locked(&apply);
-		writer_unlock(store);
-	}
-	apply_release(&apply);
-	if (result) {
-		apply.result.size = sizeof *result;
-		apply.result.commit = apply.commit;
+	if (err && count == 1)
+		request_fail(requests[0], err);
+	if (!err || count == 1)
+		return;
+	/* one of them cannot be done, or all cannot be done at once */
+	for (uint32_t i = 0; i < count; i++) {
+		requests[i]->err = 0;
+		err = writer_settle(store, NULL);
+		if (!err)
+			err = commit_once(store, &requests[i], 1);
 		if (err)
-			result->failed = apply.result.failed;
-		else
-			*result = apply.result;
+			request_fail(requests[i], err);
 	}
-	if (!err)
-		write_empty(write);
-	return err;
 }

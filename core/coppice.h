@@ -608,6 +608,14 @@ COP_MUST cop_err cop_delete_edge(cop_write *write, const void *source,
 COP_API size_t cop_write_count(const cop_write *write);
 COP_API size_t cop_write_bytes(const cop_write *write);
 
+/* The name of a request that another process was executing. */
+struct cop_ticket {
+	uint8_t office[16];
+	uint64_t number; /* 0: none */
+	uint32_t mailbox;
+	uint32_t reserved;
+};
+
 struct cop_result {
 	uint32_t size;
 	uint32_t failed; /* on error: index of the operation that caused it, in
@@ -620,20 +628,66 @@ struct cop_result {
 	uint64_t edges_deleted;
 	uint64_t edges_skipped;
 	uint64_t stubs_put;
+	struct cop_ticket ticket; /* filled on COP_UNKNOWN */
+};
+
+enum cop_durability {
+	/* on disk when the commit returns: survives a power cut */
+	COP_DURABLE = 0,
+	/* survives every death of processes; a power cut may take back the
+	   newest lazy commits, all that came after one of them too, and
+	   leaves the store whole.  The next durable commit makes them so. */
+	COP_LAZY = 1
+};
+
+struct cop_commit_options {
+	uint32_t size;
+	uint32_t timeout_ms; /* to begin the commit, 0: the store's */
+	int32_t durability;  /* enum cop_durability */
+	uint32_t gather_us;  /* who leads a group waits this long for others,
+				up to 1,000,000; 0: not at all */
 };
 
 /*
  * Commits all operations of the write in their order, or none.  When it
  * returns 0 they are on disk and visible to every read begun from now on, in
- * every process.
+ * every process.  Small writes of many threads and processes share a commit
+ * of the store's, and its number.
  * result	may be NULL; filled on success, and `failed` on error too.
  * Returns	COP_DANGLING, COP_NO_SPACE, COP_BUSY, COP_READ_ONLY,
- *		COP_FOREIGN if the segment's files were removed, LMDB's codes
- *		or an errno.  On error the write stays as it was: it may
- *		be committed again or aborted.  On success it is empty.
- * Progress	blocks while another process commits.
+ *		COP_FOREIGN if the segment's files were removed, COP_CONFLICT
+ *		if something expected is not so, LMDB's codes or an errno.  On
+ *		error the write stays as it was: it may be committed again or
+ *		aborted.  On success it is empty.
+ *		COP_UNKNOWN if another process was executing it and did not
+ *		say in time what came of it: then, and only then, it may have
+ *		happened or happen yet; result->ticket names it.
+ * Progress	sleeps while another process commits, at most the time that
+ *		two groups take once it has begun to wait, or timeout_ms.
  */
 COP_MUST cop_err cop_commit(cop_write *write, struct cop_result *result);
+COP_MUST cop_err cop_commit_with(cop_write *write,
+				 const struct cop_commit_options *options,
+				 struct cop_result *result);
+
+/*
+ * What came of a write that ended with COP_UNKNOWN.
+ * happened	set to 1 or 0
+ * result	as of cop_commit, if it happened; may be NULL
+ * Returns	COP_UNKNOWN if it is under way still: ask again; COP_TOO_OLD
+ *		if the thread's process has made more writes since than are
+ *		remembered, or shared memory was made anew.
+ */
+COP_MUST cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
+			     int32_t *happened, struct cop_result *result);
+
+/*
+ * Mends what a killed writer left, and executes what waits for one.  Nobody
+ * has to: the next commit does the same.  A reader that finds reads slow after
+ * a writer's death may.
+ * Returns	0, also when another process is at it; or as cop_commit.
+ */
+COP_MUST cop_err cop_poke(cop_store *store);
 
 /* ---- figures ------------------------------------------------------------ */
 

@@ -61,11 +61,44 @@ cop_err dict_text(const struct env *env, env_txn *txn, uint32_t number,
 		return 0;
 	if (err)
 		return error_system(err, "cannot look up a name");
-	if (value.size < 2)
+	if (value.size <= DISK_NAME_TEXT)
 		return error_set(COP_CORRUPT, "the dictionary has an empty "
 					      "name; restore a backup");
-	*text = bytes_of((const char *)value.data + 1, value.size - 1);
+	*text = bytes_of((const char *)value.data + DISK_NAME_TEXT,
+			 value.size - DISK_NAME_TEXT);
 	return 0;
+}
+
+cop_err dict_changed(const struct env *env, env_txn *txn, uint32_t number,
+		     uint64_t *commit)
+{
+	struct bytes text;
+	cop_err err = dict_text(env, txn, number, &text);
+
+	*commit = 0;
+	if (!err && text.data)
+		memcpy(commit, (const char *)text.data - DISK_NAME_TEXT,
+		       sizeof *commit);
+	return err;
+}
+
+cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
+		   uint64_t commit)
+{
+	unsigned char record[DISK_NAME_TEXT + COP_NAME_BYTES];
+	uint64_t wide = number;
+	struct bytes text;
+	cop_err err = dict_text(env, txn, number, &text);
+	int code;
+
+	if (err || !text.data || text.size > COP_NAME_BYTES)
+		return err;
+	memcpy(record, (const char *)text.data - DISK_NAME_TEXT,
+	       text.size + DISK_NAME_TEXT);
+	memcpy(record, &commit, sizeof commit);
+	code = env_put(env, txn, DB_NAMES, bytes_of(&wide, sizeof wide),
+		       bytes_of(record, text.size + DISK_NAME_TEXT));
+	return code ? error_system(code, "cannot change a name") : 0;
 }
 
 static uint32_t known_find(const struct dict *dict,
@@ -108,15 +141,18 @@ static cop_err name_add(const struct env *env, env_txn *txn,
 			uint32_t *number)
 {
 	struct bytes text = bytes_of(symbol->bytes, symbol->size);
+	unsigned char record[DISK_NAME_TEXT + COP_NAME_BYTES] = {0};
 	uint64_t wide = state->next_name;
 	struct bytes key = bytes_of(&wide, sizeof wide);
 	int err;
 
-	if (wide >= UINT32_MAX)
+	if (wide >= INT32_MAX) /* a head has 31 bits for it */
 		return error_set(COP_TOO_LARGE, "the dictionary is full");
+	memcpy(record + sizeof wide, symbol->bytes, symbol->size);
 	err = env_put(env, txn, DB_SYMBOLS, text, key);
 	if (!err)
-		err = env_put(env, txn, DB_NAMES, key, text);
+		err = env_put(env, txn, DB_NAMES, key,
+			      bytes_of(record, sizeof wide + symbol->size));
 	if (err)
 		return error_system(err, "cannot add a name");
 	state->next_name++;
@@ -126,15 +162,14 @@ static cop_err name_add(const struct env *env, env_txn *txn,
 }
 
 cop_err dict_resolve(struct dict *dict, const struct env *env, env_txn *txn,
-		     const struct names *names, struct disk_state *state,
+		     const struct name_list *names, struct disk_state *state,
 		     uint32_t *numbers)
 {
 	uint64_t misses = state->name_misses;
 
-	for (uint32_t i = 0; i < names_count(names); i++) {
-		const struct name_entry *name = names_entry(names, i + 1);
-		const char *text =
-		    (const char *)names->text.data + name->text_at;
+	for (uint32_t i = 0; i < names->count; i++) {
+		const struct name_entry *name = &names->entries[i];
+		const char *text = (const char *)names->text + name->text_at;
 		struct symbol symbol;
 		cop_err err;
 

@@ -42,12 +42,23 @@ cop_err dict_text(const struct env *env, env_txn *txn, uint32_t number,
 /*
  * The dictionary's numbers for all names of a write, adding those that are
  * new in the write transaction; W held.
- * numbers	room for names_count(names)
+ * numbers	room for names->count
  * state	next_name, name_hits and name_misses are brought forward
  */
 cop_err dict_resolve(struct dict *dict, const struct env *env, env_txn *txn,
-		     const struct names *names, struct disk_state *state,
+		     const struct name_list *names, struct disk_state *state,
 		     uint32_t *numbers);
+
+/*
+ * The commit that last changed who has a type or a tag; 0 if the number is
+ * nobody's.
+ */
+cop_err dict_changed(const struct env *env, env_txn *txn, uint32_t number,
+		     uint64_t *commit);
+
+/* Says that `commit` changes it; W held. */
+cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
+		   uint64_t commit);
 
 void dict_clear(struct dict *dict);
 void dict_release(struct dict *dict);

@@ -34,6 +34,7 @@ static const struct {
     [DB_NAMES] = {"names", MDB_INTEGERKEY},
     [DB_SYMBOLS] = {"symbols", 0},
     [DB_OPS] = {"ops", MDB_INTEGERKEY},
+    [DB_RESULTS] = {"results", 0},
 };
 
 int env_is_error(int error)
@@ -344,7 +345,7 @@ int env_read_warm(struct env *env, env_txn *txn)
 	return err;
 }
 
-int env_write_begin(struct env *env, env_txn **out)
+int env_write_begin(struct env *env, int lazy, env_txn **out)
 {
 	int cleared;
 	int err =
@@ -354,17 +355,22 @@ int env_write_begin(struct env *env, env_txn **out)
 		return err;
 	(void)mdb_reader_check(env->handle, &cleared);
 	lock_release(env->lock_fd, LOCK_R);
-	return mdb_txn_begin(env->handle, NULL, 0, out);
+	return mdb_txn_begin(env->handle, NULL, lazy ? MDB_NOMETASYNC : 0, out);
 }
 
 int env_write_repair(struct env *env)
 {
 	env_txn *txn;
-	int err = env_write_begin(env, &txn);
+	int err = env_write_begin(env, 0, &txn);
 
 	if (!err)
 		env_write_abort(txn);
 	return err;
+}
+
+int env_sync(struct env *env)
+{
+	return mdb_env_sync(env->handle, 1);
 }
 
 int env_write_commit(env_txn *txn)

@@ -3,7 +3,7 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	The main database and nine named ones, no MDB_DUPSORT, no writable map.
+ *	The main database and ten named ones, no MDB_DUPSORT, no writable map.
  *Commits are durable when they return.  A commit of ours is a commit of LMDB's,
  *so a transaction's id less a base found at open is our commit number; the
  *	number is also stored in every commit and compared, since LMDB warns
@@ -43,7 +43,8 @@ enum env_db {
 	DB_NAMES = 7,	 /* name's number -> space, text */
 	DB_SYMBOLS = 8,	 /* space, text -> name's number */
 	DB_OPS = 9,	 /* commit number -> operation record */
-	DB_COUNT = 10
+	DB_RESULTS = 10, /* mailbox, number modulo 16 -> result */
+	DB_COUNT = 11
 };
 
 enum { ENV_ABSENT = -30798 }; /* LMDB's MDB_NOTFOUND */
@@ -88,7 +89,8 @@ uint64_t env_txn_id(env_txn *txn);
 int env_read_warm(struct env *env, env_txn *txn);
 
 /* Write transactions: W must be held. */
-int env_write_begin(struct env *env, env_txn **out);
+/* lazy: LMDB's last page reaches the disk with the next commit's. */
+int env_write_begin(struct env *env, int lazy, env_txn **out);
 int env_write_commit(env_txn *txn);
 
 /*
@@ -96,6 +98,9 @@ int env_write_commit(env_txn *txn);
  * to readers before somebody else begins to write.  W must be held.
  */
 int env_write_repair(struct env *env);
+
+/* What was committed is on disk when this returns. */
+int env_sync(struct env *env);
 void env_write_abort(env_txn *txn);
 
 /*

@@ -52,7 +52,8 @@ struct disk_state {
 	uint64_t name_misses;
 	uint64_t oldest; /* history is kept from this commit on */
 	unsigned char segment[FORMAT_UUID_BYTES]; /* that prepared it */
-	uint64_t reserved[3];
+	uint64_t keys_changed; /* commit that last made or ended one */
+	uint64_t reserved[2];
 };
 
 static_assert(sizeof(struct disk_state) == 128, "state is 128 bytes");
@@ -116,6 +117,25 @@ struct disk_member_key {
 };
 
 static_assert(sizeof(struct disk_member_key) == 12, "member key");
+
+/* DB_NAMES: who has this type or tag changed at; space; text. */
+enum { DISK_NAME_TEXT = 9 };
+
+/* DB_RESULTS key: a mailbox, and its request's number modulo this. */
+enum { DISK_RESULTS = 16 };
+
+/* DB_RESULTS: what came of a request that another process executed. */
+struct disk_result {
+	unsigned char office[FORMAT_UUID_BYTES]; /* of the control segment */
+	uint64_t number;
+	uint64_t commit;
+	uint64_t entities_put;
+	uint64_t entities_deleted;
+	uint64_t edges_put;
+	uint64_t edges_deleted;
+	uint64_t edges_skipped;
+	uint64_t stubs_put;
+};
 
 /* DB_VECTORS: the version, then float32 x dim, padded to 8. */
 enum { DISK_VECTOR_HEADER = 8 };

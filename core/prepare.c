@@ -137,6 +137,8 @@ static int change_prepare(struct prepare *prepare, const struct change *change)
 	head = head_of(segment, change->id);
 	if (err || !head)
 		return err ? err : EINVAL;
+	if (change->relisted)
+		head_relist(head, prepare->stamp);
 	if (!change->changed)
 		return 0;
 	row = head_peek_locked(head).row;

@@ -545,16 +545,6 @@ cop_err cop_entity_tag(cop_read *read, const struct cop_entity *entity,
 	return cop_name(read, codec_tags(entity->record)[index], tag, size);
 }
 
-static const struct disk_property *
-entity_directory(const struct cop_entity *entity)
-{
-	const struct disk_entity *head = entity->record;
-
-	return (const struct disk_property *)(const void *)((const char *)
-								entity->record +
-							    head->directory_at);
-}
-
 cop_err cop_entity_property(cop_read *read, const struct cop_entity *entity,
 			    const char *name, size_t name_size, int *found,
 			    struct cop_value *out)
@@ -571,7 +561,7 @@ cop_err cop_entity_property(cop_read *read, const struct cop_entity *entity,
 	*found = 0;
 	if (!number || !entity->id)
 		return 0;
-	directory = entity_directory(entity);
+	directory = codec_directory(entity->record);
 	for (uint32_t i = 0; i < entity->property_count; i++) {
 		if (directory[i].name != number)
 			continue;
@@ -600,7 +590,7 @@ cop_err cop_entity_property_at(cop_read *read, const struct cop_entity *entity,
 	if (index >= entity->property_count)
 		return error_set(COP_INVALID, "property %u of %u", index,
 				 entity->property_count);
-	return property_at(read, &entity_directory(entity)[index],
+	return property_at(read, &codec_directory(entity->record)[index],
 			   bytes_of(entity->record, entity->record_size), name,
 			   name_size, out);
 }

@@ -329,7 +329,7 @@ static int records_put(struct env *env, const struct disk_store *config)
 	struct disk_state state = {
 	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
 	env_txn *txn;
-	int err = env_write_begin(env, &txn);
+	int err = env_write_begin(env, 0, &txn);
 
 	if (err)
 		return err;

@@ -20,6 +20,7 @@
 #include "error.h"
 #include "format.h"
 #include "kernel.h"
+#include "mailbox.h"
 #include "segment.h"
 #include "slot.h"
 
@@ -50,6 +51,7 @@ struct cop_store {
 	struct disk_store config;
 	struct env env;
 	struct slots slots;
+	struct mailboxes mailboxes; /* in the slots' file */
 	const struct kernel *kernel;
 
 	pthread_mutex_t mutex;
@@ -121,6 +123,9 @@ cop_err recover_run(cop_store *store, const struct disk_state *state);
 /* ---- write lock, commit.c ----------------------------------------------- */
 
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms);
+
+/* 1 if W could be had at once. */
+int writer_try(cop_store *store);
 void writer_unlock(cop_store *store);
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "write.h"
+#include "group.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <math.h>
@@ -391,4 +392,86 @@ cop_err cop_put_many(cop_write *write, const struct cop_put *puts, size_t count,
 		cop_abort(many.parts[i]);
 	free(many.parts);
 	return err ? mark_back(write, mark, err) : 0;
+}
+
+/* ---- committing --------------------------------------------------------- */
+
+static void write_empty(cop_write *write)
+{
+	write->ops.size = 0;
+	write->count = 0;
+	names_clear(&write->names);
+}
+
+static cop_err options_check(const struct cop_commit_options *options,
+			     const struct cop_result *result)
+{
+	if (result && result->size != sizeof *result)
+		return error_set(COP_INVALID, "the result is of another size; "
+					      "set .size to its sizeof");
+	if (options->size != sizeof *options)
+		return error_set(COP_INVALID, "the options are of another "
+					      "size; set .size to their "
+					      "sizeof");
+	if (options->durability < COP_DURABLE ||
+	    options->durability > COP_LAZY || options->gather_us > 1000000)
+		return error_set(COP_INVALID,
+				 "durability %d or gather_us %u is out of "
+				 "range",
+				 options->durability, options->gather_us);
+	return 0;
+}
+
+/* Tells the caller how it went; err: of the group, before this request's. */
+static cop_err result_tell(const cop_store *store,
+			   const struct request *request, cop_err err,
+			   struct cop_result *result)
+{
+	if (!err && request->err)
+		err = error_set(request->err, "%s", request->words);
+	if (!result)
+		return err;
+	if (!err) {
+		*result = request->result;
+		result->size = sizeof *result;
+	} else {
+		result->failed = request->result.failed;
+	}
+	if (err == COP_UNKNOWN) {
+		memcpy(result->ticket.office, store->mailboxes.office->uuid,
+		       sizeof result->ticket.office);
+		result->ticket.mailbox = request->box;
+		result->ticket.number = request->number;
+	}
+	return err;
+}
+
+cop_err cop_commit_with(cop_write *write,
+			const struct cop_commit_options *options,
+			struct cop_result *result)
+{
+	cop_store *store = write->store;
+	struct cop_commit_options filled = {.size = sizeof filled};
+	struct request request = request_of(write);
+	cop_err err = store_check(store);
+
+	if (options)
+		filled = *options;
+	if (!err)
+		err = options_check(&filled, result);
+	if (err)
+		return err;
+	if (!filled.timeout_ms)
+		filled.timeout_ms = store->timeout_ms;
+	request.durability = filled.durability;
+	err = group_commit(store, &request, &filled);
+	err = result_tell(store, &request, err, result);
+	if (!err)
+		write_empty(write);
+	return err;
+}
+
+cop_err cop_commit(cop_write *write, struct cop_result *result)
+{
+	return cop_commit_with(write, NULL, result);
 }

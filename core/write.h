@@ -8,7 +8,10 @@
  *	OP_VECTOR	key, padded to 8; vector if op.dim
  *	OP_DELETE	key
  *	OP_EDGE		source, target, padded to 8; record
- *	OP_UNLINK	source, target
+  *	OP_UNLINK	source, target
+ *	OP_EXPECT	u64 version; key or name; target; relation's text,
+ *			record_bytes of it
+
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -19,9 +22,28 @@
 #include "codec.h"
 #include "store.h"
 
-enum op_kind { OP_PUT = 1, OP_VECTOR, OP_DELETE, OP_EDGE, OP_UNLINK };
+enum op_kind {
+	OP_PUT = 1,
+	OP_VECTOR,
+	OP_DELETE,
+	OP_EDGE,
+	OP_UNLINK,
+	OP_EXPECT
+};
+
+/* The option of OP_EXPECT; see validate.h. */
+enum expect_kind {
+	EXPECT_ENTITY = 1,
+	EXPECT_VECTOR,
+	EXPECT_EDGE,
+	EXPECT_EDGES,
+	EXPECT_TYPE,
+	EXPECT_TAG,
+	EXPECT_KEYS
+};
 
 struct op {
+
 	uint32_t bytes; /* of all of it */
 	uint16_t kind;
 	uint16_t option; /* enum cop_vector_change, enum cop_dangling */

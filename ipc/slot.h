@@ -44,7 +44,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 1, CONTROL_UUID_BYTES = 16 };
+enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 2, CONTROL_UUID_BYTES = 16 };
 
 #define CONTROL_MAGIC UINT64_C(0x4c544e4345504f43) /* "COPECNTL" */
 #define SLOT_LOCK     (UINT64_C(1) << 40)

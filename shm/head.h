@@ -10,20 +10,23 @@
  * layout	(64 bytes)
  *	0  changed	commit number << 1 | pending
  *	8  key		offset in REGION_TEXT << 16 | size
- *	16 type, alive, row (newest row of the bank)
- *	28 out, in	newest block of each adjacency list
+ *	16 kind		type << 1 | alive
+ *	20 row		newest row of the bank
+ *	24 out, in	newest block of each adjacency list
+ *	32 relisted	commit, less the segment's base, that last changed the
+ *			lists
  *	36 live and dead entries of both lists, and the dead that the last
  *	   compaction had to keep; the writer's alone
  *
  * ordering
- *	H1	head_mark sets pending before type, alive or row are touched
+ *	H1	head_mark sets pending before kind or row are touched
  *		(release fence); head_read re-reads `changed` after them
  *		(acquire fence), so a half-changed head is never taken.
  *	H2	head_finish stores the fields, then `changed` (release);
  *		head_read acquires it.
  *
  * snapshot
- *	A reader at S may use type, alive and row only if the head is not
+ *	A reader at S may use kind and row only if the head is not
  *	pending and changed <= S; otherwise it asks LMDB, which knows S.
  *	The lists need no such check: their entries carry born and died.
  *
@@ -35,7 +38,7 @@
  *	derives it again from LMDB.
  *
  * limits
- *	2^32 - 2 entities; keys up to 65,535 bytes.
+ *	2^32 - 2 entities; 2^31 - 1 types; keys up to 65,535 bytes.
  */
 #ifndef SHM_HEAD_H
 #define SHM_HEAD_H
@@ -45,11 +48,11 @@
 struct head {
 	_Atomic uint64_t changed;
 	_Atomic uint64_t key;
-	_Atomic uint32_t type;
-	_Atomic uint32_t alive;
+	_Atomic uint32_t kind;
 	_Atomic uint32_t row;
 	_Atomic uint32_t out;
 	_Atomic uint32_t in;
+	_Atomic uint32_t relisted;
 	uint32_t out_live;
 	uint32_t out_dead;
 	uint32_t in_live;
@@ -89,26 +92,41 @@ static inline int head_read(const struct head *head, uint64_t snapshot,
 	/* H2: acquires the fields of the change it names */
 	uint64_t seen =
 	    atomic_load_explicit(&head->changed, memory_order_acquire);
+	uint32_t kind;
 
 	if (seen & 1 || seen >> 1 > snapshot)
 		return 0;
 	/* relaxed: validated by H1 below */
-	out->type = atomic_load_explicit(&head->type, memory_order_relaxed);
-	out->alive = atomic_load_explicit(&head->alive, memory_order_relaxed);
+	kind = atomic_load_explicit(&head->kind, memory_order_relaxed);
+	out->type = kind >> 1;
+	out->alive = kind & 1;
 	out->row = atomic_load_explicit(&head->row, memory_order_relaxed);
 	atomic_thread_fence(memory_order_acquire); /* H1: pairs head_mark */
 	return atomic_load_explicit(&head->changed, memory_order_relaxed) ==
 	       seen;
 }
 
+/* The commit that last changed the lists, of all since the base. */
+static inline uint64_t head_relisted(const struct head *head, uint64_t base)
+{
+	return base +
+	       atomic_load_explicit(&head->relisted, memory_order_acquire);
+}
+
 /* The rest is for who holds the writer lock. */
+
+static inline void head_relist(struct head *head, uint32_t stamp)
+{
+	atomic_store_explicit(&head->relisted, stamp, memory_order_release);
+}
 
 static inline struct head_state head_peek_locked(const struct head *head)
 {
 	/* relaxed: nobody else writes */
+	uint32_t kind = atomic_load_explicit(&head->kind, memory_order_relaxed);
+
 	return (struct head_state){
-	    atomic_load_explicit(&head->type, memory_order_relaxed),
-	    atomic_load_explicit(&head->alive, memory_order_relaxed),
+	    kind >> 1, kind & 1,
 	    atomic_load_explicit(&head->row, memory_order_relaxed)};
 }
 
@@ -122,8 +140,9 @@ static inline void head_mark(struct head *head, uint64_t commit)
 static inline void head_finish(struct head *head, uint64_t commit,
 			       const struct head_state *state)
 {
-	atomic_store_explicit(&head->type, state->type, memory_order_relaxed);
-	atomic_store_explicit(&head->alive, state->alive, memory_order_relaxed);
+	atomic_store_explicit(&head->kind,
+			      state->type << 1 | (state->alive != 0),
+			      memory_order_relaxed);
 	atomic_store_explicit(&head->row, state->row, memory_order_relaxed);
 	/* H2: publishes the fields */
 	atomic_store_explicit(&head->changed, commit << 1,

@@ -140,8 +140,12 @@ for n in 1 2 3 4; do
 		"$COPPICE" put "$work/four" --each >"$work/four.$n" 2>&1 &
 done
 wait
-is "$(sort -n "$work"/four.? | uniq | wc -l)" 200 \
-	'four processes that put at once: 200 commits, each its own number'
+is "$(cat "$work"/four.? | wc -l)" 200 \
+	'four processes that put at once: 200 acknowledgements'
+is "$("$COPPICE" stat "$work/four" --json | field entities)" 200 \
+	'and 200 entities, however few commits they shared'
+is "$(sort -n "$work/four.1" | cat)" "$(cat "$work/four.1")" \
+	'the commit numbers of each never go back'
 is "$("$COPPICE" scan "$work/four" | wc -l)" 200 'and 200 entities'
 
 # ---- delete

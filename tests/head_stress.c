@@ -31,7 +31,8 @@ static struct head_state state_of(uint64_t id, uint64_t commit)
 	uint64_t state = id << 48 ^ commit;
 	uint64_t word = commit ? test_random(&state) : 0;
 
-	return (struct head_state){(uint32_t)word, (uint32_t)(word >> 32) & 1,
+	return (struct head_state){(uint32_t)word >> 1,
+				   (uint32_t)(word >> 32) & 1,
 				   (uint32_t)(word >> 16)};
 }
 

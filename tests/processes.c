@@ -402,8 +402,9 @@ static void processes_write_at_once(void)
 		right += child_wait(pids[i]) == 0;
 	is_int(right, WRITERS, "eight processes commit at once");
 	read = read_of(&f);
-	is_u64(cop_read_commit(read), 2 + WRITERS * EACH,
-	       "each commit has a number of its own");
+	ok(cop_read_commit(read) > 2 &&
+	       cop_read_commit(read) <= 2 + WRITERS * EACH,
+	   "in as many commits of the store, or fewer");
 	for (uint32_t i = 0; i < WRITERS * EACH; i++) {
 		char key[32];
 

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "request.h"
+#include "text.h"
+
+#include <errno.h>
+#include <math.h>
+
+struct request request_of(const cop_write *write)
+{
+	return (struct request){.ops = write->ops.data,
+				.ops_bytes = write->ops.size,
+				.op_count = write->count,
+				.names = names_list(&write->names),
+				.result.failed = UINT32_MAX};
+}
+
+size_t request_bytes(const struct request *request)
+{
+	return sizeof(struct request_head) + request->ops_bytes +
+	       request->names.count * sizeof(struct name_entry) +
+	       op_pad(request->names.text_bytes);
+}
+
+int request_pack(const struct request *request, struct buffer *out)
+{
+	const struct name_list *names = &request->names;
+	struct request_head head = {.name_uses = names->uses,
+				    .ops_bytes = (uint32_t)request->ops_bytes,
+				    .op_count = request->op_count,
+				    .name_count = names->count,
+				    .text_bytes = (uint32_t)names->text_bytes,
+				    .durability =
+					(uint32_t)request->durability};
+
+	return buffer_put(out, &head, sizeof head) ||
+		       buffer_put(out, request->ops, request->ops_bytes) ||
+		       buffer_put(out, names->entries,
+				  names->count * sizeof *names->entries) ||
+		       buffer_put(out, names->text, names->text_bytes) ||
+		       buffer_align(out, 8)
+		   ? ENOMEM
+		   : 0;
+}
+
+void request_fail(struct request *request, cop_err err)
+{
+	size_t words = strlen(cop_last_error());
+
+	if (words >= sizeof request->words)
+		words = sizeof request->words - 1;
+	memcpy(request->words, cop_last_error(), words);
+	request->words[words] = 0;
+	request->err = err;
+}
+
+/* ---- checks of what another process packed ------------------------------ */
+
+static cop_err bad(const char *what)
+{
+	return error_set(COP_CORRUPT,
+			 "a request in shared memory has a %s out of range; "
+			 "the process that wrote it is damaged: restart it",
+			 what);
+}
+
+static cop_err names_check(const struct name_list *names)
+{
+	for (uint32_t i = 0; i < names->count; i++) {
+		const struct name_entry *name = &names->entries[i];
+		const char *text = (const char *)names->text + name->text_at;
+
+		if (name->space < NAME_TYPE || name->space > NAME_PROPERTY ||
+		    !name->size || name->text_at > names->text_bytes ||
+		    names->text_bytes - name->text_at < name->size ||
+		    text_valid_bytes(text, name->size) != name->size ||
+		    name->hash != name_hash((enum name_space)name->space, text,
+					    name->size))
+			return bad("name");
+	}
+	return 0;
+}
+
+/* Where an operation's parts must lie, by its kind. */
+static cop_err op_shape_check(const cop_store *store, const struct op *op)
+{
+	uint64_t body = op->bytes - sizeof *op;
+	uint64_t floats = op->dim * (uint64_t)sizeof(float);
+	uint64_t key = op->key_size;
+	uint64_t need;
+
+	if (!key || key > COP_KEY_BYTES || op->target_size > COP_KEY_BYTES ||
+	    (op->dim && op->dim != store->config.dim))
+		return bad("key or dimension");
+	switch (op->kind) {
+	case OP_PUT: need = op->record_bytes + floats; break;
+	case OP_VECTOR: need = op_pad(key) + floats; break;
+	case OP_DELETE: need = key; break;
+	case OP_EDGE:
+		need = op_pad(key + op->target_size) + op->record_bytes;
+		break;
+	case OP_UNLINK: need = key + op->target_size; break;
+	case OP_EXPECT:
+		need =
+		    sizeof(uint64_t) + key + op->target_size + op->record_bytes;
+		break;
+	default: return bad("kind of operation");
+	}
+	if (op->record_bytes % 4 || need > body)
+		return bad("size of an operation");
+	if ((op->kind == OP_EDGE || op->kind == OP_UNLINK) && !op->target_size)
+		return bad("target");
+	return 0;
+}
+
+static cop_err number_check(uint32_t number, const struct request *request)
+{
+	return number <= request->names.count ? 0 : bad("name's number");
+}
+
+static cop_err directory_check(const struct disk_property *directory,
+			       uint32_t count, const struct request *request)
+{
+	cop_err err = 0;
+
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = directory[i].name
+			  ? number_check(directory[i].name, request)
+			  : bad("property");
+	return err;
+}
+
+static cop_err entity_check(const struct op *op, const struct request *request)
+{
+	struct bytes record = bytes_of(op_body(op), op->record_bytes);
+	const struct disk_entity *head = record.data;
+	cop_err err = codec_entity_check(record);
+	const uint32_t *tags;
+
+	if (!err && (head->key_size != op->key_size || op->record_bytes % 8))
+		err = bad("key");
+	if (!err)
+		err = number_check(head->type, request);
+	if (err)
+		return err;
+	tags = codec_tags(head);
+	for (uint32_t i = 0; i < head->tag_count && !err; i++)
+		err = tags[i] ? number_check(tags[i], request) : bad("tag");
+	return err ? err
+		   : directory_check(codec_directory(head),
+				     head->property_count, request);
+}
+
+static cop_err edge_check(const struct op *op, const struct request *request)
+{
+	struct bytes record =
+	    bytes_of(op_body(op) + op_pad(op->key_size + op->target_size),
+		     op->record_bytes);
+	const struct disk_edge *head = record.data;
+	cop_err err = codec_edge_check(record);
+
+	if (!err && !op->relation)
+		err = bad("relation");
+	if (!err)
+		err = number_check(op->relation, request);
+	return err ? err
+		   : directory_check(
+			 (const struct disk_property *)(const void *)(head + 1),
+			 head->property_count, request);
+}
+
+static cop_err vector_check(const struct op *op)
+{
+	const float *vector = op_vector(op);
+
+	for (uint32_t i = 0; i < op->dim; i++)
+		if (!isfinite(vector[i]))
+			return bad("vector");
+	return 0;
+}
+
+static cop_err op_check(const cop_store *store, const struct op *op,
+			const struct request *request)
+{
+	cop_err err = op_shape_check(store, op);
+
+	if (!err && op->kind == OP_PUT)
+		err = entity_check(op, request);
+	if (!err && op->kind == OP_EDGE)
+		err = edge_check(op, request);
+	if (!err && op->kind == OP_UNLINK)
+		err = op->relation ? number_check(op->relation, request)
+				   : bad("relation");
+	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
+		err = vector_check(op);
+	return err;
+}
+
+static cop_err ops_check(const cop_store *store, const struct request *request)
+{
+	size_t at = 0;
+	cop_err err = 0;
+
+	for (uint32_t i = 0; i < request->op_count && !err; i++) {
+		const struct op *op;
+
+		if (request->ops_bytes - at < sizeof *op)
+			return bad("count of operations");
+		op = request_op(request, at);
+		if (op->bytes < sizeof *op || op->bytes % 8 ||
+		    op->bytes > request->ops_bytes - at)
+			return bad("size of an operation");
+		err = op_check(store, op, request);
+		at += op->bytes;
+	}
+	return err || at == request->ops_bytes ? err
+					       : bad("count of operations");
+}
+
+cop_err request_unpack(const cop_store *store, const void *packed, size_t bytes,
+		       struct request *out)
+{
+	const struct request_head *head = packed;
+	const unsigned char *at = (const unsigned char *)(head + 1);
+	uint64_t need;
+	cop_err err;
+
+	if (bytes < sizeof *head)
+		return bad("size");
+	need = sizeof *head + (uint64_t)head->ops_bytes +
+	       head->name_count * (uint64_t)sizeof(struct name_entry) +
+	       op_pad(head->text_bytes);
+	if (need != bytes || head->ops_bytes % 8 || head->durability > COP_LAZY)
+		return bad("size");
+	*out = (struct request){.ops = at,
+				.ops_bytes = head->ops_bytes,
+				.op_count = head->op_count,
+				.durability = (int32_t)head->durability,
+				.result.failed = UINT32_MAX};
+	at += head->ops_bytes;
+	out->names = (struct name_list){
+	    .entries = (const struct name_entry *)(const void *)at,
+	    .count = head->name_count,
+	    .text = at + head->name_count * sizeof(struct name_entry),
+	    .text_bytes = head->text_bytes,
+	    .uses = head->name_uses};
+	err = names_check(&out->names);
+	return err ? err : ops_check(store, out);
+}
