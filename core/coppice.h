@@ -55,6 +55,7 @@ typedef int cop_err;
 typedef struct cop_store cop_store;
 typedef struct cop_read cop_read;
 typedef struct cop_write cop_write;
+typedef struct cop_txn cop_txn;
 
 /* ---- errors ------------------------------------------------------------- */
 
@@ -386,6 +387,17 @@ COP_MUST cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 					   const struct cop_entity *entity),
 			  void *user);
 
+/*
+ * Calls `visit` for every entity whose key begins with `prefix`, in order of
+ * keys (as bytes).  prefix_size 0: all.
+ * Lifetime	the entity: until visit returns.
+ */
+COP_MUST cop_err cop_keys(cop_read *read, const void *prefix,
+			  size_t prefix_size,
+			  int32_t (*visit)(void *user, cop_read *read,
+					   const struct cop_entity *entity),
+			  void *user);
+
 enum cop_direction { COP_OUT = 1, COP_IN = 2, COP_BOTH = 3 };
 
 struct cop_edge {
@@ -688,6 +700,116 @@ COP_MUST cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
  * Returns	0, also when another process is at it; or as cop_commit.
  */
 COP_MUST cop_err cop_poke(cop_store *store);
+
+/* ---- transactions ------------------------------------------------------- */
+
+/*
+ * A condition of the write: the commit fails with COP_CONFLICT, and nothing is
+ * written, unless the entity of this key has this version (cop_entity.version)
+ * just before it; 0: unless there is none.  Put if absent is
+ * cop_expect(write, key, size, 0) and cop_put.  Counts as an operation.
+ */
+COP_MUST cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
+			    uint64_t version);
+
+/*
+ * Begins a transaction: reads that are all as of one commit, and a write that
+ * takes place only if, at its commit, all that was read is still so.  So
+ * transactions behave as if they ran one after the other.  While its owner
+ * thinks it holds nothing but memory: thousands may be open, for hours.
+ * A read of something that has changed since the beginning returns
+ * COP_CONFLICT, and so does the commit if something read has changed: end the
+ * transaction and begin again, or let cop_txn_run do so.
+ * A transaction belongs to one thread at a time.
+ * Returns	as cop_read_begin.
+ */
+COP_MUST cop_err cop_txn_begin(cop_store *store, cop_txn **out);
+
+/* Ends a transaction, and drops what was not committed.  NULL is allowed. */
+COP_API void cop_txn_end(cop_txn *txn);
+
+/* The number of the commit that the transaction reads. */
+COP_API uint64_t cop_txn_commit_read(const cop_txn *txn);
+
+/*
+ * What the transaction is to write: for cop_put and the others.  Its reads do
+ * not see it.  Lifetime: until the transaction ends.
+ */
+COP_API cop_write *cop_txn_write(cop_txn *txn);
+
+/*
+ * An entity by key; absence is read, too.
+ * Returns	COP_CONFLICT, COP_BAD_KEY; and as cop_read_begin.
+ * Lifetime	copied: until the transaction ends.
+ */
+COP_MUST cop_err cop_txn_get(cop_txn *txn, const void *key, size_t key_size,
+			     struct cop_entity *out);
+
+/* One property of an entity that cop_txn_get gave; as cop_entity_property. */
+COP_MUST cop_err cop_txn_property(cop_txn *txn, const struct cop_entity *entity,
+				  const char *name, size_t name_size,
+				  int *found, struct cop_value *out);
+
+/* The vector of a key's entity, float32 x cop_dim(); NULL if it has none. */
+COP_MUST cop_err cop_txn_vector(cop_txn *txn, const void *key, size_t key_size,
+				const float **vector);
+
+/* An edge by its ends' keys; out->version is 0 if there is none. */
+COP_MUST cop_err cop_txn_edge(cop_txn *txn, const void *source,
+			      size_t source_size, const char *relation,
+			      size_t relation_size, const void *target,
+			      size_t target_size, struct cop_edge *out);
+
+/*
+ * Every edge of an entity, as cop_edges.  Any edge of its that is put or
+ * deleted afterwards, in either direction, is a conflict.
+ * Lifetime	the edge and the read: until visit returns.
+ */
+COP_MUST cop_err cop_txn_edges(cop_txn *txn, const void *key, size_t key_size,
+			       int32_t direction,
+			       int32_t (*visit)(void *user, cop_read *read,
+						const struct cop_edge *edge),
+			       void *user);
+
+/*
+ * All entities of a type, with a tag, or both.  Any that joins or leaves that
+ * list afterwards, or changes, is a conflict.
+ * type, tag	NUL-terminated; one of them may be NULL.
+ */
+COP_MUST cop_err cop_txn_scan(cop_txn *txn, const char *type, const char *tag,
+			      int32_t (*visit)(void *user, cop_read *read,
+					       const struct cop_entity *entity),
+			      void *user);
+
+/*
+ * All entities whose keys begin with `prefix`, as cop_keys.  Any key that is
+ * made or deleted afterwards, with whatever prefix, is a conflict.
+ */
+COP_MUST cop_err cop_txn_keys(cop_txn *txn, const void *prefix,
+			      size_t prefix_size,
+			      int32_t (*visit)(void *user, cop_read *read,
+					       const struct cop_entity *entity),
+			      void *user);
+
+/*
+ * Commits the write if all that was read is still so; as cop_commit_with.
+ * Returns	COP_CONFLICT: nothing was written; end it and begin again.
+ */
+COP_MUST cop_err cop_txn_commit(cop_txn *txn,
+				const struct cop_commit_options *options,
+				struct cop_result *result);
+
+/*
+ * Runs `work` in a transaction and commits it; after a conflict, again, with a
+ * short pause, up to `tries` times (0: 100).  `work` returns 0 to commit, or
+ * an error: COP_CONFLICT is tried again, any other ends it.
+ * options	as of cop_commit_with; may be NULL
+ */
+COP_MUST cop_err cop_txn_run(cop_store *store,
+			     int32_t (*work)(void *user, cop_txn *txn),
+			     void *user, uint32_t tries,
+			     const struct cop_commit_options *options,
+			     struct cop_result *result);
 
 /* ---- figures ------------------------------------------------------------ */
 

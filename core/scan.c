@@ -169,3 +169,58 @@ cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 		return error_system(code, "%s: cannot read", read->store->path);
 	return threads_run(scan.threads, scan_part, &scan);
 }
+
+/* ---- in order of keys --------------------------------------------------- */
+
+static cop_err key_visit(cop_read *read, struct bytes value,
+			 int32_t (*visit)(void *user, cop_read *read,
+					  const struct cop_entity *entity),
+			 void *user)
+{
+	struct cop_entity entity;
+	struct bytes record;
+	uint64_t id = 0;
+	cop_err err;
+
+	memcpy(&id, value.data, value.size < 8 ? value.size : 8);
+	err = read_entity_record(read, id, &record);
+	if (!err && record.data)
+		err = read_entity_view(id, record, &entity);
+	if (!err && record.data && visit(user, read, &entity))
+		err = error_set(COP_STOPPED, "stopped by the caller");
+	return err;
+}
+
+cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,
+		 int32_t (*visit)(void *user, cop_read *read,
+				  const struct cop_entity *entity),
+		 void *user)
+{
+	struct bytes key = bytes_of(prefix, prefix_size);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = store_check(read->store);
+	int code;
+
+	if (!err && prefix_size > COP_KEY_BYTES)
+		err = error_set(COP_BAD_KEY,
+				"a prefix has %zu bytes; it may have %d",
+				prefix_size, COP_KEY_BYTES);
+	if (err)
+		return err;
+	code = env_cursor_open(&read->store->env, read->txn, DB_KEYS, &cursor);
+	if (code)
+		return error_system(code, "cannot scan");
+	code = env_cursor_move(cursor, prefix_size ? ENV_SEEK : ENV_NEXT, &key,
+			       &value);
+	while (!code && !err && key.size >= prefix_size &&
+	       !memcmp(key.data, prefix_size ? prefix : "", prefix_size)) {
+		err = key_visit(read, value, visit, user);
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return !err && code && code != ENV_ABSENT
+		   ? error_system(code, "cannot scan")
+		   : err;
+}

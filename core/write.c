@@ -48,7 +48,7 @@ size_t cop_write_bytes(const cop_write *write)
 
 /* ---- checks ------------------------------------------------------------- */
 
-static cop_err key_check(const void *key, size_t size)
+cop_err write_key_check(const void *key, size_t size)
 {
 	if (!key || !size)
 		return error_set(COP_BAD_KEY, "a key is empty; give at least "
@@ -151,7 +151,7 @@ static cop_err put_check(const cop_store *store, const struct cop_put *put)
 	if (!put || put->size != sizeof *put)
 		return error_set(COP_INVALID, "the put is of another size; "
 					      "set .size to its sizeof");
-	err = key_check(put->key, put->key_size);
+	err = write_key_check(put->key, put->key_size);
 	if (!err && put->vector)
 		err = vector_check(store, put->vector, put->dim);
 	if (!err && (put->vector_change < COP_VECTOR_KEEP ||
@@ -196,7 +196,7 @@ cop_err cop_put_vector(cop_write *write, const void *key, size_t key_size,
 	cop_err err = store_check(write->store);
 
 	if (!err)
-		err = key_check(key, key_size);
+		err = write_key_check(key, key_size);
 	if (!err && vector)
 		err = vector_check(write->store, vector, dim);
 	if (!err)
@@ -219,7 +219,7 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 	cop_err err = store_check(write->store);
 
 	if (!err)
-		err = key_check(key, key_size);
+		err = write_key_check(key, key_size);
 	if (!err)
 		err = bytes_put(write, &op, sizeof op);
 	if (!err)
@@ -233,10 +233,10 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 static cop_err ends_put(cop_write *write, struct op *op,
 			const struct cop_put_edge *edge)
 {
-	cop_err err = key_check(edge->source, edge->source_size);
+	cop_err err = write_key_check(edge->source, edge->source_size);
 
 	if (!err)
-		err = key_check(edge->target, edge->target_size);
+		err = write_key_check(edge->target, edge->target_size);
 	if (!err)
 		err = names_intern(&write->names, NAME_RELATION, edge->relation,
 				   edge->relation_size, &op->relation);

@@ -62,6 +62,9 @@ struct cop_write {
 	uint32_t count;
 };
 
+/* COP_BAD_KEY if it is empty or too long. */
+cop_err write_key_check(const void *key, size_t size);
+
 static inline const unsigned char *op_body(const struct op *op)
 {
 	return (const unsigned char *)(op + 1);
