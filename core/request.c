@@ -88,7 +88,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	uint64_t key = op->key_size;
 	uint64_t need;
 
-		if ((!key && op->kind != OP_EXPECT) || key > COP_KEY_BYTES ||
+	if ((!key && op->kind != OP_EXPECT) || key > COP_KEY_BYTES ||
 	    op->target_size > COP_KEY_BYTES ||
 	    (op->dim && op->dim != store->config.dim))
 		return bad("key or dimension");
@@ -106,7 +106,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 		break;
 	default: return bad("kind of operation");
 	}
-		if ((op->record_bytes % 4 && op->kind != OP_EXPECT) || need > body)
+	if ((op->record_bytes % 4 && op->kind != OP_EXPECT) || need > body)
 		return bad("size of an operation");
 	if ((op->kind == OP_EDGE || op->kind == OP_UNLINK) && !op->target_size)
 		return bad("target");

@@ -540,7 +540,7 @@ cop_err cop_txn_keys(cop_txn *txn, const void *prefix, size_t prefix_size,
 cop_err cop_txn_commit(cop_txn *txn, const struct cop_commit_options *options,
 		       struct cop_result *result)
 {
-		cop_err err = cop_commit_with(txn->write, options, result);
+	cop_err err = cop_commit_with(txn->write, options, result);
 
 	if (!err) { /* the write is empty, and its expectations gone */
 		hashmap_clear(&txn->noted);

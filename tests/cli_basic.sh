@@ -134,6 +134,22 @@ exits 5 'a writer lock that is not had in time: 5' delete "$store" a --timeout 0
 kill "$pid"
 wait
 
+"$COPPICE" init "$work/if" || echo "Bail out! no store"
+put_if() { printf '{"key":"k","n":%d}\n' "$1" | "$COPPICE" put "$work/if" "$2" 2>"$work/err"; }
+is "$(put_if 1 --if-absent)" 1 'put --if-absent puts what is absent'
+put_if 2 --if-absent
+is $? 1 'and not what is there: status 1'
+grep -q ":1: the entity 'k' changed" "$work/err"
+ok $? 'and says which line'
+is "$(put_if 3 --if-version=1)" 2 'put --if-version puts that version'
+"$COPPICE" get "$work/if" k --json --versions | grep -q '"version":2}$'
+ok $? 'get --versions says which one that is'
+put_if 4 --if-version=1
+is $? 1 'and no other'
+is "$("$COPPICE" get "$work/if" k --json | grep -c '"n":3')" 1 \
+	'what was refused left no trace'
+is "$(put_if 5 --lazy)" 3 'put --lazy commits'
+
 "$COPPICE" init "$work/four" || echo "Bail out! no store"
 for n in 1 2 3 4; do
 	perl -e 'print qq({"key":"$ARGV[0]-$_"}\n) for 1 .. 50' "$n" |

@@ -14,25 +14,35 @@ for file in include/coppice.h lib/libcoppice.so.0 lib/libcoppice.a \
 	[ -e "$prefix/$file" ]
 	ok $? "it installs $file"
 done
-sed -n '/^```c$/,/^```$/p' README.md | grep -v '^```' |
-	sed "s|/tmp/kg|$work/kg|g" >"$work/example.c"
-[ "$(wc -l <"$work/example.c")" -gt 20 ]
-ok $? "the README has a C example"
+# example NUMBER: that C example of the README, on a store of ours
+example()
+{
+	awk -v want="$1" '/^```c$/ { n++; on = 1; next }
+		/^```$/ { on = 0 } on && n == want' README.md |
+		sed "s|/tmp/kg|$work/kg|g"
+}
+example 1 >"$work/first.c"
+example 2 >"$work/transfer.c"
+[ "$(wc -l <"$work/first.c")" -gt 20 ] && [ -s "$work/transfer.c" ]
+ok $? "the README has two C examples"
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 case ${COPPICE_BUILD-} in
 *asan* | *tsan* | *ubsan*)
 	skip "a program without the sanitizer cannot load the library" \
-		"the example compiles"
-	skip "the same" "and finds its hit"
+		"the examples compile and run"
 	;;
 *)
-	# shellcheck disable=SC2046
-	$cc -std=c11 -Wall -Werror -o "$work/example" "$work/example.c" \
-		$(pkg-config --cflags --libs coppice)
-	ok $? "the example compiles with what pkg-config says"
-	out=$(LD_LIBRARY_PATH=$prefix/lib "$work/example")
-	is "$out" "1 hit, id 1 at distance 0" "and finds its hit"
+	for name in first transfer; do
+		# shellcheck disable=SC2046
+		$cc -std=c11 -Wall -Werror -o "$work/$name" "$work/$name.c" \
+			$(pkg-config --cflags --libs coppice)
+		ok $? "the $name example compiles with what pkg-config says"
+	done
+	out=$(LD_LIBRARY_PATH=$prefix/lib "$work/first")
+	is "$out" "1 hit, id 1 at distance 0" "the first finds its hit"
+	out=$(LD_LIBRARY_PATH=$prefix/lib "$work/transfer")
+	is "$out" "2 entities changed together" "the other transfers"
 	;;
 esac
 

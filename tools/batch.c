@@ -64,9 +64,12 @@ int batch_commit(struct batch *batch, struct fault *fault)
 	struct cop_result *total = &batch->total;
 	struct cop_result result = {.size = sizeof result,
 				    .failed = UINT32_MAX};
+	struct cop_commit_options options = {
+	    .size = sizeof options,
+	    .durability = batch->lazy ? COP_LAZY : COP_DURABLE};
 	cop_err err;
 
-	err = cop_commit(batch->write, &result);
+	err = cop_commit_with(batch->write, &options, &result);
 	if (err)
 		return batch_fault(batch, err, result.failed, fault);
 	total->entities_put += result.entities_put;

@@ -17,6 +17,7 @@ struct batch {
 	cop_write *write;
 	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
 	size_t byte_max;
+	int lazy; /* commits are COP_LAZY */
 	/* the batch's own */
 	struct place *places; /* of each operation in the write */
 	size_t count, room;

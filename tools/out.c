@@ -366,6 +366,9 @@ cop_err out_entity(cop_store *store, cop_read *read,
 		if (!err)
 			err = out_entity_vector(store, read, entity);
 	}
+	if (parts & OUT_VERSION)
+		printf(",\"version\":%llu",
+		       (unsigned long long)entity->version);
 	out_words("}\n");
 	return err;
 }

@@ -20,7 +20,7 @@ void out_vector(const float *vector, uint32_t dim);
 /* A value as JSON. */
 cop_err out_value(const struct cop_value *value);
 
-enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2 };
+enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2, OUT_VERSION = 4 };
 
 /* An entity as the line that import reads; parts: enum out_parts. */
 cop_err out_entity(cop_store *store, cop_read *read,

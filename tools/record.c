@@ -371,7 +371,11 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.properties = properties.items;
 	put.property_count = (uint32_t)properties.count;
 	record->kind = RECORD_ENTITY;
-	err = cop_put(write, &put);
+	err = record->conditional
+		  ? cop_expect(write, put.key, put.key_size, record->version)
+		  : 0;
+	if (!err)
+		err = cop_put(write, &put);
 	return err ? fault_input(fault, err) : 0;
 }
 

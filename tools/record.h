@@ -12,6 +12,8 @@ struct record {
 	/* chosen by the caller, the rest zero */
 	int32_t dangling; /* enum cop_dangling */
 	const char *type; /* of entities that name none, NULL: none */
+	int conditional;  /* entities are put if they have this version: */
+	uint64_t version; /* 0: if they are absent */
 	/* of the line put last */
 	int kind;	/* enum record_kind, 0: an edge left out */
 	int has_vector; /* it came with one */

@@ -12,11 +12,12 @@
 
 #include <string.h>
 
-enum { GET_VECTOR = ARG_OWN, GET_EDGES };
+enum { GET_VECTOR = ARG_OWN, GET_EDGES, GET_VERSION };
 
 static const struct arg_row get_rows[] = {
     {GET_VECTOR, "vector", NULL, "with the vector"},
     {GET_EDGES, "edges", NULL, "with the edges, out and in"},
+    {GET_VERSION, "versions", NULL, "with the commit that wrote it"},
     ARG_JSON_ROW,
     ARG_END,
 };
@@ -181,6 +182,10 @@ static cop_err get_text(const struct get *get, const struct cop_entity *entity)
 		err = get_content(read, entity);
 	if (!err && get->parts & OUT_VECTOR)
 		err = get_vector(get->cli, entity);
+	if (!err && get->parts & OUT_VERSION) {
+		get_field("version", 7);
+		printf("%llu\n", (unsigned long long)entity->version);
+	}
 	return err;
 }
 
@@ -214,10 +219,12 @@ static int get_run(struct cli *cli)
 	int code, result = 0, id;
 
 	while ((id = args_next(cli)) > 0) {
-		if (id == ARG_JSON)
-			get.json = 1;
-		else
-			get.parts |= id == GET_VECTOR ? OUT_VECTOR : OUT_EDGES;
+		switch (id) {
+		case ARG_JSON: get.json = 1; break;
+		case GET_VECTOR: get.parts |= OUT_VECTOR; break;
+		case GET_EDGES: get.parts |= OUT_EDGES; break;
+		default: get.parts |= OUT_VERSION;
+		}
 	}
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;

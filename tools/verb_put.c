@@ -18,13 +18,24 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PUT_EACH = ARG_OWN, PUT_DANGLING, PUT_TYPE };
+enum {
+	PUT_EACH = ARG_OWN,
+	PUT_DANGLING,
+	PUT_TYPE,
+	PUT_IF_ABSENT,
+	PUT_IF_VERSION,
+	PUT_LAZY
+};
 
 static const struct arg_row put_rows[] = {
     {PUT_EACH, "each", NULL, "commit line by line, print each commit"},
     {PUT_DANGLING, "dangling", "WHAT",
      "edges to entities not there: reject (default), stub, skip"},
     {PUT_TYPE, "type", "NAME", "type of entities that name none"},
+    {PUT_IF_ABSENT, "if-absent", NULL, "only entities that are not there"},
+    {PUT_IF_VERSION, "if-version", "N",
+     "only entities of that version (`get --versions`)"},
+    {PUT_LAZY, "lazy", NULL, "a power cut may take the newest back"},
     ARG_END,
 };
 
@@ -32,7 +43,9 @@ static const char put_notes[] =
     "Reads NDJSON from standard input, in the form that `coppice help import` "
     "shows,\nand prints the number of the commit once it is on disk. A bad "
     "line stops it with\nstatus 7: without --each nothing is put then, with "
-    "it the lines before are in.\n";
+    "it the lines before are in.\n"
+    "Where a condition (--if-absent, --if-version) does not hold, the commit "
+    "puts\nnothing and the status is 1.\n";
 
 struct put {
 	struct cli *cli;
@@ -67,6 +80,10 @@ static int put_line(struct put *put, const char *line, size_t size)
 	}
 	if (put->record.kind && batch_add(&put->batch, &place, fault))
 		return fault->code;
+	/* the condition is an operation, too */
+	if (put->record.kind == RECORD_ENTITY && put->record.conditional &&
+	    batch_add(&put->batch, &place, fault))
+		return fault->code;
 	return put->each ? put_commit(put) : 0;
 }
 
@@ -87,24 +104,36 @@ static int put_lines(struct put *put)
 	return put->each ? 0 : put_commit(put);
 }
 
-static int put_run(struct cli *cli)
+static int put_option(struct put *put, int id)
 {
 	static const char *const danglings[] = {"reject", "stub", "skip", NULL};
+	struct record *record = &put->record;
+
+	switch (id) {
+	case PUT_EACH: put->each = 1; break;
+	case PUT_TYPE: record->type = put->cli->value; break;
+	case PUT_LAZY: put->batch.lazy = 1; break;
+	case PUT_IF_ABSENT: record->conditional = 1; break;
+	case PUT_IF_VERSION:
+		record->conditional = 1;
+		args_u64(put->cli, 1, UINT64_MAX, &record->version);
+		break;
+	default: record->dangling = args_word(put->cli, danglings);
+	}
+	return put->cli->fault.code;
+}
+
+static int put_run(struct cli *cli)
+{
 	struct put put;
 	int code, id;
 
 	memset(&put, 0, sizeof put);
 	put.cli = cli;
-	while ((id = args_next(cli)) > 0) {
-		if (id == PUT_EACH)
-			put.each = 1;
-		else if (id == PUT_TYPE)
-			put.record.type = cli->value;
-		else
-			put.record.dangling = args_word(cli, danglings);
-		if (cli->fault.code)
+	while ((id = args_next(cli)) > 0)
+		if (put_option(&put, id))
 			return cli->fault.code;
-	}
+
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;
 	code = cli_open_write(cli);

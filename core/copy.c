@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "copy.h"
+#include "buffer.h"
+#include "codec.h"
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Bytes put before they are committed; LMDB keeps them in memory. */
+#define BATCH_BYTES (UINT64_C(64) << 20)
+
+struct copying {
+	struct copy *copy;
+	env_txn *to_txn;
+	uint64_t batch_bytes;
+	uint64_t done;
+	uint64_t total;
+	struct disk_state before; /* of the copy */
+	struct disk_state now;	  /* of the snapshot */
+	int key_scan; /* an id was given and its entity deleted since */
+};
+
+static cop_err failed(int code)
+{
+	return error_system(code, "cannot copy the data file");
+}
+
+static cop_err damaged(const char *what)
+{
+	return error_set(COP_CORRUPT,
+			 "%s is damaged in the data file; restore a backup",
+			 what);
+}
+
+static struct bytes state_key(void)
+{
+	return bytes_of("state", 5);
+}
+
+static cop_err state_get(struct env *env, env_txn *txn,
+			 struct disk_state *state)
+{
+	struct bytes value;
+	int code = env_get(env, txn, DB_META, state_key(), &value);
+
+	if (code)
+		return failed(code);
+	if (value.size != sizeof *state)
+		return damaged("the store's state");
+	memcpy(state, value.data, sizeof *state);
+	return 0;
+}
+
+static int to_put(struct copying *copying, enum env_db db, struct bytes key,
+		  struct bytes value)
+{
+	return env_put(copying->copy->to, copying->to_txn, db, key, value);
+}
+
+static int to_delete(struct copying *copying, enum env_db db, struct bytes key)
+{
+	int code = env_delete(copying->copy->to, copying->to_txn, db, key);
+
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+static int from_get(const struct copying *copying, enum env_db db,
+		    struct bytes key, struct bytes *value)
+{
+	return env_get(copying->copy->from, copying->copy->from_txn, db, key,
+		       value);
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+static cop_err batch_next(struct copying *copying)
+{
+	struct copy *copy = copying->copy;
+	int code = env_write_commit(copying->to_txn);
+
+	copying->batch_bytes = 0;
+	copying->to_txn = NULL;
+	if (!code)
+		code = env_write_begin(copy->to, 1, &copying->to_txn);
+	if (code)
+		return failed(code);
+	if (copy->progress &&
+	    copy->progress(copy->user, copying->done, copying->total))
+		return error_set(COP_STOPPED, "stopped by the caller");
+	return 0;
+}
+
+static cop_err entry_copy(struct copying *copying, enum env_db db,
+			  struct bytes key, struct bytes value)
+{
+	void *room;
+	int code;
+
+	if (db == DB_META) /* databases are entries there, too */
+		return 0;
+	code = env_append(copying->copy->to, copying->to_txn, db, key,
+			  value.size, &room);
+	if (code)
+		return failed(code);
+	memcpy(room, value.data, value.size);
+	copying->done++;
+	copying->batch_bytes += key.size + value.size;
+	return copying->batch_bytes < BATCH_BYTES ? 0 : batch_next(copying);
+}
+
+static cop_err database_copy(struct copying *copying, enum env_db db)
+{
+	struct copy *copy = copying->copy;
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code = env_cursor_open(copy->from, copy->from_txn, db, &cursor);
+
+	if (code)
+		return failed(code);
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	while (!code && !err) {
+		err = entry_copy(copying, db, key, value);
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return !err && code != ENV_ABSENT ? failed(code) : err;
+}
+
+static cop_err meta_copy(struct copying *copying)
+{
+	struct bytes store;
+	int code = from_get(copying, DB_META, bytes_of("store", 5), &store);
+
+	if (!code)
+		code = to_put(copying, DB_META, bytes_of("store", 5), store);
+	if (!code)
+		code = to_put(copying, DB_META, state_key(),
+			      bytes_of(&copying->now, sizeof copying->now));
+	return code ? failed(code) : 0;
+}
+
+static cop_err copying_end(struct copying *copying, cop_err err)
+{
+	int code;
+
+	if (!copying->to_txn)
+		return err;
+	if (err) {
+		env_write_abort(copying->to_txn);
+		return err;
+	}
+	code = env_write_commit(copying->to_txn);
+	return code ? failed(code) : 0;
+}
+
+cop_err copy_all(struct copy *copy)
+{
+	struct copying copying = {.copy = copy};
+	cop_err err = state_get(copy->from, copy->from_txn, &copying.now);
+	uint64_t count;
+	int code = 0;
+
+	if (err)
+		return err;
+	for (int db = DB_META + 1; !code && db < DB_COUNT; db++) {
+		code = env_count(copy->from, copy->from_txn, (enum env_db)db,
+				 &count);
+		copying.total += count;
+	}
+	if (!code)
+		code = env_write_begin(copy->to, 1, &copying.to_txn);
+	if (code)
+		return failed(code);
+	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
+		err = database_copy(&copying, (enum env_db)db);
+	if (!err)
+		err = meta_copy(&copying);
+	return copying_end(&copying, err);
+}
+
+/* ---- what was touched --------------------------------------------------- */
+
+static int id_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* One commit's record comes over, and the ids in it are added. */
+static cop_err op_forward(struct copying *copying, uint64_t commit,
+			  struct buffer *ids)
+{
+	struct bytes key = bytes_of(&commit, sizeof commit);
+	struct disk_op op;
+	struct bytes value;
+	int code = from_get(copying, DB_OPS, key, &value);
+
+	if (code == ENV_ABSENT)
+		return error_set(COP_TOO_OLD,
+				 "the operation record of commit %llu is not "
+				 "kept any more; start again",
+				 (unsigned long long)commit);
+	if (code)
+		return failed(code);
+	if (value.size < sizeof op)
+		return damaged("an operation record");
+	memcpy(&op, value.data, sizeof op);
+	if (op.touched > (value.size - sizeof op) / sizeof(uint32_t))
+		return damaged("an operation record");
+	if (buffer_put(ids, (const char *)value.data + sizeof op,
+		       op.touched * sizeof(uint32_t)))
+		return failed(ENOMEM);
+	code = to_put(copying, DB_OPS, key, value);
+	return code ? failed(code) : 0;
+}
+
+static void ids_unique(struct buffer *ids)
+{
+	uint32_t *list = (uint32_t *)(void *)ids->data;
+	size_t count = ids->size / sizeof *list;
+	size_t kept = 0;
+
+	if (!count)
+		return;
+	qsort(list, count, sizeof *list, id_compare);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || list[kept - 1] != list[i])
+			list[kept++] = list[i];
+	ids->size = kept * sizeof *list;
+}
+
+/* ---- an entity that was touched ----------------------------------------- */
+
+/* What members lists an entity is in, by its record. */
+static cop_err members_forward(struct copying *copying, uint64_t id,
+			       struct bytes record, int add)
+{
+	const struct disk_entity *head = record.data;
+	cop_err err = codec_entity_check(record);
+	int code = 0;
+
+	for (uint32_t i = head->type ? 0 : 1;
+	     !err && !code && i <= head->tag_count; i++) {
+		struct disk_member_key member = format_member_key(
+		    i ? codec_tags(head)[i - 1] : head->type, id);
+		struct bytes key = bytes_of(&member, sizeof member);
+		struct bytes value;
+
+		if (!add) {
+			code = to_delete(copying, DB_MEMBERS, key);
+			continue;
+		}
+		code = from_get(copying, DB_MEMBERS, key, &value);
+		if (!code)
+			code = to_put(copying, DB_MEMBERS, key, value);
+	}
+	return code ? failed(code) : err;
+}
+
+static cop_err record_forward(struct copying *copying, enum env_db db,
+			      uint64_t id)
+{
+	struct bytes key = bytes_of(&id, sizeof id);
+	struct bytes value;
+	int code = from_get(copying, db, key, &value);
+
+	if (code == ENV_ABSENT)
+		code = to_delete(copying, db, key);
+	else if (!code)
+		code = to_put(copying, db, key, value);
+	return code ? failed(code) : 0;
+}
+
+static cop_err entity_forward(struct copying *copying, uint64_t id)
+{
+	struct copy *copy = copying->copy;
+	struct bytes key = bytes_of(&id, sizeof id);
+	const struct disk_entity *head;
+	struct bytes record;
+	cop_err err = 0;
+	int code =
+	    env_get(copy->to, copying->to_txn, DB_ENTITIES, key, &record);
+
+	if (!code) {
+		/* a private copy: LMDB moves it at the next put */
+		struct buffer old = {0};
+
+		code = buffer_put(&old, record.data, record.size);
+		if (!code)
+			err = members_forward(copying, id,
+					      bytes_of(old.data, old.size), 0);
+		buffer_release(&old);
+	} else if (code == ENV_ABSENT) {
+		code = 0;
+	}
+	if (code || err)
+		return code ? failed(code) : err;
+	code = from_get(copying, DB_ENTITIES, key, &record);
+	if (code && code != ENV_ABSENT)
+		return failed(code);
+	if (code)
+		copying->key_scan |= id >= copying->before.next_entity;
+	if (!code) {
+		err = members_forward(copying, id, record, 1);
+		head = record.data;
+		if (!err)
+			code = to_put(copying, DB_KEYS,
+				      bytes_of(head->key, head->key_size), key);
+		if (code)
+			return failed(code);
+	}
+	if (!err)
+		err = record_forward(copying, DB_ENTITIES, id);
+	return err ? err : record_forward(copying, DB_VECTORS, id);
+}
+
+/* ---- its edges ---------------------------------------------------------- */
+
+static cop_err range_collect(struct env *env, env_txn *txn, enum env_db db,
+			     uint64_t id, struct buffer *keys)
+{
+	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	int code = env_cursor_open(env, txn, db, &cursor);
+
+	if (code)
+		return failed(code);
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code && key.size == sizeof first &&
+	       !memcmp(key.data, &first, 8)) {
+		code = buffer_put(keys, key.data, key.size);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code && code != ENV_ABSENT ? failed(code) : 0;
+}
+
+static cop_err edges_forward(struct copying *copying, enum env_db db,
+			     uint64_t id)
+{
+	struct copy *copy = copying->copy;
+	struct buffer old = {0};
+	struct buffer now = {0};
+	size_t step = sizeof(struct disk_edge_key);
+	cop_err err = range_collect(copy->to, copying->to_txn, db, id, &old);
+	struct bytes value;
+	int code = 0;
+
+	if (!err)
+		err = range_collect(copy->from, copy->from_txn, db, id, &now);
+	for (size_t at = 0; !err && !code && at < old.size; at += step)
+		code = to_delete(copying, db, bytes_of(old.data + at, step));
+	for (size_t at = 0; !err && !code && at < now.size; at += step) {
+		struct bytes key = bytes_of(now.data + at, step);
+
+		code = from_get(copying, db, key, &value);
+		if (!code)
+			code = to_put(copying, db, key, value);
+	}
+	buffer_release(&old);
+	buffer_release(&now);
+	return code ? failed(code) : err;
+}
+
+/* ---- what hangs on no entity -------------------------------------------- */
+
+/* Keys of ids given since; of entities deleted again no record says it. */
+static cop_err keys_forward(struct copying *copying)
+{
+	struct copy *copy = copying->copy;
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	uint64_t id = 0;
+	int code;
+
+	if (!copying->key_scan)
+		return 0;
+	code = env_cursor_open(copy->from, copy->from_txn, DB_KEYS, &cursor);
+	if (code)
+		return failed(code);
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	while (!code) {
+		if (value.size == sizeof id)
+			memcpy(&id, value.data, sizeof id);
+		if (id >= copying->before.next_entity)
+			code = to_put(copying, DB_KEYS, key, value);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code != ENV_ABSENT ? failed(code) : 0;
+}
+
+/* A database of few entries, all of which may have changed. */
+static cop_err small_forward(struct copying *copying, enum env_db db)
+{
+	struct copy *copy = copying->copy;
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	struct bytes old;
+	env_cursor *cursor;
+	int code = env_cursor_open(copy->from, copy->from_txn, db, &cursor);
+
+	if (code)
+		return failed(code);
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	while (!code) {
+		if (env_get(copy->to, copying->to_txn, db, key, &old) ||
+		    old.size != value.size ||
+		    memcmp(old.data, value.data, old.size) != 0)
+			code = to_put(copying, db, key, value);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code != ENV_ABSENT ? failed(code) : 0;
+}
+
+/* ---- forward ------------------------------------------------------------ */
+
+static cop_err touched_forward(struct copying *copying)
+{
+	struct buffer ids = {0};
+	cop_err err = 0;
+
+	for (uint64_t commit = copying->before.commit + 1;
+	     !err && commit <= copying->now.commit; commit++)
+		err = op_forward(copying, commit, &ids);
+	if (!err)
+		ids_unique(&ids);
+	for (size_t i = 0; !err && i < ids.size / sizeof(uint32_t); i++) {
+		uint64_t id = ((const uint32_t *)(void *)ids.data)[i];
+
+		err = entity_forward(copying, id);
+		if (!err)
+			err = edges_forward(copying, DB_EDGES, id);
+		if (!err)
+			err = edges_forward(copying, DB_EDGES_IN, id);
+	}
+	buffer_release(&ids);
+	return err;
+}
+
+cop_err copy_forward(struct copy *copy)
+{
+	struct copying copying = {.copy = copy};
+	cop_err err = state_get(copy->from, copy->from_txn, &copying.now);
+	int code;
+
+	if (err)
+		return err;
+	code = env_write_begin(copy->to, 1, &copying.to_txn);
+	if (code)
+		return failed(code);
+	err = state_get(copy->to, copying.to_txn, &copying.before);
+	if (!err && copying.before.commit == copying.now.commit) {
+		env_write_abort(copying.to_txn);
+		return 0;
+	}
+	if (!err)
+		err = touched_forward(&copying);
+	if (!err)
+		err = keys_forward(&copying);
+	if (!err)
+		err = small_forward(&copying, DB_NAMES);
+	if (!err)
+		err = small_forward(&copying, DB_SYMBOLS);
+	if (!err)
+		err = small_forward(&copying, DB_RESULTS);
+	if (!err)
+		err = meta_copy(&copying);
+	return copying_end(&copying, err);
+}
