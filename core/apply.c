@@ -734,11 +734,10 @@ static uint64_t time_after(uint64_t before)
 	return ns > before ? ns : before;
 }
 
-/* Hash over the last hash, the commit's number and time, and its bytes. */
-static uint64_t chain_next(const struct apply *apply)
+uint64_t apply_chain(uint64_t before, uint64_t commit, uint64_t time_ns,
+		     uint64_t hash)
 {
-	uint64_t parts[4] = {apply->state.chain, apply->commit,
-			     apply->state.time_ns, apply->hash};
+	uint64_t parts[4] = {before, commit, time_ns, hash};
 
 	return XXH3_64bits(parts, sizeof parts);
 }
@@ -758,7 +757,7 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 {
 	struct disk_state *state = &apply->state;
 	uint32_t count = apply_change_count(apply);
-	struct disk_op op = {.touched = count};
+	struct disk_op op = {.touched = count, .hash = apply->hash};
 	uint32_t *ids;
 	void *room;
 	int err = names_seal(apply);
@@ -766,7 +765,8 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	if (err)
 		return err;
 	state->time_ns = time_after(state->time_ns);
-	state->chain = chain_next(apply);
+	state->chain = apply_chain(state->chain, apply->commit, state->time_ns,
+				   apply->hash);
 	state->commit = apply->commit;
 	memcpy(state->segment, segment_uuid, sizeof state->segment);
 	op.time_ns = state->time_ns;

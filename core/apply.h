@@ -104,6 +104,10 @@ cop_err apply_run(struct apply *apply, struct request *request);
 /* Whether anything came of it. */
 int apply_is_empty(const struct apply *apply);
 
+/* The chain's hash at a commit, from that of the commit before. */
+uint64_t apply_chain(uint64_t before, uint64_t commit, uint64_t time_ns,
+		     uint64_t hash);
+
 /* Writes the operation record and the state. */
 cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid);
 

@@ -8,6 +8,7 @@
  *	a third goes through the ids and asks of each what the segment says.
  *	A finding is told and counted, and the check goes on.
  */
+#include "apply.h"
 #include "build.h"
 
 #include <errno.h>
@@ -25,6 +26,8 @@ struct check {
 	uint64_t findings;
 	uint64_t members; /* that the records ask for */
 	uint64_t keys;
+	uint64_t chain_commit; /* of the operation record seen last */
+	uint64_t chain;
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -207,22 +210,40 @@ static void count_check(struct check *check, enum env_db db, uint64_t want,
 			(unsigned long long)want);
 }
 
-static void chain_check(struct check *check)
+/* Each record follows from the one before; the first one may be any. */
+static void op_check(struct check *check, struct bytes key, struct bytes value)
 {
+	uint64_t commit = number_of(key);
 	struct disk_op op;
-	struct bytes value;
 
-	if (!check->state.commit)
-		return;
-	if (!there(check, DB_OPS, &check->state.commit, 8, &value) ||
-	    value.size < sizeof op) {
-		finding(check, "the newest commit has no operation record");
+	if (value.size < sizeof op) {
+		finding(check, "the operation record of commit %llu is cut off",
+			(unsigned long long)commit);
 		return;
 	}
 	memcpy(&op, value.data, sizeof op);
-	if (op.chain != check->state.chain)
+	if (check->chain_commit &&
+	    (commit != check->chain_commit + 1 ||
+	     op.chain !=
+		 apply_chain(check->chain, commit, op.time_ns, op.hash)))
 		finding(check, "the chain of commits is broken at %llu",
+			(unsigned long long)commit);
+	check->chain_commit = commit;
+	check->chain = op.chain;
+}
+
+static cop_err chain_check(struct check *check)
+{
+	cop_err err = database_check(check, DB_OPS, op_check);
+
+	if (!err &&
+	    (check->chain_commit != check->state.commit ||
+	     (check->state.commit && check->chain != check->state.chain)))
+		finding(check,
+			"the newest commit, %llu, has no operation "
+			"record, or another one's",
 			(unsigned long long)check->state.commit);
+	return err;
 }
 
 static cop_err truth_check(struct check *check)
@@ -246,8 +267,7 @@ static cop_err truth_check(struct check *check)
 	count_check(check, DB_MEMBERS, check->members, "members of lists");
 	count_check(check, DB_NAMES, check->state.next_name - 1, "names");
 	count_check(check, DB_SYMBOLS, check->state.next_name - 1, "symbols");
-	chain_check(check);
-	return err;
+	return err ? err : chain_check(check);
 }
 
 /* ---- the segment against LMDB ------------------------------------------- */

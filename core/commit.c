@@ -28,9 +28,12 @@
 #include "validate.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { DRAIN_BUDGET = 4096, DISK_FULL_BYTES = 1 << 20 };
 
@@ -50,8 +53,44 @@ static int mutex_take(pthread_mutex_t *mutex, uint32_t timeout_ms)
 	return pthread_mutex_timedlock(mutex, &until);
 }
 
+/* For who waits to know whom for. */
+static void holder_say(const cop_store *store, uint32_t pid)
+{
+	struct post_office *office = store->mailboxes.office;
+
+	if (office) /* relaxed: for people only */
+		atomic_store_explicit(&office->holder, pid,
+				      memory_order_relaxed);
+}
+
+void writer_name(const cop_store *store, char *name, size_t room)
+{
+	const struct post_office *office = store->mailboxes.office;
+	uint32_t pid =
+	    office ? atomic_load_explicit(&office->holder, memory_order_relaxed)
+		   : 0;
+	char path[32];
+	char comm[32] = "";
+	ssize_t size = 0;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%u/comm", pid);
+	fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		size = read(fd, comm, sizeof comm - 1);
+		close(fd);
+	}
+	comm[size > 1 ? size - 1 : 0] = 0; /* without its line feed */
+	if (!pid)
+		snprintf(name, room, "another process");
+	else
+		snprintf(name, room, "process %u%s%s%s", pid, *comm ? " (" : "",
+			 comm, *comm ? ")" : "");
+}
+
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 {
+	char name[80];
 	int err = mutex_take(&store->write_mutex, timeout_ms);
 
 	if (!err) {
@@ -60,17 +99,20 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 		if (err)
 			pthread_mutex_unlock(&store->write_mutex);
 	}
-	if (err == EAGAIN || err == ETIMEDOUT)
+	if (err == EAGAIN || err == ETIMEDOUT) {
+		writer_name(store, name, sizeof name);
 		return error_set(COP_BUSY,
-				 "%s: the writer lock was not had in %u ms; "
-				 "another process commits, or is stopped; try "
-				 "again",
-				 store->path, timeout_ms);
+				 "%s: the writer lock was not had in %u ms; %s "
+				 "has it, and commits or is stopped; try again",
+				 store->path, timeout_ms, name);
+	}
 	if (err)
 		return error_system(err, "%s: cannot take the writer lock",
 				    store->path);
-	if (!lock_file_check(store->lock_fd, store->folder_fd, "lock"))
+	if (!lock_file_check(store->lock_fd, store->folder_fd, "lock")) {
+		holder_say(store, (uint32_t)getpid());
 		return 0;
+	}
 	writer_unlock(store);
 	return error_set(COP_NOT_A_STORE,
 			 "%s was moved or replaced since it was opened; close "
@@ -83,8 +125,11 @@ int writer_try(cop_store *store)
 	if (pthread_mutex_trylock(&store->write_mutex))
 		return 0;
 	if (!lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, 0)) {
-		if (!lock_file_check(store->lock_fd, store->folder_fd, "lock"))
+		if (!lock_file_check(store->lock_fd, store->folder_fd,
+				     "lock")) {
+			holder_say(store, (uint32_t)getpid());
 			return 1;
+		}
 		lock_release(store->lock_fd, LOCK_W);
 	}
 	pthread_mutex_unlock(&store->write_mutex);
@@ -93,6 +138,7 @@ int writer_try(cop_store *store)
 
 void writer_unlock(cop_store *store)
 {
+	holder_say(store, 0);
 	lock_release(store->lock_fd, LOCK_W);
 	pthread_mutex_unlock(&store->write_mutex);
 }

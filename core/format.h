@@ -63,8 +63,11 @@ struct disk_op {
 	uint64_t time_ns;
 	uint64_t chain;
 	unsigned char segment[FORMAT_UUID_BYTES];
+	uint64_t hash; /* of its requests */
 	uint64_t touched;
 };
+
+static_assert(sizeof(struct disk_op) == 48, "operation header is 48 bytes");
 
 /* DB_ENTITIES: header, key, tags, directory, values, content. */
 struct disk_entity {

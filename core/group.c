@@ -327,13 +327,18 @@ static cop_err not_known(const struct waiting *waiting)
 static cop_err give_up(const struct waiting *waiting)
 {
 	cop_store *store = waiting->store;
+	char name[80];
 
-	if (mailbox_withdraw(&store->mailboxes, waiting->box, waiting->number))
+	if (mailbox_withdraw(&store->mailboxes, waiting->box,
+			     waiting->number)) {
+		writer_name(store, name, sizeof name);
 		return error_set(COP_BUSY,
-				 "%s: the commit was not begun in %u ms; "
-				 "another process commits, or is stopped; try "
-				 "again",
-				 store->path, waiting->options->timeout_ms);
+				 "%s: the commit was not begun in %u ms; %s "
+				 "has the writer lock, and commits or is "
+				 "stopped; try again",
+				 store->path, waiting->options->timeout_ms,
+				 name);
+	}
 	if (mailbox_phase(&store->mailboxes, waiting->box, waiting->number) ==
 	    MAILBOX_DONE) {
 		answer_take(waiting);

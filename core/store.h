@@ -128,6 +128,9 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms);
 int writer_try(cop_store *store);
 void writer_unlock(cop_store *store);
 
+/* Who has W, in words, as far as can be known. */
+void writer_name(const cop_store *store, char *name, size_t room);
+
 /*
  * Brings the segment to where LMDB is, whatever happened before: recovers,
  * or builds anew.  W held.
