@@ -27,18 +27,18 @@ static cop_err failed(const struct apply *apply, int err)
 static int get(const struct apply *apply, enum env_db db, struct bytes key,
 	       struct bytes *value)
 {
-	return env_get(&apply->store->env, apply->txn, db, key, value);
+	return env_get(apply->store->env, apply->txn, db, key, value);
 }
 
 static int put(const struct apply *apply, enum env_db db, struct bytes key,
 	       struct bytes value)
 {
-	return env_put(&apply->store->env, apply->txn, db, key, value);
+	return env_put(apply->store->env, apply->txn, db, key, value);
 }
 
 static int del(const struct apply *apply, enum env_db db, struct bytes key)
 {
-	int err = env_delete(&apply->store->env, apply->txn, db, key);
+	int err = env_delete(apply->store->env, apply->txn, db, key);
 
 	return err == ENV_ABSENT ? 0 : err;
 }
@@ -296,8 +296,8 @@ static cop_err vector_store(struct apply *apply, uint64_t id,
 	if (err && err != ENV_ABSENT)
 		return failed(apply, err);
 	apply->state.vectors += err == ENV_ABSENT;
-	err = env_append(&apply->store->env, apply->txn, DB_VECTORS,
-			 id_key(&id), bytes, &at);
+	err = env_append(apply->store->env, apply->txn, DB_VECTORS, id_key(&id),
+			 bytes, &at);
 	if (err)
 		return failed(apply, err);
 	room = at;
@@ -310,7 +310,7 @@ static cop_err vector_store(struct apply *apply, uint64_t id,
 static cop_err vector_drop(struct apply *apply, uint64_t id, int *dropped)
 {
 	int err =
-	    env_delete(&apply->store->env, apply->txn, DB_VECTORS, id_key(&id));
+	    env_delete(apply->store->env, apply->txn, DB_VECTORS, id_key(&id));
 
 	*dropped = !err;
 	apply->state.vectors -= !err;
@@ -359,7 +359,7 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 	head = (const struct disk_entity *)(const void *)copy.data;
 	err = members_update(apply, change, head);
 	if (!err) {
-		code = env_append(&apply->store->env, apply->txn, DB_ENTITIES,
+		code = env_append(apply->store->env, apply->txn, DB_ENTITIES,
 				  id_key(&change->id), bytes, &room);
 		err = code ? failed(apply, code) : 0;
 	}
@@ -435,7 +435,7 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 	struct disk_edge_key out = format_edge_key(source, relation, target);
 	struct disk_edge_key in = format_edge_key(target, relation, source);
 	cop_err err;
-	int code = env_delete(&apply->store->env, apply->txn, DB_EDGES,
+	int code = env_delete(apply->store->env, apply->txn, DB_EDGES,
 			      bytes_of(&out, sizeof out));
 
 	if (code == ENV_ABSENT)
@@ -459,7 +459,7 @@ static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
 	struct bytes value;
 	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(&apply->store->env, apply->txn, db, &cursor);
+	int code = env_cursor_open(apply->store->env, apply->txn, db, &cursor);
 
 	if (code)
 		return failed(apply, code);
@@ -596,7 +596,7 @@ static cop_err edge_put(struct apply *apply, const struct op *op,
 
 	if (err && err != ENV_ABSENT)
 		return failed(apply, err);
-	err = env_put_reserve(&apply->store->env, apply->txn, DB_EDGES,
+	err = env_put_reserve(apply->store->env, apply->txn, DB_EDGES,
 			      bytes_of(&out, sizeof out), op->record_bytes,
 			      &room);
 	if (!err) {
@@ -672,7 +672,7 @@ static cop_err names_resolve(struct apply *apply, const struct name_list *names)
 	if (names->count &&
 	    !buffer_add(&apply->numbers, names->count * sizeof(uint32_t)))
 		return no_memory();
-	return dict_resolve(&store->dict, &store->env, apply->txn, names,
+	return dict_resolve(&store->dict, store->env, apply->txn, names,
 			    &apply->state,
 			    (uint32_t *)(void *)apply->numbers.data);
 }
@@ -748,7 +748,7 @@ static cop_err names_seal(struct apply *apply)
 	cop_err err = 0;
 
 	for (size_t i = 0; !err && i < apply->touched.size / sizeof *names; i++)
-		err = dict_touch(&apply->store->env, apply->txn, names[i],
+		err = dict_touch(apply->store->env, apply->txn, names[i],
 				 apply->commit);
 	return err;
 }
@@ -772,7 +772,7 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	op.time_ns = state->time_ns;
 	op.chain = state->chain;
 	memcpy(op.segment, segment_uuid, sizeof op.segment);
-	err = env_append(&apply->store->env, apply->txn, DB_OPS,
+	err = env_append(apply->store->env, apply->txn, DB_OPS,
 			 id_key(&apply->commit),
 			 op_pad(sizeof op + count * sizeof *ids), &room);
 	if (!err) {

@@ -335,12 +335,12 @@ static cop_err index_fill(cop_store *store, int fd,
 	if (getrandom(segment.header->uuid, SEGMENT_UUID_BYTES, 0) < 0)
 		code = errno;
 	if (!code)
-		code = env_read_begin(&store->env, &txn);
+		code = env_read_begin(store->env, &txn);
 	if (code) {
 		segment_detach(&segment);
 		return error_system(code, "cannot read %s", store->path);
 	}
-	err = read_state(&store->env, txn, &state);
+	err = read_state(store->env, txn, &state);
 	if (!err)
 		err = build_run(store, txn, &state, &segment, options);
 	env_read_abort(txn);
@@ -357,7 +357,7 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	int code;
 	int fd;
 
-	code = env_write_repair(&store->env);
+	code = env_write_repair(store->env);
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
 	folder_clean(store, number - 1);
@@ -432,10 +432,10 @@ static int history_fits(cop_store *store, const struct segment_header *header,
 		    atomic_load_explicit(&header->chain, memory_order_acquire);
 	} while (committed != atomic_load_explicit(&header->committed,
 						   memory_order_acquire));
-	if (env_read_renew(txn) || read_state(&store->env, txn, &state))
+	if (env_read_renew(txn) || read_state(store->env, txn, &state))
 		return 0;
 	if (committed &&
-	    (env_get(&store->env, txn, DB_OPS,
+	    (env_get(store->env, txn, DB_OPS,
 		     bytes_of(&committed, sizeof committed), &value) ||
 	     value.size < sizeof op))
 		return 0;
@@ -457,7 +457,7 @@ static cop_err index_trusted(cop_store *store, int *trusted)
 		return index_error(store, err);
 	if (err)
 		return 0;
-	err = env_read_begin(&store->env, &txn);
+	err = env_read_begin(store->env, &txn);
 	if (!err) {
 		/* a commit between two loads looks like a misfit: look again */
 		for (int i = 0; i < TRUST_TRIES && !*trusted; i++) {
@@ -522,6 +522,10 @@ static cop_err control_make(cop_store *store)
 		err = slots_create(&store->slots, fd, store->config.uuid);
 	if (!err)
 		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
+	if (!err)
+		atomic_store_explicit(&store->slots.control->generation,
+				      store->generation->number,
+				      memory_order_release);
 	point("control-made");
 	if (err)
 		close(fd);
@@ -605,15 +609,7 @@ cop_err attach_open(cop_store *store, const struct cop_open_options *options)
 
 void attach_close(cop_store *store)
 {
-	cop_read *read = store->pool;
-
-	while (read) {
-		cop_read *next = read->next;
-
-		read_destroy(read);
-		read = next;
-	}
-	store->pool = NULL;
+	read_pool_clear(store);
 	writable_close(store);
 	if (store->index)
 		index_drop(store, store->index);

@@ -110,7 +110,7 @@ static cop_err database_each(struct build *build, enum env_db db,
 	struct bytes value;
 	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(&build->store->env, build->txn, db, &cursor);
+	int code = env_cursor_open(build->store->env, build->txn, db, &cursor);
 
 	if (code)
 		return error_system(code, "cannot read %s", build->store->path);
@@ -218,7 +218,7 @@ static cop_err entities_build(struct build *build)
 {
 	struct vectors vectors = {.key = bytes_of("", 0)};
 	cop_err err;
-	int code = env_cursor_open(&build->store->env, build->txn, DB_VECTORS,
+	int code = env_cursor_open(build->store->env, build->txn, DB_VECTORS,
 				   &vectors.cursor);
 
 	if (code)

@@ -47,7 +47,7 @@ finding(struct check *check, const char *format, ...)
 static int there(const struct check *check, enum env_db db, const void *key,
 		 size_t size, struct bytes *value)
 {
-	return !env_get(&check->store->env, check->txn, db, bytes_of(key, size),
+	return !env_get(check->store->env, check->txn, db, bytes_of(key, size),
 			value);
 }
 
@@ -60,7 +60,7 @@ static cop_err database_check(struct check *check, enum env_db db,
 	struct bytes key = bytes_of("", 0);
 	struct bytes value;
 	env_cursor *cursor;
-	int err = env_cursor_open(&check->store->env, check->txn, db, &cursor);
+	int err = env_cursor_open(check->store->env, check->txn, db, &cursor);
 
 	if (err)
 		return error_system(err, "cannot check");
@@ -203,7 +203,7 @@ static void count_check(struct check *check, enum env_db db, uint64_t want,
 {
 	uint64_t count = 0;
 
-	if (env_count(&check->store->env, check->txn, db, &count) ||
+	if (env_count(check->store->env, check->txn, db, &count) ||
 	    count != want)
 		finding(check, "there are %llu %s where %llu are expected",
 			(unsigned long long)count, what,
@@ -374,7 +374,7 @@ static int pairs_from_index(const struct check *check, enum env_db db,
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;
-	int err = env_cursor_open(&check->store->env, check->txn, db, &cursor);
+	int err = env_cursor_open(check->store->env, check->txn, db, &cursor);
 
 	if (err)
 		return err;
@@ -512,10 +512,10 @@ static cop_err check_locked(struct check *check)
 	if (err)
 		return err;
 	check->segment = &store->writable;
-	code = env_read_begin(&store->env, &check->txn);
+	code = env_read_begin(store->env, &check->txn);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	err = read_state(&store->env, check->txn, &check->state);
+	err = read_state(store->env, check->txn, &check->state);
 	if (!err)
 		err = truth_check(check);
 	for (uint64_t id = 1; !err && id < check->state.next_entity; id++)

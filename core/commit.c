@@ -22,6 +22,7 @@
  *	Whoever takes W next runs recovery before anything else.
  */
 #include "commit.h"
+#include "generation.h"
 #include "lock.h"
 #include "point.h"
 #include "prepare.h"
@@ -161,11 +162,11 @@ static cop_err state_now(cop_store *store, struct disk_state *state)
 {
 	env_txn *txn;
 	cop_err err;
-	int code = env_read_begin(&store->env, &txn);
+	int code = env_read_begin(store->env, &txn);
 
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	err = read_state(&store->env, txn, state);
+	err = read_state(store->env, txn, state);
 	env_read_abort(txn);
 	return err;
 }
@@ -175,13 +176,15 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 	struct segment_header *header;
 	struct disk_state state;
 	int code = 0;
-	cop_err err = attach_writable(store);
+	cop_err err = generation_settle(store);
 
+	if (!err)
+		err = attach_writable(store);
 	if (err)
 		return err;
 	if (atomic_load_explicit(&store->writable.header->intent.attempt,
 				 memory_order_acquire))
-		code = env_write_repair(&store->env);
+		code = env_write_repair(store->env);
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
 	err = state_now(store, &state);
@@ -215,7 +218,7 @@ cop_err writer_ready(cop_store *store)
 static cop_err state_read(struct apply *apply)
 {
 	cop_store *store = apply->store;
-	cop_err err = read_state(&store->env, apply->txn, &apply->state);
+	cop_err err = read_state(store->env, apply->txn, &apply->state);
 
 	if (err || apply->state.commit == apply->commit - 1)
 		return err;
@@ -261,7 +264,7 @@ static cop_err result_put(const struct apply *apply,
 
 	memcpy(result.office, apply->store->mailboxes.office->uuid,
 	       sizeof result.office);
-	code = env_put(&apply->store->env, apply->txn, DB_RESULTS,
+	code = env_put(apply->store->env, apply->txn, DB_RESULTS,
 		       bytes_of(&key, sizeof key),
 		       bytes_of(&result, sizeof result));
 	return code ? commit_error(apply->store, code) : 0;
@@ -320,7 +323,7 @@ static void attempt_abandon(struct apply *apply)
 	memcpy(words, cop_last_error(), strlen(cop_last_error()) + 1);
 	dict_clear(&apply->store->dict);
 	/* if this fails, the next holder of W does it */
-	if (!env_write_repair(&apply->store->env) &&
+	if (!env_write_repair(apply->store->env) &&
 	    !state_now(apply->store, &state))
 		(void)recover_run(apply->store, &state);
 	(void)error_set(0, "%s", words);
@@ -332,7 +335,7 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 {
 	cop_store *store = apply->store;
 	cop_err err;
-	int code = env_write_begin(&store->env, lazy, &apply->txn);
+	int code = env_write_begin(store->env, lazy, &apply->txn);
 
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);

@@ -811,6 +811,30 @@ COP_MUST cop_err cop_txn_run(cop_store *store,
 			     const struct cop_commit_options *options,
 			     struct cop_result *result);
 
+/* ---- upkeep ------------------------------------------------------------- */
+
+struct cop_compact_result {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t generation;   /* number of the one in use now */
+	uint64_t bytes_before; /* of the data file on disk */
+	uint64_t bytes_after;
+	uint64_t pause_ns; /* for which commits had to wait */
+};
+
+/*
+ * Builds the data file anew, without its free pages, beside the one in use,
+ * and has all processes go over to it; they read and write meanwhile.
+ * options	its `progress` is called; may be NULL
+ * result	may be NULL
+ * Returns	COP_BUSY if another process is at it, COP_NO_SPACE, COP_STOPPED
+ *		by progress; nothing has changed then.
+ * Progress	commits wait for the end of it only; see pause_ns.
+ */
+COP_MUST cop_err cop_compact(cop_store *store,
+			     const struct cop_open_options *options,
+			     struct cop_compact_result *result);
+
 /* ---- figures ------------------------------------------------------------ */
 
 struct cop_stats {

@@ -30,7 +30,7 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 		return 0;
 	}
 	key = format_edge_key(source, edge.relation, target);
-	code = env_get(&read->store->env, read->txn, DB_EDGES,
+	code = env_get(read->env, read->txn, DB_EDGES,
 		       bytes_of(&key, sizeof key), &record);
 	if (code && code != ENV_ABSENT)
 		return error_system(code, "%s: cannot read", read->store->path);
@@ -73,7 +73,7 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 		edge.target = other;
 		forth =
 		    format_edge_key(edge.source, edge.relation, edge.target);
-		code = env_get(&read->store->env, read->txn, DB_EDGES,
+		code = env_get(read->env, read->txn, DB_EDGES,
 			       bytes_of(&forth, sizeof forth), &record);
 	}
 	if (code)
@@ -100,7 +100,7 @@ static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,
 	struct bytes value;
 	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(&read->store->env, read->txn, db, &cursor);
+	int code = env_cursor_open(read->env, read->txn, db, &cursor);
 
 	if (!code)
 		code = env_cursor_move(cursor, ENV_SEEK, &key, &value);

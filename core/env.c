@@ -272,7 +272,7 @@ static int databases_open(struct env *env, int create)
 }
 
 int env_open(struct env *env, const char *path, int lock_fd,
-	     uint32_t timeout_ms, uint32_t mode, int create)
+	     uint32_t timeout_ms, uint32_t mode, int how)
 {
 	int err;
 
@@ -283,9 +283,10 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	err = open_patient(env, path, mode);
 	if (err)
 		return err;
-	err = length_check(env);
+	if (!(how & ENV_WHOLE))
+		err = length_check(env);
 	if (!err)
-		err = databases_open(env, create);
+		err = databases_open(env, how & ENV_CREATE);
 	if (err)
 		env_close(env);
 	return err;
@@ -317,7 +318,8 @@ int env_read_begin(struct env *env, env_txn **out)
 
 void env_read_reset(env_txn *txn)
 {
-	mdb_txn_reset(txn);
+	if (txn)
+		mdb_txn_reset(txn);
 }
 
 int env_read_renew(env_txn *txn)

@@ -49,6 +49,13 @@ enum env_db {
 
 enum { ENV_ABSENT = -30798 }; /* LMDB's MDB_NOTFOUND */
 
+enum env_how {
+	ENV_CREATE = 1, /* makes the databases */
+	/* nobody cut it off: its length is not looked at, for which W may be
+	   taken, and given back though a thread of this process has it */
+	ENV_WHOLE = 2
+};
+
 struct bytes {
 	const void *data;
 	size_t size;
@@ -64,15 +71,16 @@ struct env {
 };
 
 /*
- * Opens the data file in a folder; with `create`, makes the databases.
+ * Opens the data file in a folder.
  * path		the folder
  * lock_fd	of the store's lock file
  * timeout_ms	to wait for R, now and later: else EAGAIN
  * mode		permissions of new files
+ * how		of enum env_how
  * Returns	0, an errno or LMDB's code.
  */
 int env_open(struct env *env, const char *path, int lock_fd,
-	     uint32_t timeout_ms, uint32_t mode, int create);
+	     uint32_t timeout_ms, uint32_t mode, int how);
 void env_close(struct env *env);
 
 int env_is_error(int error);

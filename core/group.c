@@ -29,6 +29,7 @@
  */
 #include "group.h"
 #include "commit.h"
+#include "generation.h"
 #include "lock.h"
 #include "mailbox.h"
 #include "point.h"
@@ -103,14 +104,15 @@ static void answer_send(cop_store *store, const struct request *request)
  * What LMDB has of a named request.
  * Returns	COP_UNKNOWN if nothing, COP_TOO_OLD if something newer.
  */
-static cop_err result_find(cop_store *store, env_txn *txn,
-			   const unsigned char *office, struct request *request)
+static cop_err result_find(const cop_store *store, struct env *env,
+			   env_txn *txn, const unsigned char *office,
+			   struct request *request)
 {
 	struct result_key key = result_key(request->box, request->number);
 	struct disk_result result;
 	struct bytes value;
-	int code = env_get(&store->env, txn, DB_RESULTS,
-			   bytes_of(&key, sizeof key), &value);
+	int code =
+	    env_get(env, txn, DB_RESULTS, bytes_of(&key, sizeof key), &value);
 
 	if (code == ENV_ABSENT)
 		return COP_UNKNOWN;
@@ -145,13 +147,14 @@ static cop_err orphan_answer(cop_store *store, uint32_t box, uint64_t number)
 	struct request request = {.box = box, .number = number};
 	env_txn *txn;
 	cop_err err;
-	int code = env_sync(&store->env);
+	int code = env_sync(store->env);
 
 	if (!code)
-		code = env_read_begin(&store->env, &txn);
+		code = env_read_begin(store->env, &txn);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	err = result_find(store, txn, store->mailboxes.office->uuid, &request);
+	err = result_find(store, store->env, txn, store->mailboxes.office->uuid,
+			  &request);
 	env_read_abort(txn);
 	if (!err)
 		answer_send(store, &request);
@@ -473,6 +476,7 @@ cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 		    int32_t *happened, struct cop_result *result)
 {
 	struct request request = {0};
+	struct generation *generation;
 	env_txn *txn;
 	cop_err err = store_check(store);
 	int code;
@@ -495,11 +499,16 @@ cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 		return error_set(COP_UNKNOWN,
 				 "%s: the write is being committed; ask again",
 				 store->path);
-	code = env_read_begin(&store->env, &txn);
+	generation = generation_hold(store);
+	code = env_read_begin(&generation->env, &txn);
+	if (!code) {
+		err = result_find(store, &generation->env, txn, ticket->office,
+				  &request);
+		env_read_abort(txn);
+	}
+	generation_drop(store, generation);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	err = result_find(store, txn, ticket->office, &request);
-	env_read_abort(txn);
 	if (err == COP_TOO_OLD ||
 	    (err == COP_UNKNOWN && !office_is_current(store, ticket)))
 		return error_set(COP_TOO_OLD,

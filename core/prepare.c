@@ -105,7 +105,7 @@ static const float *row_source(const struct apply *apply,
 
 	if (change->vector)
 		return change->vector;
-	if (env_get(&apply->store->env, apply->txn, DB_VECTORS,
+	if (env_get(apply->store->env, apply->txn, DB_VECTORS,
 		    bytes_of(&id, sizeof id), &value))
 		return NULL;
 	return codec_vector(value, apply->store->config.dim);

@@ -21,6 +21,7 @@
  *	stale page.
  */
 #include "build.h"
+#include "generation.h"
 #include "store.h"
 
 #include <errno.h>
@@ -78,6 +79,8 @@ void read_destroy(cop_read *read)
 		slot_give(&store->slots, read->slot);
 	if (read->index)
 		index_drop(store, read->index);
+	if (read->generation)
+		generation_drop(store, read->generation);
 	free(read);
 }
 
@@ -101,9 +104,11 @@ static cop_err read_make(cop_store *store, cop_read **out)
 				    store->path);
 	}
 	read->index = index_hold(store);
+	read->generation = generation_hold(store);
+	read->env = &read->generation->env;
 	err = read_visited_map(read);
 	if (!err)
-		err = env_read_begin(&store->env, &read->txn);
+		err = env_read_begin(read->env, &read->txn);
 	if (err) {
 		read_destroy(read);
 		return error_system(err, "%s: cannot begin a read",
@@ -113,12 +118,43 @@ static cop_err read_make(cop_store *store, cop_read **out)
 	return 0;
 }
 
-/* The index was replaced: hold the new one. */
+/* The data file was replaced: a transaction, reset, of the new one. */
+static cop_err generation_follow(cop_read *read)
+{
+	cop_store *store = read->store;
+	cop_err err = generation_refresh(store);
+	struct generation *next;
+	int code;
+
+	if (err)
+		return err;
+	next = generation_hold(store);
+	if (read->txn && read->generation == next) {
+		generation_drop(store, next);
+		return 0;
+	}
+	if (read->txn)
+		env_read_abort(read->txn);
+	read->txn = NULL;
+	generation_drop(store, read->generation);
+	read->generation = next;
+	read->env = &next->env;
+	code = env_read_begin(read->env, &read->txn);
+	if (code)
+		return error_system(code, "%s: cannot begin a read",
+				    store->path);
+	env_read_reset(read->txn);
+	return 0;
+}
+
+/* The index or the data file was replaced: hold the new one. */
 static cop_err read_move(cop_read *read)
 {
 	cop_store *store = read->store;
-	cop_err err = attach_refresh(store);
+	cop_err err = generation_follow(read);
 
+	if (!err)
+		err = attach_refresh(store);
 	if (err)
 		return err;
 	index_drop(store, read->index);
@@ -133,9 +169,28 @@ static cop_err read_move(cop_read *read)
 
 static int read_outdated(const cop_read *read)
 {
-	return read->index->number !=
-	       atomic_load_explicit(&read->store->slots.control->index,
-				    memory_order_acquire);
+	return !read->txn ||
+	       read->index->number !=
+		   atomic_load_explicit(&read->store->slots.control->index,
+					memory_order_acquire) ||
+	       generation_outdated(read->store, read->generation);
+}
+
+/* Waits for who replaces the data file, or does it for him. */
+static cop_err read_switch(const cop_read *read)
+{
+	cop_store *store = read->store;
+	cop_err err;
+
+	if (!atomic_load_explicit(&store->slots.control->switching,
+				  memory_order_acquire))
+		return 0;
+	err = writer_lock(store, store->timeout_ms);
+	if (err)
+		return err;
+	err = generation_settle(store);
+	writer_unlock(store);
+	return err;
 }
 
 /* A snapshot, from a transaction that was reset.  COP_MOVED: once more. */
@@ -153,11 +208,11 @@ static cop_err snapshot_try(cop_read *read)
 	if (code)
 		return error_system(code, "%s: cannot renew a read",
 				    store->path);
-	err = read_state(&store->env, read->txn, &read->state);
+	err = read_state(read->env, read->txn, &read->state);
 	if (err)
 		return err;
 	atomic_thread_fence(memory_order_acquire); /* C1 */
-	if (env_txn_id(read->txn) - store->env.base != read->state.commit ||
+	if (env_txn_id(read->txn) - read->env->base != read->state.commit ||
 	    read->state.commit >
 		atomic_load_explicit(&header->prepared, memory_order_acquire) ||
 	    read->state.commit < header->base_commit || read_outdated(read))
@@ -173,12 +228,11 @@ static cop_err snapshot_take(cop_read *read)
 	for (int i = 0; i < RENEW_TRIES && err == COP_MOVED; i++) {
 		if (i)
 			env_read_reset(read->txn);
-		if (read_outdated(read)) {
+		err = i ? read_switch(read) : 0;
+		if (!err && read_outdated(read))
 			err = read_move(read);
-			if (err)
-				break;
-		}
-		err = snapshot_try(read);
+		if (!err)
+			err = snapshot_try(read);
 	}
 	if (err == COP_MOVED)
 		return error_set(
@@ -189,6 +243,22 @@ static cop_err snapshot_take(cop_read *read)
 		    "open it again",
 		    read->store->path);
 	return err;
+}
+
+void read_pool_clear(cop_store *store)
+{
+	cop_read *read;
+
+	pthread_mutex_lock(&store->mutex);
+	read = store->pool;
+	store->pool = NULL;
+	pthread_mutex_unlock(&store->mutex);
+	while (read) {
+		cop_read *next = read->next;
+
+		read_destroy(read);
+		read = next;
+	}
 }
 
 static void read_park(cop_read *read)
@@ -278,8 +348,7 @@ void read_copy_end(cop_read *copy)
 cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
 		    size_t size, uint32_t *number)
 {
-	return dict_find(&read->store->env, read->txn, space, text, size,
-			 number);
+	return dict_find(read->env, read->txn, space, text, size, number);
 }
 
 cop_err cop_name(cop_read *read, uint32_t name, const char **text, size_t *size)
@@ -288,7 +357,7 @@ cop_err cop_name(cop_read *read, uint32_t name, const char **text, size_t *size)
 	cop_err err = store_check(read->store);
 
 	if (!err)
-		err = dict_text(&read->store->env, read->txn, name, &bytes);
+		err = dict_text(read->env, read->txn, name, &bytes);
 	if (err)
 		return err;
 	*text = bytes.data;
@@ -310,7 +379,7 @@ static cop_err key_check(const void *key, size_t size)
 
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 {
-	int err = env_get(&read->store->env, read->txn, DB_ENTITIES,
+	int err = env_get(read->env, read->txn, DB_ENTITIES,
 			  bytes_of(&id, sizeof id), record);
 
 	if (err == ENV_ABSENT) {
@@ -482,7 +551,7 @@ cop_err cop_get_many(cop_read *read, const void *const *keys,
 		return err;
 	if (many.threads == 1)
 		return get_part(&many, 0);
-	code = env_read_warm(&read->store->env, read->txn);
+	code = env_read_warm(read->env, read->txn);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
 	return threads_run(many.threads, get_part, &many);
@@ -516,7 +585,7 @@ cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 
 	if (err)
 		return err;
-	code = env_get(&read->store->env, read->txn, DB_VECTORS,
+	code = env_get(read->env, read->txn, DB_VECTORS,
 		       bytes_of(&id, sizeof id), &value);
 	if (code == ENV_ABSENT) {
 		*vector = NULL;

@@ -31,7 +31,7 @@ struct recovery {
 static cop_err truth_of(const struct recovery *recovery, uint64_t id,
 			struct head_state *out, int *has_vector)
 {
-	const struct env *env = &recovery->store->env;
+	const struct env *env = recovery->store->env;
 	struct bytes value;
 	cop_err err = 0;
 	int code = env_get(env, recovery->txn, DB_ENTITIES,
@@ -178,7 +178,7 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	    (recovery.attempt != committed + 1 &&
 	     !(recovery.attempt == committed && recovery.happened)))
 		goto rebuild;
-	code = env_read_begin(&store->env, &recovery.txn);
+	code = env_read_begin(store->env, &recovery.txn);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
 	err = intent_recover(&recovery);

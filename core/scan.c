@@ -56,8 +56,7 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 	struct bytes value;
 	env_cursor *cursor;
 	cop_err err = 0;
-	int code =
-	    env_cursor_open(&copy->store->env, copy->txn, DB_ENTITIES, &cursor);
+	int code = env_cursor_open(copy->env, copy->txn, DB_ENTITIES, &cursor);
 
 	if (code)
 		return error_system(code, "cannot scan");
@@ -87,8 +86,7 @@ static cop_err scan_members(const struct scan *scan, cop_read *copy,
 	struct bytes value;
 	env_cursor *cursor;
 	cop_err err = 0;
-	int code =
-	    env_cursor_open(&copy->store->env, copy->txn, DB_MEMBERS, &cursor);
+	int code = env_cursor_open(copy->env, copy->txn, DB_MEMBERS, &cursor);
 
 	if (code)
 		return error_system(code, "cannot scan");
@@ -164,7 +162,7 @@ cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 		scan.member = scan.tag;
 		scan.tag = 0;
 	}
-	code = env_read_warm(&read->store->env, read->txn);
+	code = env_read_warm(read->env, read->txn);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
 	return threads_run(scan.threads, scan_part, &scan);
@@ -208,7 +206,7 @@ cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,
 				prefix_size, COP_KEY_BYTES);
 	if (err)
 		return err;
-	code = env_cursor_open(&read->store->env, read->txn, DB_KEYS, &cursor);
+	code = env_cursor_open(read->env, read->txn, DB_KEYS, &cursor);
 	if (code)
 		return error_system(code, "cannot scan");
 	code = env_cursor_move(cursor, prefix_size ? ENV_SEEK : ENV_NEXT, &key,

@@ -194,7 +194,7 @@ static cop_err tag_test(const struct search *search, uint64_t id, int *has)
 	*has = 1;
 	if (!search->tag)
 		return 0;
-	code = env_get(&search->read->store->env, search->read->txn, DB_MEMBERS,
+	code = env_get(search->read->env, search->read->txn, DB_MEMBERS,
 		       bytes_of(&key, sizeof key), &value);
 	*has = !code;
 	return code && code != ENV_ABSENT
@@ -475,7 +475,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 		memset(counts, 0, count * sizeof *counts);
 		return 0;
 	}
-	code = env_read_warm(&read->store->env, read->txn);
+	code = env_read_warm(read->env, read->txn);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
 	return threads_run(many.threads, many_part, &many);

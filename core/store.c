@@ -23,6 +23,7 @@
  *	parent's locks, and its inherited LMDB before it opens another.
  */
 #include "store.h"
+#include "generation.h"
 #include "lock.h"
 
 #include <dirent.h>
@@ -58,6 +59,7 @@ static void fork_prepare(void)
 	for (cop_store *store = registry; store; store = store->next)
 		pthread_mutex_lock(&store->write_mutex);
 	for (cop_store *store = registry; store; store = store->next) {
+		pthread_mutex_lock(&store->moving_mutex);
 		pthread_mutex_lock(&store->mutex);
 		pthread_mutex_lock(&store->slots.mutex);
 	}
@@ -68,6 +70,7 @@ static void fork_release(void)
 	for (cop_store *store = registry; store; store = store->next) {
 		pthread_mutex_unlock(&store->slots.mutex);
 		pthread_mutex_unlock(&store->mutex);
+		pthread_mutex_unlock(&store->moving_mutex);
 		pthread_mutex_unlock(&store->write_mutex);
 	}
 	pthread_mutex_unlock(&registry_mutex);
@@ -159,7 +162,7 @@ cop_err store_check(const cop_store *store)
 static void inherited_close(void)
 {
 	for (cop_store *store = inherited; store; store = store->next)
-		env_close(&store->env);
+		env_close(store->env);
 }
 
 /* ---- create ------------------------------------------------------------- */
@@ -493,56 +496,17 @@ static cop_err lock_open(cop_store *store)
 	return 0;
 }
 
-/* The generation's folder, from CURRENT. */
-static cop_err current_read(cop_store *store, char *folder, size_t room)
-{
-	char text[128];
-	char name[64];
-	unsigned format;
-	int fd = openat(store->folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
-	ssize_t bytes;
-
-	if (fd < 0 && errno == ENOENT)
-		return error_set(COP_NOT_A_STORE,
-				 "%s is not a store: it has no file CURRENT; "
-				 "its creation may have been cut off, then "
-				 "remove it and run `coppice init` again",
-				 store->path);
-	if (fd < 0)
-		return error_system(errno, "cannot read %s/CURRENT",
-				    store->path);
-	bytes = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[bytes > 0 ? bytes : 0] = 0;
-	if (sscanf(text, "coppice %u\n%63[a-z0-9-]\n", &format, name) != 2)
-		return error_set(COP_NOT_A_STORE,
-				 "%s/CURRENT does not say what generation is "
-				 "in use; restore it from a backup",
-				 store->path);
-	if (format > FORMAT_VERSION)
-		return error_set(COP_VERSION,
-				 "%s is of format %u and this coppice reads "
-				 "up to %d; install a newer one",
-				 store->path, format, FORMAT_VERSION);
-	snprintf(folder, room, "%s/%s", store->path, name);
-	return 0;
-}
-
 static cop_err config_read(cop_store *store)
 {
-	struct disk_state state = {0};
 	struct bytes value;
 	env_txn *txn;
-	int err = env_read_begin(&store->env, &txn);
+	int err = env_read_begin(store->env, &txn);
 
 	if (err)
 		return error_system(err, "cannot read %s", store->path);
-	err = env_get(&store->env, txn, DB_META, bytes_of("store", 5), &value);
+	err = env_get(store->env, txn, DB_META, bytes_of("store", 5), &value);
 	if (!err && value.size == sizeof store->config)
 		memcpy(&store->config, value.data, sizeof store->config);
-	if (!err)
-		err = read_state(&store->env, txn, &state);
-	store->env.base = env_txn_id(txn) - state.commit;
 	env_read_abort(txn);
 	if (err || store->config.magic != FORMAT_MAGIC)
 		return error_set(COP_CORRUPT,
@@ -570,37 +534,24 @@ static cop_err config_read(cop_store *store)
 
 static cop_err data_open(cop_store *store)
 {
-	char folder[PATH_MAX];
-	cop_err err = current_read(store, folder, sizeof folder);
-	int code;
+	cop_err err = generation_open(store);
 
-	if (err)
-		return err;
-	code = env_open(&store->env, folder, store->lock_fd, store->timeout_ms,
-			store->mode, 0);
-	if (code == ENV_ABSENT || code == ENOENT)
-		return error_set(COP_CORRUPT,
-				 "the data file in %s is missing "
-				 "or empty; restore a backup",
-				 folder);
-	if (code == EAGAIN)
-		return error_set(COP_BUSY,
-				 "cannot begin in %s: another process holds "
-				 "its lock, perhaps stopped; or one with this "
-				 "one's pid has it open from another PID "
-				 "namespace: let the containers share one, or "
-				 "start them with distinct pids",
-				 folder);
-	if (code)
-		return error_system(code, "cannot open the data file in %s",
-				    folder);
-	return config_read(store);
+	return err ? err : config_read(store);
+}
+
+static void data_close(cop_store *store)
+{
+	if (store->generation)
+		generation_drop(store, store->generation);
+	store->generation = NULL;
+	store->env = NULL;
 }
 
 static void store_free(cop_store *store)
 {
 	dict_release(&store->dict);
 	pthread_mutex_destroy(&store->mutex);
+	pthread_mutex_destroy(&store->moving_mutex);
 	pthread_mutex_destroy(&store->write_mutex);
 	if (store->folder_fd >= 0)
 		close(store->folder_fd);
@@ -632,6 +583,7 @@ static cop_err store_make(const char *path, cop_store **out)
 	store->shm_fd = -1;
 	store->slots.fd = -1;
 	pthread_mutex_init(&store->mutex, NULL);
+	pthread_mutex_init(&store->moving_mutex, NULL);
 	pthread_mutex_init(&store->write_mutex, NULL);
 	*out = store;
 	return 0;
@@ -649,7 +601,7 @@ static cop_store *registry_find(const cop_store *like)
 static void store_shut(cop_store *store)
 {
 	attach_close(store);
-	env_close(&store->env);
+	data_close(store);
 	store_free(store);
 }
 
@@ -790,7 +742,7 @@ cop_err cop_detach(const char *path)
 			err = data_open(store);
 		if (!err)
 			err = attach_remove(store);
-		env_close(&store->env);
+		data_close(store);
 		store_free(store);
 	}
 	pthread_mutex_unlock(&opening_mutex);

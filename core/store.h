@@ -4,10 +4,13 @@
  *
  * A store is opened once in a process, whatever the number of handles.
  * Its mutexes, and in which order they are taken:
- *	opening, registry (store.c) -> write_mutex -> mutex
+  *	opening, registry (store.c) -> write_mutex -> moving_mutex -> mutex
+
  *	write_mutex	excludes this process's threads where W excludes
  *			processes
- *	mutex		the pool of reads and the current index
+  *	moving_mutex	one thread moves to the next generation
+ *	mutex		the pool of reads, the current index and generation
+
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -26,6 +29,13 @@
 
 #include <pthread.h>
 #include <sys/types.h>
+
+/* One generation's data file, open; by the store and by reads. */
+struct generation {
+	struct env env;
+	uint64_t number; /* of its folder */
+	uint32_t references;
+};
 
 /* A mapping of one index segment, shared by the reads that use it. */
 struct index {
@@ -49,11 +59,13 @@ struct cop_store {
 	gid_t group;
 	char shm_path[256];
 	struct disk_store config;
-	struct env env;
+	struct generation *generation; /* the current one */
+	struct env *env;	       /* its; for who has W */
 	struct slots slots;
 	struct mailboxes mailboxes; /* in the slots' file */
 	const struct kernel *kernel;
 
+	pthread_mutex_t moving_mutex; /* over opening a generation */
 	pthread_mutex_t mutex;
 	struct index *index; /* the current one */
 	struct cop_read *pool;
@@ -68,6 +80,8 @@ struct cop_read {
 	struct cop_read *next; /* in the pool */
 	cop_store *store;
 	struct index *index;
+	struct generation *generation;
+	struct env *env; /* its */
 	env_txn *txn;
 	uint32_t slot;
 	uint32_t stamp; /* commit, less the segment's base */
@@ -170,6 +184,9 @@ void read_copy_end(cop_read *copy);
  * pages are untouched until used.  0 or an errno.
  */
 int read_visited_map(cop_read *read);
+
+/* Releases the reads in the pool. */
+void read_pool_clear(cop_store *store);
 
 /* Releases a read that is in the pool no more. */
 void read_destroy(cop_read *read);

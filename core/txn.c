@@ -469,8 +469,7 @@ static cop_err members_note(cop_txn *txn, cop_read *read, const char *name,
 				 strlen(name));
 	err = read_symbol(read, space, name, strlen(name), &number);
 	if (!err && number)
-		err =
-		    dict_changed(&read->store->env, read->txn, number, &commit);
+		err = dict_changed(read->env, read->txn, number, &commit);
 	if (!err && commit > txn->commit)
 		err = changed("the list of", name, strlen(name));
 	return err ? err

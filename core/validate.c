@@ -50,7 +50,7 @@ static cop_err version_of(const struct apply *apply, enum env_db db,
 			  struct bytes key, uint64_t *version)
 {
 	struct bytes value;
-	int code = env_get(&apply->store->env, apply->txn, db, key, &value);
+	int code = env_get(apply->store->env, apply->txn, db, key, &value);
 
 	*version = 0;
 	if (code == ENV_ABSENT)
@@ -78,7 +78,7 @@ static cop_err record_expect(const struct apply *apply, enum env_db db,
 static cop_err edge_expect(const struct apply *apply,
 			   const struct expected *expected)
 {
-	const struct env *env = &apply->store->env;
+	const struct env *env = apply->store->env;
 	struct disk_edge_key key;
 	uint64_t version = 0;
 	uint64_t source;
@@ -129,7 +129,7 @@ static cop_err edges_expect(const struct apply *apply,
 static cop_err members_expect(const struct apply *apply, enum name_space space,
 			      const struct expected *expected)
 {
-	const struct env *env = &apply->store->env;
+	const struct env *env = apply->store->env;
 	uint64_t changed = 0;
 	uint32_t number;
 	cop_err err =

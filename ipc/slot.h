@@ -66,6 +66,8 @@ struct control {
 	unsigned char uuid[CONTROL_UUID_BYTES];
 	/* atomic, any process */
 	_Alignas(128) _Atomic uint64_t index; /* number of the index file */
+	_Atomic uint64_t generation; /* number of the data file's folder */
+	_Atomic uint64_t switching;  /* to the next one; writer lock held */
 	_Alignas(128) _Atomic uint32_t slot_limit; /* slots ever taken */
 };
 

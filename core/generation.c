@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generations: the data file and its segment, replaced while in use.
+ *
+ * idea
+ *	The store's folder has a folder for each generation; CURRENT names the
+ *	one in use.  The next one is built beside it, from a snapshot, without
+ *	a lock that readers or writers want; what is committed meanwhile is
+ *	brought over (copy.c), the last of it with W held.  Commit numbers,
+ *	ids and the chain go on, so segment, slots and snapshots stay good.
+ *
+ * the switch
+ *	1	the successor is complete and on disk
+ *	2	the old LMDB names it: this commit is the switch
+ *	3	CURRENT names it
+ *	4	the control segment has its number: others move there
+ *	5	the old folder is removed
+ *	Whoever takes W looks at 2 first and finishes 3 to 5, so that after a
+ *	death anywhere nobody writes to the old generation any more: before 2
+ *	there is no successor, after it there is no other.  A process that
+ *	opens the store by an old CURRENT finds 2, too.
+ *
+ * readers
+ *	The commit of 2 is none of the store's, so LMDB's transaction number
+ *	does not fit the commit number any more: a reader that begins on the
+ *	old generation notices, and moves.  One that has begun stays: its
+ *	files are unlinked, and there until it ends.
+ *
+ * crash
+ *	before 2	a folder that nobody names; the next builder removes it
+ *	after 2		see above
+ */
+#include "generation.h"
+#include "copy.h"
+#include "folder.h"
+#include "lock.h"
+#include "point.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NAME_BYTES = 32, OPEN_TRIES = 8, FORWARD_ROUNDS = 4 };
+
+static struct bytes successor_key(void)
+{
+	return bytes_of("successor", 9);
+}
+
+static void name_of(char *name, uint64_t number)
+{
+	snprintf(name, NAME_BYTES, "gen-%06" PRIu64, number);
+}
+
+static uint64_t control_generation(const cop_store *store)
+{
+	return store->slots.control
+		   ? atomic_load_explicit(&store->slots.control->generation,
+					  memory_order_acquire)
+		   : 0;
+}
+
+/* ---- CURRENT ------------------------------------------------------------ */
+
+/* The number of the generation that CURRENT names. */
+static cop_err current_read(const cop_store *store, uint64_t *number)
+{
+	char text[128];
+	unsigned format;
+	int fd = openat(store->folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes;
+
+	if (fd < 0 && errno == ENOENT)
+		return error_set(COP_NOT_A_STORE,
+				 "%s is not a store: it has no file CURRENT; "
+				 "its creation may have been cut off, then "
+				 "remove it and run `coppice init` again",
+				 store->path);
+	if (fd < 0)
+		return error_system(errno, "cannot read %s/CURRENT",
+				    store->path);
+	bytes = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[bytes > 0 ? bytes : 0] = 0;
+	if (sscanf(text, "coppice %u\ngen-%" SCNu64 "\n", &format, number) != 2)
+		return error_set(COP_NOT_A_STORE,
+				 "%s/CURRENT does not say what generation is "
+				 "in use; restore it from a backup",
+				 store->path);
+	if (format > FORMAT_VERSION)
+		return error_set(COP_VERSION,
+				 "%s is of format %u and this coppice reads "
+				 "up to %d; install a newer one",
+				 store->path, format, FORMAT_VERSION);
+	return 0;
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+/* The number of the successor that a data file names, 0 if none. */
+static cop_err successor_read(struct env *env, uint64_t *number)
+{
+	struct bytes value;
+	env_txn *txn;
+	int code = env_read_begin(env, &txn);
+
+	*number = 0;
+	if (code)
+		return error_system(code, "cannot read the data file");
+	code = env_get(env, txn, DB_META, successor_key(), &value);
+	if (!code && value.size == sizeof *number)
+		memcpy(number, value.data, sizeof *number);
+	env_read_abort(txn);
+	return code && code != ENV_ABSENT
+		   ? error_system(code, "cannot read the data file")
+		   : 0;
+}
+
+static cop_err env_error(const cop_store *store, const char *folder, int code)
+{
+	if (code == ENV_ABSENT || code == ENOENT)
+		return error_set(COP_CORRUPT,
+				 "the data file in %s is missing "
+				 "or empty; restore a backup",
+				 folder);
+	if (code == EAGAIN)
+		return error_set(COP_BUSY,
+				 "cannot begin in %s: another process holds "
+				 "its lock, perhaps stopped; or one with this "
+				 "one's pid has it open from another PID "
+				 "namespace: let the containers share one, or "
+				 "start them with distinct pids",
+				 folder);
+	(void)store;
+	return error_system(code, "cannot open the data file in %s", folder);
+}
+
+/* LMDB's transaction number less our commit number. */
+static cop_err base_find(struct env *env)
+{
+	struct disk_state state = {0};
+	env_txn *txn;
+	cop_err err;
+	int code = env_read_begin(env, &txn);
+
+	if (code)
+		return error_system(code, "cannot read the data file");
+	err = read_state(env, txn, &state);
+	env->base = env_txn_id(txn) - state.commit;
+	env_read_abort(txn);
+	return err;
+}
+
+static cop_err generation_make(cop_store *store, uint64_t number, int how,
+			       struct generation **out)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+	char folder[PATH_MAX];
+	cop_err err;
+	int code;
+
+	if (!generation)
+		return error_set(ENOMEM, "no memory to open a store");
+	snprintf(folder, sizeof folder, "%s/gen-%06" PRIu64, store->path,
+		 number);
+	code = env_open(&generation->env, folder, store->lock_fd,
+			store->timeout_ms, store->mode, how);
+	if (code) {
+		free(generation);
+		return env_error(store, folder, code);
+	}
+	generation->number = number;
+	generation->references = 1;
+	err = how & ENV_CREATE ? 0 : base_find(&generation->env);
+	if (err) {
+		env_close(&generation->env);
+		free(generation);
+		return err;
+	}
+	*out = generation;
+	return 0;
+}
+
+static void generation_install(cop_store *store, struct generation *generation)
+{
+	struct generation *old;
+
+	pthread_mutex_lock(&store->mutex);
+	old = store->generation;
+	store->generation = generation;
+	store->env = &generation->env;
+	pthread_mutex_unlock(&store->mutex);
+	if (old) {
+		read_pool_clear(store);
+		generation_drop(store, old);
+	}
+}
+
+struct generation *generation_hold(cop_store *store)
+{
+	struct generation *generation;
+
+	pthread_mutex_lock(&store->mutex);
+	generation = store->generation;
+	generation->references++;
+	pthread_mutex_unlock(&store->mutex);
+	return generation;
+}
+
+void generation_drop(cop_store *store, struct generation *generation)
+{
+	uint32_t left;
+
+	pthread_mutex_lock(&store->mutex);
+	left = --generation->references;
+	pthread_mutex_unlock(&store->mutex);
+	if (left)
+		return;
+	env_close(&generation->env);
+	free(generation);
+}
+
+/* ---- finishing a switch ------------------------------------------------- */
+
+static void folder_remove(const cop_store *store, uint64_t number)
+{
+	char name[NAME_BYTES];
+	int fd;
+	DIR *folder;
+	struct dirent *entry;
+
+	name_of(name, number);
+	fd = openat(store->folder_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = fd < 0 ? NULL : fdopendir(fd);
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			unlinkat(fd, entry->d_name, 0);
+	closedir(folder);
+	unlinkat(store->folder_fd, name, AT_REMOVEDIR);
+}
+
+/* Older folders are nobody's: who has one open needs no name for it. */
+static void older_remove(const cop_store *store, uint64_t number)
+{
+	int fd =
+	    openat(store->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	uint64_t found;
+
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(folder)))
+		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) == 1 &&
+		    found < number)
+			folder_remove(store, found);
+	closedir(folder);
+}
+
+/* Steps 3 and 5 of the essay; W held. */
+static cop_err switch_finish(cop_store *store, uint64_t to)
+{
+	char name[NAME_BYTES];
+	int code;
+
+	name_of(name, to);
+	code = folder_current_write(store->folder_fd, name, store->mode,
+				    store->group);
+	if (code)
+		return error_system(code, "cannot write %s/CURRENT",
+				    store->path);
+	point("switch-current");
+	older_remove(store, to);
+	point("switch-removed");
+	return 0;
+}
+
+static void generation_close(struct generation *generation)
+{
+	env_close(&generation->env);
+	free(generation);
+}
+
+/* Opens what CURRENT names; *next is the successor that it names. */
+static cop_err current_open(cop_store *store, struct generation **out,
+			    uint64_t *next)
+{
+	struct generation *generation = NULL;
+	uint64_t number = 0;
+	uint64_t before = 0;
+	cop_err err;
+
+	do { /* again if it was replaced between two looks */
+		before = number;
+		err = current_read(store, &number);
+		if (!err && before && before == number)
+			err = COP_CORRUPT; /* its words are there still */
+		if (err)
+			return err;
+		err = generation_make(store, number, 0, &generation);
+	} while (err == COP_CORRUPT);
+	if (!err)
+		err = successor_read(&generation->env, next);
+	if (err && generation)
+		generation_close(generation);
+	if (!err)
+		*out = generation;
+	return err;
+}
+
+cop_err generation_open(cop_store *store)
+{
+	struct generation *generation;
+	uint64_t next;
+	cop_err err = current_open(store, &generation, &next);
+
+	while (!err && next) { /* its maker died before CURRENT named it */
+		generation_close(generation);
+		if (lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
+			      store->timeout_ms))
+			return error_set(COP_BUSY,
+					 "%s: the writer lock was not had in "
+					 "time; try again",
+					 store->path);
+		err = switch_finish(store, next);
+		lock_release(store->lock_fd, LOCK_W);
+		if (!err)
+			err = current_open(store, &generation, &next);
+	}
+	if (err)
+		return err;
+	older_remove(store, generation->number);
+	generation_install(store, generation);
+	return 0;
+}
+
+/* ---- moving ------------------------------------------------------------- */
+
+int generation_outdated(const cop_store *store,
+			const struct generation *generation)
+{
+	return control_generation(store) > generation->number;
+}
+
+/* LMDB must not be opened twice, so one thread looks and opens. */
+static cop_err move_to(cop_store *store, uint64_t number)
+{
+	struct generation *generation;
+	cop_err err = 0;
+
+	pthread_mutex_lock(&store->moving_mutex);
+	if (store->generation->number < number) {
+		err = generation_make(store, number, ENV_WHOLE, &generation);
+		if (!err)
+			generation_install(store, generation);
+	}
+	pthread_mutex_unlock(&store->moving_mutex);
+	return err;
+}
+
+cop_err generation_refresh(cop_store *store)
+{
+	return move_to(store, control_generation(store));
+}
+
+/* Says the number, once everything else is in place. */
+static void control_say(cop_store *store, uint64_t number)
+{
+	struct control *control = store->slots.control;
+
+	if (control_generation(store) < number)
+		atomic_store_explicit(&control->generation, number,
+				      memory_order_release);
+	point("switch-said");
+	atomic_store_explicit(&control->switching, 0, memory_order_release);
+}
+
+cop_err generation_settle(cop_store *store)
+{
+	struct control *control = store->slots.control;
+	uint64_t next = 0;
+	cop_err err = generation_refresh(store);
+
+	if (err ||
+	    !atomic_load_explicit(&control->switching, memory_order_acquire)) {
+		if (!err &&
+		    control_generation(store) < store->generation->number)
+			control_say(store, store->generation->number);
+		return err;
+	}
+	/* its commit may be on disk, and LMDB not say so yet */
+	if (env_write_repair(store->env))
+		return error_set(COP_CORRUPT, "%s: cannot write", store->path);
+	err = successor_read(store->env, &next);
+	if (!err && next)
+		err = switch_finish(store, next);
+	if (!err && next)
+		err = move_to(store, next);
+	if (!err)
+		control_say(store, store->generation->number);
+	return err;
+}
+
+/* ---- building the next -------------------------------------------------- */
+
+struct building {
+	cop_store *store;
+	struct generation *from; /* held */
+	struct generation *next;
+	env_txn *txn;
+	struct copy copy;
+	uint64_t started_ns; /* W taken */
+	struct cop_compact_result *out;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static cop_err disk_bytes(const cop_store *store, uint64_t number,
+			  uint64_t *bytes)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb", number);
+	if (fstatat(store->folder_fd, path, &st, 0))
+		return error_system(errno, "cannot stat %s/%s", store->path,
+				    path);
+	*bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+/* A folder with nothing in it but databases; and the snapshot to copy. */
+static cop_err next_make(struct building *building)
+{
+	cop_store *store = building->store;
+	uint64_t number = building->from->number + 1;
+	char name[NAME_BYTES];
+	cop_err err;
+	int code;
+
+	name_of(name, number);
+	folder_remove(store, number); /* a dead builder's */
+	code = folder_make(store->folder_fd, name, store->mode, store->group);
+	if (code)
+		return error_system(code, "cannot make %s/%s", store->path,
+				    name);
+	point("switch-folder");
+	err = generation_make(store, number, ENV_CREATE | ENV_WHOLE,
+			      &building->next);
+	if (err)
+		return err;
+	code = folder_own(store->folder_fd, name, store->mode, store->group);
+	if (!code)
+		code = env_read_begin(&building->from->env, &building->txn);
+	if (code)
+		return error_system(code, "cannot copy %s", store->path);
+	building->copy.from = &building->from->env;
+	building->copy.from_txn = building->txn;
+	building->copy.to = &building->next->env;
+	return 0;
+}
+
+static cop_err forward(struct building *building)
+{
+	int code;
+
+	env_read_reset(building->txn);
+	code = env_read_renew(building->txn);
+	if (code)
+		return error_system(code, "cannot copy %s",
+				    building->store->path);
+	return copy_forward(&building->copy);
+}
+
+/* Steps 1 and 2 of the essay; W held. */
+static cop_err successor_name(struct building *building)
+{
+	cop_store *store = building->store;
+	struct control *control = store->slots.control;
+	uint64_t number = building->next->number;
+	env_txn *txn;
+	int code = env_sync(&building->next->env);
+
+	point("switch-complete");
+	atomic_store_explicit(&control->switching, 1, memory_order_release);
+	if (!code)
+		code = env_write_begin(store->env, 0, &txn);
+	if (!code) {
+		code = env_put(store->env, txn, DB_META, successor_key(),
+			       bytes_of(&number, sizeof number));
+		if (code)
+			env_write_abort(txn);
+		else
+			code = env_write_commit(txn);
+	}
+	point("switch-named");
+	return code ? error_system(code, "%s: cannot name the next generation",
+				   store->path)
+		    : 0;
+}
+
+/* The end of it, W held: writers wait from here on. */
+static cop_err switch_locked(struct building *building)
+{
+	cop_store *store = building->store;
+	uint64_t to = building->next->number;
+	cop_err err = writer_settle(store, NULL);
+
+	if (!err && store->generation != building->from)
+		err = error_set(COP_BUSY,
+				"%s: another process replaced the data file "
+				"meanwhile",
+				store->path);
+	if (!err)
+		err = forward(building);
+	if (!err)
+		err = successor_name(building);
+	if (err)
+		return err;
+	err = base_find(&building->next->env);
+	if (!err)
+		err = switch_finish(store, to);
+	if (!err) {
+		pthread_mutex_lock(&store->moving_mutex);
+		generation_install(store, building->next);
+		pthread_mutex_unlock(&store->moving_mutex);
+		building->next = NULL;
+		control_say(store, to);
+	}
+	return err;
+}
+
+static cop_err building_run(struct building *building)
+{
+	cop_store *store = building->store;
+	cop_err err = next_make(building);
+
+	if (!err)
+		err = disk_bytes(store, building->from->number,
+				 &building->out->bytes_before);
+	if (!err)
+		err = copy_all(&building->copy);
+	point("switch-copied");
+	for (int i = 0; i < FORWARD_ROUNDS && !err; i++)
+		err = forward(building);
+	if (!err)
+		err = writer_lock(store, store->timeout_ms);
+	if (err)
+		return err;
+	building->started_ns = now_ns();
+	err = switch_locked(building);
+	building->out->pause_ns = now_ns() - building->started_ns;
+	writer_unlock(store);
+	return err;
+}
+
+static void building_end(struct building *building, cop_err err)
+{
+	cop_store *store = building->store;
+	char words[768];
+
+	snprintf(words, sizeof words, "%s", cop_last_error());
+	if (building->txn)
+		env_read_abort(building->txn);
+	if (building->next) {
+		uint64_t number = building->next->number;
+
+		generation_close(building->next);
+		/* unless the switch took place and only its end failed */
+		if (!atomic_load_explicit(&store->slots.control->switching,
+					  memory_order_acquire))
+			folder_remove(store, number);
+	}
+	generation_drop(store, building->from);
+	if (err)
+		(void)error_set(err, "%s", words);
+}
+
+static int32_t copy_progress(void *user, uint64_t done, uint64_t total)
+{
+	const struct cop_open_options *options = user;
+
+	return options && options->progress
+		   ? options->progress(options->user, "copying", done, total)
+		   : 0;
+}
+
+cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
+		    struct cop_compact_result *result)
+{
+	struct cop_compact_result out = {.size = sizeof out};
+	struct building building = {.store = store, .out = &out};
+	cop_err err = store_check(store);
+
+	if (err)
+		return err;
+	if (result && result->size != sizeof *result)
+		return error_set(COP_INVALID, "the result is of another size; "
+					      "set .size to its sizeof");
+	if (lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0))
+		return error_set(COP_BUSY,
+				 "%s is being compacted by another process; "
+				 "let it finish",
+				 store->path);
+	err = cop_poke(store);
+	if (!err)
+		err = generation_refresh(store);
+	if (!err) {
+		building.from = generation_hold(store);
+		building.copy.progress = copy_progress;
+		building.copy.user = (void *)(uintptr_t)options;
+		err = building_run(&building);
+		building_end(&building, err);
+	}
+	lock_release(store->lock_fd, LOCK_GENERATION);
+	if (!err)
+		err = disk_bytes(store, store->generation->number,
+				 &out.bytes_after);
+	out.generation = store->generation->number;
+	if (!err && result)
+		*result = out;
+	return err;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_GENERATION_H
+#define CORE_GENERATION_H
+
+#include "store.h"
+
+/*
+ * Opens the generation in use and makes it the store's; finishes a switch
+ * whose maker died.
+ */
+cop_err generation_open(cop_store *store);
+
+/* The store's, until it is dropped. */
+struct generation *generation_hold(cop_store *store);
+void generation_drop(cop_store *store, struct generation *generation);
+
+/* Whether the store has moved on from it. */
+int generation_outdated(const cop_store *store,
+			const struct generation *generation);
+
+/* Moves this process to the newest one; without W. */
+cop_err generation_refresh(cop_store *store);
+
+/* With W held: moves, and finishes what a dead process began. */
+cop_err generation_settle(cop_store *store);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data file is replaced while processes read and write.
+ *
+ * The segment stays as it is over a switch, so the check, which compares it
+ * with the data file, tells whether the copy is the same as what was copied; a
+ * digest of all records, vectors and edges tells the rest.
+ */
+#include "fixture.h"
+#include "point.h"
+
+#include <dirent.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+
+enum { DIM = 4, KEYS = 400 };
+
+/* ---- what a store holds, as a number ------------------------------------ */
+
+static int32_t edge_digest(void *user, cop_read *read,
+			   const struct cop_edge *edge)
+{
+	uint64_t *digest = user;
+
+	(void)read;
+	*digest += XXH3_64bits_withSeed(edge->record, edge->record_size,
+					edge->source * 31 + edge->target * 7 +
+					    edge->relation);
+	return 0;
+}
+
+static int32_t entity_digest(void *user, cop_read *read,
+			     const struct cop_entity *entity)
+{
+	uint64_t *digest = user;
+	const float *vector;
+
+	*digest += XXH3_64bits_withSeed(entity->record, entity->record_size,
+					entity->id);
+	must(cop_vector(read, entity->id, &vector), "vector");
+	if (vector)
+		*digest += XXH3_64bits_withSeed(vector, DIM * sizeof *vector,
+						entity->id);
+	must(cop_edges(read, entity->id, COP_BOTH, edge_digest, digest),
+	     "edges");
+	return 0;
+}
+
+static int32_t entity_member(void *user, uint32_t thread, cop_read *read,
+			     const struct cop_entity *entity)
+{
+	uint64_t *digest = user;
+
+	(void)thread;
+	(void)read;
+	*digest = *digest * 31 + entity->id;
+	return 0;
+}
+
+static uint64_t digest_of(cop_read *read)
+{
+	uint64_t digest = cop_read_commit(read);
+
+	must(cop_keys(read, NULL, 0, entity_digest, &digest), "keys");
+	must(cop_scan(read, "even", NULL, 1, entity_member, &digest), "scan");
+	must(cop_scan(read, NULL, "three", 1, entity_member, &digest), "scan");
+	return digest;
+}
+
+static uint64_t digest_now(const struct fixture *f)
+{
+	cop_read *read = read_of((struct fixture *)(uintptr_t)f);
+	uint64_t digest = digest_of(read);
+
+	cop_read_end(read);
+	return digest;
+}
+
+/* ---- a store with something of everything ------------------------------- */
+
+static void number_put(cop_write *write, int i, int round)
+{
+	const char *tags[2] = {"three", "all"};
+	float vector[DIM] = {(float)i, (float)round, 1, 2};
+	char key[24];
+	struct cop_property property = {
+	    "n", 1, {.kind = COP_INT, .integer = round}};
+	struct cop_put put = {.size = sizeof put,
+			      .key = key,
+			      .properties = &property,
+			      .property_count = 1,
+			      .tags = i % 3 ? tags + 1 : tags,
+			      .tag_count = i % 3 ? 1 : 2,
+			      .type = (i + round) % 2 ? "odd" : "even",
+			      .vector = i % 5 ? vector : NULL,
+			      .dim = DIM,
+			      .vector_change = COP_VECTOR_DROP};
+
+	snprintf(key, sizeof key, "number-%d", i);
+	put.key_size = (uint32_t)strlen(key);
+	put.type_size = strlen(put.type);
+	must(cop_put(write, &put), "put");
+}
+
+static void numbers_link(cop_write *write, int from, int to, int step)
+{
+	for (int i = from; i < to; i++) {
+		char a[24];
+		char b[24];
+
+		snprintf(a, sizeof a, "number-%d", i);
+		snprintf(b, sizeof b, "number-%d",
+			 from + (i - from + step) % (to - from));
+		must(link_simple(write, a, "next", b), "link");
+	}
+}
+
+static void store_fill(struct fixture *f)
+{
+	cop_write *write = write_of(f);
+
+	for (int i = 0; i < KEYS; i++)
+		number_put(write, i, 0);
+	must(cop_commit(write, NULL), "commit");
+	numbers_link(write, 0, KEYS, 1);
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+}
+
+/* Something of everything changes. */
+static void store_change(cop_store *store, int round)
+{
+	cop_write *write;
+	char key[24];
+	int at = round * 20;
+
+	must(cop_write_begin(store, &write), "write");
+	for (int i = at; i < at + 10; i++)
+		number_put(write, i, round + 1);
+	for (int i = at + 10; i < at + 15; i++) {
+		snprintf(key, sizeof key, "number-%d", i);
+		must(cop_delete(write, key, strlen(key)), "delete");
+	}
+	for (int i = 0; i < 10; i++)
+		number_put(write, KEYS + round * 10 + i, round);
+	must(cop_commit(write, NULL), "commit");
+	numbers_link(write, at, at + 10, 3);
+	must(cop_delete_edge(write, "number-399", 10, "next", 4, "number-0", 8),
+	     "unlink");
+	snprintf(key, sizeof key, "number-%d", KEYS + round * 10);
+	must(cop_delete(write, key, strlen(key)), "delete"); /* new, and gone */
+	number_put(write, at + 11, round + 7); /* gone, and back */
+	put_simple(write, "a type of its own", round % 2 ? "t1" : "t2", NULL,
+		   0);
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+}
+
+static int generation_there(const struct fixture *f, int number)
+{
+	char path[4200];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/gen-%06d/data.mdb", f->path, number);
+	return !stat(path, &st);
+}
+
+/* ---- claims ------------------------------------------------------------- */
+
+static void a_copy_is_the_same_and_smaller(struct fixture *f)
+{
+	struct cop_compact_result result = {.size = sizeof result};
+	uint64_t before;
+	cop_read *old;
+
+	for (int round = 0; round < 8; round++)
+		store_change(f->store, round);
+	before = digest_now(f);
+	old = read_of(f);
+	is_int(cop_compact(f->store, NULL, &result), 0, "a store is compacted");
+	ok(result.bytes_after < result.bytes_before, "it is smaller");
+	is_u64(result.generation, 2, "its generation is the second");
+	ok(generation_there(f, 2) && !generation_there(f, 1),
+	   "whose folder is there alone");
+	is_u64(digest_now(f), before, "it holds the same");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+	store_change(f->store, 9);
+	is_u64(digest_of(old), before,
+	       "a read begun before the switch sees what it saw");
+	ok(digest_now(f) != before, "a new one what was committed since");
+	must(cop_read_refresh(old), "refresh");
+	is_u64(digest_of(old), digest_now(f), "refreshed, the old one too");
+	cop_read_end(old);
+	fixture_close(f);
+	fixture_open(f);
+	is_u64(findings_of(f->store), 0, "opened again, the check is content");
+	(void)!cop_detach(f->path);
+}
+
+static cop_store *hook_store;
+static int hook_rounds;
+
+static void change_after_copy(const char *name)
+{
+	if (strcmp(name, "switch-copied") != 0)
+		return;
+	point_hook = NULL;
+	for (int i = 0; i < hook_rounds; i++)
+		store_change(hook_store, i);
+}
+
+static void what_is_committed_meanwhile_comes_along(struct fixture *f)
+{
+	struct cop_compact_result result = {.size = sizeof result};
+	cop_err err;
+
+	hook_store = f->store;
+	hook_rounds = 6;
+	point_hook = change_after_copy;
+	err = cop_compact(f->store, NULL, &result);
+	point_hook = NULL;
+	is_int(err, 0, "a store that changes is compacted");
+	is_u64(findings_of(f->store), 0,
+	       "what changed after the copy is in it: the check is content");
+	fixture_close(f);
+	(void)!cop_detach(f->path);
+	fixture_open(f);
+	is_u64(findings_of(f->store), 0, "with a segment built from it, too");
+}
+
+/* ---- other processes ---------------------------------------------------- */
+
+static struct {
+	_Atomic uint32_t stop;
+	_Atomic uint64_t acknowledged[4];
+	_Atomic uint64_t moved;
+} * shared;
+
+static int writer(const struct fixture *f, int index)
+{
+	cop_store *store;
+	cop_write *write;
+	uint64_t number = 0;
+
+	alarm(100);
+	must(cop_open(f->path, NULL, &store), "open");
+	must(cop_write_begin(store, &write), "write");
+	while (!shared->stop) {
+		char key[40];
+
+		snprintf(key, sizeof key, "w%d-%llu", index,
+			 (unsigned long long)number);
+		put_simple(write, key, "written", NULL, 0);
+		must(cop_commit(write, NULL), "commit");
+		shared->acknowledged[index] = ++number;
+	}
+	cop_abort(write);
+	cop_close(store);
+	return 0;
+}
+
+static int reader(const struct fixture *f)
+{
+	cop_store *store;
+	cop_read *read;
+	uint64_t last = 0;
+
+	alarm(100);
+	must(cop_open(f->path, NULL, &store), "open");
+	must(cop_read_begin(store, &read), "read");
+	while (!shared->stop) {
+		struct cop_entity entity;
+		uint64_t newest = shared->acknowledged[0];
+		char key[40];
+
+		must(cop_read_refresh(read), "refresh");
+		if (cop_read_commit(read) < last)
+			return 1;
+		last = cop_read_commit(read);
+		if (!newest)
+			continue;
+		snprintf(key, sizeof key, "w0-%llu",
+			 (unsigned long long)newest - 1);
+		must(cop_get(read, key, strlen(key), &entity), "get");
+		if (!entity.id)
+			return 2;
+	}
+	cop_read_end(read);
+	cop_close(store);
+	return 0;
+}
+
+static void processes_go_over_without_noticing(struct fixture *f)
+{
+	enum { WRITERS = 2, READERS = 2, SWITCHES = 5 };
+	pid_t pids[WRITERS + READERS];
+	int right = 0;
+	uint64_t lost = 0;
+	cop_read *read;
+
+	memset(shared, 0, sizeof *shared);
+	fflush(stdout);
+	for (int i = 0; i < WRITERS + READERS; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(i < WRITERS ? writer(f, i) : reader(f));
+	}
+	for (int i = 0; i < SWITCHES; i++) {
+		uint64_t at = shared->acknowledged[0];
+
+		while (shared->acknowledged[0] < at + 20)
+			usleep(1000);
+		must(cop_compact(f->store, NULL, NULL), "compact");
+	}
+	usleep(50000);
+	shared->stop = 1;
+	for (int i = 0; i < WRITERS + READERS; i++)
+		right += child_wait(pids[i]) == 0;
+	is_int(right, WRITERS + READERS,
+	       "writers and readers go on over five switches");
+	read = read_of(f);
+	for (int i = 0; i < WRITERS; i++)
+		for (uint64_t n = 0; n < shared->acknowledged[i]; n++) {
+			char key[40];
+
+			snprintf(key, sizeof key, "w%d-%llu", i,
+				 (unsigned long long)n);
+			lost += !lookup(read, key);
+		}
+	cop_read_end(read);
+	is_u64(lost, 0, "and nothing that was acknowledged is lost");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
+/* ---- deaths ------------------------------------------------------------- */
+
+static int points_left;
+
+static void die_at_point(const char *name)
+{
+	if (strncmp(name, "switch-", 7) && strncmp(name, "current-", 8))
+		return;
+	if (!points_left--)
+		kill(getpid(), SIGKILL);
+}
+
+static int compact_and_die(const struct fixture *f, int n)
+{
+	cop_store *store;
+
+	alarm(60);
+	must(cop_open(f->path, NULL, &store), "open");
+	points_left = n;
+	point_hook = die_at_point;
+	must(cop_compact(store, NULL, NULL), "compact");
+	return 0;
+}
+
+/* attached: the survivors stay attached; else the store is opened anew */
+static void deaths_leave_one_generation(struct fixture *f, int attached)
+{
+	int status;
+	int deaths = 0;
+	int findings = 0;
+	int different = 0;
+	int folders = 0;
+
+	for (int n = 0;; n++) {
+		uint64_t before = digest_now(f);
+		pid_t pid;
+		cop_write *write;
+
+		fflush(stdout);
+		pid = fork();
+		if (!pid)
+			_exit(compact_and_die(f, n));
+		if (!attached) {
+			fixture_close(f);
+			status = child_wait(pid);
+			(void)!cop_detach(f->path);
+			fixture_open(f);
+		} else {
+			status = child_wait(pid);
+		}
+		different += digest_now(f) != before;
+		write = write_of(f);
+		put_simple(write, "after a death", NULL, NULL, 0);
+		must(cop_commit(write, NULL), "commit after a death");
+		cop_abort(write);
+		findings += findings_of(f->store) != 0;
+		must(cop_compact(f->store, NULL, NULL), "compact");
+		different += digest_now(f) == before;
+		for (int i = 1, there = 0; i < 200; i++)
+			folders += generation_there(f, i) && there++;
+		if (status == 0)
+			break;
+		deaths++;
+	}
+	ok(deaths >= 8, "killed at each of %d points of a switch", deaths);
+	is_int(different, 0, "the store holds what it held, and goes on%s",
+	       attached ? " in who is attached" : " in who opens it");
+	is_int(findings, 0, "the check finds nothing");
+	is_int(folders, 0, "and no folder is left over");
+}
+
+int main(void)
+{
+	struct fixture f;
+
+	alarm(200);
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fixture_init(&f, DIM, COP_L2);
+	store_fill(&f);
+	a_copy_is_the_same_and_smaller(&f);
+	what_is_committed_meanwhile_comes_along(&f);
+	processes_go_over_without_noticing(&f);
+	deaths_leave_one_generation(&f, 1);
+	deaths_leave_one_generation(&f, 0);
+	fixture_release(&f);
+	return done_testing();
+}
