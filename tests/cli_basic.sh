@@ -9,7 +9,7 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk scan stat detach; do
+for verb in init import put get delete search walk scan stat check compact detach; do
 	exits 0 "help $verb" help "$verb"
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
 	exits 0 "$verb --help" "$verb" --help
@@ -300,6 +300,14 @@ is "$?" 0 'put'
 echo '{"key":"k","vector":[1,2]}' | "$COPPICE" put "$work/plain" 2>/dev/null
 is "$?" 7 'a vector is refused'
 exits 1 'a search finds none' search "$work/plain" --like k
+
+# ---- compact
+
+exits 0 'compact' compact "$store"
+like "$out" 'bytes became [0-9]*; commits waited' 'says what became of the bytes'
+exits 0 'compact once more' compact "$store" --json
+is "$(printf '%s' "$out" | field generation)" 3 'the third generation'
+exits 0 'the store is whole' check "$store"
 
 # ---- detach
 
