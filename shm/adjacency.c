@@ -438,6 +438,17 @@ static void chain_release(struct segment *segment, uint32_t unit,
 	}
 }
 
+void edges_clear(struct segment *segment, const struct edge_list *list)
+{
+	uint32_t old = first_get(list);
+
+	atomic_store_explicit(list->first, 0, memory_order_relaxed);
+	*list->live = 0;
+	*list->dead = 0;
+	*list->kept = 0;
+	chain_release(segment, old, 0, 0);
+}
+
 int edges_compact(struct segment *segment, const struct edge_list *list,
 		  uint32_t oldest, uint64_t commit)
 {

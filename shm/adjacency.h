@@ -243,6 +243,9 @@ void edges_undo(struct segment *segment, const struct edge_list *list,
 int edges_compact(struct segment *segment, const struct edge_list *list,
 		  uint32_t oldest, uint64_t commit);
 
+/* Empties a list that no read can see: its blocks are free at once. */
+void edges_clear(struct segment *segment, const struct edge_list *list);
+
 /* Blocks in a list. */
 uint32_t edges_blocks(const struct segment *segment,
 		      const struct edge_list *list);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20 };
+enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20, SMALL_PAGE = 4096 };
 
 /* MADV_COLLAPSE, which Debian 12's headers do not have yet. */
 enum { ADVICE_COLLAPSE = 25 };
@@ -143,6 +143,15 @@ static void *map_file(int fd, uint64_t bytes, int protection)
 	return at;
 }
 
+static void header_init(struct segment_header *header, uint64_t reserve)
+{
+	header->magic = SEGMENT_MAGIC;
+	header->layout = SEGMENT_LAYOUT;
+	header->signature = segment_signature();
+	header->reserve = reserve;
+	plan_regions(header, reserve);
+}
+
 int segment_create(struct segment *segment, int fd, uint64_t reserve)
 {
 	struct segment_header *header;
@@ -159,14 +168,23 @@ int segment_create(struct segment *segment, int fd, uint64_t reserve)
 			return errno;
 		reserve = reserve / 2 & ~(REGION_ALIGN - 1);
 	}
-	header->magic = SEGMENT_MAGIC;
-	header->layout = SEGMENT_LAYOUT;
-	header->signature = segment_signature();
-	header->reserve = reserve;
-	plan_regions(header, reserve);
+	header_init(header, reserve);
 	*segment =
 	    (struct segment){.header = header, .reserve = reserve, .fd = fd};
 	return regions_view(segment, fd);
+}
+
+int segment_reset(struct segment *segment)
+{
+	int err;
+
+	if (ftruncate(segment->fd, 0))
+		return errno;
+	err = allocate(segment->fd, 0, sizeof *segment->header);
+	if (err)
+		return err;
+	header_init(segment->header, segment->reserve);
+	return regions_view(segment, segment->fd);
 }
 
 static int header_check(const struct segment_header *header, uint64_t file_size)
@@ -224,18 +242,30 @@ void segment_detach(struct segment *segment)
 }
 
 /*
- * Asks for 2 MiB pages where a growth has completed them.  It is a matter of
- * speed alone: kernels before 6.1 refuse, and nothing depends on it.
+ * Asks for 2 MiB pages.  It is a matter of speed alone: kernels before 6.1
+ * refuse, and nothing depends on it.
  */
 static void huge_pages(const struct segment *segment, uint64_t from,
 		       uint64_t to)
 {
 	unsigned char *map = (unsigned char *)segment->header;
 
-	from &= ~(REGION_ALIGN - 1);
-	to &= ~(REGION_ALIGN - 1);
 	if (to > from)
 		(void)madvise(map + from, to - from, ADVICE_COLLAPSE);
+}
+
+/*
+ * Has 2 MiB pages made where there is nothing yet: a hole around one small
+ * page is cleared once, not once in small pages and copied then.
+ */
+static void huge_fill(const struct segment *segment, uint64_t from, uint64_t to)
+{
+	from = (from + REGION_ALIGN - 1) & ~(REGION_ALIGN - 1);
+	to &= ~(REGION_ALIGN - 1);
+	for (uint64_t at = from; at < to; at += REGION_ALIGN)
+		if (allocate(segment->fd, at, SMALL_PAGE))
+			return;
+	huge_pages(segment, from, to);
 }
 
 static uint64_t growth(uint64_t have, uint64_t want)
@@ -250,31 +280,69 @@ static uint64_t growth(uint64_t have, uint64_t want)
 	return (want + GROW_MIN - 1) & ~(uint64_t)(GROW_MIN - 1);
 }
 
-int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
+/* From `have` bytes of a region to `want`, in pages as large as can be. */
+static int extend(const struct segment *segment,
+		  const struct region_view *region, uint64_t have,
+		  uint64_t want)
 {
-	const struct region_view *region = segment_region(segment, id);
-	uint64_t have = region_bytes(region);
-	uint64_t want;
+	uint64_t from = region->offset + have;
+	uint64_t to = region->offset + want;
+	uint64_t first = from & ~(REGION_ALIGN - 1);
 	int err;
 
-	if (bytes <= have)
-		return 0;
+	huge_fill(segment, from, to);
+	err = allocate(segment->fd, from, to - from);
+	if (err)
+		(void)fallocate(segment->fd,
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				(off_t)from, (off_t)(to - from));
+	else if (first < from && first + REGION_ALIGN <= to)
+		huge_pages(segment, first, first + REGION_ALIGN);
+	return err;
+}
+
+static int region_grow(struct segment *segment,
+		       const struct region_view *region, uint64_t bytes,
+		       uint64_t want)
+{
+	uint64_t have = region_bytes(region);
+	int err;
+
 	if (bytes > region->reserved)
 		return ENOSPC;
-	want = growth(have, bytes);
 	if (want > region->reserved)
 		want = region->reserved;
-	err = allocate(segment->fd, region->offset + have, want - have);
+	err = extend(segment, region, have, want);
 	if (err == ENOSPC && want > bytes) { /* then just what is needed */
 		want = bytes;
-		err = allocate(segment->fd, region->offset + have, want - have);
+		err = extend(segment, region, have, want);
 	}
 	if (err)
 		return err;
-	huge_pages(segment, region->offset + have, region->offset + want);
 	point("grow-allocated");
 	/* P1: the bytes are there before anyone may count on them */
 	atomic_store_explicit(region->published, want, memory_order_release);
 	point("grow-published");
 	return 0;
+}
+
+int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes)
+{
+	const struct region_view *region = segment_region(segment, id);
+	uint64_t have = region_bytes(region);
+
+	return bytes <= have
+		   ? 0
+		   : region_grow(segment, region, bytes, growth(have, bytes));
+}
+
+int segment_grow_to(struct segment *segment, enum region_id id, uint64_t bytes)
+{
+	const struct region_view *region = segment_region(segment, id);
+
+	return bytes <= region_bytes(region)
+		   ? 0
+		   : region_grow(segment, region, bytes,
+				 (bytes + GROW_MIN - 1) &
+				     ~(uint64_t)(GROW_MIN - 1));
 }

@@ -46,7 +46,7 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 1, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 2, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 
@@ -64,6 +64,17 @@ struct intent {
 struct intent_entry {
 	uint32_t entity;
 	uint32_t row; /* row taken for its new vector, 0: none */
+};
+
+/*
+ * What is known of the segment's images on disk; see core/checkpoint.h.
+ */
+struct image_words {
+	_Atomic uint64_t turns;	  /* times somebody took W to write here */
+	_Atomic uint64_t newest;  /* commit of the newest image, 0: none */
+	_Atomic uint64_t older;	  /* of the one before it, 0: none */
+	_Atomic uint64_t touched; /* ids that commits touched since `newest` */
+	_Atomic uint64_t barred;  /* 1: damage was found here, take none */
 };
 
 struct segment_header {
@@ -86,6 +97,7 @@ struct segment_header {
 	_Atomic uint64_t committed; /* newest commit finished here */
 	_Atomic uint64_t chain;	    /* LMDB's chain hash at `committed` */
 	struct intent intent;
+	struct image_words images;
 	struct idmap idmap;
 	struct head_table heads;
 	struct bank bank;
@@ -119,6 +131,12 @@ struct segment {
 int segment_create(struct segment *segment, int fd, uint64_t reserve);
 
 /*
+ * Makes a segment of segment_create empty again.
+ * Returns	0, ENOSPC or another errno; then it must not be touched.
+ */
+int segment_reset(struct segment *segment);
+
+/*
  * Maps an existing segment, writable or not.
  * Returns	0, EBADMSG if it is none, EPROTO if its layout is another's,
  *		EINVAL if its numbers make no sense, ENOMEM, or an errno.
@@ -132,6 +150,9 @@ void segment_detach(struct segment *segment);
  * Returns	0, ENOSPC (tmpfs full, or the region's reservation) or errno.
  */
 int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes);
+
+/* The same, without allocating ahead. */
+int segment_grow_to(struct segment *segment, enum region_id id, uint64_t bytes);
 
 /* A number that differs where the layout of a segment does. */
 uint32_t segment_signature(void);
