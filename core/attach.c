@@ -30,6 +30,7 @@
  *	complete; a leftover is removed by the next builder.
  */
 #include "build.h"
+#include "checkpoint.h"
 #include "lock.h"
 #include "point.h"
 #include "setting.h"
@@ -323,6 +324,7 @@ static cop_err index_fill(cop_store *store, int fd,
 	uint64_t reserve = setting_bytes("COPPICE_RESERVE", RESERVE_DEFAULT);
 	struct segment segment;
 	struct disk_state state;
+	int restored = 0;
 	env_txn *txn;
 	cop_err err;
 	int code;
@@ -342,6 +344,9 @@ static cop_err index_fill(cop_store *store, int fd,
 	}
 	err = read_state(store->env, txn, &state);
 	if (!err)
+		err = restore_run(store, txn, &state, &segment, options,
+				  &restored);
+	if (!err && !restored)
 		err = build_run(store, txn, &state, &segment, options);
 	env_read_abort(txn);
 	segment_detach(&segment);
@@ -367,6 +372,7 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	if (code)
 		return error_system(code, "cannot make %s/%s", store->shm_path,
 				    fresh);
+	point("index-made");
 	err = index_fill(store, fd, options);
 	close(fd);
 	point("index-built");

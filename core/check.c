@@ -10,6 +10,7 @@
  */
 #include "apply.h"
 #include "build.h"
+#include "checkpoint.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -507,6 +508,7 @@ static cop_err check_locked(struct check *check)
 {
 	cop_store *store = check->store;
 	cop_err err = writer_settle(store, NULL);
+	uint64_t before;
 	int code;
 
 	if (err)
@@ -518,10 +520,14 @@ static cop_err check_locked(struct check *check)
 	err = read_state(store->env, check->txn, &check->state);
 	if (!err)
 		err = truth_check(check);
+	before = check->findings;
 	for (uint64_t id = 1; !err && id < check->state.next_entity; id++)
 		id_in_segment(check, id);
 	if (!err)
 		rows_in_segment(check);
+	/* an image may have the damage, too */
+	if (check->findings > before)
+		checkpoint_forget(store);
 	env_read_abort(check->txn);
 	return err;
 }

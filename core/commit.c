@@ -22,6 +22,7 @@
  *	Whoever takes W next runs recovery before anything else.
  */
 #include "commit.h"
+#include "checkpoint.h"
 #include "generation.h"
 #include "lock.h"
 #include "point.h"
@@ -182,6 +183,9 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 		err = attach_writable(store);
 	if (err)
 		return err;
+	/* whoever takes an image sees that somebody was here */
+	atomic_fetch_add_explicit(&store->writable.header->images.turns, 1,
+				  memory_order_relaxed);
 	if (atomic_load_explicit(&store->writable.header->intent.attempt,
 				 memory_order_acquire))
 		code = env_write_repair(store->env);
@@ -297,6 +301,13 @@ static cop_err requests_apply(struct apply *apply, struct request **requests,
 	return err;
 }
 
+static cop_err records_trim(const struct apply *apply)
+{
+	int code = checkpoint_trim(apply->store, apply->txn);
+
+	return code ? commit_error(apply->store, code) : 0;
+}
+
 /* The requests' work in LMDB and in the segment, up to the commit. */
 static cop_err commit_prepare(struct apply *apply, struct request **requests,
 			      uint32_t count)
@@ -309,6 +320,8 @@ static cop_err commit_prepare(struct apply *apply, struct request **requests,
 	if (err || apply_is_empty(apply))
 		return err;
 	err = apply_seal(apply, store->writable.header->uuid);
+	if (!err)
+		err = records_trim(apply);
 	return err ? err
 		   : prepare_run(apply,
 				 slot_oldest(&store->slots, apply->commit - 1));
@@ -359,6 +372,7 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 		return err;
 	}
 	prepare_finish(apply);
+	checkpoint_note(store, apply_change_count(apply));
 	limbo_drain(&store->writable, slot_oldest(&store->slots, apply->commit),
 		    DRAIN_BUDGET + 2 * (uint64_t)apply_change_count(apply));
 	prepare_close(apply);

@@ -168,8 +168,8 @@ COP_MUST cop_err cop_create(const char *path,
 struct cop_open_options {
 	uint32_t size;
 	uint32_t timeout_ms; /* wait for the writer lock, 0: for ever */
-	/* called while the segment is built, at most ten times a second;
-	   non-zero stops the open with COP_STOPPED */
+	/* called while the segment is built or loaded, at most ten times a
+	   second; non-zero stops the open with COP_STOPPED */
 	int32_t (*progress)(void *user, const char *what, uint64_t done,
 			    uint64_t total);
 	void *user;
@@ -177,7 +177,8 @@ struct cop_open_options {
 
 /*
  * Opens the store and attaches its shared segment; the first process of all
- * builds it from LMDB, once, however many arrive together.
+ * loads it from an image or builds it from LMDB, once, however many arrive
+ * together.
  * options	may be NULL.
  * out		the handle; cop_close() releases it.  Opening a store twice in
  *		one process gives the same handle, counted, as the first open
@@ -187,7 +188,8 @@ struct cop_open_options {
  * Progress	blocks while another process builds the segment.
  * Settings	COPPICE_CPU (avx512, avx2, scalar), COPPICE_RESERVE (address
  *		space of a new segment, bytes, suffixes K M G T), and
- *		COPPICE_MAP_SIZE (LMDB's map).
+ *		COPPICE_MAP_SIZE (LMDB's map).  COPPICE_CHECKPOINT=0: no image
+ *		is written by itself; see cop_checkpoint().
  */
 COP_MUST cop_err cop_open(const char *path,
 			  const struct cop_open_options *options,
@@ -197,13 +199,16 @@ COP_MUST cop_err cop_open(const char *path,
  * Releases a handle.  NULL is allowed.  Its reads and writes must have ended:
  * they point into it.
  * The segment stays in memory for others and for the next open.
+ * Progress	the last process of all may write an image first; see
+ *		cop_checkpoint().
  */
 COP_API void cop_close(cop_store *store);
 
 /*
- * Removes the store's segment from shared memory; the next open builds it
- * anew.  Nothing durable changes.  To remove a store: detach it, then remove
- * its folder; its segment stays in memory otherwise.
+ * Removes the store's segment from shared memory; the next open loads an image
+ * or builds it anew.  Nothing durable changes.  To remove a store: detach it,
+ * then remove its folder; its segment stays in memory otherwise.
+ *
  * Returns	COP_BUSY while any process is attached.
  */
 COP_MUST cop_err cop_detach(const char *path);
@@ -860,8 +865,10 @@ struct cop_stats {
 	uint64_t limbo;	       /* dead rows and blocks that wait for readers */
 	uint32_t readers;      /* slots in use, all processes */
 	uint32_t bloom_layers;
-	double bloom_rate; /* false positives expected now, entity keys */
-	char segment[256]; /* folder of the shared segments */
+	double bloom_rate;     /* false positives expected now, entity keys */
+	char segment[256];     /* folder of the shared segments */
+	uint64_t image_commit; /* that the newest image is of, 0: none */
+	uint64_t image_bytes;  /* of its file */
 };
 
 /* The store's figures, as of the read's snapshot where that applies. */
@@ -872,12 +879,47 @@ COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
  * the chain of commits, and the shared segment against LMDB.
  * found	called with each finding, in words; may be NULL
  * findings	how many there are
- * Returns	0 even if there are findings.
+ * Returns	0 even if there are findings.  If some are of the segment, its
+ *		images are removed, since they may have the damage, too.
  * Progress	holds the writer lock: commits wait meanwhile, reads do not.
  */
 COP_MUST cop_err cop_check(cop_store *store,
 			   void (*found)(void *user, const char *text),
 			   void *user, uint64_t *findings);
+
+/* ---- checkpoints -------------------------------------------------------- */
+
+struct cop_checkpoint_result {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t commit;	/* that the image is of */
+	uint64_t bytes;		/* of the file */
+	uint64_t segment_bytes; /* of the segment, that are in it */
+	uint64_t chunks;	/* that the segment was cut into */
+	uint64_t chunks_locked; /* packed while the writer lock was held */
+	uint64_t locked_ns;	/* the writer lock was held for */
+	uint64_t ns;		/* the call took */
+};
+
+/*
+ * Writes an image of the shared segment to the store's folder, compressed and
+ * checksummed.  When the segment is gone, after a reboot or cop_detach(), the
+ * next open loads the newest image and brings it forward instead of building
+ * the segment anew.  The two newest images are kept, and operation records
+ * older than both are deleted by later commits, a few with each.
+ * An image is written by itself when the last process closes a store of over
+ * 10,000 entities of which there is no image yet, or a tenth of which has
+ * changed since, unless COPPICE_CHECKPOINT is 0.
+ * result	may be NULL
+ * Returns	COP_BUSY if another process is at it or the writer lock was not
+ *		had, COP_MOVED if the segment was replaced meanwhile,
+ *		COP_NO_SPACE, COP_CORRUPT if a check found damage in the
+ *		segment, or an errno.  On error the older images stay.
+ * Progress	uses up to 8 threads.  Reads and commits go on; the writer lock
+ *		is held while what they changed meanwhile is packed again.
+ */
+COP_MUST cop_err cop_checkpoint(cop_store *store,
+				struct cop_checkpoint_result *result);
 
 #if defined(__cplusplus) && !defined(COP_CDEF)
 }

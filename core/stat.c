@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's figures: counts from LMDB's state, sizes from the files. */
-#include "store.h"
+#include "checkpoint.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -58,6 +58,17 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 	out->bloom_rate = bloom_rate_now(&header->key_bloom);
 }
 
+static void image_stat(cop_store *store, struct cop_stats *out)
+{
+	int folder = checkpoint_folder(store);
+
+	if (folder < 0)
+		return;
+	if (imagefile_list(folder, &out->image_commit, 1))
+		out->image_bytes = imagefile_bytes(folder, out->image_commit);
+	close(folder);
+}
+
 cop_err cop_stat(cop_read *read, struct cop_stats *out)
 {
 	cop_store *store = read->store;
@@ -88,6 +99,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1),
 	    .readers = slot_used(&store->slots)};
 	segment_stat(read, &stats);
+	image_stat(store, &stats);
 	snprintf(stats.segment, sizeof stats.segment, "%s", store->shm_path);
 	*out = stats;
 	return 0;

@@ -23,6 +23,7 @@
  *	parent's locks, and its inherited LMDB before it opens another.
  */
 #include "store.h"
+#include "checkpoint.h"
 #include "generation.h"
 #include "lock.h"
 
@@ -89,6 +90,7 @@ static void descriptors_drop(cop_store *store)
 	descriptor_drop(&store->slots.fd);
 	descriptor_drop(&store->folder_fd);
 	descriptor_drop(&store->shm_fd);
+	descriptor_drop(&store->image_fd);
 }
 
 static void fork_child(void)
@@ -581,6 +583,7 @@ static cop_err store_make(const char *path, cop_store **out)
 	store->folder_fd = -1;
 	store->lock_fd = -1;
 	store->shm_fd = -1;
+	store->image_fd = -1;
 	store->slots.fd = -1;
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_mutex_init(&store->moving_mutex, NULL);
@@ -705,6 +708,11 @@ void cop_close(cop_store *store)
 
 	if (!store)
 		return;
+	pthread_mutex_lock(&registry_mutex);
+	last = store->references == 1;
+	pthread_mutex_unlock(&registry_mutex);
+	if (last)
+		checkpoint_close(store);
 	/* nobody opens LMDB again before it is closed */
 	pthread_mutex_lock(&opening_mutex);
 	pthread_mutex_lock(&registry_mutex);

@@ -54,7 +54,8 @@ struct cop_store {
 	uint32_t timeout_ms;
 	int folder_fd;
 	int lock_fd;
-	int shm_fd; /* folder of the segments */
+	int shm_fd;   /* folder of the segments */
+	int image_fd; /* holds IMAGE while an image is taken, else -1 */
 	mode_t mode;
 	gid_t group;
 	char shm_path[256];
@@ -120,7 +121,8 @@ void index_drop(cop_store *store, struct index *index);
 cop_err attach_writable(cop_store *store);
 
 /*
- * Builds a new index segment from LMDB and makes it current; W held.
+ * Makes a new index segment, from an image or from LMDB, and makes it current;
+ * W held.
  * options	for progress, may be NULL
  */
 cop_err attach_rebuild(cop_store *store,

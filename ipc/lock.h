@@ -9,14 +9,14 @@
  *	anything, whatever its PID namespace; closing another descriptor of
  *	the file does not drop it, as POSIX record locks would.
  *
- *	The store's lock file carries five bytes:
+ *	The store's lock file carries six bytes:
  *	W	one writer, from LMDB's begin to the end of the commit
  *	R	whoever makes LMDB take its reader mutex (open, first begin)
  *	BUILD	whoever attaches or builds the segment
-  *	ATTACH	shared by every process that is attached
+ *	ATTACH	shared by every process that is attached
  *	GENERATION	whoever builds the next generation
- *	Order: GENERATION, BUILD, W, R.
-
+ *	IMAGE	whoever takes an image of the segment
+ *	Order: GENERATION, IMAGE, BUILD, W, R.
  *
  *	Robust mutexes in shared memory are not used at all: across PID
  *	namespaces the kernel mistakes one thread for another.
@@ -38,7 +38,8 @@ enum lock_byte {
 	LOCK_R = 1,
 	LOCK_BUILD = 2,
 	LOCK_ATTACH = 3,
-	LOCK_GENERATION = 4
+	LOCK_GENERATION = 4,
+	LOCK_IMAGE = 5
 };
 
 enum lock_mode { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };

@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &verb_init,	  &verb_import, &verb_put,     &verb_get,
-    &verb_delete, &verb_search, &verb_walk,    &verb_scan,
-    &verb_stat,	  &verb_check,	&verb_compact, &verb_detach,
+    &verb_init,	   &verb_import,     &verb_put,	   &verb_get,  &verb_delete,
+    &verb_search,  &verb_walk,	     &verb_scan,   &verb_stat, &verb_check,
+    &verb_compact, &verb_checkpoint, &verb_detach,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
@@ -48,7 +48,7 @@ static void verb_list(FILE *to)
 	      "A knowledge graph with vectors that many processes share.\n\n",
 	      to);
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-10s%s\n", verbs[i]->name, verbs[i]->summary);
+		fprintf(to, "  %-12s%s\n", verbs[i]->name, verbs[i]->summary);
 	fputs("\n`coppice help VERB` tells more. STORE may come from the "
 	      "environment, as\nCOPPICE_STORE. Exit status: 0 done, 1 no "
 	      "result, 2 usage, 3 no such store,\n4 damaged, 5 busy, 6 no "

@@ -48,6 +48,8 @@ static const struct {
     STAT(limbo, STAT_COUNT, "waiting for readers"),
     STAT(readers, STAT_COUNT32, "readers"),
     STAT(bloom_layers, STAT_COUNT32, "bloom layers"),
+    STAT(image_commit, STAT_COUNT, "image of commit"),
+    STAT(image_bytes, STAT_BYTES, "  on disk"),
 };
 
 enum { STAT_COUNT_OF = sizeof stat_table / sizeof stat_table[0] };

@@ -16,6 +16,7 @@ extern const struct verb verb_scan;
 extern const struct verb verb_stat;
 extern const struct verb verb_check;
 extern const struct verb verb_compact;
+extern const struct verb verb_checkpoint;
 extern const struct verb verb_detach;
 
 #endif

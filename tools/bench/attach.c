@@ -4,8 +4,10 @@
  *
  * idea
  *	A store of 100,000 entities with vectors of 128 dimensions and 160,000
- *	edges.
+ *	edges, and one of a million.
  *	build	cop_open when no segment is in memory: it is built from LMDB
+ *	image	cop_checkpoint, and again after a commit made meanwhile
+ *	load	cop_open when no segment is in memory, but an image is on disk
  *	attach	cop_open in a new program (fork and exec) while another process
  *		has the store open; the target is 5 ms
  *	return	cop_open in a new program when nobody has it open any more
@@ -16,8 +18,10 @@
  *	too, is there: pages that only one process has touched look private.
  */
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench_clock.h"
@@ -131,7 +135,7 @@ static void fill(const char *path, uint32_t entities)
 static void measure_builds(struct bench *bench, const char *subject,
 			   const char *path)
 {
-	static struct bench_series builds;
+	struct bench_series builds = {0};
 	int round;
 
 	for (round = 0; round < BUILDS; round++) {
@@ -143,6 +147,84 @@ static void measure_builds(struct bench *bench, const char *subject,
 	}
 	bench_add(bench, subject, "build the segment", "cop_open",
 		  bench_series_median(&builds), "ms");
+}
+
+static double write_something(cop_store *store, const char *key)
+{
+	struct cop_put put = {.size = sizeof put, .key = key};
+	uint64_t start_ns = bench_now_ns();
+	cop_write *write = NULL;
+
+	put.key_size = (uint32_t)strlen(key);
+	bench_check("cop_write_begin", cop_write_begin(store, &write));
+	bench_check("cop_put", cop_put(write, &put));
+	bench_check("cop_commit", cop_commit(write, NULL));
+	cop_abort(write);
+	return bench_seconds_since(start_ns) * 1e3;
+}
+
+/* A process that commits until it is killed. */
+static int start_writer(const char *path)
+{
+	int pid = bench_fork();
+	unsigned number = 0;
+
+	if (pid == 0) {
+		double milliseconds;
+		cop_store *store = open_store(path, &milliseconds);
+
+		for (;;) {
+			char key[32];
+
+			snprintf(key, sizeof key, "w%u", number++ % 100);
+			write_something(store, key);
+		}
+	}
+	usleep(100000);
+	return pid;
+}
+
+static void add_image(struct bench *bench, const char *subject,
+		      const char *system,
+		      const struct cop_checkpoint_result *result)
+{
+	bench_add(bench, subject, system, "cop_checkpoint",
+		  (double)result->ns / 1e6, "ms");
+	bench_add(bench, subject, system, "writer lock held",
+		  (double)result->locked_ns / 1e6, "ms");
+	bench_add(bench, subject, system, "chunks packed under it",
+		  (double)result->chunks_locked, "");
+	bench_add(bench, subject, system, "of the segment",
+		  (double)result->segment_bytes / 1e6, "MB");
+	bench_add(bench, subject, system, "file", (double)result->bytes / 1e6,
+		  "MB");
+}
+
+static void measure_images(struct bench *bench, const char *subject,
+			   const char *path)
+{
+	struct cop_checkpoint_result result = {.size = sizeof result};
+	struct bench_series loads = {0};
+	double milliseconds;
+	cop_store *store = open_store(path, &milliseconds);
+	int round;
+	int pid;
+
+	bench_check("cop_checkpoint", cop_checkpoint(store, &result));
+	add_image(bench, subject, "image, nobody writes", &result);
+	pid = start_writer(path);
+	bench_check("cop_checkpoint", cop_checkpoint(store, &result));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	add_image(bench, subject, "image, another commits", &result);
+	cop_close(store);
+	for (round = 0; round < BUILDS; round++) {
+		bench_check("cop_detach", cop_detach(path));
+		cop_close(open_store(path, &milliseconds));
+		bench_series_add(&loads, milliseconds);
+	}
+	bench_add(bench, subject, "load the image", "cop_open",
+		  bench_series_median(&loads), "ms");
 }
 
 static void measure_attaches(struct bench *bench, const char *subject,
@@ -177,8 +259,8 @@ static void measure_attaches(struct bench *bench, const char *subject,
 static void measure_reopens(struct bench *bench, const char *subject,
 			    const char *path)
 {
-	static struct bench_series opens;
-	static struct bench_series closes;
+	struct bench_series opens = {0};
+	struct bench_series closes = {0};
 	int round;
 
 	for (round = 0; round < ATTACHES; round++) {
@@ -196,19 +278,21 @@ static void measure_reopens(struct bench *bench, const char *subject,
 		  bench_series_median(&closes), "ms");
 }
 
-static void run(struct bench *bench)
+static void run_size(struct bench *bench, uint32_t entities)
 {
-	uint32_t entities = bench->quick ? 10000 : 100000;
 	char subject[64];
+	char name[32];
 	char path[4096];
 	double milliseconds;
 	cop_store *store;
 
 	snprintf(subject, sizeof subject, "%u entities x %d, %u edges",
 		 entities, DIM, entities / 10 * 16);
-	bench_path(bench, "store", path, sizeof path);
+	snprintf(name, sizeof name, "store%u", entities);
+	bench_path(bench, name, path, sizeof path);
 	fill(path, entities);
 	measure_builds(bench, subject, path);
+	measure_images(bench, subject, path);
 	store = open_store(path, &milliseconds);
 	/* A page that one process alone has touched counts as its own. */
 	(void)first_search_ms(store);
@@ -216,6 +300,16 @@ static void run(struct bench *bench)
 	cop_close(store);
 	measure_attaches(bench, subject, path, "return, new program", 0);
 	measure_reopens(bench, subject, path);
+	bench_check("cop_detach", cop_detach(path));
+}
+
+static void run(struct bench *bench)
+{
+	/* images are taken where it is said */
+	setenv("COPPICE_CHECKPOINT", "0", 1);
+	run_size(bench, bench->quick ? 10000 : 100000);
+	if (!bench->quick)
+		run_size(bench, 1000000);
 }
 
 int main(int argument_count, char **arguments)
