@@ -33,6 +33,8 @@
 #include "generation.h"
 #include "copy.h"
 #include "folder.h"
+#include "imagefile.h"
+
 #include "lock.h"
 #include "point.h"
 
@@ -272,6 +274,36 @@ static void older_remove(const cop_store *store, uint64_t number)
 	closedir(folder);
 }
 
+/* Images are of the segment, which goes on: they come along. */
+static void images_move(const cop_store *store, uint64_t to)
+{
+	char old[NAME_BYTES];
+	char new[NAME_BYTES];
+	char image[IMAGEFILE_NAME_BYTES];
+	uint64_t commits[2];
+	uint32_t count;
+	int from_fd;
+	int to_fd;
+
+	name_of(old, to - 1);
+	name_of(new, to);
+	from_fd =
+	    openat(store->folder_fd, old, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	to_fd =
+	    openat(store->folder_fd, new, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	count =
+	    from_fd < 0 || to_fd < 0 ? 0 : imagefile_list(from_fd, commits, 2);
+	for (uint32_t i = 0; i < count; i++) {
+		imagefile_name(image, commits[i]);
+		/* one that stays behind is missed by nobody */
+		(void)renameat(from_fd, image, to_fd, image);
+	}
+	if (from_fd >= 0)
+		close(from_fd);
+	if (to_fd >= 0)
+		close(to_fd);
+}
+
 /* Steps 3 and 5 of the essay; W held. */
 static cop_err switch_finish(cop_store *store, uint64_t to)
 {
@@ -285,6 +317,7 @@ static cop_err switch_finish(cop_store *store, uint64_t to)
 		return error_system(code, "cannot write %s/CURRENT",
 				    store->path);
 	point("switch-current");
+	images_move(store, to);
 	older_remove(store, to);
 	point("switch-removed");
 	return 0;

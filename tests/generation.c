@@ -167,8 +167,19 @@ static int generation_there(const struct fixture *f, int number)
 
 /* ---- claims ------------------------------------------------------------- */
 
+static uint64_t image_commit(struct fixture *f)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	cop_read *read = read_of(f);
+
+	must(cop_stat(read, &stats), "stat");
+	cop_read_end(read);
+	return stats.image_commit;
+}
+
 static void a_copy_is_the_same_and_smaller(struct fixture *f)
 {
+	uint64_t image;
 	struct cop_compact_result result = {.size = sizeof result};
 	uint64_t before;
 	cop_read *old;
@@ -176,6 +187,8 @@ static void a_copy_is_the_same_and_smaller(struct fixture *f)
 	for (int round = 0; round < 8; round++)
 		store_change(f->store, round);
 	before = digest_now(f);
+	must(cop_checkpoint(f->store, NULL), "checkpoint");
+	image = image_commit(f);
 	old = read_of(f);
 	is_int(cop_compact(f->store, NULL, &result), 0, "a store is compacted");
 	ok(result.bytes_after < result.bytes_before, "it is smaller");
@@ -183,6 +196,8 @@ static void a_copy_is_the_same_and_smaller(struct fixture *f)
 	ok(generation_there(f, 2) && !generation_there(f, 1),
 	   "whose folder is there alone");
 	is_u64(digest_now(f), before, "it holds the same");
+	ok(image && image_commit(f) == image,
+	   "and the image of its segment came along");
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 	store_change(f->store, 9);
 	is_u64(digest_of(old), before,
