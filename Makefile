@@ -5,6 +5,7 @@
 #                 runs
 # make check      builds and runs every test under prove
 # make check V=asan|tsan|ubsan|scalar [CC=clang]    the same, instrumented
+# make soak       the kill -9 storm for an hour, or SECONDS=...
 # make bench      every benchmark; make bench B=NAME one; make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
 # make format     rewrites the sources as .clang-format says
@@ -77,6 +78,7 @@ bench_bin := $(patsubst tools/bench/%.c,$(out)/bench/%,\
 	$(filter-out $(bench_common),$(bench_src)))
 demo_obj := $(demo_src:%.c=$(out)/%.o)
 test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
+torture_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tests/torture/*.c)))
 test_sh := $(sort $(filter-out tests/tap.sh,$(wildcard tests/*.sh)))
 
 all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice
@@ -123,16 +125,22 @@ $(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
-$(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
-	@mkdir -p $(@D)
+$(out)/torture: $(torture_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
-.PHONY: all check check-shm bench profile demo install uninstall format lint counts \
+$(out)/tests/linear.t: $(out)/tests/torture/linear.o
+
+$(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(lib_libs)
+
+.PHONY: all check check-shm soak bench profile demo install uninstall format lint counts \
 	deps clean
 .SECONDARY:
 
-tests: all $(test_bin)
+tests: all $(test_bin) $(out)/torture
 .PHONY: tests
 
 TESTS ?= $(test_bin) $(test_sh)
@@ -151,6 +159,11 @@ shm_tests := $(patsubst %,$(out)/tests/%.t,$(sort $(filter \
 check-shm: $(shm_tests)
 	@$(prove) $(shm_tests)
 
+# The storm of tests/torture.sh, for longer.
+SECONDS ?= 3600
+soak: $(out)/torture
+	$(test_env) $(out)/torture --seconds $(SECONDS)
+
 B ?=
 bench: all $(bench_bin)
 	@mkdir -p build/bench
@@ -168,10 +181,11 @@ deps:
 	@tools/deps build test
 
 format:
-	clang-format -i $(wildcard */*.[ch] tools/*/*.[ch])
+	clang-format -i $(wildcard */*.[ch] tools/*/*.[ch] tests/*/*.[ch])
 
 lint:
-	clang-format --dry-run -Werror $(wildcard */*.[ch] tools/*/*.[ch])
+	clang-format --dry-run -Werror $(wildcard */*.[ch] tools/*/*.[ch] \
+		tests/*/*.[ch])
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability -Ishm -Iipc -Icore \
 		--suppress=missingIncludeSystem -j2 shm ipc core tools
