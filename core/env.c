@@ -15,7 +15,7 @@
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
-enum { OPEN_TRIES = 50, READERS = 16384 };
+enum { OPEN_TRIES = 50, INFO_TRIES = 16, READERS = 16384 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -147,12 +147,19 @@ static void free_pages_count(MDB_env *env, MDB_txn *txn, uint64_t first,
 	(void)mdb_env_set_assert(env, NULL);
 }
 
-/* What LMDB says of itself as of the very snapshot that txn has. */
+/*
+ * What LMDB says of itself as of the very snapshot that txn has.  EAGAIN if
+ * the two do not meet: commits come fast, or a writer died after its meta page
+ * and before it told readers, and they see the commit before that until
+ * somebody writes.
+ */
 static int info_of(MDB_env *env, MDB_txn *txn, MDB_envinfo *info)
 {
 	int err = mdb_env_info(env, info);
 
-	while (!err && info->me_last_txnid != mdb_txn_id(txn)) {
+	for (int i = 0; !err && info->me_last_txnid != mdb_txn_id(txn); i++) {
+		if (i == INFO_TRIES)
+			return EAGAIN;
 		mdb_txn_reset(txn);
 		err = mdb_txn_renew(txn);
 		if (!err)
@@ -234,7 +241,7 @@ static int length_look(const struct env *env, int writer_held)
  * and gave back in one transaction, but it lists them as free.  Whether that
  * is so is found out with W held, so that nobody writes there meanwhile.
  */
-static int length_check(const struct env *env)
+static int length_check(struct env *env)
 {
 	int err = length_look(env, 0);
 
@@ -243,7 +250,9 @@ static int length_check(const struct env *env)
 	err = lock_take(env->lock_fd, LOCK_W, LOCK_EXCLUSIVE, env->timeout_ms);
 	if (err)
 		return err;
-	err = length_look(env, 1);
+	err = env_write_repair(env);
+	if (!err)
+		err = length_look(env, 1);
 	lock_release(env->lock_fd, LOCK_W);
 	return err;
 }
@@ -299,11 +308,19 @@ void env_close(struct env *env)
 	env->handle = NULL;
 }
 
+/* Whoever stands still with R: the caller may try again. */
+static int readers_lock(const struct env *env)
+{
+	int err =
+	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
+
+	return err == EAGAIN ? COP_BUSY : err;
+}
+
 int env_read_begin(struct env *env, env_txn **out)
 {
 	int cleared;
-	int err =
-	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
+	int err = readers_lock(env);
 
 	if (err)
 		return err;
@@ -350,8 +367,7 @@ int env_read_warm(struct env *env, env_txn *txn)
 int env_write_begin(struct env *env, int lazy, env_txn **out)
 {
 	int cleared;
-	int err =
-	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
+	int err = readers_lock(env);
 
 	if (err)
 		return err;

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Peers that died or stand still at an awkward place hold nobody up.
+ *
+ * idea
+ *	LMDB's commit is a write of its meta page, then a word in lock.mdb
+ *	that tells readers of it.  pwrite() is this program's own, so that a
+ *	process dies between the two.
+ */
+#include "fixture.h"
+#include "lock.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+enum { META_BYTES = 512 }; /* LMDB writes less than this of a meta page */
+
+static int dies_after_meta;
+
+/* LMDB's pwrite, whose offsets are of 64 bits under either name. */
+ssize_t told_pwrite(int fd, const void *data, size_t size,
+		    off_t at) __asm__("pwrite")
+    __attribute__((visibility("default")));
+
+ssize_t told_pwrite(int fd, const void *data, size_t size, off_t at)
+{
+	ssize_t done = syscall(SYS_pwrite64, fd, data, size, at);
+
+	if (dies_after_meta && size < META_BYTES)
+		raise(SIGKILL);
+	return done;
+}
+
+/* In a child: a commit that LMDB has and nobody was told of. */
+static int untold_commit(const struct fixture *f)
+{
+	struct fixture own = *f;
+	cop_write *write;
+
+	alarm(30);
+	fixture_open(&own);
+	write = write_of(&own);
+	put_simple(write, "untold", NULL, NULL, 0);
+	dies_after_meta = 1;
+	(void)!cop_commit(write, NULL);
+	return 0;
+}
+
+static int opens_and_writes(const struct fixture *f)
+{
+	struct fixture own = *f;
+	cop_read *read;
+	cop_write *write;
+	int there;
+
+	alarm(30); /* it may wait for ever */
+	fixture_open(&own);
+	write = write_of(&own);
+	put_simple(write, "after", NULL, NULL, 0);
+	commit_of(write);
+	read = read_of(&own);
+	there = lookup(read, "untold") && lookup(read, "after");
+	cop_read_end(read);
+	there &= !findings_of(own.store);
+	fixture_close(&own);
+	return !there;
+}
+
+static int in_child(int (*body)(const struct fixture *),
+		    const struct fixture *f)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(body(f));
+	return child_wait(pid);
+}
+
+static void a_death_before_readers_were_told_holds_no_open_up(void)
+{
+	struct fixture f;
+
+	fixture_init(&f, 0, 0); /* attached: LMDB does not start afresh */
+	is_int(in_child(untold_commit, &f), 128 + SIGKILL,
+	       "a writer dies between its commit and telling readers");
+	is_int(in_child(opens_and_writes, &f), 0,
+	       "the next one opens, and what was committed is there");
+	fixture_release(&f);
+}
+
+static void a_peer_that_stands_still_is_busy(void)
+{
+	struct cop_open_options patience = {.size = sizeof patience,
+					    .timeout_ms = 50};
+	struct fixture f;
+	cop_read *reads[2] = {NULL, NULL};
+	cop_write *write;
+	char path[128];
+	int fd;
+
+	fixture_init(&f, 0, 0);
+	fixture_close(&f);
+	must(cop_open(f.path, &patience, &f.store), "open");
+	reads[0] = read_of(&f);
+	write = write_of(&f);
+	put_simple(write, "a", NULL, NULL, 0);
+	snprintf(path, sizeof path, "%s/lock", f.path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ok(fd >= 0 && !lock_take(fd, LOCK_R, LOCK_EXCLUSIVE, 0),
+	   "somebody holds the lock of LMDB's readers");
+	is_int(cop_read_begin(f.store, &reads[1]), COP_BUSY,
+	       "a read that needs it is told that it is busy");
+	is_int(cop_commit(write, NULL), COP_BUSY, "a commit, too");
+	close(fd);
+	is_int(cop_commit(write, NULL), 0, "and takes place afterwards");
+	cop_abort(write);
+	cop_read_end(reads[0]);
+	fixture_release(&f);
+}
+
+int main(void)
+{
+	test_begin(100);
+	a_death_before_readers_were_told_holds_no_open_up();
+	a_peer_that_stands_still_is_busy();
+	return done_testing();
+}
