@@ -70,6 +70,16 @@ uint64_t look_stamp(cop_read *read, uint32_t group)
 	return entity.id ? number_of(read, &entity, "n") : 0;
 }
 
+uint64_t look_register(cop_read *read, uint32_t index, uint64_t *version)
+{
+	char key[32];
+	struct cop_entity entity =
+	    entity_of(read, key, model_register_key(key, index));
+
+	*version = entity.id ? entity.version : 0;
+	return entity.id ? number_of(read, &entity, "n") : 0;
+}
+
 static void root_take(struct look *look, uint32_t group)
 {
 	char key[32];
@@ -237,6 +247,30 @@ static void group_check(struct look *look, uint32_t group)
 		record_check(look, group, i, &entity);
 		vector_check(look, group, i, entity.id);
 	}
+}
+
+/* What is moved from one to another is in one of them. */
+static void accounts_check(const struct look *look)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < ACCOUNTS; i++) {
+		char key[32];
+		struct cop_entity entity =
+		    entity_of(look->read, key, model_account_key(key, i));
+		uint64_t balance =
+		    entity.id ? number_of(look->read, &entity, "n") : 0;
+
+		sum += balance;
+		if (balance > ACCOUNTS * BALANCE)
+			oracle_fail("commit %" PRIu64 ": account %u has "
+				    "%" PRIu64,
+				    look->commit, i, balance);
+	}
+	if (sum != ACCOUNTS * BALANCE)
+		oracle_fail("commit %" PRIu64 ": the accounts hold %" PRIu64
+			    ", expected %d",
+			    look->commit, sum, ACCOUNTS * BALANCE);
 }
 
 /* A joint change is seen with both its halves. */
@@ -554,7 +588,7 @@ static void scan_check(const struct look *look, uint32_t type, uint32_t tag)
 				    (tag == TAGS || record.tags >> tag & 1);
 		}
 	if (type == TYPES && tag == TAGS) {
-		expected += 2; /* the hub, the barrier */
+		expected += 2 + ACCOUNTS; /* the hub, the barrier */
 		for (uint32_t i = 0; i < REGISTERS; i++)
 			expected += look->register_ids[i] != 0;
 	}
@@ -612,6 +646,7 @@ static void look_check(struct look *look, enum look_depth depth, uint64_t *seed)
 		walk_check(look, g, seed);
 	}
 	hub_check(look);
+	accounts_check(look);
 	for (int i = 0; i < searches; i++)
 		search_check(look, seed);
 	if (depth == LOOK_SOME)

@@ -56,4 +56,7 @@ void look_again(const struct look *before, enum look_depth depth,
 /* A root's stamp; 0 if it was never put. */
 uint64_t look_stamp(cop_read *read, uint32_t group);
 
+/* A register's value and the version of its entity; 0 if not there. */
+uint64_t look_register(cop_read *read, uint32_t index, uint64_t *version);
+
 #endif

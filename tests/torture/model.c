@@ -150,3 +150,8 @@ size_t model_register_key(char *key, uint32_t index)
 {
 	return (size_t)snprintf(key, 32, "register-%u", index);
 }
+
+size_t model_account_key(char *key, uint32_t index)
+{
+	return (size_t)snprintf(key, 32, "account-%u", index);
+}

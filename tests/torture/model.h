@@ -27,6 +27,8 @@ enum {
 	GROUPS = SLOTS * GROUPS_EACH,
 	MEMBERS = 4,
 	REGISTERS = 6, /* entities that every process writes */
+	ACCOUNTS = 4,  /* among which everybody moves what they hold */
+	BALANCE = 1000,
 	DIM = 8,
 	KINDS = 4,
 	TAGS = 3,
@@ -75,6 +77,7 @@ extern const char *const model_tags[TAGS];
 /* Keys; return their size. */
 size_t model_key(char *key, uint32_t group, uint32_t member);
 size_t model_register_key(char *key, uint32_t index);
+size_t model_account_key(char *key, uint32_t index);
 
 uint64_t model_mix(uint64_t a, uint64_t b);
 

@@ -142,7 +142,8 @@ static struct log_entry *log_take(void)
 	return at < LOG_MAX ? &oracle->log[at] : NULL;
 }
 
-struct log_entry *log_call(uint32_t kind, uint32_t index, uint64_t value)
+struct log_entry *log_call(uint32_t kind, uint32_t index, uint64_t expected,
+			   uint64_t value)
 {
 	struct log_entry *entry = log_take();
 
@@ -151,7 +152,7 @@ struct log_entry *log_call(uint32_t kind, uint32_t index, uint64_t value)
 	entry->kind = kind;
 	entry->index = index;
 	entry->value = value;
-	entry->expected = 0;
+	entry->expected = expected;
 	entry->process = (uint32_t)getpid();
 	entry->returned = LINEAR_OPEN;
 	entry->called = oracle_now();

@@ -41,6 +41,9 @@ enum count {
 	COUNT_BUSY,
 	COUNT_CONFLICTS,
 	COUNT_UNKNOWN,
+	COUNT_OUTCOMES,
+	COUNT_SWAPS,
+	COUNT_TRANSFERS,
 	COUNT_FORKED,
 	COUNT_LOST,
 	COUNT_LOST_DONE,
@@ -95,9 +98,9 @@ struct oracle {
 	char failure[FAILURE_BYTES];
 	_Atomic uint64_t started;
 	_Atomic uint64_t namespaces; /* tried: each has pids of its own */
-	_Atomic uint64_t committed; /* newest commit whose call returned */
-	_Atomic uint64_t seen;	    /* newest commit that a read has seen */
-	_Atomic uint64_t value;	    /* newest given to a register */
+	_Atomic uint64_t committed;  /* newest commit whose call returned */
+	_Atomic uint64_t seen;	     /* newest commit that a read has seen */
+	_Atomic uint64_t value;	     /* newest given to a register */
 	struct group groups[GROUPS];
 	_Atomic int32_t processes[PROCESS_MAX]; /* pids as /proc has them */
 	_Atomic uint64_t counts[COUNT_MAX];
@@ -144,8 +147,12 @@ uint32_t oracle_population(void);
 
 uint64_t oracle_now(void); /* CLOCK_MONOTONIC, ns */
 
-/* An operation on a register is called; NULL if the log is full. */
-struct log_entry *log_call(uint32_t kind, uint32_t index, uint64_t value);
+/*
+ * An operation on a register is called; NULL if the log is full.
+ * expected	of a LINEAR_CAS, else 0
+ */
+struct log_entry *log_call(uint32_t kind, uint32_t index, uint64_t expected,
+			   uint64_t value);
 void log_return(struct log_entry *entry, enum log_state state);
 
 /* A read that saw `value`. */

@@ -379,7 +379,7 @@ static void round_run(void)
 {
 	static const uint64_t pauses[] = {3, 10, 40, 150};
 	struct verification verification = {
-	    test_below(&boss.seed, 3) ? VERIFY_KEEP : VERIFY_DETACH,
+	    (enum verify_end)test_below(&boss.seed, VERIFY_ENDS),
 	    test_random(&boss.seed)};
 	uint64_t until =
 	    oracle_now() + (500 + test_below(&boss.seed, 1500)) * MS;
@@ -425,6 +425,9 @@ static void counts_tell(void)
 	    [COUNT_BUSY] = "busy",
 	    [COUNT_CONFLICTS] = "conflicts",
 	    [COUNT_UNKNOWN] = "of unknown outcome",
+	    [COUNT_OUTCOMES] = "of them told when asked",
+	    [COUNT_SWAPS] = "registers swapped",
+	    [COUNT_TRANSFERS] = "transfers",
 	    [COUNT_FORKED] = "inherited handles refused",
 	    [COUNT_LOST] = "changes cut off, not done",
 	    [COUNT_LOST_DONE] = "changes cut off, done",

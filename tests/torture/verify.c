@@ -56,7 +56,7 @@ static uint64_t edges_expected(const struct look *look, uint32_t g)
 static void stats_check(const struct look *look)
 {
 	struct cop_stats stats = {.size = sizeof stats};
-	uint64_t entities = 2;
+	uint64_t entities = 2 + ACCOUNTS;
 	uint64_t vectors = 0;
 	uint64_t edges = 0;
 
@@ -136,8 +136,9 @@ void verify_store(enum verify_end end, uint64_t seed)
 	work_settle_all(store);
 	settled_check(store, &seed);
 	cop_close(store);
-	if (end == VERIFY_DETACH) {
+	if (end != VERIFY_KEEP)
 		verify_detached();
+	if (end == VERIFY_DETACH) {
 		store = store_of();
 		settled_check(store, &seed);
 		cop_close(store);

@@ -15,15 +15,18 @@
 
 #include <stdint.h>
 
-enum verify_end { VERIFY_KEEP, VERIFY_DETACH };
+enum verify_end {
+	VERIFY_KEEP,
+	VERIFY_DETACH, /* removes the segment, looks once more */
+	VERIFY_LEAVE,  /* removes it: the next round's processes build it */
+	VERIFY_ENDS
+};
 
 /* Makes the store, and fills it. */
 void verify_create(void);
 
 /*
  * Verifies; ends the process if anything is wrong.
- * end	VERIFY_DETACH: the segment is removed then, and the store looked at
- *	once more with the segment that is built
  */
 void verify_store(enum verify_end end, uint64_t seed);
 

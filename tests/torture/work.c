@@ -105,23 +105,83 @@ static cop_store *store_open(void)
 
 /* ---- commits ------------------------------------------------------------ */
 
-static enum outcome write_commit(cop_write *write)
+/* A request that another process had: asks until it is told. */
+static enum outcome outcome_of(cop_store *store, struct cop_result *result)
 {
-	struct cop_result result = {.size = sizeof result};
-	cop_err err = cop_commit(write, &result);
+	struct cop_ticket ticket = result->ticket;
+	int32_t happened = 0;
+	cop_err err;
 
-	cop_abort(write);
+	oracle_count(COUNT_UNKNOWN);
+	if (!test_below(&self.seed, 4))
+		return EITHER;
+	do {
+		err = cop_outcome(store, &ticket, &happened, result);
+		if (err)
+			nap(500);
+	} while ((err == COP_UNKNOWN || err == COP_BUSY) && !oracle_stops());
+	if (err == COP_UNKNOWN || err == COP_BUSY || err == COP_TOO_OLD)
+		return EITHER;
+	look_must(err, "ask for an outcome");
+	oracle_count(COUNT_OUTCOMES);
+	return happened ? DONE : NOT_DONE;
+}
+
+static struct cop_commit_options commit_options(void)
+{
+	struct cop_commit_options options = {.size = sizeof options};
+
+	if (!test_below(&self.seed, 4))
+		options.timeout_ms = 1 + (uint32_t)test_below(&self.seed, 20);
+	if (!test_below(&self.seed, 4))
+		options.durability = COP_LAZY;
+	if (!test_below(&self.seed, 16))
+		options.gather_us = (uint32_t)test_below(&self.seed, 500);
+	return options;
+}
+
+/* What a commit's error says, and what is known then. */
+static enum outcome commit_end(cop_store *store, cop_err err,
+			       struct cop_result *result)
+{
+	enum outcome outcome = DONE;
+
 	switch (err) {
-	case 0:
-		oracle_raise(&oracle->committed, result.commit);
-		oracle_count(COUNT_COMMITS);
-		return DONE;
+	case 0: break;
 	case COP_BUSY:
 	case COP_STALLED: oracle_count(COUNT_BUSY); return NOT_DONE;
 	case COP_CONFLICT: oracle_count(COUNT_CONFLICTS); return NOT_DONE;
-	case COP_UNKNOWN: oracle_count(COUNT_UNKNOWN); return EITHER;
-	default: look_must(err, "commit"); return EITHER;
+	case COP_UNKNOWN: outcome = outcome_of(store, result); break;
+	default: look_must(err, "commit");
 	}
+	if (outcome == DONE) {
+		oracle_raise(&oracle->committed, result->commit);
+		oracle_count(COUNT_COMMITS);
+	}
+	return outcome;
+}
+
+static enum outcome write_commit(cop_store *store, cop_write *write)
+{
+	struct cop_commit_options options = commit_options();
+	struct cop_result result = {.size = sizeof result};
+	cop_err err = cop_commit_with(write, &options, &result);
+
+	cop_abort(write);
+	return commit_end(store, err, &result);
+}
+
+/* A read that is had in the end; the store's patience may be short. */
+static cop_read *read_begin(cop_store *store)
+{
+	cop_read *read = NULL;
+	cop_err err;
+
+	do
+		err = cop_read_begin(store, &read);
+	while (err == COP_BUSY);
+	look_must(err, "begin a read");
+	return read;
 }
 
 static cop_write *write_begin(cop_store *store)
@@ -158,7 +218,7 @@ static enum outcome barrier_once(cop_store *store)
 	cop_write *write = write_begin(store);
 
 	simple_put(write, "barrier", 7, atomic_load(&oracle->committed), NULL);
-	return write_commit(write);
+	return write_commit(store, write);
 }
 
 void work_barrier(cop_store *store)
@@ -311,11 +371,17 @@ void work_fill(cop_store *store)
 
 	simple_put(write, "hub", 3, 0, NULL);
 	simple_put(write, "barrier", 7, 0, NULL);
+	for (uint32_t i = 0; i < ACCOUNTS; i++) {
+		char key[32];
+
+		simple_put(write, key, model_account_key(key, i), BALANCE,
+			   NULL);
+	}
 	for (uint32_t g = 0; g < GROUPS; g++)
 		member_put(write, g, 0, 0, 0); /* edges need both ends */
 	for (uint32_t g = 0; g < GROUPS; g++)
 		change_put(write, g, 0, 0);
-	if (write_commit(write) != DONE)
+	if (write_commit(store, write) != DONE)
 		oracle_fail("a new store cannot be filled");
 }
 
@@ -351,8 +417,13 @@ static void groups_settle(cop_store *store, uint32_t from, uint32_t to)
 			   atomic_load(&oracle->groups[g].pending);
 	if (!is_lost)
 		return;
+	/*
+	 * A dead one's request is executed by whoever leads the next group:
+	 * one that looked at that mailbox too early may lead the first.
+	 */
 	work_barrier(store);
-	look_must(cop_read_begin(store, &read), "begin a read");
+	work_barrier(store);
+	read = read_begin(store);
 	for (uint32_t g = from; g < to; g++)
 		group_settle(read, g);
 	cop_read_end(read);
@@ -400,7 +471,7 @@ static void group_write(cop_store *store, uint32_t slot)
 		partner = g;
 		change_put(write, g, stamp, 0);
 	}
-	outcome = write_commit(write);
+	outcome = write_commit(store, write);
 	group_end(g, outcome);
 	group_end(partner, outcome);
 	if (outcome == EITHER)
@@ -423,6 +494,20 @@ static void register_put(cop_write *write, uint32_t index, uint64_t value)
 		look_must(cop_delete(write, key, size), "delete");
 }
 
+static uint64_t value_new(void)
+{
+	return test_below(&self.seed, 12)
+		   ? 1 + atomic_fetch_add(&oracle->value, 1)
+		   : 0;
+}
+
+static void register_end(struct log_entry *entry, enum outcome outcome)
+{
+	if (outcome != EITHER)
+		log_return(entry,
+			   outcome == DONE ? LOG_RETURNED : LOG_NOT_DONE);
+}
+
 /* Writes one or two of them, a value that nobody has; or deletes it. */
 static void register_write(cop_store *store)
 {
@@ -435,19 +520,139 @@ static void register_write(cop_store *store)
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t index = (first + i) % REGISTERS;
-		uint64_t value = test_below(&self.seed, 12)
-				     ? 1 + atomic_fetch_add(&oracle->value, 1)
-				     : 0;
+		uint64_t value = value_new();
 
-		entries[n] = log_call(LINEAR_WRITE, index, value);
+		entries[n] = log_call(LINEAR_WRITE, index, 0, value);
 		if (entries[n])
 			register_put(write, index, value);
 		n += entries[n] != NULL;
 	}
-	outcome = write_commit(write);
-	for (uint32_t i = 0; i < n && outcome != EITHER; i++)
-		log_return(entries[i],
-			   outcome == DONE ? LOG_RETURNED : LOG_NOT_DONE);
+	outcome = write_commit(store, write);
+	for (uint32_t i = 0; i < n; i++)
+		register_end(entries[i], outcome);
+}
+
+/* Writes one if it is still as a read has seen it. */
+static void register_expect(cop_store *store)
+{
+	uint32_t index = (uint32_t)test_below(&self.seed, REGISTERS);
+	uint64_t called = oracle_now();
+	uint64_t value = value_new();
+	cop_read *read = read_begin(store);
+	struct log_entry *entry;
+	uint64_t version;
+	uint64_t before = look_register(read, index, &version);
+	cop_write *write;
+	char key[32];
+
+	cop_read_end(read);
+	log_read(called, index, before);
+	entry = log_call(LINEAR_CAS, index, before, value);
+	if (!entry)
+		return;
+	write = write_begin(store);
+	look_must(
+	    cop_expect(write, key, model_register_key(key, index), version),
+	    "expect");
+	register_put(write, index, value);
+	register_end(entry, write_commit(store, write));
+	oracle_count(COUNT_SWAPS);
+}
+
+/* ---- transactions ------------------------------------------------------- */
+
+static cop_txn *txn_begin(cop_store *store)
+{
+	cop_txn *txn = NULL;
+	cop_err err;
+
+	do
+		err = cop_txn_begin(store, &txn);
+	while (err == COP_BUSY);
+	look_must(err, "begin a transaction");
+	return txn;
+}
+
+/* A number of an entity, 0 if there is none; COP_CONFLICT, or COP_BUSY. */
+static cop_err txn_number(cop_txn *txn, const char *key, size_t size,
+			  uint64_t *number)
+{
+	struct cop_entity entity;
+	struct cop_value value = {0};
+	int found = 0;
+	cop_err err = cop_txn_get(txn, key, size, &entity);
+
+	*number = 0;
+	if (!err && entity.id)
+		err = cop_txn_property(txn, &entity, "n", 1, &found, &value);
+	if (err != COP_CONFLICT && err != COP_BUSY)
+		look_must(err, "get in a transaction");
+	if (err == COP_CONFLICT)
+		oracle_count(COUNT_CONFLICTS);
+	if (found)
+		*number = (uint64_t)value.integer;
+	return err;
+}
+
+static enum outcome txn_commit(cop_store *store, cop_txn *txn)
+{
+	struct cop_commit_options options = commit_options();
+	struct cop_result result = {.size = sizeof result};
+	cop_err err = cop_txn_commit(txn, &options, &result);
+
+	cop_txn_end(txn);
+	return commit_end(store, err, &result);
+}
+
+static void register_swap(cop_store *store)
+{
+	uint32_t index = (uint32_t)test_below(&self.seed, REGISTERS);
+	uint64_t called = oracle_now();
+	uint64_t value = value_new();
+	cop_txn *txn = txn_begin(store);
+	struct log_entry *entry = NULL;
+	uint64_t before;
+	char key[32];
+
+	if (!txn_number(txn, key, model_register_key(key, index), &before)) {
+		log_read(called, index, before);
+		entry = log_call(LINEAR_CAS, index, before, value);
+	}
+	if (!entry) {
+		cop_txn_end(txn);
+		return;
+	}
+	register_put(cop_txn_write(txn), index, value);
+	register_end(entry, txn_commit(store, txn));
+	oracle_count(COUNT_SWAPS);
+}
+
+/* Moves a part of what one account holds to another. */
+static void transfer(cop_store *store)
+{
+	uint32_t from = (uint32_t)test_below(&self.seed, ACCOUNTS);
+	uint32_t to =
+	    (from + 1 + (uint32_t)test_below(&self.seed, ACCOUNTS - 1)) %
+	    ACCOUNTS;
+	cop_txn *txn = txn_begin(store);
+	uint64_t balances[2];
+	uint64_t amount;
+	char keys[2][32];
+	size_t sizes[2] = {model_account_key(keys[0], from),
+			   model_account_key(keys[1], to)};
+
+	if (txn_number(txn, keys[0], sizes[0], &balances[0]) ||
+	    txn_number(txn, keys[1], sizes[1], &balances[1])) {
+		cop_txn_end(txn);
+		return;
+	}
+	amount = test_below(&self.seed, balances[0] + 1);
+	simple_put(cop_txn_write(txn), keys[0], sizes[0], balances[0] - amount,
+		   NULL);
+	simple_put(cop_txn_write(txn), keys[1], sizes[1], balances[1] + amount,
+		   NULL);
+	if (txn_commit(store, txn) == DONE)
+		oracle_count(COUNT_TRANSFERS);
 }
 
 /* ---- roles -------------------------------------------------------------- */
@@ -486,7 +691,7 @@ static void reader_round(cop_store *store, cop_read **read)
 	if (*read)
 		look_must(cop_read_refresh(*read), "refresh");
 	else
-		look_must(cop_read_begin(store, read), "begin a read");
+		*read = read_begin(store);
 	look_at(&look, *read, &floor, LOOK_SOME, &self.seed);
 	if (!test_below(&self.seed, 6)) {
 		nap(test_below(&self.seed, 40000));
@@ -518,10 +723,13 @@ static void writer_work(cop_store *store)
 	}
 	groups_settle(store, slot * GROUPS_EACH, (slot + 1) * GROUPS_EACH);
 	while (!is_over()) {
-		if (test_below(&self.seed, 4))
-			group_write(store, slot);
-		else
-			register_write(store);
+		switch (test_below(&self.seed, 12)) {
+		case 0: register_write(store); break;
+		case 1: register_expect(store); break;
+		case 2: register_swap(store); break;
+		case 3: transfer(store); break;
+		default: group_write(store, slot); break;
+		}
 		if (!test_below(&self.seed, 8))
 			reader_round(store, &read);
 	}
@@ -627,8 +835,7 @@ static void forker_run(void)
 	if (test_below(&self.seed, 5))
 		inherited.store = store_open();
 	if (inherited.store && test_below(&self.seed, 2))
-		look_must(cop_read_begin(inherited.store, &inherited.read),
-			  "begin a read");
+		inherited.read = read_begin(inherited.store);
 	if (inherited.store && test_below(&self.seed, 2)) {
 		inherited.write = write_begin(inherited.store);
 		simple_put(inherited.write, "never", 5, 1, NULL);
