@@ -65,7 +65,7 @@ uint64_t look_stamp(cop_read *read, uint32_t group)
 {
 	char key[32];
 	struct cop_entity entity =
-	    entity_of(read, key, model_key(key, group, 0));
+	    entity_of(read, key, model_key(key, group, 0, 0));
 
 	return entity.id ? number_of(read, &entity, "n") : 0;
 }
@@ -84,7 +84,7 @@ static void root_take(struct look *look, uint32_t group)
 {
 	char key[32];
 	struct cop_entity entity =
-	    entity_of(look->read, key, model_key(key, group, 0));
+	    entity_of(look->read, key, model_key(key, group, 0, 0));
 
 	if (!entity.id)
 		oracle_fail("commit %" PRIu64 ": the root of group %u is not "
@@ -94,6 +94,12 @@ static void root_take(struct look *look, uint32_t group)
 	look->stamps[group] = number_of(look->read, &entity, "n");
 	look->pairs[group] = number_of(look->read, &entity, "pair");
 	look->versions[group] = entity.version;
+	model_name(key, group, look->stamps[group]);
+	if (number_of(look->read, &entity, key) != look->stamps[group])
+		oracle_fail("commit %" PRIu64 ", group %u at stamp %" PRIu64
+			    ": property %s is %" PRIu64,
+			    look->commit, group, look->stamps[group], key,
+			    number_of(look->read, &entity, key));
 }
 
 static void registers_take(struct look *look)
@@ -230,12 +236,34 @@ static void vector_check(const struct look *look, uint32_t group,
 			model_vector_stamp(stamp));
 }
 
+/* The last member of the era before, and of the one to come. */
+static void eras_check(const struct look *look, uint32_t group)
+{
+	uint64_t stamp = look->stamps[group];
+	char key[32];
+	size_t size = model_key(key, group, MEMBERS - 1, stamp + ERA);
+
+	if (entity_of(look->read, key, size).id)
+		oracle_fail("commit %" PRIu64 ", group %u at stamp %" PRIu64
+			    ": %s is there",
+			    look->commit, group, stamp, key);
+	if (stamp < ERA)
+		return;
+	size = model_key(key, group, MEMBERS - 1, stamp - ERA);
+	if (entity_of(look->read, key, size).id)
+		oracle_fail("commit %" PRIu64 ", group %u at stamp %" PRIu64
+			    ": %s is there still",
+			    look->commit, group, stamp, key);
+}
+
 static void group_check(struct look *look, uint32_t group)
 {
+	eras_check(look, group);
 	for (uint32_t i = 0; i < MEMBERS; i++) {
 		char key[32];
 		struct cop_entity entity =
-		    entity_of(look->read, key, model_key(key, group, i));
+		    entity_of(look->read, key,
+			      model_key(key, group, i, look->stamps[group]));
 		int there = model_is_there(group, i, look->stamps[group]);
 
 		if ((entity.id != 0) != there)

@@ -141,9 +141,24 @@ uint32_t model_partner(uint32_t group)
 	return group ^ 1;
 }
 
-size_t model_key(char *key, uint32_t group, uint32_t member)
+uint64_t model_era(uint64_t stamp)
 {
+	return stamp / ERA;
+}
+
+size_t model_key(char *key, uint32_t group, uint32_t member, uint64_t stamp)
+{
+	if (member + 1 == MEMBERS)
+		return (size_t)snprintf(key, 32, "group-%u-%u-%llu", group,
+					member,
+					(unsigned long long)model_era(stamp));
 	return (size_t)snprintf(key, 32, "group-%u-%u", group, member);
+}
+
+size_t model_name(char *name, uint32_t group, uint64_t stamp)
+{
+	return (size_t)snprintf(name, 32, "era-%u-%llu", group,
+				(unsigned long long)model_era(stamp));
 }
 
 size_t model_register_key(char *key, uint32_t index)

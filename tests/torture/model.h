@@ -7,6 +7,7 @@
  *	others.  All of it follows from the group's number and its stamp, the
  *	count of its changes: who sees the stamp knows every byte.  The root,
  *	member 0, is put by every change and says the stamp.
+ *	The last member is another entity every ERA stamps.
  *	A change is a pure function, too, so one whose outcome was lost may be
  *	made once more.  What stamp s does:
  *	s % 4 = 0	all members are put or deleted, all edges anew
@@ -31,6 +32,7 @@ enum {
 	BALANCE = 1000,
 	DIM = 8,
 	KINDS = 4,
+	ERA = 16, /* stamps; a multiple of KINDS */
 	TAGS = 3,
 	TYPES = 3,
 	THINGS = GROUPS * MEMBERS + REGISTERS,
@@ -74,8 +76,14 @@ uint32_t model_partner(uint32_t group);
 extern const char *const model_types[TYPES];
 extern const char *const model_tags[TAGS];
 
-/* Keys; return their size. */
-size_t model_key(char *key, uint32_t group, uint32_t member);
+/*
+ * Keys; return their size.  The last member's, and the name of a property of
+ * the root's, are new in each era of a group, so that ids and names are given
+ * all the time.
+ */
+uint64_t model_era(uint64_t stamp);
+size_t model_key(char *key, uint32_t group, uint32_t member, uint64_t stamp);
+size_t model_name(char *name, uint32_t group, uint64_t stamp);
 size_t model_register_key(char *key, uint32_t index);
 size_t model_account_key(char *key, uint32_t index);
 

@@ -234,25 +234,29 @@ static void member_put(cop_write *write, uint32_t group, uint32_t member,
 {
 	static _Thread_local char text[2][TEXT_MAX];
 	struct model_record record = model_record(group, member, stamp);
-	struct cop_property properties[3] = {
+	char name[32];
+	struct cop_property properties[4] = {
 	    number("n", record.stamp),
 	    {"text",
 	     4,
 	     {.kind = COP_STRING,
 	      .data = text[0],
 	      .count = (uint32_t)model_text(text[0], group, member, stamp, 0)}},
-	    number("pair", pair)};
+	    number("pair", pair),
+	    {name,
+	     model_name(name, group, stamp),
+	     {.kind = COP_INT, .integer = (int64_t)stamp}}};
 	const char *tags[TAGS];
 	float vector[DIM];
 	char key[32];
 	struct cop_put put = {
 	    .size = sizeof put,
 	    .key = key,
-	    .key_size = (uint32_t)model_key(key, group, member),
+	    .key_size = (uint32_t)model_key(key, group, member, stamp),
 	    .type = model_types[record.type],
 	    .type_size = strlen(model_types[record.type]),
 	    .properties = properties,
-	    .property_count = member ? 2 : 3,
+	    .property_count = member ? 2 : 4,
 	    .tags = tags,
 	    .content = text[1],
 	    .content_size = model_text(text[1], group, member, stamp, 1)};
@@ -272,12 +276,25 @@ static void member_put(cop_write *write, uint32_t group, uint32_t member,
 	look_must(cop_put(write, &put), "put");
 }
 
+/* The last member's entity of the era before. */
+static void old_delete(cop_write *write, uint32_t group, uint64_t stamp)
+{
+	char key[32];
+	size_t size;
+
+	if (stamp < ERA || stamp % ERA)
+		return;
+	size = model_key(key, group, MEMBERS - 1, stamp - 1);
+	look_must(cop_delete(write, key, size), "delete");
+}
+
 static void members_put(cop_write *write, uint32_t group, uint64_t stamp)
 {
+	old_delete(write, group, stamp);
 	for (uint32_t i = 1; i < MEMBERS; i++) {
 		int there = model_is_there(group, i, stamp);
 		char key[32];
-		size_t size = model_key(key, group, i);
+		size_t size = model_key(key, group, i, stamp);
 
 		/* some are deleted and put again in one commit */
 		if (stamp % KINDS == 0 && (!there || stamp / KINDS % 5 == i))
@@ -292,7 +309,7 @@ static void vectors_put(cop_write *write, uint32_t group, uint64_t stamp)
 	for (uint32_t i = 1; i < MEMBERS; i++) {
 		float vector[DIM];
 		char key[32];
-		size_t size = model_key(key, group, i);
+		size_t size = model_key(key, group, i, stamp);
 
 		model_vector(vector, group * MEMBERS + i, stamp);
 		if (model_has_vector(group, i, stamp))
@@ -335,17 +352,17 @@ static void edges_put(cop_write *write, uint32_t group, uint64_t stamp)
 			if (a == b || !model_is_there(group, a, stamp) ||
 			    !model_is_there(group, b, stamp))
 				continue;
-			model_key(from, group, a);
-			model_key(to, group, b);
+			model_key(from, group, a, stamp);
+			model_key(to, group, b, stamp);
 			edge_put(write, from, "near", to, stamp,
 				 model_edge(group, a, b, stamp));
 		}
-	model_key(from, group, 0);
+	model_key(from, group, 0, stamp);
 	edge_put(write, from, "at", "hub", stamp, model_at_hub(group, stamp));
-	model_key(to, before, 0);
+	model_key(to, before, 0, stamp);
 	if (before != group)
 		edge_put(write, from, "far", to, stamp, 0);
-	model_key(to, peer, 0);
+	model_key(to, peer, 0, stamp);
 	if (peer != group)
 		edge_put(write, from, "far", to, stamp, 1);
 }
