@@ -304,15 +304,21 @@ static void images_move(const cop_store *store, uint64_t to)
 		close(to_fd);
 }
 
-/* Steps 3 and 5 of the essay; W held. */
+/*
+ * Steps 3 and 5 of the essay; W held.  At open the store's mode is not read
+ * yet: all its files have that of its lock file.
+ */
 static cop_err switch_finish(cop_store *store, uint64_t to)
 {
 	char name[NAME_BYTES];
+	struct stat lock;
 	int code;
 
 	name_of(name, to);
-	code = folder_current_write(store->folder_fd, name, store->mode,
-				    store->group);
+	code = fstat(store->lock_fd, &lock) ? errno : 0;
+	if (!code)
+		code = folder_current_write(store->folder_fd, name,
+					    lock.st_mode & 0666, lock.st_gid);
 	if (code)
 		return error_system(code, "cannot write %s/CURRENT",
 				    store->path);
@@ -356,6 +362,25 @@ static cop_err current_open(cop_store *store, struct generation **out,
 	return err;
 }
 
+/* Finishes a switch, unless others did while W was waited for. */
+static cop_err switch_finish_late(cop_store *store, uint64_t to)
+{
+	uint64_t number;
+	cop_err err;
+
+	if (lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
+		      store->timeout_ms))
+		return error_set(COP_BUSY,
+				 "%s: the writer lock was not had in time; try "
+				 "again",
+				 store->path);
+	err = current_read(store, &number);
+	if (!err && number < to)
+		err = switch_finish(store, to);
+	lock_release(store->lock_fd, LOCK_W);
+	return err;
+}
+
 cop_err generation_open(cop_store *store)
 {
 	struct generation *generation;
@@ -364,14 +389,7 @@ cop_err generation_open(cop_store *store)
 
 	while (!err && next) { /* its maker died before CURRENT named it */
 		generation_close(generation);
-		if (lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
-			      store->timeout_ms))
-			return error_set(COP_BUSY,
-					 "%s: the writer lock was not had in "
-					 "time; try again",
-					 store->path);
-		err = switch_finish(store, next);
-		lock_release(store->lock_fd, LOCK_W);
+		err = switch_finish_late(store, next);
 		if (!err)
 			err = current_open(store, &generation, &next);
 	}
@@ -394,13 +412,19 @@ int generation_outdated(const cop_store *store,
 static cop_err move_to(cop_store *store, uint64_t number)
 {
 	struct generation *generation;
+	uint64_t current;
 	cop_err err = 0;
 
 	pthread_mutex_lock(&store->moving_mutex);
-	if (store->generation->number < number) {
+	while (!err && store->generation->number < number) {
 		err = generation_make(store, number, ENV_WHOLE, &generation);
-		if (!err)
+		if (!err) {
 			generation_install(store, generation);
+		} else if (err == COP_CORRUPT &&
+			   !current_read(store, &current) && current > number) {
+			number = current; /* it was replaced meanwhile */
+			err = 0;
+		}
 	}
 	pthread_mutex_unlock(&store->moving_mutex);
 	return err;
@@ -503,7 +527,8 @@ static cop_err next_make(struct building *building)
 			      &building->next);
 	if (err)
 		return err;
-	code = folder_own(store->folder_fd, name, store->mode, store->group);
+	code = folder_own(store->folder_fd, name, folder_mode(store->mode),
+			  store->group);
 	if (!code)
 		code = env_read_begin(&building->from->env, &building->txn);
 	if (code)

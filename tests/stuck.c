@@ -9,6 +9,7 @@
  */
 #include "fixture.h"
 #include "lock.h"
+#include "point.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -120,10 +121,115 @@ static void a_peer_that_stands_still_is_busy(void)
 	fixture_release(&f);
 }
 
+/* ---- a switch of generations that was cut off ---------------------------- */
+
+static void die_at_switch(const char *name)
+{
+	if (!strcmp(name, "switch-named"))
+		raise(SIGKILL);
+}
+
+/* In a child: the data file names its successor, CURRENT does not yet. */
+static int switch_cut_off(const struct fixture *f)
+{
+	struct fixture own = *f;
+
+	fixture_open(&own);
+	point_hook = die_at_switch;
+	(void)!cop_compact(own.store, NULL, NULL);
+	return 0;
+}
+
+static int opens_and_finds(const struct fixture *f)
+{
+	struct fixture own = *f;
+	cop_read *read;
+	int there;
+
+	alarm(30);
+	if (cop_open(own.path, NULL, &own.store)) {
+		diag("open: %s", cop_last_error());
+		return 2;
+	}
+	read = read_of(&own);
+	there = lookup(read, "a") != 0;
+	cop_read_end(read);
+	fixture_close(&own);
+	return !there;
+}
+
+static void switch_half_made(struct fixture *f)
+{
+	cop_write *write;
+
+	fixture_init(f, 0, 0);
+	write = write_of(f);
+	put_simple(write, "a", NULL, NULL, 0);
+	commit_of(write);
+	fixture_close(f);
+	is_int(in_child(switch_cut_off, f), 128 + SIGKILL,
+	       "a process dies in a switch");
+}
+
+static mode_t mode_of(const struct fixture *f, const char *name)
+{
+	char path[160];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/%s", f->path, name);
+	return stat(path, &st) ? 0 : st.st_mode & 0777;
+}
+
+static void a_switch_that_was_cut_off_is_finished_by_who_opens(void)
+{
+	struct fixture f;
+
+	switch_half_made(&f);
+	is_int(in_child(opens_and_finds, &f), 0, "the next one finishes it");
+	is_int(mode_of(&f, "CURRENT"), 0600, "CURRENT has the store's mode");
+	is_int(mode_of(&f, "gen-000002"), 0700, "its folder can be entered");
+	is_int(mode_of(&f, "gen-000001"), 0, "and the old one is gone");
+	fixture_release(&f);
+}
+
+/* While one waits to finish a switch, others finish it and make another. */
+static void a_switch_is_not_finished_twice(void)
+{
+	static const struct timespec pause = {0, 300000000};
+	struct fixture f;
+	char command[600];
+	pid_t late;
+	int fd;
+
+	switch_half_made(&f);
+	snprintf(command, sizeof command, "%s/lock", f.path);
+	fd = open(command, O_RDWR | O_CLOEXEC);
+	ok(fd >= 0 && !lock_take(fd, LOCK_W, LOCK_EXCLUSIVE, 0),
+	   "the writer lock is held");
+	fflush(stdout);
+	late = fork();
+	if (!late) {
+		close(fd);
+		_exit(opens_and_finds(&f));
+	}
+	nanosleep(&pause, NULL); /* it waits by now, or comes later */
+	snprintf(command, sizeof command,
+		 "cd %s && rm -r gen-000001 && mv gen-000002 gen-000003 && "
+		 "printf 'coppice 1\ngen-000003\n' >CURRENT",
+		 f.path);
+	is_int(system(command), 0, "two switches take place meanwhile");
+	close(fd);
+	is_int(child_wait(late), 0, "who was late opens the newest one");
+	is_int(mode_of(&f, "gen-000003"), 0700, "which is there");
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	test_begin(100);
 	a_death_before_readers_were_told_holds_no_open_up();
 	a_peer_that_stands_still_is_busy();
+	a_switch_that_was_cut_off_is_finished_by_who_opens();
+	a_switch_is_not_finished_twice();
 	return done_testing();
 }
