@@ -499,6 +499,9 @@ cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 		return error_set(COP_UNKNOWN,
 				 "%s: the write is being committed; ask again",
 				 store->path);
+	err = generation_refresh(store); /* where it was answered, or later */
+	if (err)
+		return err;
 	generation = generation_hold(store);
 	code = env_read_begin(&generation->env, &txn);
 	if (!code) {

@@ -12,6 +12,8 @@
 #include "point.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 enum { META_BYTES = 512 }; /* LMDB writes less than this of a meta page */
@@ -224,6 +226,95 @@ static void a_switch_is_not_finished_twice(void)
 	fixture_release(&f);
 }
 
+/* ---- an outcome that is asked for after a switch ------------------------- */
+
+static struct {
+	_Atomic int leads; /* the leader has the writer lock, and gathers */
+	_Atomic int given_up;
+	_Atomic int is_over;
+} * shared;
+
+static void wait_for(const _Atomic int *flag)
+{
+	while (!*flag)
+		sched_yield();
+}
+
+static void slow_leader(const char *name)
+{
+	if (!strcmp(name, "settled"))
+		shared->leads = 1;
+	if (!strcmp(name, "commit-before"))
+		wait_for(&shared->given_up);
+}
+
+/* Replaces the data file, commits for two, and keeps the writer lock. */
+static int leads_and_compacts(const struct fixture *f)
+{
+	struct cop_commit_options gather = {.size = sizeof gather,
+					    .gather_us = 1000000};
+	struct fixture own = *f;
+	cop_write *write;
+	char path[128];
+	int fd;
+
+	alarm(60);
+	fixture_open(&own);
+	must(cop_compact(own.store, NULL, NULL), "compact");
+	write = write_of(&own);
+	put_simple(write, "own", NULL, NULL, 0);
+	point_hook = slow_leader;
+	must(cop_commit_with(write, &gather, NULL), "commit");
+	point_hook = NULL;
+	cop_abort(write);
+	snprintf(path, sizeof path, "%s/lock", f->path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || lock_take(fd, LOCK_W, LOCK_EXCLUSIVE, LOCK_FOREVER))
+		return 1;
+	shared->is_over = 1;
+	pause();
+	return 0;
+}
+
+static void an_outcome_is_told_after_a_switch(void)
+{
+	struct cop_commit_options hurry = {.size = sizeof hurry,
+					   .timeout_ms = 3000};
+	struct cop_result result = {.size = sizeof result};
+	struct fixture f;
+	cop_write *write;
+	int32_t happened = -1;
+	pid_t leader;
+	cop_err err;
+
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fixture_init(&f, 0, 0);
+	write = write_of(&f);
+	put_simple(write, "posted", NULL, NULL, 0);
+	fflush(stdout);
+	leader = fork();
+	if (!leader)
+		_exit(leads_and_compacts(&f));
+	wait_for(&shared->leads);
+	err = cop_commit_with(write, &hurry, &result);
+	shared->given_up = 1;
+	wait_for(&shared->is_over);
+	cop_abort(write);
+	if (err != COP_UNKNOWN) { /* it came too late to be gathered */
+		skip("the commit's outcome is known: %d", err);
+	} else {
+		must(cop_outcome(f.store, &result.ticket, &happened, NULL),
+		     "outcome");
+		is_int(happened, 1,
+		       "a write that another process executed is known to have "
+		       "happened, in whichever data file that is");
+	}
+	kill(leader, SIGKILL);
+	child_wait(leader);
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	test_begin(100);
@@ -231,5 +322,6 @@ int main(void)
 	a_peer_that_stands_still_is_busy();
 	a_switch_that_was_cut_off_is_finished_by_who_opens();
 	a_switch_is_not_finished_twice();
+	an_outcome_is_told_after_a_switch();
 	return done_testing();
 }
