@@ -434,6 +434,7 @@ static void counts_tell(void)
 	    [COUNT_READS] = "snapshots looked at",
 	    [COUNT_RECOVERIES] = "recoveries",
 	    [COUNT_BUILDS] = "segments built",
+	    [COUNT_COMPACTIONS] = "data files built anew",
 	    [COUNT_DETACHES] = "segments removed",
 	    [COUNT_JUDGED] = "operations judged linearizable",
 	    [COUNT_TIRED] = "histories too long to judge"};

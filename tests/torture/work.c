@@ -184,6 +184,16 @@ static cop_read *read_begin(cop_store *store)
 	return read;
 }
 
+static void read_refresh(cop_read *read)
+{
+	cop_err err;
+
+	do
+		err = cop_read_refresh(read);
+	while (err == COP_BUSY);
+	look_must(err, "refresh");
+}
+
 static cop_write *write_begin(cop_store *store)
 {
 	cop_write *write = NULL;
@@ -672,6 +682,17 @@ static void transfer(cop_store *store)
 		oracle_count(COUNT_TRANSFERS);
 }
 
+/* The data file is replaced while others work. */
+static void compact(cop_store *store)
+{
+	cop_err err = cop_compact(store, NULL, NULL);
+
+	if (err != COP_BUSY)
+		look_must(err, "compact");
+	if (!err)
+		oracle_count(COUNT_COMPACTIONS);
+}
+
 /* ---- roles -------------------------------------------------------------- */
 
 /* A POSIX lock: a child does not inherit it, a death gives it back. */
@@ -706,7 +727,7 @@ static void reader_round(cop_store *store, cop_read **read)
 
 	look_floor(&floor);
 	if (*read)
-		look_must(cop_read_refresh(*read), "refresh");
+		read_refresh(*read);
 	else
 		*read = read_begin(store);
 	look_at(&look, *read, &floor, LOOK_SOME, &self.seed);
@@ -745,6 +766,10 @@ static void writer_work(cop_store *store)
 		case 1: register_expect(store); break;
 		case 2: register_swap(store); break;
 		case 3: transfer(store); break;
+		case 4:
+			if (!test_below(&self.seed, 24))
+				compact(store);
+			break;
 		default: group_write(store, slot); break;
 		}
 		if (!test_below(&self.seed, 8))
