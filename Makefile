@@ -162,7 +162,9 @@ check-shm: $(shm_tests)
 # The storm of tests/torture.sh, for longer.
 SECONDS ?= 3600
 soak: $(out)/torture
-	$(test_env) $(out)/torture --seconds $(SECONDS)
+	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2))
+	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2)) \
+		--folder /dev/shm
 
 B ?=
 bench: all $(bench_bin)
