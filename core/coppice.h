@@ -268,8 +268,9 @@ COP_MUST cop_err cop_value_item(const struct cop_value *value, uint32_t index,
  * Begins a read: a snapshot of everything committed so far.  All that is read
  * through it is as of that commit, however long it is kept; memory of older
  * versions is held back meanwhile, so end it when done.
- * Returns	COP_BUSY if all reader slots are taken, COP_FOREIGN if the
- *		data file has commits of another segment's.
+ * Returns	COP_BUSY if all reader slots are taken, or a lock was not had
+ *		in the time that the open was given; COP_FOREIGN if the data
+ *		file has commits of another segment's.
  * Progress	no system call when a read ended before is at hand.
  */
 COP_MUST cop_err cop_read_begin(cop_store *store, cop_read **out);
