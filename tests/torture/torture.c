@@ -435,6 +435,7 @@ static void counts_tell(void)
 	    [COUNT_RECOVERIES] = "recoveries",
 	    [COUNT_BUILDS] = "segments built",
 	    [COUNT_COMPACTIONS] = "data files built anew",
+	    [COUNT_IMAGES] = "images of the segment written",
 	    [COUNT_DETACHES] = "segments removed",
 	    [COUNT_JUDGED] = "operations judged linearizable",
 	    [COUNT_TIRED] = "histories too long to judge"};

@@ -693,6 +693,17 @@ static void compact(cop_store *store)
 		oracle_count(COUNT_COMPACTIONS);
 }
 
+/* From which the next segment is made, if this one is removed. */
+static void checkpoint(cop_store *store)
+{
+	cop_err err = cop_checkpoint(store, NULL);
+
+	if (err != COP_BUSY && err != COP_MOVED)
+		look_must(err, "checkpoint");
+	if (!err)
+		oracle_count(COUNT_IMAGES);
+}
+
 /* ---- roles -------------------------------------------------------------- */
 
 /* A POSIX lock: a child does not inherit it, a death gives it back. */
@@ -769,6 +780,10 @@ static void writer_work(cop_store *store)
 		case 4:
 			if (!test_below(&self.seed, 24))
 				compact(store);
+			break;
+		case 5:
+			if (!test_below(&self.seed, 24))
+				checkpoint(store);
 			break;
 		default: group_write(store, slot); break;
 		}
