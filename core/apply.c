@@ -371,6 +371,7 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 		apply->state.entities += !change->alive;
 		change->alive = 1;
 		change->changed = 1;
+		change->recorded = 1;
 		change->type = head->type;
 		change->signature =
 		    codec_signature(codec_tags(head), head->tag_count);

@@ -24,13 +24,15 @@ struct change {
 	const float *vector; /* VECTOR_SET: likewise */
 	uint32_t key_size;
 	uint32_t type;
-	uint32_t row; /* taken for it in the bank, 0: none */
+	uint32_t row;	 /* taken for it in the bank, 0: none */
+	uint32_t record; /* block with a copy of its new record, 0: none */
 	uint8_t alive;
 	uint8_t changed; /* its record or its vector */
 	uint8_t retyped; /* type or tags */
 	uint8_t vector_action;
 	uint8_t wiped;	  /* was deleted at some point */
 	uint8_t relisted; /* its edges */
+	uint8_t recorded; /* its record was put */
 };
 
 struct edge_change {

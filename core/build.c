@@ -6,6 +6,10 @@
 #include <time.h>
 #include <xxhash.h>
 
+enum { RECORD_BYTES_DEFAULT = 512 };
+
+static_assert((int)COP_RECORD_BYTES == (int)RECORD_BYTES_MAX, "one limit");
+
 struct build {
 	cop_store *store;
 	env_txn *txn;
@@ -28,6 +32,27 @@ uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target)
 	struct disk_edge_key key = format_edge_key(source, relation, target);
 
 	return XXH3_64bits(&key, sizeof key);
+}
+
+uint32_t build_record_limit(const cop_store *store)
+{
+	uint32_t bytes = store->config.record_bytes;
+
+	if (bytes == UINT32_MAX)
+		return 0;
+	if (!bytes)
+		return RECORD_BYTES_DEFAULT;
+	return bytes < RECORD_BYTES_MAX ? bytes : RECORD_BYTES_MAX;
+}
+
+int build_record(const cop_store *store, struct segment *segment, uint64_t id,
+		 struct bytes record, uint32_t *unit)
+{
+	*unit = 0;
+	if (record.size > build_record_limit(store))
+		return 0;
+	return record_keep(segment, (uint32_t)id, record.data,
+			   (uint32_t)record.size, unit);
 }
 
 struct edge_list head_out_list(struct head *head)
@@ -198,6 +223,7 @@ static cop_err entity_work(struct build *build, struct bytes key,
 	struct head *head =
 	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
 	cop_err err = codec_entity_check(value);
+	int code = 0;
 
 	if (err)
 		return err;
@@ -209,6 +235,11 @@ static cop_err entity_work(struct build *build, struct bytes key,
 						&vectors->key, &vectors->value);
 	if (!vectors->code && id_of(vectors->key) == id)
 		err = row_build(build, id, value, vectors->value, &state.row);
+	if (!err)
+		code = build_record(build->store, segment, id, value,
+				    &state.record);
+	if (code)
+		err = build_error(build->store, code);
 	if (!err)
 		head_finish(head, build->state->commit, &state);
 	return err;

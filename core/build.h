@@ -5,8 +5,8 @@
  * idea
  *	Four passes in the order of the databases: keys give the id map, the
  *	text and the first bloom filter; entities and vectors, side by side,
- *	give heads and rows; each index of edges gives one list an entity, in
- *	blocks that fit.
+ *	give heads, rows and copies of small records; each index of edges gives
+ *one list an entity, in blocks that fit.
  */
 #ifndef CORE_BUILD_H
 #define CORE_BUILD_H
@@ -27,6 +27,16 @@ uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target);
 
 /* A key's hash everywhere. */
 uint64_t build_key_hash(const void *key, size_t key_size);
+
+/* The largest record that shared memory keeps, 0: none. */
+uint32_t build_record_limit(const cop_store *store);
+
+/*
+ * Copies a record into a block of the segment if it is small enough; else
+ * *unit is 0.  Returns 0, ENOSPC or an errno.
+ */
+int build_record(const cop_store *store, struct segment *segment, uint64_t id,
+		 struct bytes record, uint32_t *unit);
 
 /* The lists of a head. */
 struct edge_list head_out_list(struct head *head);

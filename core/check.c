@@ -29,6 +29,7 @@ struct check {
 	uint64_t keys;
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
+	uint64_t records; /* that heads name in the segment */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -348,6 +349,28 @@ static void row_in_segment(struct check *check, uint64_t id, uint32_t row,
 			(unsigned long long)id);
 }
 
+/* A small record has a copy in the segment, and that is what LMDB has. */
+static void record_in_segment(struct check *check, uint64_t id, uint32_t unit,
+			      struct bytes record)
+{
+	const struct segment *segment = check->segment;
+	uint32_t size = 0;
+	const void *copy;
+
+	if ((record.size <= build_record_limit(check->store)) != (unit != 0))
+		finding(check, "entity %llu has %zu bytes, and record %u",
+			(unsigned long long)id, record.size, unit);
+	if (!unit)
+		return;
+	check->records++;
+	copy = record_peek(segment->header,
+			   segment_region(segment, REGION_RECORDS), unit,
+			   (uint32_t)id, &size);
+	if (!copy || size != record.size || memcmp(copy, record.data, size))
+		finding(check, "record %u is not that of entity %llu", unit,
+			(unsigned long long)id);
+}
+
 static int pairs_from_list(const struct check *check,
 			   const _Atomic uint32_t *first, struct buffer *pairs)
 {
@@ -470,6 +493,10 @@ static void id_in_segment(struct check *check, uint64_t id)
 	if (alive) {
 		key_in_segment(check, id, record);
 		row_in_segment(check, id, state.row, record);
+		record_in_segment(check, id, state.record, value);
+	} else if (state.record) {
+		finding(check, "entity %llu is gone, its record %u is not",
+			(unsigned long long)id, state.record);
 	}
 	out = head_out_list(head);
 	in = head_in_list(head);
@@ -504,6 +531,40 @@ static void rows_in_segment(struct check *check)
 		finding(check, "the id map names entities that have no head");
 }
 
+/*
+ * Every block is an entity's, free, or in limbo.  That none is two entities'
+ * follows from its naming one.
+ */
+static void records_in_segment(struct check *check)
+{
+	struct segment *segment = &check->store->writable;
+	uint64_t waiting = limbo_count_kind(segment, LIMBO_RECORD);
+	uint64_t listed = record_free_length(segment);
+	struct record_seen seen;
+	uint64_t next = 1;
+	uint64_t used = 0;
+	uint64_t unused = 0;
+	int more;
+
+	while ((more = record_next(segment, &next, &seen)) > 0) {
+		used += seen.entity != 0;
+		unused += seen.entity == 0;
+	}
+	if (more)
+		finding(check, "there is no record at unit %llu",
+			(unsigned long long)next);
+	if (used != check->records + waiting)
+		finding(check,
+			"%llu records are in use, %llu of them by entities "
+			"and %llu waiting for readers",
+			(unsigned long long)used,
+			(unsigned long long)check->records,
+			(unsigned long long)waiting);
+	if (unused != listed)
+		finding(check, "the free lists have %llu records of %llu",
+			(unsigned long long)listed, (unsigned long long)unused);
+}
+
 static cop_err check_locked(struct check *check)
 {
 	cop_store *store = check->store;
@@ -525,6 +586,8 @@ static cop_err check_locked(struct check *check)
 		id_in_segment(check, id);
 	if (!err)
 		rows_in_segment(check);
+	if (!err)
+		records_in_segment(check);
 	/* an image may have the damage, too */
 	if (check->findings > before)
 		checkpoint_forget(store);

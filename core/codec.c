@@ -551,24 +551,31 @@ static cop_err corrupt(const char *what)
 			 what);
 }
 
-cop_err codec_entity_check(struct bytes record)
+const char *codec_entity_fault(struct bytes record)
 {
 	const struct disk_entity *head = record.data;
 	uint64_t tags_end;
 
 	if (record.size < sizeof *head || record.size > UINT32_MAX)
-		return corrupt("size");
+		return "size";
 	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
 	if (!head->key_size || head->directory_at % 4 ||
 	    tags_end > head->directory_at ||
 	    head->directory_at + (uint64_t)head->property_count *
 				     sizeof(struct disk_property) >
 		record.size)
-		return corrupt("directory");
+		return "directory";
 	if (head->content_at + (uint64_t)head->content_stored > record.size ||
 	    head->content_size > COP_CONTENT_BYTES)
-		return corrupt("content");
-	return 0;
+		return "content";
+	return NULL;
+}
+
+cop_err codec_entity_check(struct bytes record)
+{
+	const char *fault = codec_entity_fault(record);
+
+	return fault ? corrupt(fault) : 0;
 }
 
 cop_err codec_edge_check(struct bytes record)

@@ -103,6 +103,8 @@ const struct disk_property *codec_directory(const struct disk_entity *record);
 
 /* Checks a record's header and directory against its size. */
 cop_err codec_entity_check(struct bytes record);
+/* The same in silence: what is out of range, NULL if nothing. */
+const char *codec_entity_fault(struct bytes record);
 cop_err codec_edge_check(struct bytes record);
 
 /* Memory for what had to be decompressed; freed with the read. */

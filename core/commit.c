@@ -374,7 +374,7 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 	prepare_finish(apply);
 	checkpoint_note(store, apply_change_count(apply));
 	limbo_drain(&store->writable, slot_oldest(&store->slots, apply->commit),
-		    DRAIN_BUDGET + 2 * (uint64_t)apply_change_count(apply));
+		    DRAIN_BUDGET + 3 * (uint64_t)apply_change_count(apply));
 	prepare_close(apply);
 	return 0;
 }

@@ -93,7 +93,8 @@ enum cop_error {
 
 /*
  * Limits.  Each is checked before anything is written; over it is
- * COP_TOO_LARGE (a key: COP_BAD_KEY; a dimension, k, hops: COP_INVALID).
+ * COP_TOO_LARGE (a key: COP_BAD_KEY; a dimension, k, hops, an option:
+ * COP_INVALID).
  */
 enum cop_limit {
 	COP_KEY_BYTES = 480,	       /* of an entity's key, at least 1 */
@@ -107,7 +108,8 @@ enum cop_limit {
 	COP_DIM_MAX = 4096,
 	COP_K_MAX = 1000000, /* hits of a search */
 	COP_HOPS_MAX = 64,
-	COP_THREAD_MAX = 256 /* more are cut to this */
+	COP_RECORD_BYTES = 4096, /* of a record kept in shared memory */
+	COP_THREAD_MAX = 256	 /* more are cut to this */
 };
 
 /*
@@ -153,6 +155,11 @@ struct cop_options {
 	const char *shm_dir;	    /* folder on a tmpfs, NULL: /dev/shm */
 	uint64_t expected_entities; /* sizes the bloom filters, 0: 100,000 */
 	double bloom_rate;	    /* false positives wanted, 0: 0.01 */
+	uint32_t record_bytes;	    /* records up to this size are kept in
+				       shared memory, too: up to
+				       COP_RECORD_BYTES; 0: 512, UINT32_MAX:
+				       none */
+	uint32_t reserved;	    /* 0 */
 };
 
 /*
@@ -314,7 +321,10 @@ struct cop_entity {
 COP_MUST cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
 			    uint64_t *id);
 
-/* An entity by key or by id; out->id is 0 if there is none.  As cop_lookup. */
+/*
+ * An entity by key or by id; out->id is 0 if there is none.  As cop_lookup, but
+ * that larger records are LMDB's; see record_bytes of struct cop_options.
+ */
 COP_MUST cop_err cop_get(cop_read *read, const void *key, size_t key_size,
 			 struct cop_entity *out);
 COP_MUST cop_err cop_get_id(cop_read *read, uint64_t id,
@@ -870,6 +880,9 @@ struct cop_stats {
 	char segment[256];     /* folder of the shared segments */
 	uint64_t image_commit; /* that the newest image is of, 0: none */
 	uint64_t image_bytes;  /* of its file */
+	uint64_t record_bytes; /* records in shared memory, of index_bytes */
+	uint64_t records;      /* how many, replaced ones that wait for readers,
+				  too */
 };
 
 /* The store's figures, as of the read's snapshot where that applies. */

@@ -30,7 +30,7 @@ struct disk_store {
 	int32_t metric;
 	int32_t rows;
 	uint32_t mode;
-	uint32_t reserved;
+	uint32_t record_bytes; /* as in cop_options */
 	unsigned char uuid[FORMAT_UUID_BYTES];
 	uint64_t expected_entities;
 	double bloom_rate;

@@ -11,7 +11,7 @@ struct prepare {
 	struct segment *segment;
 	uint32_t stamp;
 	uint32_t oldest; /* as a stamp */
-	uint64_t dying;	 /* rows that will go to limbo */
+	uint64_t dying;	 /* rows and records that will go to limbo */
 	struct buffer kills;
 };
 
@@ -50,10 +50,25 @@ static int intent_add(struct segment *segment, uint64_t at,
 		return EINVAL;
 	entry->entity = (uint32_t)change->id;
 	entry->row = change->row;
+	entry->record = change->record;
 	/* recovery reads as many as are counted */
 	atomic_store_explicit(&segment->header->intent.count, at + 1,
 			      memory_order_release);
 	return 0;
+}
+
+/* A copy of the new record, in a block that no head names yet. */
+static int record_prepare(struct prepare *prepare, struct change *change)
+{
+	struct apply *apply = prepare->apply;
+	uint64_t id = change->id;
+	struct bytes record;
+	int err = env_get(apply->store->env, apply->txn, DB_ENTITIES,
+			  bytes_of(&id, sizeof id), &record);
+
+	return err ? EINVAL
+		   : build_record(apply->store, prepare->segment, id, record,
+				  &change->record);
 }
 
 static int intent_begin(struct prepare *prepare)
@@ -75,9 +90,11 @@ static int intent_begin(struct prepare *prepare)
 	for (uint32_t i = 0; !err && i < count; i++) {
 		struct change *change = apply_change(apply, i);
 
-		prepare->dying += change->changed;
+		prepare->dying += 2 * (uint64_t)change->changed;
 		if (row_due(segment, change))
 			err = bank_take(segment, &change->row);
+		if (!err && change->recorded && change->alive)
+			err = record_prepare(prepare, change);
 		if (!err)
 			err = intent_add(segment, i, change);
 	}
@@ -369,22 +386,27 @@ static void change_finish(struct segment *segment, const struct change *change,
 {
 	struct head *head = head_of(segment, change->id);
 	struct head_state state;
-	uint32_t old;
+	struct head_state old;
 
 	if (!head || !change->changed)
 		return;
-	state = head_peek_locked(head);
-	old = state.row;
+	old = head_peek_locked(head);
+	state = old;
 	state.alive = change->alive;
 	state.type = change->alive ? change->type : 0;
 	if (change->row)
 		state.row = change->row;
 	else if (change->vector_action == VECTOR_GONE)
 		state.row = 0;
+	if (change->recorded || !change->alive)
+		state.record = change->alive ? change->record : 0;
 	point("head-unfinished");
 	head_finish(head, commit, &state);
-	if (old && old != state.row)
-		limbo_push(segment, commit, LIMBO_ROW, old);
+	if (old.row && old.row != state.row)
+		limbo_push(segment, commit, LIMBO_ROW, old.row);
+	if (old.record && old.record != state.record)
+		limbo_push(segment, commit, LIMBO_RECORD, old.record);
+	point("head-finished");
 }
 
 void prepare_finish(struct apply *apply)

@@ -6,13 +6,15 @@
  *	Before LMDB commits, everything the commit changes is put into the
  *	segment in a way that no open snapshot sees: bloom bits and keys that
  *	name an entity not there yet, rows and edges born at the new commit,
- *	deaths stamped with it, heads marked as pending.  So whatever LMDB
+ *	copies of records that no head names yet, deaths stamped with it, heads
+ *	marked as pending.  So whatever LMDB
  *	shows is in the segment already.  Afterwards the heads are finished
  *	and what died goes to limbo; that cannot fail.
  *
  * crash
  *	The intent is set before the first change and lists every entity that
- *	will be touched, with the row taken for it, before it is touched.
+ *	will be touched, with the row and the block taken for it, before it is
+ *	touched.
  *	recover.c makes these agree with LMDB.
  */
 #ifndef CORE_PREPARE_H

@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { RENEW_TRIES = 16 };
+enum { RENEW_TRIES = 16, GET_BATCH = 16 };
 
 cop_err read_state(const struct env *env, env_txn *txn,
 		   struct disk_state *state)
@@ -377,10 +377,38 @@ static cop_err key_check(const void *key, size_t size)
 			 size, COP_KEY_BYTES);
 }
 
+/*
+ * What the segment knows of an entity's record: 0 if LMDB has to be asked.  A
+ * copy that makes no sense is passed over, as LMDB has the record, too.
+ */
+static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
+{
+	const struct segment *segment = read_segment(read);
+	const void *map = segment->header;
+	const struct head *head =
+	    head_at(map, segment_region(segment, REGION_HEADS), id);
+	struct head_state state;
+	uint32_t size = 0;
+
+	if (!head || !head_read(head, read->state.commit, &state))
+		return 0;
+	*record = bytes_of(NULL, 0);
+	if (!state.alive)
+		return 1;
+	record->data = record_peek(map, segment_region(segment, REGION_RECORDS),
+				   state.record, (uint32_t)id, &size);
+	record->size = size;
+	return record->data && !codec_entity_fault(*record);
+}
+
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 {
-	int err = env_get(read->env, read->txn, DB_ENTITIES,
-			  bytes_of(&id, sizeof id), record);
+	int err;
+
+	if (record_kept(read, id, record))
+		return 0;
+	err = env_get(read->env, read->txn, DB_ENTITIES,
+		      bytes_of(&id, sizeof id), record);
 
 	if (err == ENV_ABSENT) {
 		*record = bytes_of(NULL, 0);
@@ -473,34 +501,30 @@ static int key_matches(struct bytes record, const void *key, size_t key_size)
 	       !memcmp(head->key, key, key_size);
 }
 
+/* The id that a key probably has, 0 if certainly none. */
+static uint32_t key_guess(const cop_read *read, uint64_t hash)
+{
+	const struct segment *segment = read_segment(read);
+
+	return filter_test(segment, &segment->header->key_bloom, hash)
+		   ? idmap_guess(segment, hash)
+		   : 0;
+}
+
 /*
  * The record is read anyway and has the key in it, so the id map's guess is
  * settled there, without a look at the segment's copy of the key.
  */
-static cop_err get_one(cop_read *read, const void *key, size_t key_size,
-		       struct cop_entity *out)
+static cop_err get_guessed(cop_read *read, const void *key, size_t key_size,
+			   uint64_t hash, uint64_t id, struct cop_entity *out)
 {
-	const struct segment *segment = read_segment(read);
 	struct bytes record = bytes_of(NULL, 0);
-	uint64_t hash;
-	uint64_t id;
-	cop_err err = key_check(key, key_size);
+	cop_err err = id ? read_entity_record(read, id, &record) : 0;
 
 	if (err)
 		return err;
-	hash = build_key_hash(key, key_size);
-	idmap_prefetch(segment, hash);
-	if (!filter_test(segment, &segment->header->key_bloom, hash)) {
-		*out = (struct cop_entity){0};
-		return 0;
-	}
-	id = idmap_guess(segment, hash);
-	if (id)
-		err = read_entity_record(read, id, &record);
-	if (err)
-		return err;
 	if (id && !key_matches(record, key, key_size)) {
-		id = idmap_find(segment, hash, key, key_size);
+		id = idmap_find(read_segment(read), hash, key, key_size);
 		record = bytes_of(NULL, 0);
 		if (id)
 			err = read_entity_record(read, id, &record);
@@ -511,9 +535,17 @@ static cop_err get_one(cop_read *read, const void *key, size_t key_size,
 cop_err cop_get(cop_read *read, const void *key, size_t key_size,
 		struct cop_entity *out)
 {
+	uint64_t hash;
 	cop_err err = store_check(read->store);
 
-	return err ? err : get_one(read, key, key_size, out);
+	if (!err)
+		err = key_check(key, key_size);
+	if (err)
+		return err;
+	hash = build_key_hash(key, key_size);
+	idmap_prefetch(read_segment(read), hash);
+	return get_guessed(read, key, key_size, hash, key_guess(read, hash),
+			   out);
 }
 
 struct get_many {
@@ -525,6 +557,63 @@ struct get_many {
 	struct cop_entity *out;
 };
 
+/* Keys of one call that are looked for together. */
+struct get_batch {
+	uint64_t hashes[GET_BATCH];
+	uint32_t ids[GET_BATCH];
+};
+
+static void head_prefetch(const cop_read *read, uint32_t id)
+{
+	const struct segment *segment = read_segment(read);
+	const void *head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+
+	if (head)
+		__builtin_prefetch(head);
+}
+
+/* The block that a head names, or did: nothing but a hint. */
+static void record_hint(const cop_read *read, uint32_t id)
+{
+	const struct segment *segment = read_segment(read);
+	const struct head *head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+
+	if (head)
+		record_prefetch(segment->header,
+				segment_region(segment, REGION_RECORDS),
+				head_peek_locked(head).record);
+}
+
+/* Step by step for all of them, so that their cache misses overlap. */
+static cop_err get_together(struct get_many *many, size_t from, size_t count)
+{
+	cop_read *read = many->read;
+	const void *const *keys = many->keys + from;
+	const size_t *sizes = many->key_sizes + from;
+	struct get_batch batch;
+	cop_err err = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		err = key_check(keys[i], sizes[i]);
+		if (err)
+			return err;
+		batch.hashes[i] = build_key_hash(keys[i], sizes[i]);
+		idmap_prefetch(read_segment(read), batch.hashes[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		batch.ids[i] = key_guess(read, batch.hashes[i]);
+		head_prefetch(read, batch.ids[i]);
+	}
+	for (size_t i = 0; i < count; i++)
+		record_hint(read, batch.ids[i]);
+	for (size_t i = 0; i < count && !err; i++)
+		err = get_guessed(read, keys[i], sizes[i], batch.hashes[i],
+				  batch.ids[i], &many->out[from + i]);
+	return err;
+}
+
 static cop_err get_part(void *user, uint32_t thread)
 {
 	struct get_many *many = user;
@@ -532,9 +621,9 @@ static cop_err get_part(void *user, uint32_t thread)
 	size_t to = many->count * (thread + 1) / many->threads;
 	cop_err err = 0;
 
-	for (size_t i = from; i < to && !err; i++)
-		err = get_one(many->read, many->keys[i], many->key_sizes[i],
-			      &many->out[i]);
+	for (; from < to && !err; from += GET_BATCH)
+		err = get_together(
+		    many, from, to - from < GET_BATCH ? to - from : GET_BATCH);
 	return err;
 }
 

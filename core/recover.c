@@ -9,7 +9,8 @@
  *	If LMDB has not, take the attempt's stamps back, in rows and lists,
  *	and derive the heads from LMDB all the same.  What is neither is not
  *	this segment's history: build it anew.
- *	Free lists and limbo are derived, too: rows by a scan.
+ *	Free lists and limbo are derived, too: rows and records by a scan.
+ *	A record's copy is kept if it is what LMDB has, byte for byte.
  *
  * crash
  *	Every step may be done twice; the intent is cleared last.
@@ -27,33 +28,46 @@ struct recovery {
 	int happened; /* LMDB has the attempt */
 };
 
-/* What LMDB says of an entity. */
+/* What LMDB says of an entity; *record is not to be looked at if it is not. */
 static cop_err truth_of(const struct recovery *recovery, uint64_t id,
-			struct head_state *out, int *has_vector)
+			struct head_state *out, struct bytes *record,
+			int *has_vector)
 {
 	const struct env *env = recovery->store->env;
-	struct bytes value;
+	struct bytes vector;
 	cop_err err = 0;
 	int code = env_get(env, recovery->txn, DB_ENTITIES,
-			   bytes_of(&id, sizeof id), &value);
+			   bytes_of(&id, sizeof id), record);
 
 	*out = (struct head_state){0};
 	*has_vector = 0;
 	if (code == ENV_ABSENT)
 		return 0;
 	if (!code)
-		err = codec_entity_check(value);
+		err = codec_entity_check(*record);
 	if (!code && !err) {
 		out->alive = 1;
-		out->type = ((const struct disk_entity *)value.data)->type;
+		out->type = ((const struct disk_entity *)record->data)->type;
 		code = env_get(env, recovery->txn, DB_VECTORS,
-			       bytes_of(&id, sizeof id), &value);
+			       bytes_of(&id, sizeof id), &vector);
 		*has_vector = !code;
 	}
 	if (code && code != ENV_ABSENT)
 		return error_system(code, "%s: cannot read",
 				    recovery->store->path);
 	return err;
+}
+
+/* Whether a block has that entity's record, as LMDB has it. */
+static int record_is(const struct segment *segment, uint32_t unit, uint64_t id,
+		     struct bytes record)
+{
+	uint32_t size;
+	const void *copy = record_peek(segment->header,
+				       segment_region(segment, REGION_RECORDS),
+				       unit, (uint32_t)id, &size);
+
+	return copy && size == record.size && !memcmp(copy, record.data, size);
 }
 
 static void attempt_undo(const struct recovery *recovery, struct head *head,
@@ -86,9 +100,10 @@ static cop_err entry_recover(const struct recovery *recovery,
 	    head_at(segment->header, segment_region(segment, REGION_HEADS),
 		    entry->entity);
 	struct head_state state;
+	struct head_state before;
+	struct bytes record;
 	int has_vector;
 	uint64_t changed;
-	uint32_t row;
 	cop_err err;
 
 	if (!head)
@@ -100,14 +115,19 @@ static cop_err entry_recover(const struct recovery *recovery,
 	changed = atomic_load_explicit(&head->changed, memory_order_relaxed);
 	if (!(changed & 1))
 		return 0; /* its lists alone were touched, or it is done */
-	err = truth_of(recovery, entry->entity, &state, &has_vector);
+	err = truth_of(recovery, entry->entity, &state, &record, &has_vector);
 	if (err)
 		return err;
 	point("recover-head");
-	row = head_peek_locked(head).row;
+	before = head_peek_locked(head);
 	if (recovery->happened && entry->row)
-		row = entry->row;
-	state.row = has_vector ? row : 0;
+		before.row = entry->row;
+	if (recovery->happened && entry->record)
+		before.record = entry->record;
+	state.row = has_vector ? before.row : 0;
+	if (state.alive &&
+	    record_is(segment, before.record, entry->entity, record))
+		state.record = before.record;
 	head_finish(head, recovery->state->commit, &state);
 	return 0;
 }
@@ -145,6 +165,8 @@ static cop_err intent_recover(struct recovery *recovery)
 	point("recover-entries");
 	limbo_clear_rows(segment);
 	code = bank_collect(segment, state->commit);
+	if (!code)
+		code = record_collect(segment, state->commit);
 	if (code)
 		return build_error(recovery->store, code);
 	point("recover-collected");

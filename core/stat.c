@@ -53,6 +53,10 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 	out->bank_rows = bank_count(segment) - 1 -
 			 atomic_load_explicit(&header->bank.free_count,
 					      memory_order_relaxed);
+	out->record_bytes =
+	    region_bytes(segment_region(segment, REGION_RECORDS));
+	out->records =
+	    atomic_load_explicit(&header->records.used, memory_order_relaxed);
 	out->limbo = limbo_count(segment);
 	out->bloom_layers = bloom_layer_count(&header->key_bloom);
 	out->bloom_rate = bloom_rate_now(&header->key_bloom);

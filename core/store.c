@@ -200,6 +200,15 @@ static cop_err options_check(const struct cop_options *options)
 				 "bloom rate %g; it must be "
 				 "below 0.5",
 				 options->bloom_rate);
+	if (options->record_bytes > COP_RECORD_BYTES &&
+	    options->record_bytes != UINT32_MAX)
+		return error_set(COP_INVALID,
+				 "records of up to %u bytes in shared memory; "
+				 "at most %d can be kept there",
+				 options->record_bytes, COP_RECORD_BYTES);
+	if (options->reserved)
+		return error_set(COP_INVALID, "the options' reserved word is "
+					      "not 0; clear what is not set");
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,
@@ -239,6 +248,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .bloom_rate =
 		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
 	    .created_ns = now_ns(),
+	    .record_bytes = options->record_bytes,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");

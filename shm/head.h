@@ -17,16 +17,17 @@
  *			lists
  *	36 live and dead entries of both lists, and the dead that the last
  *	   compaction had to keep; the writer's alone
+ *	60 record	block of record.h with a copy of its record, 0: none
  *
  * ordering
- *	H1	head_mark sets pending before kind or row are touched
+ *	H1	head_mark sets pending before kind, row or record are touched
  *		(release fence); head_read re-reads `changed` after them
  *		(acquire fence), so a half-changed head is never taken.
  *	H2	head_finish stores the fields, then `changed` (release);
  *		head_read acquires it.
  *
  * snapshot
- *	A reader at S may use kind and row only if the head is not
+ *	A reader at S may use kind, row and record only if the head is not
  *	pending and changed <= S; otherwise it asks LMDB, which knows S.
  *	The lists need no such check: their entries carry born and died.
  *
@@ -59,7 +60,7 @@ struct head {
 	uint32_t in_dead;
 	uint32_t out_kept;
 	uint32_t in_kept;
-	uint32_t reserved;
+	_Atomic uint32_t record;
 };
 
 static_assert(sizeof(struct head) == 64, "head is a cache line");
@@ -73,6 +74,7 @@ struct head_state {
 	uint32_t type;
 	uint32_t alive;
 	uint32_t row;
+	uint32_t record;
 };
 
 /* The head of an id, NULL if the id has none. */
@@ -101,6 +103,7 @@ static inline int head_read(const struct head *head, uint64_t snapshot,
 	out->type = kind >> 1;
 	out->alive = kind & 1;
 	out->row = atomic_load_explicit(&head->row, memory_order_relaxed);
+	out->record = atomic_load_explicit(&head->record, memory_order_relaxed);
 	atomic_thread_fence(memory_order_acquire); /* H1: pairs head_mark */
 	return atomic_load_explicit(&head->changed, memory_order_relaxed) ==
 	       seen;
@@ -127,7 +130,8 @@ static inline struct head_state head_peek_locked(const struct head *head)
 
 	return (struct head_state){
 	    kind >> 1, kind & 1,
-	    atomic_load_explicit(&head->row, memory_order_relaxed)};
+	    atomic_load_explicit(&head->row, memory_order_relaxed),
+	    atomic_load_explicit(&head->record, memory_order_relaxed)};
 }
 
 static inline void head_mark(struct head *head, uint64_t commit)
@@ -144,6 +148,8 @@ static inline void head_finish(struct head *head, uint64_t commit,
 			      state->type << 1 | (state->alive != 0),
 			      memory_order_relaxed);
 	atomic_store_explicit(&head->row, state->row, memory_order_relaxed);
+	atomic_store_explicit(&head->record, state->record,
+			      memory_order_relaxed);
 	/* H2: publishes the fields */
 	atomic_store_explicit(&head->changed, commit << 1,
 			      memory_order_release);

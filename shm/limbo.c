@@ -94,6 +94,8 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
 			bank_free(segment, entry->index);
 		else if (entry->kind == LIMBO_BLOCK)
 			edges_free(segment, entry->index);
+		else if (entry->kind == LIMBO_RECORD)
+			record_free(segment, entry->index);
 	}
 }
 
@@ -104,6 +106,22 @@ uint64_t limbo_count(const struct segment *segment)
 	uint64_t last = last_get(limbo);
 
 	return last > first ? last - first : 0;
+}
+
+uint64_t limbo_count_kind(struct segment *segment, enum limbo_kind kind)
+{
+	const struct limbo *limbo = &segment->header->limbo;
+	uint64_t count = 0;
+
+	for (uint64_t i = first_get(limbo); i < last_get(limbo); i++) {
+		const struct limbo_entry *entry =
+		    entry_at(segment, i, limbo->capacity);
+
+		if (!entry)
+			break;
+		count += entry->kind == (uint32_t)kind;
+	}
+	return count;
 }
 
 void limbo_clear_rows(struct segment *segment)

@@ -3,11 +3,11 @@
  * Limbo: what has died and waits until no snapshot can see it.
  *
  * idea
- *	The commit number is the epoch.  A row that died at commit N, or a
- *	block that commit N unlinked while it was being prepared, is out of
- *	reach for every read at S >= N; once no slot publishes less than N it
- *	may be used again.  So one word a reader, its snapshot, protects both.
- *	Only the holder of the writer lock adds and takes.
+ *	The commit number is the epoch.  A row that died at commit N, a block
+ *	that commit N unlinked while it was being prepared, or the copy of a
+ *	record that it replaced, is out of reach for every read at S >= N; once
+ *no slot publishes less than N it may be used again.  So one word a reader, its
+ *snapshot, protects both. Only the holder of the writer lock adds and takes.
  *
  * layout
  *	a ring in REGION_LIMBO: `capacity` entries, a power of two; `first`
@@ -15,9 +15,9 @@
  *
  * crash
  *	The ring moves on before what it held is freed, so a death in between
- *	leaks an entry and never frees it twice.  Recovery takes the rows out
- *	and collects the dead ones by a scan; a block that leaked is missing
- *	until the segment is built again.
+ *	leaks an entry and never frees it twice.  Recovery takes the rows and
+ *	records out and collects the dead ones by a scan; a block of a list
+ *	that leaked is missing until the segment is built again.
  */
 #ifndef SHM_LIMBO_H
 #define SHM_LIMBO_H
@@ -27,12 +27,12 @@
 
 struct segment;
 
-enum limbo_kind { LIMBO_ROW = 1, LIMBO_BLOCK = 2 };
+enum limbo_kind { LIMBO_ROW = 1, LIMBO_BLOCK = 2, LIMBO_RECORD = 3 };
 
 struct limbo_entry {
 	uint64_t commit; /* out of reach for reads at this one and later */
 	uint32_t kind;
-	uint32_t index; /* a row, or a block's first unit */
+	uint32_t index; /* a row, or a block's or record's first unit */
 };
 
 struct limbo {
@@ -57,7 +57,13 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget);
 /* How many wait; wait-free, for figures. */
 uint64_t limbo_count(const struct segment *segment);
 
-/* Takes the rows out, before bank_collect finds them again. */
+/* How many of one kind wait; W held. */
+uint64_t limbo_count_kind(struct segment *segment, enum limbo_kind kind);
+
+/*
+ * Takes out rows and records, before bank_collect and record_collect find
+ * them again; only the lists' blocks stay.
+ */
 void limbo_clear_rows(struct segment *segment);
 
 #endif

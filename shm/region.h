@@ -26,7 +26,8 @@ enum region_id {
 	REGION_BLOOM = 6, /* layers of the bloom filters */
 	REGION_INTENT = 7,
 	REGION_LIMBO = 8,
-	REGION_COUNT = 9
+	REGION_RECORDS = 9, /* copies of small records */
+	REGION_COUNT = 10
 };
 
 /* In the segment. */

@@ -20,9 +20,10 @@ enum { ADVICE_COLLAPSE = 25 };
 
 /* Sixty-fourths of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
-    [REGION_IDMAP] = 4,	 [REGION_TEXT] = 6,   [REGION_HEADS] = 6,
-    [REGION_CODES] = 16, [REGION_ROWS] = 18,  [REGION_EDGES] = 10,
-    [REGION_BLOOM] = 1,	 [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
+    [REGION_IDMAP] = 4,	  [REGION_TEXT] = 5,   [REGION_HEADS] = 5,
+    [REGION_CODES] = 14,  [REGION_ROWS] = 16,  [REGION_EDGES] = 9,
+    [REGION_BLOOM] = 1,	  [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
+    [REGION_RECORDS] = 8,
 };
 
 uint32_t segment_signature(void)
@@ -33,6 +34,7 @@ uint32_t segment_signature(void)
 	    sizeof(struct bank_line),	   sizeof(struct adjacency),
 	    sizeof(struct edge_block),	   sizeof(struct bloom),
 	    sizeof(struct limbo_entry),	   sizeof(struct region),
+	    sizeof(struct intent_entry),   sizeof(struct record_block),
 	    UINT32_C(0x01020304),
 	};
 	uint32_t hash = UINT32_C(2166136261);

@@ -40,6 +40,7 @@
 #include "head.h"
 #include "idmap.h"
 #include "limbo.h"
+#include "record.h"
 #include "region.h"
 
 #include <stdatomic.h>
@@ -63,7 +64,8 @@ struct intent {
 
 struct intent_entry {
 	uint32_t entity;
-	uint32_t row; /* row taken for its new vector, 0: none */
+	uint32_t row;	 /* row taken for its new vector, 0: none */
+	uint32_t record; /* block with its new record, 0: none */
 };
 
 /*
@@ -103,6 +105,7 @@ struct segment_header {
 	struct bank bank;
 	struct adjacency adjacency;
 	struct limbo limbo;
+	struct records records;
 	struct bloom key_bloom;
 	struct bloom edge_bloom;
 	uint64_t bloom_end; /* writer's: bytes of REGION_BLOOM in use */

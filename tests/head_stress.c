@@ -31,14 +31,15 @@ static struct head_state state_of(uint64_t id, uint64_t commit)
 	uint64_t state = id << 48 ^ commit;
 	uint64_t word = commit ? test_random(&state) : 0;
 
-	return (struct head_state){(uint32_t)word >> 1,
-				   (uint32_t)(word >> 32) & 1,
-				   (uint32_t)(word >> 16)};
+	return (struct head_state){
+	    (uint32_t)word >> 1, (uint32_t)(word >> 32) & 1,
+	    (uint32_t)(word >> 16), (uint32_t)(word >> 20)};
 }
 
 static int same(struct head_state a, struct head_state b)
 {
-	return a.type == b.type && a.alive == b.alive && a.row == b.row;
+	return a.type == b.type && a.alive == b.alive && a.row == b.row &&
+	       a.record == b.record;
 }
 
 static void heads_change(struct seat *seat)
@@ -139,8 +140,8 @@ static void a_half_changed_head_is_never_taken(enum stress_way way)
 static void a_head_answers_for_snapshots_from_its_change_on(void)
 {
 	struct shm_fixture f;
-	struct head_state state = {7, 1, 9};
-	struct head_state seen = {1, 2, 3};
+	struct head_state state = {7, 1, 9, 11};
+	struct head_state seen = {1, 2, 3, 4};
 	struct head *head;
 
 	heads_make(&f);

@@ -20,7 +20,8 @@ enum {
 	INIT_GROUP,
 	INIT_SHM,
 	INIT_EXPECT,
-	INIT_BLOOM
+	INIT_BLOOM,
+	INIT_RECORD
 };
 
 static const struct arg_row init_rows[] = {
@@ -33,6 +34,8 @@ static const struct arg_row init_rows[] = {
      "tmpfs folder for shared memory (default: /dev/shm)"},
     {INIT_EXPECT, "expect", "N", "entities expected (default: 100000)"},
     {INIT_BLOOM, "bloom-rate", "P", "false positives wanted (default: 0.01)"},
+    {INIT_RECORD, "record-bytes", "N",
+     "keep records up to that size in shared memory (default: 512)"},
     ARG_END,
 };
 
@@ -94,6 +97,11 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 	case INIT_EXPECT:
 		return args_u64(cli, 1, UINT64_C(1) << 40,
 				&options->expected_entities);
+	case INIT_RECORD:
+		if (!args_u64(cli, 0, COP_RECORD_BYTES, &number))
+			options->record_bytes =
+			    number ? (uint32_t)number : UINT32_MAX;
+		break;
 	default:
 		if (args_double(cli, &options->bloom_rate))
 			break;
