@@ -269,8 +269,8 @@ static cop_err record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 static cop_err members_update(struct apply *apply, struct change *change,
 			      const struct disk_entity *head)
 {
-	struct bytes old;
-	cop_err err = record_copy(apply, change->id, &old);
+	struct bytes old = bytes_of(NULL, 0);
+	cop_err err = change->alive ? record_copy(apply, change->id, &old) : 0;
 	int code = 0;
 
 	if (err || (old.data && members_same(old.data, head)))

@@ -502,12 +502,13 @@ static int key_matches(struct bytes record, const void *key, size_t key_size)
 }
 
 /* The id that a key probably has, 0 if certainly none. */
-static uint32_t key_guess(const cop_read *read, uint64_t hash)
+static uint32_t key_guess(const cop_read *read, uint64_t hash,
+			  const struct idmap_place *place)
 {
 	const struct segment *segment = read_segment(read);
 
 	return filter_test(segment, &segment->header->key_bloom, hash)
-		   ? idmap_guess(segment, hash)
+		   ? idmap_guess(place)
 		   : 0;
 }
 
@@ -535,6 +536,7 @@ static cop_err get_guessed(cop_read *read, const void *key, size_t key_size,
 cop_err cop_get(cop_read *read, const void *key, size_t key_size,
 		struct cop_entity *out)
 {
+	struct idmap_place place;
 	uint64_t hash;
 	cop_err err = store_check(read->store);
 
@@ -543,9 +545,9 @@ cop_err cop_get(cop_read *read, const void *key, size_t key_size,
 	if (err)
 		return err;
 	hash = build_key_hash(key, key_size);
-	idmap_prefetch(read_segment(read), hash);
-	return get_guessed(read, key, key_size, hash, key_guess(read, hash),
-			   out);
+	place = idmap_prefetch(read_segment(read), hash);
+	return get_guessed(read, key, key_size, hash,
+			   key_guess(read, hash, &place), out);
 }
 
 struct get_many {
@@ -560,6 +562,7 @@ struct get_many {
 /* Keys of one call that are looked for together. */
 struct get_batch {
 	uint64_t hashes[GET_BATCH];
+	struct idmap_place places[GET_BATCH];
 	uint32_t ids[GET_BATCH];
 };
 
@@ -600,10 +603,12 @@ static cop_err get_together(struct get_many *many, size_t from, size_t count)
 		if (err)
 			return err;
 		batch.hashes[i] = build_key_hash(keys[i], sizes[i]);
-		idmap_prefetch(read_segment(read), batch.hashes[i]);
+		batch.places[i] =
+		    idmap_prefetch(read_segment(read), batch.hashes[i]);
 	}
 	for (size_t i = 0; i < count; i++) {
-		batch.ids[i] = key_guess(read, batch.hashes[i]);
+		batch.ids[i] =
+		    key_guess(read, batch.hashes[i], &batch.places[i]);
 		head_prefetch(read, batch.ids[i]);
 	}
 	for (size_t i = 0; i < count; i++)

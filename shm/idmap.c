@@ -55,9 +55,8 @@ static int key_is(const struct segment *segment, uint32_t id, const void *key,
 	return at && size == key_size && !memcmp(at, key, size);
 }
 
-/* The first entry of that hash whose key is `key`, or any if it is NULL. */
-static uint32_t table_find(const struct segment *segment, uint64_t hash,
-			   const void *key, size_t key_size)
+uint32_t idmap_find(const struct segment *segment, uint64_t hash,
+		    const void *key, size_t key_size)
 {
 	uint32_t tag = (uint32_t)hash;
 	struct table table;
@@ -76,30 +75,44 @@ static uint32_t table_find(const struct segment *segment, uint64_t hash,
 			if (!entry)
 				return 0;
 			if (entry >> 32 == tag &&
-			    (!key || key_is(segment, id, key, key_size)))
+			    key_is(segment, id, key, key_size))
 				return id;
 		}
 	}
 	return 0;
 }
 
-uint32_t idmap_find(const struct segment *segment, uint64_t hash,
-		    const void *key, size_t key_size)
+struct idmap_place idmap_prefetch(const struct segment *segment, uint64_t hash)
 {
-	return table_find(segment, hash, key, key_size);
-}
-
-uint32_t idmap_guess(const struct segment *segment, uint64_t hash)
-{
-	return table_find(segment, hash, NULL, 0);
-}
-
-void idmap_prefetch(const struct segment *segment, uint64_t hash)
-{
+	struct idmap_place place = {.tag = (uint32_t)hash};
 	struct table table;
 
-	if (table_now(segment, &table))
-		__builtin_prefetch(&table.buckets[(uint32_t)hash & table.mask]);
+	if (!table_now(segment, &table))
+		return place;
+	place.buckets = table.buckets;
+	place.mask = table.mask;
+	__builtin_prefetch(&table.buckets[place.tag & table.mask]);
+	return place;
+}
+
+uint32_t idmap_guess(const struct idmap_place *place)
+{
+	const struct bucket *buckets = place->buckets;
+
+	for (uint64_t i = 0; buckets && i <= place->mask; i++) {
+		const struct bucket *bucket =
+		    &buckets[(place->tag + i) & place->mask];
+
+		for (int j = 0; j < BUCKET_ENTRIES; j++) {
+			/* K1: acquires the head's key */
+			uint64_t entry = atomic_load_explicit(
+			    &bucket->entries[j], memory_order_acquire);
+
+			if (entry >> 32 == place->tag || !entry)
+				return (uint32_t)entry;
+		}
+	}
+	return 0;
 }
 
 /*

@@ -52,15 +52,22 @@ struct idmap {
 uint32_t idmap_find(const struct segment *segment, uint64_t hash,
 		    const void *key, size_t key_size);
 
+/* Where a key is looked for; NULL in an empty map. */
+struct idmap_place {
+	const void *buckets;
+	uint64_t mask; /* buckets - 1 */
+	uint32_t tag;
+};
+
+/* Starts to fetch the line that idmap_guess or idmap_find will read first. */
+struct idmap_place idmap_prefetch(const struct segment *segment, uint64_t hash);
+
 /*
  * An id that a key probably has, 0 if certainly none: only the hash was
  * compared, so the caller compares the key itself with what it then reads.
  * If it differs, idmap_find knows.
  */
-uint32_t idmap_guess(const struct segment *segment, uint64_t hash);
-
-/* Starts to fetch the line that idmap_find will read first. */
-void idmap_prefetch(const struct segment *segment, uint64_t hash);
+uint32_t idmap_guess(const struct idmap_place *place);
 
 /*
  * Enters a key and its bytes under an id, unless it is there already.  Another

@@ -99,7 +99,9 @@ int record_keep(struct segment *segment, uint32_t entity, const void *record,
 	err = block_take(segment, size, unit);
 	if (err)
 		return err;
-	block = block_at(segment, *unit);
+	block = region_at(
+	    segment->header, segment_region(segment, REGION_RECORDS),
+	    (uint64_t)*unit * RECORD_UNIT, RECORD_HEADER + (uint64_t)size);
 	if (!block)
 		return EINVAL;
 	memcpy(block->bytes, record, size);

@@ -86,7 +86,7 @@ static inline uint32_t record_units(uint32_t size)
 	return (size + RECORD_HEADER + RECORD_UNIT - 1) / RECORD_UNIT;
 }
 
-/* Starts to fetch the first lines of a block. */
+/* Starts to fetch the first line of a block. */
 static inline void record_prefetch(const void *map,
 				   const struct region_view *records,
 				   uint32_t unit)
@@ -97,7 +97,6 @@ static inline void record_prefetch(const void *map,
 	if (!at)
 		return;
 	__builtin_prefetch(at);
-	__builtin_prefetch(at + RECORD_UNIT);
 }
 
 /*
@@ -111,22 +110,18 @@ static inline const void *record_peek(const void *map,
 				      uint32_t *size)
 {
 	uint64_t at = (uint64_t)unit * RECORD_UNIT;
-	uint64_t have = region_bytes(records);
-	const struct record_block *block;
+	const struct record_block *block =
+	    unit ? region_at(map, records, at, RECORD_UNIT) : NULL;
 	uint32_t bytes;
 
-	if (!unit || at + RECORD_UNIT > have)
+	if (!block)
 		return NULL;
-	block =
-	    (const struct record_block *)(const void *)((const unsigned char *)
-							    map +
-							records->offset + at);
-	__builtin_prefetch((const unsigned char *)block + RECORD_UNIT);
 	/* relaxed: H2 was acquired with the head */
 	bytes = atomic_load_explicit(&block->size, memory_order_relaxed);
-	if (bytes > RECORD_BYTES_MAX || at + RECORD_HEADER + bytes > have ||
-	    atomic_load_explicit(&block->entity, memory_order_relaxed) !=
-		entity)
+	if (atomic_load_explicit(&block->entity, memory_order_relaxed) !=
+		entity ||
+	    bytes > RECORD_BYTES_MAX ||
+	    !region_at(map, records, at, RECORD_HEADER + (uint64_t)bytes))
 		return NULL;
 	*size = bytes;
 	return block->bytes;

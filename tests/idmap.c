@@ -75,7 +75,7 @@ static void an_empty_map_knows_nobody(void)
 	shm_reader(&f, &reader);
 	is_u64(find(&f.segment, "nobody"), 0, "an empty map has no key");
 	is_u64(find(&reader, "nobody"), 0, "nor has it for a reader");
-	idmap_prefetch(&reader, 5);
+	(void)idmap_prefetch(&reader, 5);
 	is_u64(idmap_validate(&reader), 0, "and it is in order");
 	segment_detach(&reader);
 	shm_fixture_release(&f);
@@ -387,7 +387,7 @@ static void find_in_rubbish(void *user)
 		uint32_t number = (uint32_t)test_below(&rubbish->seed, 4000);
 
 		spoil(rubbish);
-		idmap_prefetch(&rubbish->reader, number);
+		(void)idmap_prefetch(&rubbish->reader, number);
 		find_number(&rubbish->reader, 'k', number);
 		if (i % 64 == 0) {
 			idmap_validate(&rubbish->reader);

@@ -29,7 +29,7 @@ static uint32_t find(const struct segment *segment, uint64_t seed,
 	char key[24];
 	uint64_t hash = key_of(seed, key, number);
 
-	idmap_prefetch(segment, hash);
+	(void)idmap_prefetch(segment, hash);
 	return idmap_find(segment, hash, key, strlen(key));
 }
 
