@@ -404,9 +404,10 @@ static void change_finish(struct segment *segment, const struct change *change,
 	head_finish(head, commit, &state);
 	if (old.row && old.row != state.row)
 		limbo_push(segment, commit, LIMBO_ROW, old.row);
-	if (old.record && old.record != state.record)
+	if (old.record && old.record != state.record) {
+		point("record-replaced");
 		limbo_push(segment, commit, LIMBO_RECORD, old.record);
-	point("head-finished");
+	}
 }
 
 void prepare_finish(struct apply *apply)

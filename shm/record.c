@@ -65,7 +65,6 @@ static int block_fresh(struct segment *segment, uint32_t size, uint32_t *unit)
 	/* left by an attempt that died here, perhaps */
 	atomic_store_explicit(&block->entity, 0, memory_order_relaxed);
 	atomic_store_explicit(&block->size, size, memory_order_relaxed);
-	point("record-fresh");
 	/* release: a walk after a death finds a block in what is counted */
 	atomic_store_explicit(&records_of(segment)->unit_count, after,
 			      memory_order_release);
@@ -193,6 +192,7 @@ int record_collect(struct segment *segment, uint64_t commit)
 	int more;
 
 	memset(records->free_units, 0, sizeof records->free_units);
+	point("records-unlisted");
 	while ((more = record_next(segment, &next, &seen)) > 0) {
 		int err = 0;
 
@@ -208,6 +208,7 @@ int record_collect(struct segment *segment, uint64_t commit)
 		if (err)
 			return err;
 		limbo_push(segment, commit, LIMBO_RECORD, seen.unit);
+		point("record-collected");
 	}
 	atomic_store_explicit(&records->used, used, memory_order_relaxed);
 	return more ? EINVAL : 0;

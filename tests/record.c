@@ -291,7 +291,7 @@ static void a_death_loses_no_block(uint64_t seed)
 		deaths +=
 		    dies(commits_make, &f.segment, seed + commit, commit, 30);
 		again += dies(recover_in_a_child, &f.segment, seed ^ commit,
-			      commit + 2, 30);
+			      commit + 2, 8);
 		recover(&f.segment, commit + 2);
 		for (uint64_t id = 1; id <= ENTITIES; id++) {
 			struct head *head = head_of(&f.segment, id);
