@@ -71,25 +71,28 @@ static int record_is(const struct segment *segment, uint32_t unit, uint64_t id,
 }
 
 static void attempt_undo(const struct recovery *recovery, struct head *head,
-			 uint32_t new_row)
+			 const struct intent_entry *entry)
 {
 	struct segment *segment = &recovery->store->writable;
 	uint32_t stamp =
 	    (uint32_t)(recovery->attempt - segment->header->base_commit);
 	struct edge_list out = head_out_list(head);
 	struct edge_list in = head_in_list(head);
-	uint32_t row = head_peek_locked(head).row;
+	struct head_state state = head_peek_locked(head);
 	uint64_t born;
 	uint64_t died;
 
 	edges_undo(segment, &out, stamp);
 	edges_undo(segment, &in, stamp);
 	point("recover-lists");
-	if (bank_life(segment, row, &born, &died) && died == recovery->attempt)
-		bank_kill(segment, row, COMMIT_NEVER);
-	if (bank_life(segment, new_row, &born, &died) &&
+	if (bank_life(segment, state.row, &born, &died) &&
+	    died == recovery->attempt)
+		bank_kill(segment, state.row, COMMIT_NEVER);
+	if (bank_life(segment, entry->row, &born, &died) &&
 	    (born == recovery->attempt || born == COMMIT_NEVER))
-		bank_free(segment, new_row);
+		bank_free(segment, entry->row);
+	if (entry->record != state.record) /* no reader was ever led there */
+		record_free(segment, entry->record);
 }
 
 static cop_err entry_recover(const struct recovery *recovery,
@@ -109,7 +112,7 @@ static cop_err entry_recover(const struct recovery *recovery,
 	if (!head)
 		return 0; /* its key was not entered yet */
 	if (!recovery->happened)
-		attempt_undo(recovery, head, entry->row);
+		attempt_undo(recovery, head, entry);
 	if (entry->entity >= recovery->state->next_entity)
 		head_set_key(head, 0, 0); /* the id was not given after all */
 	changed = atomic_load_explicit(&head->changed, memory_order_relaxed);

@@ -44,6 +44,28 @@ static void vector_of(float *vector, int i, int step)
 		vector[d] = (float)((i * 31 + d * 17 + step * 7) % 23) - 11.5f;
 }
 
+/* Records of all sizes, so that some have a copy in the segment and some not.
+ */
+static void put_sized(cop_write *write, const char *key, const char *type,
+		      int i, int step, const float *vector)
+{
+	uint64_t state = (uint64_t)(i * 64 + step);
+	unsigned char content[900];
+	struct cop_put put = {.size = sizeof put,
+			      .key = key,
+			      .key_size = (uint32_t)strlen(key),
+			      .type = type,
+			      .type_size = strlen(type),
+			      .vector = vector,
+			      .dim = DIM,
+			      .content = content};
+
+	put.content_size = test_below(&state, sizeof content);
+	for (size_t at = 0; at < put.content_size; at++)
+		content[at] = (unsigned char)test_random(&state);
+	must(cop_put(write, &put), "put");
+}
+
 static void put_range(cop_write *write, int from, int to, int step,
 		      const char *type)
 {
@@ -53,7 +75,7 @@ static void put_range(cop_write *write, int from, int to, int step,
 
 		key_of(key, i);
 		vector_of(vector, i, step);
-		put_simple(write, key, type, i % 5 ? vector : NULL, DIM);
+		put_sized(write, key, type, i, step, i % 5 ? vector : NULL);
 	}
 }
 
@@ -169,7 +191,9 @@ static uint64_t state_sum(cop_read *read)
 
 	for (int i = 0; i < KEYS; i++) {
 		struct cop_entity entity;
+		const void *content;
 		const float *vector;
+		size_t bytes;
 		uint64_t id;
 		char key[16];
 
@@ -181,6 +205,10 @@ static uint64_t state_sum(cop_read *read)
 		if (!id)
 			continue;
 		sum = mix(sum, entity.type);
+		must(cop_entity_content(read, &entity, &content, &bytes),
+		     "content");
+		for (size_t at = 0; at < bytes; at += 8)
+			sum = mix(sum, ((const unsigned char *)content)[at]);
 		must(cop_vector(read, id, &vector), "vector");
 		for (int d = 0; vector && d < DIM; d++)
 			sum = mix(sum, (uint64_t)(int64_t)(vector[d] * 2));
