@@ -8,6 +8,15 @@
  *	transaction sees; whatever that is, the segment was prepared for it.
  *	A read that ended waits in a pool, so that the next one makes no
  *	system call.
+ *	An entity by key is three cache misses that depend on each other: the
+ *	id map's bucket, the head, the copy of the record (record.h), which has
+ *	the key in it and so settles the id map's guess.  LMDB is asked where
+ *	the head is of a later commit than the snapshot, or pending, or the
+ *	record has no copy.  Of one million keys that takes half of what
+ *	mdb_get does.  The bloom filter costs 30 ns of it, of 410, and spares
+ *	an absent key, at 30 ns, the bucket's miss; fetching a record's second
+ *	line ahead gained nothing.  cop_get_many goes through these steps for
+ *	16 keys at a time, so that their misses overlap: 100 ns a key.
  *
  * ordering
  *	S1 (slot.h)	the slot publishes a commit that is certainly not newer
