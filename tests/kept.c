@@ -297,9 +297,8 @@ static void without_room_a_commit_fails_and_harms_nothing(void)
 	int full = 0;
 	int wrong = 0;
 
-	setenv("COPPICE_RESERVE", "256M", 1);
+	setenv("COPPICE_RESERVE", "256M", 1); /* for good: the last test */
 	open_with(&f, COP_RECORD_BYTES);
-	unsetenv("COPPICE_RESERVE");
 	for (int i = 0; i < COMMITS_MOST && !err; i++) {
 		err = commit_many(&f, full);
 		full += err ? 0 : A_COMMIT;
