@@ -595,7 +595,7 @@ static void record_hint(const cop_read *read, uint32_t id)
 	if (head)
 		record_prefetch(segment->header,
 				segment_region(segment, REGION_RECORDS),
-				head_peek_locked(head).record);
+				head_record_hint(head));
 }
 
 /* Step by step for all of them, so that their cache misses overlap. */

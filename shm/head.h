@@ -116,6 +116,13 @@ static inline uint64_t head_relisted(const struct head *head, uint64_t base)
 	       atomic_load_explicit(&head->relisted, memory_order_acquire);
 }
 
+/* The record that a head names, or did a moment ago: to prefetch, no more. */
+static inline uint32_t head_record_hint(const struct head *head)
+{
+	/* relaxed: nothing hangs on it */
+	return atomic_load_explicit(&head->record, memory_order_relaxed);
+}
+
 /* The rest is for who holds the writer lock. */
 
 static inline void head_relist(struct head *head, uint32_t stamp)
