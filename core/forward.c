@@ -311,6 +311,7 @@ static cop_err id_forward(const struct forward *forward, struct peers *peers,
 	const struct disk_entity *entity;
 	struct head_state state = {0};
 	struct bytes record;
+	int code = 0;
 	cop_err err;
 
 	if (!head)
@@ -322,7 +323,13 @@ static cop_err id_forward(const struct forward *forward, struct peers *peers,
 	state.row = head_peek_locked(head).row;
 	state.alive = entity != NULL;
 	state.type = entity ? entity->type : 0;
+	record_free(segment, head_peek_locked(head).record);
 	err = row_forward(forward, id, entity, &state.row);
+	if (!err && entity)
+		code = build_record(forward->store, segment, id, record,
+				    &state.record);
+	if (code)
+		err = build_error(forward->store, code);
 	if (!err)
 		err = list_forward(forward, peers, id, head, 1);
 	if (!err)

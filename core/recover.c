@@ -169,7 +169,7 @@ static cop_err intent_recover(struct recovery *recovery)
 	limbo_clear_rows(segment);
 	code = bank_collect(segment, state->commit);
 	if (!code)
-		code = record_collect(segment, state->commit);
+		code = records_collect(segment, state->commit);
 	if (code)
 		return build_error(recovery->store, code);
 	point("recover-collected");

@@ -11,6 +11,13 @@
 
 /* ---- the plan ----------------------------------------------------------- */
 
+static uint64_t units_of(const struct segment_header *header)
+{
+	/* relaxed: the writer lock is held, or it is a private copy */
+	return atomic_load_explicit(&header->records.unit_count,
+				    memory_order_relaxed);
+}
+
 static uint64_t used_of(const struct segment *segment, enum region_id id)
 {
 	const struct segment_header *header = segment->header;
@@ -27,6 +34,7 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 	case REGION_CODES: return rows * segment->bank.line_bytes;
 	case REGION_ROWS: return rows * segment->bank.row_bytes;
 	case REGION_EDGES: return header->adjacency.unit_count * EDGE_UNIT;
+	case REGION_RECORDS: return units_of(header) * RECORD_UNIT;
 	case REGION_BLOOM: return header->bloom_end;
 	case REGION_INTENT: return 0;
 	case REGION_LIMBO: return 0;
@@ -230,6 +238,8 @@ static int words_sane(const struct segment *segment,
 		  rows <= used[REGION_ROWS] / segment->bank.row_bytes))) &&
 	       kept->adjacency.unit_count <= used[REGION_EDGES] / EDGE_UNIT &&
 	       kept->adjacency.unit_count <= UINT32_MAX &&
+	       units_of(kept) <= used[REGION_RECORDS] / RECORD_UNIT &&
+	       units_of(kept) <= UINT32_MAX &&
 	       kept->bloom_end <= used[REGION_BLOOM] &&
 	       !(kept->bloom_end % BLOOM_LINE_BYTES) &&
 	       bloom_sane(&kept->key_bloom, kept->bloom_end) &&
@@ -265,6 +275,8 @@ int image_words_take(struct segment *segment, const struct segment_header *kept,
 	    atomic_load_explicit(&kept->bank.row_count, memory_order_relaxed),
 	    memory_order_relaxed);
 	header->adjacency.unit_count = kept->adjacency.unit_count;
+	atomic_store_explicit(&header->records.unit_count, units_of(kept),
+			      memory_order_relaxed);
 	bloom_take(&header->key_bloom, &kept->key_bloom);
 	bloom_take(&header->edge_bloom, &kept->edge_bloom);
 	header->bloom_end = kept->bloom_end;

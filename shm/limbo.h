@@ -61,7 +61,7 @@ uint64_t limbo_count(const struct segment *segment);
 uint64_t limbo_count_kind(struct segment *segment, enum limbo_kind kind);
 
 /*
- * Takes out rows and records, before bank_collect and record_collect find
+ * Takes out rows and records, before bank_collect and records_collect find
  * them again; only the lists' blocks stay.
  */
 void limbo_clear_rows(struct segment *segment);

@@ -183,7 +183,7 @@ static int is_named(const struct segment *segment,
 	return head && head_peek_locked(head).record == seen->unit;
 }
 
-int record_collect(struct segment *segment, uint64_t commit)
+int records_collect(struct segment *segment, uint64_t commit)
 {
 	struct records *records = records_of(segment);
 	struct record_seen seen;

@@ -34,7 +34,7 @@
  *
  * crash
  *	A block is in use if the head of its entity names it.  Recovery clears
- *	the records out of limbo and record_collect walks all blocks: the free
+ *	the records out of limbo and records_collect walks all blocks: the free
  *	ones are listed anew, those that no head names go to limbo.  A block's
  *	size is stored before unit_count takes it in, and never changes its
  *	number of units, so the walk finds every block whatever was cut off.
@@ -157,6 +157,6 @@ uint64_t record_free_length(const struct segment *segment);
  * from which the records were taken before.
  * Returns	0, EINVAL if the blocks are damaged, or as limbo_reserve.
  */
-int record_collect(struct segment *segment, uint64_t commit);
+int records_collect(struct segment *segment, uint64_t commit);
 
 #endif

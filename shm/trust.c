@@ -39,6 +39,7 @@ int trust_init(struct trust *trust)
 	trust->units = bits_make(unit_count(trust));
 	trust->rows = bits_make(bank_count(trust->segment));
 	atomic_init(&trust->entries, 0);
+	atomic_init(&trust->records, 0);
 	return trust->units && trust->rows ? 0 : ENOMEM;
 }
 
@@ -214,6 +215,25 @@ static int row_check(struct trust *trust, uint64_t id,
 	return bit_set(trust->rows, state->row) ? 0 : EBADMSG;
 }
 
+/* That it begins where a block does is seen when all of them are counted. */
+static int record_check(struct trust *trust, uint64_t id,
+			const struct head_state *state)
+{
+	const struct segment *segment = trust->segment;
+	uint32_t size = 0;
+
+	if (!state->record)
+		return 0;
+	if (!state->alive ||
+	    !record_peek(segment->header,
+			 segment_region(segment, REGION_RECORDS), state->record,
+			 (uint32_t)id, &size) ||
+	    !size)
+		return EBADMSG;
+	atomic_fetch_add_explicit(&trust->records, 1, memory_order_relaxed);
+	return 0;
+}
+
 /* An attempt that was taken back may have left a stamp to come. */
 static void relisted_clamp(const struct trust *trust, struct head *head)
 {
@@ -235,7 +255,8 @@ static int head_check(struct trust *trust, struct head *head, uint64_t id)
 	    state.type >= trust->next_name ||
 	    (id >= trust->next_entity && state.alive))
 		return EBADMSG;
-	if (key_check(trust, head, id) || row_check(trust, id, &state))
+	if (key_check(trust, head, id) || row_check(trust, id, &state) ||
+	    record_check(trust, id, &state))
 		return EBADMSG;
 	relisted_clamp(trust, head);
 	return list_check(trust, &out) || list_check(trust, &in) ? EBADMSG : 0;
@@ -324,6 +345,23 @@ static void blocks_free(struct trust *trust)
 	}
 }
 
+/* What no head names is free at once, as nobody reads yet. */
+static int records_free(struct trust *trust)
+{
+	struct segment *segment = trust->segment;
+	int err = records_collect(segment, trust->commit);
+
+	if (err)
+		return err == EINVAL ? EBADMSG : err;
+	limbo_drain(segment, trust->commit, limbo_count(segment));
+	return atomic_load_explicit(&segment->header->records.used,
+				    memory_order_relaxed) ==
+		       atomic_load_explicit(&trust->records,
+					    memory_order_relaxed)
+		   ? 0
+		   : EBADMSG;
+}
+
 int trust_finish(struct trust *trust)
 {
 	struct idmap *idmap = &trust->segment->header->idmap;
@@ -337,5 +375,5 @@ int trust_finish(struct trust *trust)
 		return EBADMSG;
 	rows_free(trust);
 	blocks_free(trust);
-	return 0;
+	return records_free(trust);
 }

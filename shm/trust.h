@@ -6,10 +6,10 @@
  * idea
  *	An image's hashes tell random damage.  Whatever else it says is
  *	followed here once, with nobody else on the segment: every id, row,
- *	block, key and stamp must be in range, every block belong to one list
- *	and every living row to one head.  One doubt and the image is not
- *	used.  In passing it is noted which rows and blocks are in use; all
- *	others go to the free lists, dead rows and blocks that waited in limbo
+ *	block, key and stamp must be in range, every block belong to one list,
+ *	every living row and every record's copy to one head.  One doubt and the
+ *image is not used.  In passing it is noted which rows and blocks are in use;
+ *all others go to the free lists, dead rows and blocks that waited in limbo
  *	too, since no read is older than the segment.
  *
  *	It is not asked whether a key, a code or an edge is the one that the
@@ -33,6 +33,7 @@ struct trust {
 	_Atomic uint64_t *units;  /* a bit each: of a block in a list */
 	_Atomic uint64_t *rows;	  /* a bit each: alive */
 	_Atomic uint64_t entries; /* of the id map */
+	_Atomic uint64_t records; /* that heads name */
 };
 
 /* Allocates what the parts note.  0 or ENOMEM; release all the same. */
@@ -42,7 +43,7 @@ void trust_release(struct trust *trust);
 /* Looks at a part of `parts`.  0, or EBADMSG if there is a doubt. */
 int trust_part(struct trust *trust, uint32_t part, uint32_t parts);
 
-/* After all parts: the free lists and counts.  0 or EBADMSG. */
+/* After all parts: the free lists and counts.  0, EBADMSG or an errno. */
 int trust_finish(struct trust *trust);
 
 #endif

@@ -267,6 +267,44 @@ static void many_are_read_as_one_by_one(void)
 	fixture_release(&f);
 }
 
+static void an_image_has_the_copies(void)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	struct fixture f;
+	struct cop_entity a;
+	struct cop_entity b;
+	struct cop_entity c;
+	cop_write *write;
+	cop_read *read;
+
+	open_with(&f, 0);
+	commit_sized(&f, "a", 100, 1);
+	commit_sized(&f, "b", 200, 2);
+	commit_sized(&f, "c", 300, 3);
+	commit_sized(&f, "a", 50, 4);
+	must(cop_checkpoint(f.store, NULL), "checkpoint");
+	commit_sized(&f, "b", 30, 5);
+	write = write_of(&f);
+	must(cop_delete(write, "c", 1), "delete");
+	put_sized(write, "d", 10, 6);
+	(void)commit_of(write);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	fixture_open(&f);
+	read = read_of(&f);
+	must(cop_stat(read, &stats), "stat");
+	a = get(read, "a");
+	b = get(read, "b");
+	c = get(read, "c");
+	ok(stats.image_commit && stats.records == 3 &&
+	       !differs(read, &a, 50, 4) && !differs(read, &b, 30, 5) &&
+	       !differs(read, &c, NONE, 0),
+	   "an image has the copies, and what changed since is copied anew");
+	cop_read_end(read);
+	is_u64(findings_of(f.store), 0, "the check finds nothing");
+	fixture_release(&f);
+}
+
 /* ---- without room ------------------------------------------------------- */
 
 enum { A_COMMIT = 500, COMMITS_MOST = 60 };
@@ -342,6 +380,7 @@ int main(void)
 	what_is_borrowed_stays_until_the_read_ends();
 	records_follow_what_becomes_of_their_entities(seed);
 	many_are_read_as_one_by_one();
+	an_image_has_the_copies();
 	without_room_a_commit_fails_and_harms_nothing();
 	return done_testing();
 }

@@ -216,7 +216,7 @@ static void no_block_is_lost(uint64_t seed)
 			wrong += lost(&f.segment);
 		if (test_below(&seed, 100) == 0) {
 			limbo_clear_rows(&f.segment);
-			must_be(record_collect(&f.segment, commit), "collect");
+			must_be(records_collect(&f.segment, commit), "collect");
 			wrong += lost(&f.segment);
 		}
 	}
@@ -252,7 +252,7 @@ static void commits_make(struct segment *segment, uint64_t seed,
 static void recover(struct segment *segment, uint64_t commit)
 {
 	limbo_clear_rows(segment);
-	must_be(record_collect(segment, commit), "collect");
+	must_be(records_collect(segment, commit), "collect");
 }
 
 /* Runs a body in a child that dies at some point; 1 if it did. */
@@ -414,7 +414,7 @@ static void work_in_rubbish(void *user)
 		switch (i % 4) {
 		case 0: record_free(segment, number); break;
 		case 1: (void)record_free_length(segment); break;
-		case 2: (void)record_collect(segment, 9); break;
+		case 2: (void)records_collect(segment, 9); break;
 		default:
 			(void)record_keep(segment, 1 + number % 64, bytes,
 					  1 + number % RECORD_BYTES_MAX, &unit);

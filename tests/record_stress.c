@@ -100,7 +100,7 @@ static void attempt_fail(struct seat *seat, uint64_t commit)
 	head_mark(head, commit);
 	head_finish(head, commit - 1, &state);
 	limbo_clear_rows(seat->segment);
-	must_be(record_collect(seat->segment, commit - 1), "collect");
+	must_be(records_collect(seat->segment, commit - 1), "collect");
 	world->undone++;
 }
 
