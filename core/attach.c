@@ -572,6 +572,8 @@ static cop_err attach_locked(cop_store *store,
 	cop_err err = control_find(store);
 
 	point("control-found");
+	if (!err && *store->name)
+		slots_name(&store->slots, store->name);
 	if (!err && index_number(store))
 		err = index_trusted(store, &trusted);
 	if (!err && !trusted)
@@ -615,16 +617,12 @@ cop_err attach_open(cop_store *store, const struct cop_open_options *options)
 
 void attach_close(cop_store *store)
 {
-	read_pool_clear(store);
 	writable_close(store);
 	if (store->index)
 		index_drop(store, store->index);
 	store->index = NULL;
 	mailboxes_detach(&store->mailboxes);
 	slots_detach(&store->slots);
-	if (store->shm_fd >= 0)
-		close(store->shm_fd);
-	store->shm_fd = -1;
 }
 
 cop_err attach_remove(cop_store *store)
@@ -646,7 +644,5 @@ cop_err attach_remove(cop_store *store)
 		unlinkat(store->shm_fd, "control.new", 0);
 		rmdir(store->shm_path);
 	}
-	close(store->shm_fd);
-	store->shm_fd = -1;
 	return err;
 }

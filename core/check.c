@@ -599,7 +599,7 @@ cop_err cop_check(cop_store *store, void (*found)(void *user, const char *text),
 		  void *user, uint64_t *findings)
 {
 	struct check check = {.store = store, .found = found, .user = user};
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
 	if (!err)
 		err = writer_lock(store, store->timeout_ms);

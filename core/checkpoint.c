@@ -475,7 +475,7 @@ static cop_err take_run(cop_store *store, uint32_t timeout_ms,
 
 cop_err cop_checkpoint(cop_store *store, struct cop_checkpoint_result *result)
 {
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
 	if (err)
 		return err;

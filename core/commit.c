@@ -55,39 +55,16 @@ static int mutex_take(pthread_mutex_t *mutex, uint32_t timeout_ms)
 	return pthread_mutex_timedlock(mutex, &until);
 }
 
-/* For who waits to know whom for. */
-static void holder_say(const cop_store *store, uint32_t pid)
+void writer_name(cop_store *store, char *name, size_t room)
 {
-	struct post_office *office = store->mailboxes.office;
+	struct slot_owner owner = {0};
+	char who[128];
 
-	if (office) /* relaxed: for people only */
-		atomic_store_explicit(&office->holder, pid,
-				      memory_order_relaxed);
-}
-
-void writer_name(const cop_store *store, char *name, size_t room)
-{
-	const struct post_office *office = store->mailboxes.office;
-	uint32_t pid =
-	    office ? atomic_load_explicit(&office->holder, memory_order_relaxed)
-		   : 0;
-	char path[32];
-	char comm[32] = "";
-	ssize_t size = 0;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%u/comm", pid);
-	fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		size = read(fd, comm, sizeof comm - 1);
-		close(fd);
-	}
-	comm[size > 1 ? size - 1 : 0] = 0; /* without its line feed */
-	if (!pid)
-		snprintf(name, room, "another process");
-	else
-		snprintf(name, room, "process %u%s%s%s", pid, *comm ? " (" : "",
-			 comm, *comm ? ")" : "");
+	if (store->slots.control)
+		slot_peek(&store->slots, SLOT_NONE, &owner);
+	if (owner.pid)
+		stall_words(&store->slots, &owner, who, sizeof who);
+	snprintf(name, room, "%s", owner.pid ? who : "another process");
 }
 
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
@@ -100,6 +77,8 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 				timeout_ms);
 		if (err)
 			pthread_mutex_unlock(&store->write_mutex);
+		else /* from here to writer_unlock a fork waits */
+			pthread_mutex_lock(&store->commit_mutex);
 	}
 	if (err == EAGAIN || err == ETIMEDOUT) {
 		writer_name(store, name, sizeof name);
@@ -112,7 +91,7 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 		return error_system(err, "%s: cannot take the writer lock",
 				    store->path);
 	if (!lock_file_check(store->lock_fd, store->folder_fd, "lock")) {
-		holder_say(store, (uint32_t)getpid());
+		slots_writer_enter(&store->slots);
 		return 0;
 	}
 	writer_unlock(store);
@@ -129,7 +108,8 @@ int writer_try(cop_store *store)
 	if (!lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, 0)) {
 		if (!lock_file_check(store->lock_fd, store->folder_fd,
 				     "lock")) {
-			holder_say(store, (uint32_t)getpid());
+			pthread_mutex_lock(&store->commit_mutex);
+			slots_writer_enter(&store->slots);
 			return 1;
 		}
 		lock_release(store->lock_fd, LOCK_W);
@@ -140,8 +120,9 @@ int writer_try(cop_store *store)
 
 void writer_unlock(cop_store *store)
 {
-	holder_say(store, 0);
+	slots_writer_leave(&store->slots);
 	lock_release(store->lock_fd, LOCK_W);
+	pthread_mutex_unlock(&store->commit_mutex);
 	pthread_mutex_unlock(&store->write_mutex);
 }
 
@@ -391,7 +372,9 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 	apply.commit =
 	    1 + atomic_load_explicit(&store->writable.header->committed,
 				     memory_order_relaxed);
-	err = commit_try(&apply, requests, count, lazy);
+	err = stall_check(store, apply.commit - 1);
+	if (!err)
+		err = commit_try(&apply, requests, count, lazy);
 	for (uint32_t i = 0; i < count && !err; i++)
 		requests[i]->result.commit = apply.commit;
 	apply_release(&apply);

@@ -18,11 +18,23 @@
  *	Absence	is an answer, not an error: id 0, or a count of 0.
  *	Threads	A cop_store may be used by any number of threads.  A cop_read
  *		and a cop_write belong to one thread at a time.
- *	fork	A handle is good in the process that opened it.  In a child
- *		the inherited handle, its reads and its writes may be ended
- *		(cop_read_end, cop_abort, cop_close) and asked for what needs
- *		no store (cop_dim, cop_metric, cop_read_commit); every other
- *		call returns COP_FORKED: open the store again there.
+ *	fork	A store may be opened before a fork and used in the children:
+ *		each attaches by itself at its first call with the cop_store,
+ *		whose errors may then be those of cop_open, and is from then on
+ *		as independent as any process.  cop_open of the same store
+ *		there counts one more handle.
+ *		A cop_read or cop_write begun before the fork stays the
+ *		parent's: in the child it may be ended (cop_read_end,
+ *		cop_abort), every other call with it returns COP_FORKED.  What
+ *		was borrowed through it is good in the child until the child
+ *		first uses the store, as long as the parent keeps the read;
+ *		copy what is needed longer.  Close reads before you fork, or
+ *		end them in the child: they hold memory there.
+ *		fork waits for a commit that another thread has under way.  In
+ *		a child made by vfork, clone or _Fork call nothing of this
+ *		library's but exec: its handlers did not run there, and until
+ *		exec it keeps its parent's locks held.  No descriptor of a
+ *		store's outlives exec.
  *	Errors	COP_INVALID, COP_FORKED and ENOMEM may come from any call,
  *		COP_CORRUPT from any that reads; they are not listed again.
  *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
@@ -60,8 +72,8 @@ typedef struct cop_txn cop_txn;
 /* ---- errors ------------------------------------------------------------- */
 
 /*
- * COP_STALLED, COP_CONFLICT, COP_UNKNOWN and COP_TOO_OLD are kept for what is
- * to come: this version returns none of them.
+ * COP_CONFLICT, COP_UNKNOWN and COP_TOO_OLD are kept for what is to come: this
+ * version returns none of them.
  */
 enum cop_error {
 	COP_OK = 0,
@@ -79,8 +91,8 @@ enum cop_error {
 	COP_NO_SPACE = -31010,	  /* disk, shared memory or map size is full */
 	COP_BUSY = -31011,	  /* the writer lock was not had in time */
 	COP_MOVED = -31012,    /* the segment was replaced: refresh the read */
-	COP_STALLED = -31013,  /* a stopped reader holds memory back */
-	COP_FORKED = -31014,   /* the handle belongs to the parent process */
+	COP_STALLED = -31013,  /* an old read holds too much memory back */
+	COP_FORKED = -31014,   /* a read or write of the parent process's */
 	COP_DENIED = -31015,   /* no permission for what attaching needs */
 	COP_CONFLICT = -31016, /* another commit came between */
 	COP_UNKNOWN = -31017,  /* whether the commit took place is not known */
@@ -174,12 +186,15 @@ COP_MUST cop_err cop_create(const char *path,
 
 struct cop_open_options {
 	uint32_t size;
-	uint32_t timeout_ms; /* wait for the writer lock, 0: for ever */
+	uint32_t timeout_ms; /* wait for the writer lock, 0: for ever; for a
+				reader's slot at most 10 s */
 	/* called while the segment is built or loaded, at most ten times a
 	   second; non-zero stops the open with COP_STOPPED */
 	int32_t (*progress)(void *user, const char *what, uint64_t done,
 			    uint64_t total);
 	void *user;
+	const char *name; /* of this process, for cop_readers(); the first 31
+			     bytes are kept.  NULL: the program's */
 };
 
 /*
@@ -191,7 +206,10 @@ struct cop_open_options {
  *		one process gives the same handle, counted, as the first open
  *		made it: later options are not looked at.
  * Returns	COP_NOT_A_STORE, COP_VERSION, COP_CORRUPT, COP_DENIED,
- *		COP_NO_SPACE, COP_READ_ONLY, or an errno.
+ *		COP_NO_SPACE, COP_READ_ONLY, COP_BUSY, or an errno.
+ *		COP_BUSY, too, for a process with the pid number of one that
+ *		is attached, in another PID namespace: LMDB would take one for
+ *		the other.  Distinct pids work across namespaces.
  * Progress	blocks while another process builds the segment.
  * Settings	COPPICE_CPU (avx512, avx2, scalar), COPPICE_RESERVE (address
  *		space of a new segment, bytes, suffixes K M G T), and
@@ -275,9 +293,10 @@ COP_MUST cop_err cop_value_item(const struct cop_value *value, uint32_t index,
  * Begins a read: a snapshot of everything committed so far.  All that is read
  * through it is as of that commit, however long it is kept; memory of older
  * versions is held back meanwhile, so end it when done.
- * Returns	COP_BUSY if all reader slots are taken, or a lock was not had
- *		in the time that the open was given; COP_FOREIGN if the data
- *		file has commits of another segment's.
+ * Returns	COP_BUSY if all 16,384 reader slots of the store stay taken for
+ *		the timeout that it was opened with (for ever: 10 seconds), or
+ *		a lock was not had in that time; COP_FOREIGN if the data file
+ *		has commits of another segment's.
  * Progress	no system call when a read ended before is at hand.
  */
 COP_MUST cop_err cop_read_begin(cop_store *store, cop_read **out);
@@ -683,6 +702,9 @@ struct cop_commit_options {
  * of the store's, and its number.
  * result	may be NULL; filled on success, and `failed` on error too.
  * Returns	COP_DANGLING, COP_NO_SPACE, COP_BUSY, COP_READ_ONLY,
+ *		COP_STALLED if a read of a living process holds back more than
+ *		COPPICE_STALL_BYTES of shared memory or of the data file (a
+ *		quarter of the room there if that is not set),
  *		COP_FOREIGN if the segment's files were removed, COP_CONFLICT
  *		if something expected is not so, LMDB's codes or an errno.  On
  *		error the write stays as it was: it may be committed again or
@@ -874,7 +896,7 @@ struct cop_stats {
 	uint64_t edge_bytes;   /* adjacency in shared memory */
 	uint64_t bank_rows;    /* rows in use, dead ones not yet recycled too */
 	uint64_t limbo;	       /* dead rows and blocks that wait for readers */
-	uint32_t readers;      /* slots in use, all processes */
+	uint32_t readers;      /* open reads, all processes */
 	uint32_t bloom_layers;
 	double bloom_rate;     /* false positives expected now, entity keys */
 	char segment[256];     /* folder of the shared segments */
@@ -883,7 +905,51 @@ struct cop_stats {
 	uint64_t record_bytes; /* records in shared memory, of index_bytes */
 	uint64_t records;      /* how many, replaced ones that wait for readers,
 				  too */
+	uint64_t oldest_snapshot; /* commit of the oldest read that is open */
+	uint64_t held_bytes;	  /* shared memory that waits in limbo */
+	uint32_t stalled;	  /* reads that are stalled, see cop_readers */
+	uint32_t reserved;
 };
+
+enum cop_role {
+	COP_ROLE_READ = 1,
+	COP_ROLE_SCAN = 2, /* a read in cop_scan */
+	COP_ROLE_WRITE = 3 /* has the writer lock, with no snapshot */
+};
+
+enum cop_reader_state {
+	COP_READER_IDLE = 0, /* kept at hand by its process; holds nothing */
+	COP_READER_OPEN = 1,
+	COP_READER_STALLED = 2, /* its snapshot has not been the newest for
+				   COPPICE_STALL_SECONDS, 60 */
+	COP_READER_DEAD = 3 /* its process is gone: the next commit clears it */
+};
+
+struct cop_reader {
+	uint32_t pid; /* in its own PID namespace */
+	uint32_t tid; /* of the thread that began it */
+	int32_t role; /* enum cop_role */
+	int32_t state;
+	const char *name;	/* cop_open_options.name, or the program's */
+	uint64_t pid_namespace; /* its inode, 0: not known */
+	int32_t is_foreign;	/* 1: not this process's PID namespace */
+	uint32_t reserved;
+	uint64_t commit; /* of its snapshot */
+	uint64_t behind; /* commits since */
+	uint64_t age_ns; /* since its snapshot was the newest, 0: it is */
+	uint64_t reads;	 /* snapshots taken in this slot, or commits made */
+};
+
+/*
+ * Calls `visit` for whoever holds the writer lock, and for every reader's slot
+ * in use, of all processes, but not for the call's own.  A non-zero return
+ * ends it with COP_STOPPED.
+ * Lifetime	the reader and its name: until visit returns.
+ */
+COP_MUST cop_err cop_readers(cop_store *store,
+			     int32_t (*visit)(void *user,
+					      const struct cop_reader *reader),
+			     void *user);
 
 /* The store's figures, as of the read's snapshot where that applies. */
 COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);

@@ -16,7 +16,7 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 	struct disk_edge_key key;
 	struct bytes record;
 	int code;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = read_symbol(read, NAME_RELATION, relation, relation_size,
@@ -121,7 +121,7 @@ static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,
 cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
 		  edge_visit *visit, void *user)
 {
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err && (direction < COP_OUT || direction > COP_BOTH))
 		err = error_set(COP_INVALID,

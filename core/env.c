@@ -6,8 +6,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,7 +17,8 @@
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
-enum { OPEN_TRIES = 50, INFO_TRIES = 16, READERS = 16384 };
+/* Readers: one for each slot, and some for the library's own looks. */
+enum { OPEN_TRIES = 50, INFO_TRIES = 16, READERS = 16384 + 256 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -280,6 +283,41 @@ static int databases_open(struct env *env, int create)
 	return err;
 }
 
+static int reader_count(const char *line, void *context)
+{
+	int *count = context;
+	int pid;
+
+	*count += sscanf(line, "%d", &pid) == 1 && pid == (int)getpid();
+	return 0;
+}
+
+/*
+ * A dead process may have had this one's pid: a container that is started
+ * again often does.  LMDB never clears readers of one's own pid while it is
+ * in use, and closing clears them all.  A read was begun, and with it LMDB's
+ * lock for this pid was had: whatever has it now is dead.
+ */
+static int readers_clear(struct env *env, const char *path, unsigned mode)
+{
+	int count = 0;
+	int err = mdb_reader_list(env->handle, reader_count, &count);
+
+	if (err < 0 || !count)
+		return err < 0 ? EIO : 0;
+	env_close(env);
+	return open_patient(env, path, mode);
+}
+
+/* LMDB leaves its data file open in a program that the process becomes. */
+static int descriptor_mark(const struct env *env)
+{
+	int fd;
+	int err = mdb_env_get_fd(env->handle, &fd);
+
+	return err ? err : fcntl(fd, F_SETFD, FD_CLOEXEC) ? errno : 0;
+}
+
 int env_open(struct env *env, const char *path, int lock_fd,
 	     uint32_t timeout_ms, uint32_t mode, int how)
 {
@@ -294,6 +332,10 @@ int env_open(struct env *env, const char *path, int lock_fd,
 		return err;
 	if (!(how & ENV_WHOLE))
 		err = length_check(env);
+	if (!err)
+		err = readers_clear(env, path, mode);
+	if (!err)
+		err = descriptor_mark(env);
 	if (!err)
 		err = databases_open(env, how & ENV_CREATE);
 	if (err)
@@ -362,6 +404,60 @@ int env_read_warm(struct env *env, env_txn *txn)
 	for (int i = 0; !err && i < DB_COUNT; i++)
 		err = mdb_stat(txn, env->dbs[i], &stat);
 	return err;
+}
+
+uint64_t env_map_room(const struct env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	uint64_t used;
+
+	if (mdb_env_info(env->handle, &info) ||
+	    mdb_env_stat(env->handle, &stat))
+		return 0;
+	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	return info.me_mapsize > used ? info.me_mapsize - used : 0;
+}
+
+static int reader_oldest(const char *line, void *context)
+{
+	uint64_t *oldest = context;
+	unsigned long long id;
+
+	if (sscanf(line, "%*d %*s %llu", &id) == 1 && id < *oldest)
+		*oldest = id;
+	return 0;
+}
+
+int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
+{
+	uint64_t from = mdb_txn_id(txn);
+	MDB_val key = {sizeof from, &from};
+	MDB_cursor *cursor;
+	MDB_val value;
+	MDB_stat stat;
+	size_t pages = 0;
+	int err = mdb_env_stat(env->handle, &stat);
+
+	if (!err && mdb_reader_list(env->handle, reader_oldest, &from) < 0)
+		err = EIO;
+	if (!err)
+		err = mdb_cursor_open(txn, 0, &cursor);
+	if (err)
+		return err;
+	err = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (!err) {
+		size_t count = 0;
+
+		if (value.mv_size >= sizeof count) /* a list's length first */
+			memcpy(&count, value.mv_data, sizeof count);
+		if (count < value.mv_size / sizeof count)
+			pages += count;
+		err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	*bytes = (uint64_t)pages * stat.ms_psize;
+	return err == MDB_NOTFOUND ? 0 : err;
 }
 
 int env_write_begin(struct env *env, int lazy, env_txn **out)

@@ -96,6 +96,15 @@ uint64_t env_txn_id(env_txn *txn);
 /* Fetches the roots of all databases, so that threads may share the txn. */
 int env_read_warm(struct env *env, env_txn *txn);
 
+/* Bytes that the data file may still grow by in LMDB's map. */
+uint64_t env_map_room(const struct env *env);
+
+/*
+ * Bytes of the pages that are listed as free as of the read, and are not to be
+ * used as long as LMDB's oldest reader in this data file lasts.
+ */
+int env_held(struct env *env, env_txn *txn, uint64_t *bytes);
+
 /* Write transactions: W must be held. */
 /* lazy: LMDB's last page reaches the disk with the next commit's. */
 int env_write_begin(struct env *env, int lazy, env_txn **out);

@@ -669,7 +669,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 {
 	struct cop_compact_result out = {.size = sizeof out};
 	struct building building = {.store = store, .out = &out};
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
 	if (err)
 		return err;

@@ -458,7 +458,7 @@ cop_err group_commit(cop_store *store, struct request *request,
 
 cop_err cop_poke(cop_store *store)
 {
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
 	if (err || !writer_try(store))
 		return err;
@@ -478,7 +478,7 @@ cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 	struct request request = {0};
 	struct generation *generation;
 	env_txn *txn;
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 	int code;
 
 	if (err)

@@ -7,7 +7,8 @@
  *	a hold on the index segment.  Its snapshot is the commit that its LMDB
  *	transaction sees; whatever that is, the segment was prepared for it.
  *	A read that ended waits in a pool, so that the next one makes no
- *	system call.
+ *	system call.  The pool keeps as many as a call may have threads; more
+ *	are let go, so that their slots are there for other processes.
  *	An entity by key is three cache misses that depend on each other: the
  *	id map's bucket, the head, the copy of the record (record.h), which has
  *	the key in it and so settles the id map's guess.  LMDB is asked where
@@ -36,8 +37,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { RENEW_TRIES = 16, GET_BATCH = 16 };
+enum {
+	RENEW_TRIES = 16,
+	GET_BATCH = 16,
+	POOL_MAX = COP_THREAD_MAX, /* reads kept at hand, with their slots */
+	SLOT_WAIT_MS = 10000,	   /* for a slot, where the timeout is longer */
+	SLOT_PAUSE_MS = 20
+};
 
 cop_err read_state(const struct env *env, env_txn *txn,
 		   struct disk_state *state)
@@ -76,8 +85,7 @@ int read_visited_map(cop_read *read)
 void read_destroy(cop_read *read)
 {
 	cop_store *store = read->store;
-	int mine = !store_is_inherited(store); /* else the slot and LMDB's are
-						  the parent's, in use */
+	int mine = process_is(read->process);
 
 	if (read->txn && mine)
 		env_read_abort(read->txn);
@@ -93,25 +101,27 @@ void read_destroy(cop_read *read)
 	free(read);
 }
 
-static cop_err read_make(cop_store *store, cop_read **out)
+cop_err read_is_inherited(const cop_read *read)
+{
+	return error_set(COP_FORKED,
+			 "%s: the read was begun before a fork and is the "
+			 "parent process's; end it here and begin a new read",
+			 read->store->path);
+}
+
+/* With a slot that was taken, which is given back on error. */
+static cop_err read_make(cop_store *store, uint32_t slot, cop_read **out)
 {
 	cop_read *read = calloc(1, sizeof *read);
 	int err;
 
-	if (!read)
+	if (!read) {
+		slot_give(&store->slots, slot);
 		return error_set(ENOMEM, "no memory for a read");
-	read->store = store;
-	err = slot_take(&store->slots, &read->slot);
-	if (err) {
-		free(read);
-		if (err == ENFILE)
-			return error_set(COP_BUSY,
-					 "%s: all %d reader slots are in use; "
-					 "end reads that are not needed",
-					 store->path, SLOT_COUNT);
-		return error_system(err, "%s: cannot take a reader slot",
-				    store->path);
 	}
+	read->store = store;
+	read->process = process_stamp();
+	read->slot = slot;
 	read->index = index_hold(store);
 	read->generation = generation_hold(store);
 	read->env = &read->generation->env;
@@ -125,6 +135,58 @@ static cop_err read_make(cop_store *store, cop_read **out)
 	}
 	*out = read;
 	return 0;
+}
+
+static cop_read *pool_pop(cop_store *store)
+{
+	cop_read *read;
+
+	pthread_mutex_lock(&store->mutex);
+	read = store->pool;
+	if (read) {
+		store->pool = read->next;
+		store->pool_count--;
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return read;
+}
+
+void read_pool_clear(cop_store *store)
+{
+	cop_read *read;
+
+	while ((read = pool_pop(store)))
+		read_destroy(read);
+}
+
+/* A read from the pool, or with a slot of its own when there is one. */
+static cop_err read_find(cop_store *store, cop_read **out)
+{
+	const struct timespec pause = {0, SLOT_PAUSE_MS * 1000000L};
+	uint32_t wait =
+	    store->timeout_ms < SLOT_WAIT_MS ? store->timeout_ms : SLOT_WAIT_MS;
+	uint32_t slot;
+	int err;
+
+	for (uint32_t waited = 0;; waited += SLOT_PAUSE_MS) {
+		*out = pool_pop(store);
+		if (*out)
+			return 0;
+		err = slot_take(&store->slots, &slot);
+		if (!err)
+			return read_make(store, slot, out);
+		if (err != ENFILE)
+			return error_system(
+			    err, "%s: cannot take a reader slot", store->path);
+		if (waited >= wait)
+			return error_set(COP_BUSY,
+					 "%s: all %d reader slots were in use "
+					 "for %u ms; end reads that are not "
+					 "needed (`coppice readers` lists "
+					 "them)",
+					 store->path, SLOT_COUNT, wait);
+		nanosleep(&pause, NULL);
+	}
 }
 
 /* The data file was replaced: a transaction, reset, of the new one. */
@@ -254,49 +316,47 @@ static cop_err snapshot_take(cop_read *read)
 	return err;
 }
 
-void read_pool_clear(cop_store *store)
-{
-	cop_read *read;
-
-	pthread_mutex_lock(&store->mutex);
-	read = store->pool;
-	store->pool = NULL;
-	pthread_mutex_unlock(&store->mutex);
-	while (read) {
-		cop_read *next = read->next;
-
-		read_destroy(read);
-		read = next;
-	}
-}
-
 static void read_park(cop_read *read)
 {
 	cop_store *store = read->store;
+	int kept;
 
 	slot_leave(&store->slots, read->slot);
 	pthread_mutex_lock(&store->mutex);
-	read->next = store->pool;
-	store->pool = read;
+	kept = store->pool_count < POOL_MAX;
+	if (kept) {
+		read->next = store->pool;
+		store->pool = read;
+		store->pool_count++;
+	}
 	pthread_mutex_unlock(&store->mutex);
+	if (!kept)
+		read_destroy(read);
+}
+
+/* The calling thread's id; a system call at its first read, or in a child. */
+static uint32_t thread_id(void)
+{
+	static _Thread_local uint64_t process;
+	static _Thread_local uint32_t id;
+
+	if (!process_is(process)) {
+		id = (uint32_t)gettid();
+		process = process_stamp();
+	}
+	return id;
 }
 
 cop_err cop_read_begin(cop_store *store, cop_read **out)
 {
 	cop_read *read;
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
+	if (!err)
+		err = read_find(store, &read);
 	if (err)
 		return err;
-	pthread_mutex_lock(&store->mutex);
-	read = store->pool;
-	if (read)
-		store->pool = read->next;
-	pthread_mutex_unlock(&store->mutex);
-	if (!read)
-		err = read_make(store, &read);
-	if (err)
-		return err;
+	slot_use(&store->slots, read->slot, thread_id(), SLOT_READ);
 	env_read_reset(read->txn);
 	err = snapshot_take(read);
 	if (err) {
@@ -310,7 +370,7 @@ cop_err cop_read_begin(cop_store *store, cop_read **out)
 
 cop_err cop_read_refresh(cop_read *read)
 {
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (err)
 		return err;
@@ -324,7 +384,7 @@ void cop_read_end(cop_read *read)
 {
 	if (!read)
 		return;
-	if (store_is_inherited(read->store)) {
+	if (!process_is(read->process)) {
 		read_destroy(read);
 		return;
 	}
@@ -363,7 +423,7 @@ cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
 cop_err cop_name(cop_read *read, uint32_t name, const char **text, size_t *size)
 {
 	struct bytes bytes;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = dict_text(read->env, read->txn, name, &bytes);
@@ -469,7 +529,7 @@ cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
 	struct bytes record;
 	struct head *head;
 	uint32_t found;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = key_check(key, key_size);
@@ -495,7 +555,7 @@ cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
 cop_err cop_get_id(cop_read *read, uint64_t id, struct cop_entity *out)
 {
 	struct bytes record;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = read_entity_record(read, id, &record);
@@ -547,7 +607,7 @@ cop_err cop_get(cop_read *read, const void *key, size_t key_size,
 {
 	struct idmap_place place;
 	uint64_t hash;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = key_check(key, key_size);
@@ -647,7 +707,7 @@ cop_err cop_get_many(cop_read *read, const void *const *keys,
 {
 	struct get_many many = {
 	    read, keys, key_sizes, count, threads_for(threads, count), out};
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 	int code = 0;
 
 	if (err || !count)
@@ -665,7 +725,7 @@ cop_err cop_key(cop_read *read, uint64_t id, const void **key, size_t *key_size)
 	const struct segment *segment = read_segment(read);
 	struct head *head;
 	uint32_t size = 0;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (err)
 		return err;
@@ -683,7 +743,7 @@ cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 {
 	struct bytes value;
 	const float *floats;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 	int code;
 
 	if (err)
@@ -723,7 +783,7 @@ cop_err cop_entity_property(cop_read *read, const struct cop_entity *entity,
 {
 	const struct disk_property *directory;
 	uint32_t number;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err =
@@ -786,7 +846,7 @@ cop_err cop_entity_content(cop_read *read, const struct cop_entity *entity,
 			   const void **data, size_t *size)
 {
 	struct bytes content = bytes_of(NULL, 0);
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err && entity->id)
 		err = codec_content(

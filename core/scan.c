@@ -150,7 +150,7 @@ cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 			    .user = user};
 	int none = 0;
 	int code;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = name_want(read, NAME_TYPE, type, &scan.member, &none);
@@ -165,7 +165,11 @@ cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 	code = env_read_warm(read->env, read->txn);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	return threads_run(scan.threads, scan_part, &scan);
+	slot_role_set(&read->store->slots, read->slot, SLOT_SCAN);
+	err = threads_run(scan.threads, scan_part, &scan);
+	if (process_is(read->process)) /* no child that visit has forked */
+		slot_role_set(&read->store->slots, read->slot, SLOT_READ);
+	return err;
 }
 
 /* ---- in order of keys --------------------------------------------------- */
@@ -197,7 +201,7 @@ cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,
 	struct bytes key = bytes_of(prefix, prefix_size);
 	struct bytes value;
 	env_cursor *cursor;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 	int code;
 
 	if (!err && prefix_size > COP_KEY_BYTES)

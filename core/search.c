@@ -377,7 +377,7 @@ cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 	struct search search;
 	struct ranking ranking;
 	int none;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = search_init(&search, read, wanted, &none);
@@ -465,7 +465,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 	    &search, vectors, count, threads_for(threads, count), hits, counts};
 	int none;
 	int code;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = search_init(&search, read, wanted, &none);

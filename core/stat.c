@@ -78,7 +78,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	cop_store *store = read->store;
 	const struct disk_state *state = &read->state;
 	struct cop_stats stats;
-	cop_err err = store_check(store);
+	cop_err err = read_check(read);
 
 	if (err)
 		return err;
@@ -100,10 +100,12 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .name_hits = state->name_hits,
 	    .name_misses = state->name_misses,
 	    .disk_bytes = folder_bytes(store->folder_fd, ".", FOLDER_DEPTH),
-	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1),
-	    .readers = slot_used(&store->slots)};
+	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1)};
 	segment_stat(read, &stats);
 	image_stat(store, &stats);
+	err = stall_stat(read, &stats);
+	if (err)
+		return err;
 	snprintf(stats.segment, sizeof stats.segment, "%s", store->shm_path);
 	*out = stats;
 	return 0;

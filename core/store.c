@@ -15,12 +15,16 @@
  *	create	CURRENT is renamed into place last: a folder without it is no
  *		store, and can be removed.
  *
- * fork
- *	A page that the kernel wipes in a child tells it without a system call
- *	that it is one.  The fork handlers hold the registry and every
- *	write mutex, so a child never inherits half a commit of this process's
- *	own; the child closes the descriptors, so that it keeps none of its
- *	parent's locks, and its inherited LMDB before it opens another.
+ * fork		(process.h)
+ *	A child attaches an inherited store when it is first used, in one
+ *	function: what is the parent's is let go, LMDB's environment first,
+ *	since closing it later would drop the child's own lock; then all is
+ *	opened anew, by path, and must be the same store.
+ *
+ * pids
+ *	LMDB keys its readers by pid number, so an attached process holds the
+ *	byte of its pid in the lock file.  Who finds it taken has the number
+ *	of a live process of another PID namespace, and is refused.
  */
 #include "store.h"
 #include "checkpoint.h"
@@ -34,7 +38,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -42,130 +45,8 @@
 
 #define GENERATION_FIRST "gen-000001"
 
-/* One opens at a time; it may wait for other processes, so fork does not wait
-   for it, and the child begins with a new mutex. */
-static pthread_mutex_t opening_mutex = PTHREAD_MUTEX_INITIALIZER;
-static cop_store *opening;
-
-static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
-static cop_store *registry;
-static cop_store *inherited; /* of the parent, in a forked child */
-static uint64_t *fork_page;
-
-/* ---- fork --------------------------------------------------------------- */
-
-static void fork_prepare(void)
-{
-	pthread_mutex_lock(&registry_mutex);
-	for (cop_store *store = registry; store; store = store->next)
-		pthread_mutex_lock(&store->write_mutex);
-	for (cop_store *store = registry; store; store = store->next) {
-		pthread_mutex_lock(&store->moving_mutex);
-		pthread_mutex_lock(&store->mutex);
-		pthread_mutex_lock(&store->slots.mutex);
-	}
-}
-
-static void fork_release(void)
-{
-	for (cop_store *store = registry; store; store = store->next) {
-		pthread_mutex_unlock(&store->slots.mutex);
-		pthread_mutex_unlock(&store->mutex);
-		pthread_mutex_unlock(&store->moving_mutex);
-		pthread_mutex_unlock(&store->write_mutex);
-	}
-	pthread_mutex_unlock(&registry_mutex);
-}
-
-static void descriptor_drop(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void descriptors_drop(cop_store *store)
-{
-	descriptor_drop(&store->lock_fd);
-	descriptor_drop(&store->slots.fd);
-	descriptor_drop(&store->folder_fd);
-	descriptor_drop(&store->shm_fd);
-	descriptor_drop(&store->image_fd);
-}
-
-static void fork_child(void)
-{
-	cop_store **last = &registry;
-
-	for (cop_store *store = registry; store; store = store->next) {
-		descriptors_drop(store);
-		last = &store->next;
-	}
-	if (opening)
-		descriptors_drop(opening);
-	opening = NULL;
-	pthread_mutex_init(&opening_mutex, NULL);
-	*last = inherited;
-	fork_release();
-	inherited = registry;
-	registry = NULL;
-}
-
-/* Once a process: the page, and the handlers. */
-static cop_err fork_watch(void)
-{
-	static int watching;
-	void *page;
-	int err;
-
-	if (!fork_page) {
-		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (page == MAP_FAILED)
-			return error_system(errno, "cannot map a page");
-		if (madvise(page, 4096, MADV_WIPEONFORK)) {
-			err = errno;
-			munmap(page, 4096);
-			return error_system(err, "this kernel cannot wipe a "
-						 "page on fork (4.14 can)");
-		}
-		fork_page = page;
-	}
-	while (!*fork_page) /* a number that no parent had */
-		if (getrandom(fork_page, sizeof *fork_page, 0) < 0)
-			return error_system(errno,
-					    "cannot draw random numbers");
-	if (watching)
-		return 0;
-	err = pthread_atfork(fork_prepare, fork_release, fork_child);
-	if (err)
-		return error_system(err, "cannot watch for forks");
-	watching = 1;
-	return 0;
-}
-
-int store_is_inherited(const cop_store *store)
-{
-	return *fork_page != store->fork_stamp;
-}
-
-cop_err store_check(const cop_store *store)
-{
-	error_clear();
-	if (!store_is_inherited(store))
-		return 0;
-	return error_set(COP_FORKED,
-			 "%s: the handle was opened before a fork; "
-			 "open the store again in the child",
-			 store->path);
-}
-
-/* LMDB of the parent's handles goes before another is opened here. */
-static void inherited_close(void)
-{
-	for (cop_store *store = inherited; store; store = store->next)
-		env_close(store->env);
-}
+/* A process that was killed may take a moment to be gone. */
+enum { PID_WAIT_MS = 500 };
 
 /* ---- create ------------------------------------------------------------- */
 
@@ -469,15 +350,41 @@ out:
 
 /* ---- open --------------------------------------------------------------- */
 
-static cop_err lock_open(cop_store *store)
+static cop_err store_moved(const cop_store *store)
+{
+	return error_set(COP_NOT_A_STORE,
+			 "%s was moved or replaced since the parent process "
+			 "opened it; close the handle and open the store "
+			 "where it is now",
+			 store->path);
+}
+
+/* Notes whose lock file it is; in a child it must be the parent's. */
+static cop_err identity_take(cop_store *store)
 {
 	struct stat st;
+
+	if (fstat(store->lock_fd, &st))
+		return error_system(errno, "cannot stat %s/lock", store->path);
+	if (store->inode &&
+	    (store->device != st.st_dev || store->inode != st.st_ino))
+		return store_moved(store);
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
+	store->group = st.st_gid;
+	return 0;
+}
+
+static cop_err lock_open(cop_store *store)
+{
 	int err;
 
 	store->folder_fd =
 	    open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->folder_fd < 0) {
 		err = errno;
+		if (store->inode && (err == ENOENT || err == ENOTDIR))
+			return store_moved(store);
 		return err == EACCES
 			   ? error_system(err, "cannot open the store %s",
 					  store->path)
@@ -489,23 +396,37 @@ static cop_err lock_open(cop_store *store)
 	store->lock_fd =
 	    openat(store->folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (store->lock_fd < 0 && errno == ENOENT)
-		return error_set(COP_NOT_A_STORE,
-				 "%s is not a store: it has no file `lock`; "
-				 "check the path, or make a store there with "
-				 "`coppice init`",
-				 store->path);
+		return store->inode
+			   ? store_moved(store)
+			   : error_set(COP_NOT_A_STORE,
+				       "%s is not a store: it has no file "
+				       "`lock`; check the path, or make a "
+				       "store there with `coppice init`",
+				       store->path);
 	if (store->lock_fd < 0)
 		return error_system(errno,
 				    "cannot write to %s/lock, which every "
 				    "process that attaches must; ask for "
 				    "permission on the store's files",
 				    store->path);
-	if (fstat(store->lock_fd, &st))
-		return error_system(errno, "cannot stat %s/lock", store->path);
-	store->device = st.st_dev;
-	store->inode = st.st_ino;
-	store->group = st.st_gid;
-	return 0;
+	return identity_take(store);
+}
+
+static cop_err pid_claim(const cop_store *store)
+{
+	int pid = (int)getpid();
+	int err = lock_take(store->lock_fd, LOCK_PIDS + (uint64_t)pid,
+			    LOCK_EXCLUSIVE, PID_WAIT_MS);
+
+	if (err == EAGAIN)
+		return error_set(COP_BUSY,
+				 "%s: a process of another PID namespace that "
+				 "has this one's pid, %d, is attached, and "
+				 "LMDB would take one for the other; let the "
+				 "containers share a PID namespace, or start "
+				 "them with distinct pids",
+				 store->path, pid);
+	return err ? error_system(err, "cannot lock %s/lock", store->path) : 0;
 }
 
 static cop_err config_read(cop_store *store)
@@ -559,16 +480,26 @@ static void data_close(cop_store *store)
 	store->env = NULL;
 }
 
+void store_mutexes_init(cop_store *store)
+{
+	pthread_mutexattr_t recursive;
+
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_mutex_init(&store->moving_mutex, NULL);
+	pthread_mutex_init(&store->write_mutex, NULL);
+	pthread_mutex_init(&store->commit_mutex, &recursive);
+	pthread_mutexattr_destroy(&recursive);
+}
+
 static void store_free(cop_store *store)
 {
 	dict_release(&store->dict);
 	pthread_mutex_destroy(&store->mutex);
 	pthread_mutex_destroy(&store->moving_mutex);
 	pthread_mutex_destroy(&store->write_mutex);
-	if (store->folder_fd >= 0)
-		close(store->folder_fd);
-	if (store->lock_fd >= 0)
-		close(store->lock_fd);
+	pthread_mutex_destroy(&store->commit_mutex);
 	free(store->path);
 	free(store);
 }
@@ -595,27 +526,102 @@ static cop_err store_make(const char *path, cop_store **out)
 	store->shm_fd = -1;
 	store->image_fd = -1;
 	store->slots.fd = -1;
-	pthread_mutex_init(&store->mutex, NULL);
-	pthread_mutex_init(&store->moving_mutex, NULL);
-	pthread_mutex_init(&store->write_mutex, NULL);
+	store_mutexes_init(store);
 	*out = store;
 	return 0;
 }
 
-static cop_store *registry_find(const cop_store *like)
+int store_is_inherited(const cop_store *store)
 {
-	for (cop_store *store = registry; store; store = store->next)
-		if (store->device == like->device &&
-		    store->inode == like->inode)
-			return store;
-	return NULL;
+	return !process_is(
+	    atomic_load_explicit(&store->process, memory_order_acquire));
 }
 
-static void store_shut(cop_store *store)
+/*
+ * Closing an environment of the parent's clears the readers that have this
+ * process's pid; if that may be another's (pid_claim), it is left as it is.
+ */
+static void env_disown(cop_store *store)
 {
-	attach_close(store);
+	if (store->generation && store->env->handle &&
+	    ((store->lock_fd < 0 && lock_open(store)) || pid_claim(store)))
+		store->env->handle = NULL;
+}
+
+/*
+ * LMDB first: closed later, perhaps when an inherited read is ended, it would
+ * drop the lock of another environment.
+ */
+static void store_let_go(cop_store *store)
+{
+	read_pool_clear(store);
+	if (store->generation)
+		env_close(&store->generation->env);
 	data_close(store);
-	store_free(store);
+	attach_close(store);
+	dict_clear(&store->dict);
+}
+
+/* Lets go of all that the process has of a store but the handle. */
+static void store_unbind(cop_store *store)
+{
+	if (store_is_inherited(store))
+		env_disown(store);
+	store_let_go(store);
+	process_drop(store);
+}
+
+/* With the lock file open: opens LMDB and attaches the segments. */
+static cop_err store_bind(cop_store *store,
+			  const struct cop_open_options *options)
+{
+	cop_err err = data_open(store);
+
+	if (!err)
+		err = attach_open(store, options);
+	if (!err)
+		atomic_store_explicit(&store->process, process_stamp(),
+				      memory_order_release);
+	return err;
+}
+
+/*
+ * In a child: closes what is inherited and opens anew.  On error the store
+ * stays an inherited one, and the next use tries again.
+ */
+static cop_err store_rebind(cop_store *store)
+{
+	cop_err err;
+
+	process_pass(store);
+	err = lock_open(store);
+	if (!err)
+		err = pid_claim(store);
+	if (!err) {
+		store_let_go(store);
+		err = store_bind(store, NULL);
+		if (err)
+			store_let_go(store);
+	}
+	if (!err) {
+		process_enter(store);
+		return 0;
+	}
+	process_drop(store);
+	process_pass(NULL);
+	return err;
+}
+
+cop_err store_attach_again(cop_store *store)
+{
+	cop_err err;
+
+	process_begin();
+	err = process_watch();
+	if (!err && store_is_inherited(store))
+		err = store_rebind(store);
+	process_end();
+	return err;
 }
 
 static cop_err kernel_pick(cop_store *store)
@@ -632,53 +638,69 @@ static cop_err kernel_pick(cop_store *store)
 			 wanted);
 }
 
+static cop_err open_first(cop_store *store,
+			  const struct cop_open_options *options)
+{
+	cop_err err = pid_claim(store);
+
+	store->references = 1;
+	store->timeout_ms =
+	    options && options->timeout_ms ? options->timeout_ms : LOCK_FOREVER;
+	if (options && options->name)
+		strncpy(store->name, options->name, sizeof store->name - 1);
+	if (!err)
+		err = kernel_pick(store);
+	return err ? err : store_bind(store, options);
+}
+
+/*
+ * One more handle of a store that is open, or inherited: then by the path that
+ * it has now.  The parent's is not freed, other threads may print it.
+ */
+static cop_err open_known(cop_store *known, cop_store *found)
+{
+	cop_err err = 0;
+
+	if (store_is_inherited(known)) {
+		if (strcmp(known->path, found->path) != 0) {
+			known->path = found->path;
+			found->path = NULL;
+		}
+		err = store_rebind(known);
+	}
+	if (!err)
+		known->references++;
+	return err;
+}
+
 static cop_err open_locked(const char *path,
 			   const struct cop_open_options *options,
 			   cop_store **out)
 {
+	cop_store *known = NULL;
 	cop_store *store;
-	cop_store *known;
 	cop_err err = store_make(path, &store);
 
 	if (err)
 		return err;
+	process_pass(store);
 	err = lock_open(store);
-	if (err) {
-		store_free(store);
-		return err;
-	}
-	pthread_mutex_lock(&registry_mutex);
-	known = registry_find(store);
-	if (known)
-		known->references++;
-	else
-		opening = store;
-	pthread_mutex_unlock(&registry_mutex);
-	if (known) {
-		store_free(store);
-		*out = known;
+	if (!err)
+		known = process_find(store->device, store->inode);
+	if (!err && !known)
+		err = open_first(store, options);
+	if (!err && !known) {
+		process_enter(store);
+		*out = store;
 		return 0;
 	}
-	store->fork_stamp = *fork_page;
-	store->references = 1;
-	store->timeout_ms =
-	    options && options->timeout_ms ? options->timeout_ms : LOCK_FOREVER;
-	err = kernel_pick(store);
+	store_unbind(store);
+	process_pass(NULL);
 	if (!err)
-		err = data_open(store);
+		err = open_known(known, store);
+	store_free(store);
 	if (!err)
-		err = attach_open(store, options);
-	pthread_mutex_lock(&registry_mutex);
-	opening = NULL;
-	if (!err) {
-		store->next = registry;
-		registry = store;
-	}
-	pthread_mutex_unlock(&registry_mutex);
-	if (err)
-		store_shut(store);
-	else
-		*out = store;
+		*out = known;
 	return err;
 }
 
@@ -694,22 +716,12 @@ cop_err cop_open(const char *path, const struct cop_open_options *options,
 	if (options && options->size != sizeof *options)
 		return error_set(COP_INVALID, "options are of another size; "
 					      "set .size to their sizeof");
-	pthread_mutex_lock(&opening_mutex);
-	err = fork_watch();
-	if (!err) {
-		inherited_close();
+	process_begin();
+	err = process_watch();
+	if (!err)
 		err = open_locked(path, options, out);
-	}
-	pthread_mutex_unlock(&opening_mutex);
+	process_end();
 	return err;
-}
-
-static void list_remove(cop_store **list, const cop_store *store)
-{
-	while (*list && *list != store)
-		list = &(*list)->next;
-	if (*list)
-		*list = store->next;
 }
 
 void cop_close(cop_store *store)
@@ -718,22 +730,38 @@ void cop_close(cop_store *store)
 
 	if (!store)
 		return;
-	pthread_mutex_lock(&registry_mutex);
+	process_begin();
 	last = store->references == 1;
-	pthread_mutex_unlock(&registry_mutex);
+	process_end();
 	if (last)
 		checkpoint_close(store);
 	/* nobody opens LMDB again before it is closed */
-	pthread_mutex_lock(&opening_mutex);
-	pthread_mutex_lock(&registry_mutex);
-	last = !--store->references;
-	if (last)
-		list_remove(store_is_inherited(store) ? &inherited : &registry,
-			    store);
-	pthread_mutex_unlock(&registry_mutex);
-	if (last)
-		store_shut(store);
-	pthread_mutex_unlock(&opening_mutex);
+	process_begin();
+	if (!--store->references) {
+		process_leave(store);
+		store_unbind(store);
+		process_pass(NULL);
+		store_free(store);
+	}
+	process_end();
+}
+
+static cop_err detach_locked(cop_store *store)
+{
+	const cop_store *known;
+	cop_err err = lock_open(store);
+
+	if (err)
+		return err;
+	known = process_find(store->device, store->inode);
+	if (known && !store_is_inherited(known))
+		return error_set(COP_BUSY,
+				 "%s is open in this process; close it first",
+				 store->path);
+	err = pid_claim(store);
+	if (!err)
+		err = data_open(store);
+	return err ? err : attach_remove(store);
 }
 
 cop_err cop_detach(const char *path)
@@ -744,26 +772,20 @@ cop_err cop_detach(const char *path)
 	error_clear();
 	if (!path)
 		return error_set(COP_INVALID, "no path was given");
-	pthread_mutex_lock(&opening_mutex);
-	err = fork_watch();
+	process_begin();
+	err = process_watch();
 	if (!err)
 		err = store_make(path, &store);
 	if (!err) {
-		store->fork_stamp = *fork_page;
-		err = lock_open(store);
-		if (!err && registry_find(store))
-			err = error_set(COP_BUSY,
-					"%s is open in this process; close it "
-					"first",
-					path);
-		if (!err)
-			err = data_open(store);
-		if (!err)
-			err = attach_remove(store);
-		data_close(store);
+		process_pass(store);
+		atomic_store_explicit(&store->process, process_stamp(),
+				      memory_order_relaxed);
+		err = detach_locked(store);
+		store_unbind(store);
+		process_pass(NULL);
 		store_free(store);
 	}
-	pthread_mutex_unlock(&opening_mutex);
+	process_end();
 	return err;
 }
 

@@ -4,13 +4,16 @@
  *
  * A store is opened once in a process, whatever the number of handles.
  * Its mutexes, and in which order they are taken:
-  *	opening, registry (store.c) -> write_mutex -> moving_mutex -> mutex
-
+ *	opening, registry (process.c) -> write_mutex -> W -> commit_mutex ->
+ *	moving_mutex -> mutex
  *	write_mutex	excludes this process's threads where W excludes
  *			processes
-  *	moving_mutex	one thread moves to the next generation
+ *	commit_mutex	held while W is; a fork takes it
+ *	moving_mutex	one thread moves to the next generation
  *	mutex		the pool of reads, the current index and generation
-
+ *
+ * In a forked child a store is inherited until its first use there:
+ * store_use() closes what is the parent's and attaches anew.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -24,8 +27,10 @@
 #include "format.h"
 #include "kernel.h"
 #include "mailbox.h"
+#include "process.h"
 #include "segment.h"
 #include "slot.h"
+#include "text.h"
 
 #include <pthread.h>
 #include <sys/types.h>
@@ -44,13 +49,20 @@ struct index {
 	uint32_t references;
 };
 
+/* What was last found of the data file that a read holds back; stall.c. */
+struct stall {
+	uint64_t oldest; /* the read's snapshot */
+	uint64_t newest; /* commit at which it was looked at */
+	uint64_t held;	 /* bytes */
+};
+
 struct cop_store {
 	struct cop_store *next; /* in the registry */
 	uint32_t references;
 	dev_t device; /* of the lock file, with inode: the store's identity */
 	ino_t inode;
 	char *path;
-	uint64_t fork_stamp; /* of the process that opened it */
+	_Atomic uint64_t process; /* stamp of the process that is attached */
 	uint32_t timeout_ms;
 	int folder_fd;
 	int lock_fd;
@@ -58,6 +70,7 @@ struct cop_store {
 	int image_fd; /* holds IMAGE while an image is taken, else -1 */
 	mode_t mode;
 	gid_t group;
+	char name[SLOT_NAME_BYTES]; /* of the process in its slots, or "" */
 	char shm_path[256];
 	struct disk_store config;
 	struct generation *generation; /* the current one */
@@ -70,16 +83,20 @@ struct cop_store {
 	pthread_mutex_t mutex;
 	struct index *index; /* the current one */
 	struct cop_read *pool;
+	uint32_t pool_count;
 
 	pthread_mutex_t write_mutex;
-	struct segment writable; /* mapped by the first write */
+	pthread_mutex_t commit_mutex; /* recursive */
+	struct segment writable;      /* mapped by the first write */
 	uint64_t writable_number;
 	struct dict dict; /* names known to be committed */
+	struct stall stall;
 };
 
 struct cop_read {
 	struct cop_read *next; /* in the pool */
 	cop_store *store;
+	uint64_t process; /* stamp of the process that began it */
 	struct index *index;
 	struct generation *generation;
 	struct env *env; /* its */
@@ -94,11 +111,41 @@ struct cop_read {
 
 /* ---- store.c ------------------------------------------------------------ */
 
-/* COP_FORKED in a child of the process that opened the store. */
-cop_err store_check(const cop_store *store);
+/*
+ * Called first by whatever takes a store: in a forked child attaches it, if
+ * that was not done yet.  No system call otherwise.
+ */
+static inline cop_err store_use(cop_store *store);
+cop_err store_attach_again(cop_store *store);
 
-/* Whether it was opened by the parent of this forked process. */
+/* Whether no process but a parent of this one's has attached it. */
 int store_is_inherited(const cop_store *store);
+
+/* Makes them anew: in a new store, or in a child, where nobody has them. */
+void store_mutexes_init(cop_store *store);
+
+/* COP_FORKED for what was begun before a fork; clears the error's words. */
+static inline cop_err read_check(const cop_read *read);
+cop_err read_is_inherited(const cop_read *read);
+
+static inline cop_err store_use(cop_store *store)
+{
+	error_clear();
+	/* acquire: all that the thread which attached it has stored */
+	if (__builtin_expect(process_is(atomic_load_explicit(
+				 &store->process, memory_order_acquire)),
+			     1))
+		return 0;
+	return store_attach_again(store);
+}
+
+static inline cop_err read_check(const cop_read *read)
+{
+	error_clear();
+	return __builtin_expect(process_is(read->process), 1)
+		   ? 0
+		   : read_is_inherited(read);
+}
 
 /* ---- attach.c ----------------------------------------------------------- */
 
@@ -145,7 +192,7 @@ int writer_try(cop_store *store);
 void writer_unlock(cop_store *store);
 
 /* Who has W, in words, as far as can be known. */
-void writer_name(const cop_store *store, char *name, size_t room);
+void writer_name(cop_store *store, char *name, size_t room);
 
 /*
  * Brings the segment to where LMDB is, whatever happened before: recovers,
@@ -187,11 +234,29 @@ void read_copy_end(cop_read *copy);
  */
 int read_visited_map(cop_read *read);
 
+/*
+ * Releases a read that is in the pool no more; of an inherited one only what
+ * is this process's: its slot and its LMDB transaction are the parent's.
+ */
+void read_destroy(cop_read *read);
+
 /* Releases the reads in the pool. */
 void read_pool_clear(cop_store *store);
 
-/* Releases a read that is in the pool no more. */
-void read_destroy(cop_read *read);
+/* ---- stall.c ------------------------------------------------------------ */
+
+/*
+ * COP_STALLED if a read holds back too much for another commit; W held,
+ * `newest` the last one.
+ */
+cop_err stall_check(cop_store *store, uint64_t newest);
+
+/* Fills in what the figures say of readers. */
+cop_err stall_stat(const cop_read *read, struct cop_stats *out);
+
+/* "NAME (pid N)", for people; what the name has of control bytes is lost. */
+void stall_words(const struct slots *slots, struct slot_owner *owner,
+		 char *words, size_t size);
 
 /* ---- threads.c ---------------------------------------------------------- */
 

@@ -183,7 +183,7 @@ cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
 	struct expectation expect = {.kind = EXPECT_ENTITY,
 				     .version = version,
 				     .key = bytes_of(key, key_size)};
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (!err)
 		err = write_key_check(key, key_size);

@@ -197,7 +197,7 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 			    .steps = steps,
 			    .capacity = capacity};
 	int there;
-	cop_err err = store_check(read->store);
+	cop_err err = read_check(read);
 
 	if (!err)
 		err = walk_check(&walk);

@@ -12,10 +12,22 @@ static cop_err no_memory(void)
 				 "parts");
 }
 
+cop_err write_check(const cop_write *write)
+{
+	error_clear();
+	if (process_is(write->process))
+		return 0;
+	return error_set(COP_FORKED,
+			 "%s: the write was begun before a fork and is the "
+			 "parent process's; abort it here (cop_abort) and "
+			 "begin a new one",
+			 write->store->path);
+}
+
 cop_err cop_write_begin(cop_store *store, cop_write **out)
 {
 	cop_write *write;
-	cop_err err = store_check(store);
+	cop_err err = store_use(store);
 
 	if (err)
 		return err;
@@ -23,6 +35,7 @@ cop_err cop_write_begin(cop_store *store, cop_write **out)
 	if (!write)
 		return no_memory();
 	write->store = store;
+	write->process = process_stamp();
 	*out = write;
 	return 0;
 }
@@ -165,7 +178,7 @@ cop_err cop_put(cop_write *write, const struct cop_put *put)
 {
 	struct mark mark = mark_now(write);
 	struct op op = {.kind = OP_PUT};
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (!err)
 		err = put_check(write->store, put);
@@ -193,7 +206,7 @@ cop_err cop_put_vector(cop_write *write, const void *key, size_t key_size,
 			.key_size = (uint32_t)key_size,
 			.dim = vector ? dim : 0,
 			.option = vector ? COP_VECTOR_KEEP : COP_VECTOR_DROP};
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (!err)
 		err = write_key_check(key, key_size);
@@ -216,7 +229,7 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 {
 	struct mark mark = mark_now(write);
 	struct op op = {.kind = OP_DELETE, .key_size = (uint32_t)key_size};
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (!err)
 		err = write_key_check(key, key_size);
@@ -258,7 +271,7 @@ cop_err cop_put_edge(cop_write *write, const struct cop_put_edge *edge)
 	struct mark mark = mark_now(write);
 	struct op op = {.kind = OP_EDGE};
 	size_t record_at;
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (err)
 		return err;
@@ -294,7 +307,7 @@ cop_err cop_delete_edge(cop_write *write, const void *source,
 				    .target_size = target_size};
 	struct mark mark = mark_now(write);
 	struct op op = {.kind = OP_UNLINK};
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (!err)
 		err = ends_put(write, &op, &edge);
@@ -375,7 +388,7 @@ cop_err cop_put_many(cop_write *write, const struct cop_put *puts, size_t count,
 				.count = count,
 				.threads = threads_for(threads, count)};
 	struct mark mark = mark_now(write);
-	cop_err err = store_check(write->store);
+	cop_err err = write_check(write);
 
 	if (err || !count)
 		return err;
@@ -453,7 +466,7 @@ cop_err cop_commit_with(cop_write *write,
 	cop_store *store = write->store;
 	struct cop_commit_options filled = {.size = sizeof filled};
 	struct request request = request_of(write);
-	cop_err err = store_check(store);
+	cop_err err = write_check(write);
 
 	if (options)
 		filled = *options;

@@ -57,10 +57,14 @@ struct op {
 
 struct cop_write {
 	cop_store *store;
+	uint64_t process; /* stamp of the process that began it */
 	struct buffer ops;
 	struct names names;
 	uint32_t count;
 };
+
+/* COP_FORKED for a write begun before a fork; clears the error's words. */
+cop_err write_check(const cop_write *write);
 
 /* COP_BAD_KEY if it is empty or too long. */
 cop_err write_key_check(const void *key, size_t size);

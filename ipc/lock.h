@@ -17,6 +17,8 @@
  *	GENERATION	whoever builds the next generation
  *	IMAGE	whoever takes an image of the segment
  *	Order: GENERATION, IMAGE, BUILD, W, R.
+ *	From LOCK_PIDS on there is a byte for every pid number, held by the
+ *	attached process that has it.
  *
  *	Robust mutexes in shared memory are not used at all: across PID
  *	namespaces the kernel mistakes one thread for another.
@@ -45,6 +47,7 @@ enum lock_byte {
 enum lock_mode { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
 
 #define LOCK_FOREVER UINT32_MAX
+#define LOCK_PIDS    (UINT64_C(1) << 40)
 
 /*
  * Takes a byte; converts it if this descriptor holds it in the other mode.

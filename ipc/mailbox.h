@@ -95,8 +95,6 @@ struct post_office {
 	_Atomic uint64_t largest;  /* requests of one group */
 	_Atomic uint64_t orphans;  /* requests left by dead leaders */
 	_Atomic uint32_t start;	   /* mailbox that is looked at first */
-	_Atomic uint32_t holder;   /* pid of who has the writer lock, or had;
-				      for people only */
 };
 
 /* This process's side. */

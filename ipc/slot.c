@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static_assert(SLOT_NAME_BYTES % 8 == 0, "a name is whole words");
+
 uint64_t slots_bytes(void)
 {
 	return SLOTS_OFFSET + (uint64_t)SLOT_COUNT * sizeof(struct slot);
@@ -51,7 +53,72 @@ static int slots_map(struct slots *slots, int fd)
 	slots->table =
 	    (struct slot *)(void *)((unsigned char *)at + SLOTS_OFFSET);
 	slots->fd = fd;
+	slots_name(slots, NULL);
 	return pthread_mutex_init(&slots->mutex, NULL);
+}
+
+/* The program's name, as it stands now: servers change it in a child. */
+static void program_name(char *name)
+{
+	int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = fd < 0 ? 0 : read(fd, name, SLOT_NAME_BYTES - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (bytes <= 0) {
+		snprintf(name, SLOT_NAME_BYTES, "%s",
+			 program_invocation_short_name);
+		return;
+	}
+	name[bytes] = 0;
+	name[strcspn(name, "\n")] = 0;
+}
+
+void slots_name(struct slots *slots, const char *name)
+{
+	struct stat st;
+
+	memset(slots->name, 0, sizeof slots->name);
+	if (name)
+		strncpy(slots->name, name, SLOT_NAME_BYTES - 1);
+	else
+		program_name(slots->name);
+	slots->pid_namespace =
+	    stat("/proc/self/ns/pid", &st) ? 0 : (uint64_t)st.st_ino;
+}
+
+/* relaxed: all of it is for people. */
+static void slot_sign(const struct slots *slots, struct slot *slot,
+		      enum slot_role role)
+{
+	uint64_t words[SLOT_NAME_BYTES / 8];
+
+	memcpy(words, slots->name, sizeof words);
+	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
+		atomic_store_explicit(&slot->name[i], words[i],
+				      memory_order_relaxed);
+	atomic_store_explicit(&slot->pid_namespace, slots->pid_namespace,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->tid, (uint32_t)gettid(),
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->role, role, memory_order_relaxed);
+	atomic_store_explicit(&slot->pid, (uint32_t)getpid(),
+			      memory_order_relaxed);
+}
+
+void slots_writer_enter(struct slots *slots)
+{
+	struct slot *writer = &slots->control->writer;
+
+	slot_sign(slots, writer, SLOT_WRITE);
+	/* relaxed: a figure; W is held */
+	atomic_fetch_add_explicit(&writer->count, 1, memory_order_relaxed);
+}
+
+void slots_writer_leave(struct slots *slots)
+{
+	atomic_store_explicit(&slots->control->writer.pid, 0,
+			      memory_order_relaxed);
 }
 
 int slots_create(struct slots *slots, int fd, const unsigned char *uuid)
@@ -100,12 +167,13 @@ void slots_detach(struct slots *slots)
 	munmap(slots->control, slots_bytes());
 	if (slots->fd >= 0)
 		close(slots->fd);
+	slots->fd = -1;
 	pthread_mutex_destroy(&slots->mutex);
 	slots->control = NULL;
 }
 
 /* The number of slots to look at, range-checked: any process may store it. */
-static uint32_t slot_limit(const struct slots *slots)
+uint32_t slots_limit(const struct slots *slots)
 {
 	uint32_t limit = atomic_load_explicit(&slots->control->slot_limit,
 					      memory_order_acquire);
@@ -146,8 +214,9 @@ int slot_take(struct slots *slots, uint32_t *index)
 			break;
 		slots->taken[i / 64] |= UINT64_C(1) << (i % 64);
 		slot_leave(slots, i); /* a dead owner's number */
-		atomic_store_explicit(&slots->table[i].pid, (uint32_t)getpid(),
+		atomic_store_explicit(&slots->table[i].count, 0,
 				      memory_order_relaxed);
+		slot_sign(slots, &slots->table[i], SLOT_READ);
 		limit_raise(slots, i + 1);
 		*index = i;
 	}
@@ -184,11 +253,19 @@ static int slot_reap(struct slots *slots, uint32_t index)
 
 uint64_t slot_oldest(struct slots *slots, uint64_t newest)
 {
+	uint32_t index;
+
+	return slot_oldest_of(slots, newest, &index);
+}
+
+uint64_t slot_oldest_of(struct slots *slots, uint64_t newest, uint32_t *index)
+{
 	uint64_t oldest = newest;
 	uint32_t limit;
 
+	*index = SLOT_NONE;
 	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs slot_enter */
-	limit = slot_limit(slots);
+	limit = slots_limit(slots);
 	for (uint32_t i = 0; i < limit; i++) {
 		/* S2: acquires the end of the reader's loads */
 		uint64_t word = atomic_load_explicit(&slots->table[i].snapshot,
@@ -197,13 +274,49 @@ uint64_t slot_oldest(struct slots *slots, uint64_t newest)
 		if (!word || word - 1 >= oldest || slot_reap(slots, i))
 			continue;
 		oldest = word - 1;
+		*index = i;
 	}
 	return oldest;
 }
 
+static int is_held(struct slots *slots, uint32_t index)
+{
+	int held;
+
+	pthread_mutex_lock(&slots->mutex);
+	held = taken_here(slots, index) ||
+	       lock_is_held(slots->fd, SLOT_LOCK + index);
+	pthread_mutex_unlock(&slots->mutex);
+	return held;
+}
+
+void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out)
+{
+	struct slot *slot =
+	    index == SLOT_NONE ? &slots->control->writer : &slots->table[index];
+	uint64_t words[SLOT_NAME_BYTES / 8];
+
+	/* relaxed: figures, which may be of two owners at worst */
+	*out = (struct slot_owner){
+	    .snapshot =
+		atomic_load_explicit(&slot->snapshot, memory_order_relaxed),
+	    .count = atomic_load_explicit(&slot->count, memory_order_relaxed),
+	    .pid = atomic_load_explicit(&slot->pid, memory_order_relaxed),
+	    .tid = atomic_load_explicit(&slot->tid, memory_order_relaxed),
+	    .role = atomic_load_explicit(&slot->role, memory_order_relaxed),
+	    .pid_namespace = atomic_load_explicit(&slot->pid_namespace,
+						  memory_order_relaxed)};
+	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
+		words[i] =
+		    atomic_load_explicit(&slot->name[i], memory_order_relaxed);
+	memcpy(out->name, words, sizeof words);
+	out->name[SLOT_NAME_BYTES - 1] = 0;
+	out->is_held = index != SLOT_NONE && is_held(slots, index);
+}
+
 uint32_t slot_used(struct slots *slots)
 {
-	uint32_t limit = slot_limit(slots);
+	uint32_t limit = slots_limit(slots);
 	uint32_t used = 0;
 
 	pthread_mutex_lock(&slots->mutex);

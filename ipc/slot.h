@@ -11,10 +11,12 @@
  *	file, so a dead owner is one whose byte is free: no pid is asked.
  *	The lock is taken after a bit in this process's private map, because
  *	two threads of one descriptor would both be given the byte.
+ *	A slot also says who owns it, for people: a stalled one is named.
+ *	Whoever holds the writer lock signs one more slot, which has no byte.
  *
  * layout	(control file)
  *	0		struct control
- *	4096 + 128 i	struct slot i
+ *	4096 + 128 i	struct slot i, stored by its owner alone
  *	byte SLOT_LOCK + i is slot i's lock, far past the end of the file
  *
  * ordering
@@ -44,7 +46,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 2, CONTROL_UUID_BYTES = 16 };
+enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 3, CONTROL_UUID_BYTES = 16 };
+
+enum { SLOT_NAME_BYTES = 32 };
+
+#define SLOT_NONE UINT32_MAX
+
+enum slot_role { SLOT_READ = 1, SLOT_SCAN = 2, SLOT_WRITE = 3 };
 
 #define CONTROL_MAGIC UINT64_C(0x4c544e4345504f43) /* "COPECNTL" */
 #define SLOT_LOCK     (UINT64_C(1) << 40)
@@ -52,8 +60,15 @@ enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 2, CONTROL_UUID_BYTES = 16 };
 
 struct slot {
 	_Alignas(128) _Atomic uint64_t snapshot; /* commit + 1; 0: idle */
-	_Atomic uint32_t pid;			 /* for people only */
-	uint32_t reserved[29];
+	_Atomic uint64_t count; /* snapshots taken in it by its owner */
+	/* for people only */
+	_Atomic uint32_t pid; /* in the owner's namespace; 0: nobody's */
+	_Atomic uint32_t tid;
+	_Atomic uint32_t role; /* enum slot_role */
+	uint32_t reserved;
+	_Atomic uint64_t pid_namespace; /* its inode, 0: not known */
+	_Atomic uint64_t name[SLOT_NAME_BYTES / 8];
+	uint64_t reserved_words[7];
 };
 
 static_assert(sizeof(struct slot) == 128, "slot is two cache lines");
@@ -69,7 +84,11 @@ struct control {
 	_Atomic uint64_t generation; /* number of the data file's folder */
 	_Atomic uint64_t switching;  /* to the next one; writer lock held */
 	_Alignas(128) _Atomic uint32_t slot_limit; /* slots ever taken */
+	/* writer lock held to change */
+	struct slot writer; /* who holds it; `snapshot` is not used */
 };
+
+static_assert(sizeof(struct control) <= SLOTS_OFFSET, "control fits");
 
 /* This process's side of a control segment. */
 struct slots {
@@ -78,6 +97,20 @@ struct slots {
 	int fd;
 	pthread_mutex_t mutex; /* over taken */
 	uint64_t taken[SLOT_COUNT / 64];
+	char name[SLOT_NAME_BYTES]; /* that slots are signed with */
+	uint64_t pid_namespace;
+};
+
+/* Who owns a slot, copied out of it. */
+struct slot_owner {
+	uint64_t snapshot; /* as in the slot */
+	uint64_t count;
+	uint32_t pid;
+	uint32_t tid;
+	uint32_t role;
+	uint32_t is_held; /* by a living process */
+	uint64_t pid_namespace;
+	char name[SLOT_NAME_BYTES]; /* ends in NUL; any bytes else */
 };
 
 /* Bytes of a control file. */
@@ -99,20 +132,60 @@ int slots_attach(struct slots *slots, int fd);
 void slots_detach(struct slots *slots);
 
 /*
- * Takes a slot for this process.
+ * The name that slots taken from now on have.
+ * name		NULL: the program's
+ */
+void slots_name(struct slots *slots, const char *name);
+
+/*
+ * Takes a slot for this process, and signs it.
  * Returns	0, ENFILE if all are taken, or an errno.
  */
 int slot_take(struct slots *slots, uint32_t *index);
 void slot_give(struct slots *slots, uint32_t index);
 
+/* The writer lock was had, or is about to be released. */
+void slots_writer_enter(struct slots *slots);
+void slots_writer_leave(struct slots *slots);
+
+/* What a slot says, SLOT_NONE: the writer's.  Makes a system call. */
+void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out);
+
+/* Slots that slot_peek may be asked for are below it. */
+uint32_t slots_limit(const struct slots *slots);
+
 /* S1: publishes that commits up to `snapshot` may be all this reader sees. */
 static inline void slot_enter(struct slots *slots, uint32_t index,
 			      uint64_t snapshot)
 {
+	struct slot *slot = &slots->table[index];
+
+	/* relaxed: its owner's alone */
+	atomic_store_explicit(
+	    &slot->count,
+	    atomic_load_explicit(&slot->count, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
 	/* S2: the loads of the snapshot before, too, are before this store */
-	atomic_store_explicit(&slots->table[index].snapshot, snapshot + 1,
+	atomic_store_explicit(&slot->snapshot, snapshot + 1,
 			      memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs slot_oldest */
+}
+
+/* What its owner uses the slot for, and which thread of it; wait-free. */
+static inline void slot_role_set(struct slots *slots, uint32_t index,
+				 enum slot_role role)
+{
+	/* relaxed: a figure, as the thread */
+	atomic_store_explicit(&slots->table[index].role, role,
+			      memory_order_relaxed);
+}
+
+static inline void slot_use(struct slots *slots, uint32_t index, uint32_t tid,
+			    enum slot_role role)
+{
+	atomic_store_explicit(&slots->table[index].tid, tid,
+			      memory_order_relaxed);
+	slot_role_set(slots, index, role);
 }
 
 /* S2: the reader's last load is before this store. */
@@ -127,6 +200,17 @@ static inline void slot_leave(struct slots *slots, uint32_t index)
  * the writer lock held.  Slots whose owner is dead are cleared when they lag.
  */
 uint64_t slot_oldest(struct slots *slots, uint64_t newest);
+
+/* The same, and whose it is: SLOT_NONE if nobody's. */
+uint64_t slot_oldest_of(struct slots *slots, uint64_t newest, uint32_t *index);
+
+/* Whether a read is open in the slot, of the living or the dead. */
+static inline int slot_is_open(const struct slots *slots, uint32_t index)
+{
+	/* relaxed: a figure */
+	return atomic_load_explicit(&slots->table[index].snapshot,
+				    memory_order_relaxed) != 0;
+}
 
 /* Open reads of the living, all processes; makes system calls. */
 uint32_t slot_used(struct slots *slots);

@@ -26,6 +26,42 @@ static uint64_t last_get(const struct limbo *limbo)
 	return atomic_load_explicit(&limbo->last, memory_order_relaxed);
 }
 
+/* What an entry holds back; a block's class stays while it waits. */
+static uint64_t entry_bytes(const struct segment *segment,
+			    const struct limbo_entry *entry)
+{
+	const struct edge_block *block;
+
+	if (entry->kind == LIMBO_ROW)
+		return (uint64_t)segment->bank.line_bytes +
+		       segment->bank.row_bytes;
+	if (entry->kind == LIMBO_RECORD)
+		return record_block_bytes(segment, entry->index);
+	block =
+	    edge_block_at(segment->header,
+			  segment_region(segment, REGION_EDGES), entry->index);
+	return block ? (uint64_t)EDGE_UNIT << block->class_index : 0;
+}
+
+static uint64_t bytes_get(const struct limbo *limbo)
+{
+	return atomic_load_explicit(&limbo->bytes, memory_order_relaxed);
+}
+
+static void bytes_set(struct limbo *limbo, uint64_t bytes)
+{
+	if (first_get(limbo) == last_get(limbo))
+		bytes = 0;
+	atomic_store_explicit(&limbo->bytes, bytes, memory_order_relaxed);
+}
+
+static void bytes_take(struct limbo *limbo, uint64_t bytes)
+{
+	uint64_t have = bytes_get(limbo);
+
+	bytes_set(limbo, have > bytes ? have - bytes : 0);
+}
+
 static int ring_double(struct segment *segment)
 {
 	struct limbo *limbo = &segment->header->limbo;
@@ -72,6 +108,7 @@ void limbo_push(struct segment *segment, uint64_t commit, enum limbo_kind kind,
 		return;
 	*entry = (struct limbo_entry){commit, kind, index};
 	atomic_store_explicit(&limbo->last, last + 1, memory_order_relaxed);
+	bytes_set(limbo, bytes_get(limbo) + entry_bytes(segment, entry));
 }
 
 void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
@@ -82,13 +119,16 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
 	while (budget-- && first < last_get(limbo)) {
 		struct limbo_entry *entry =
 		    entry_at(segment, first, limbo->capacity);
+		uint64_t bytes;
 
 		if (!entry || entry->commit > oldest)
 			return;
+		bytes = entry_bytes(segment, entry);
 		/* the ring moves on first: a death here leaks, never frees
 		   twice */
 		atomic_store_explicit(&limbo->first, ++first,
 				      memory_order_relaxed);
+		bytes_take(limbo, bytes);
 		point("limbo-taken");
 		if (entry->kind == LIMBO_ROW)
 			bank_free(segment, entry->index);
@@ -124,12 +164,18 @@ uint64_t limbo_count_kind(struct segment *segment, enum limbo_kind kind)
 	return count;
 }
 
+uint64_t limbo_bytes(const struct segment *segment)
+{
+	return bytes_get(&segment->header->limbo);
+}
+
 void limbo_clear_rows(struct segment *segment)
 {
 	struct limbo *limbo = &segment->header->limbo;
 	uint64_t first = first_get(limbo);
 	uint64_t last = last_get(limbo);
 
+	atomic_store_explicit(&limbo->bytes, 0, memory_order_relaxed);
 	while (first < last) {
 		struct limbo_entry *entry =
 		    entry_at(segment, first, limbo->capacity);

@@ -39,6 +39,7 @@ struct limbo {
 	_Atomic uint64_t first;
 	_Atomic uint64_t last;
 	uint64_t capacity;
+	_Atomic uint64_t bytes; /* of what waits; a figure, see limbo_bytes */
 };
 
 /* Makes sure that `count` pushes succeed.  Returns 0, ENOSPC or an errno. */
@@ -59,6 +60,12 @@ uint64_t limbo_count(const struct segment *segment);
 
 /* How many of one kind wait; W held. */
 uint64_t limbo_count_kind(struct segment *segment, enum limbo_kind kind);
+
+/*
+ * Bytes of what waits; wait-free.  A death while it changes leaves it off by
+ * an entry, until limbo is empty or recovered.
+ */
+uint64_t limbo_bytes(const struct segment *segment);
 
 /*
  * Takes out rows and records, before bank_collect and records_collect find

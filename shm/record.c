@@ -26,6 +26,13 @@ static uint32_t size_of(const struct record_block *block)
 	return atomic_load_explicit(&block->size, memory_order_relaxed);
 }
 
+uint64_t record_block_bytes(const struct segment *segment, uint32_t unit)
+{
+	const struct record_block *block = block_at(segment, unit);
+
+	return block ? (uint64_t)record_units(size_of(block)) * RECORD_UNIT : 0;
+}
+
 static uint32_t entity_of(const struct record_block *block)
 {
 	return atomic_load_explicit(&block->entity, memory_order_relaxed);

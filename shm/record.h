@@ -137,6 +137,9 @@ static inline const void *record_peek(const void *map,
 int record_keep(struct segment *segment, uint32_t entity, const void *record,
 		uint32_t size, uint32_t *unit);
 
+/* The room that a block takes; 0 if there is none. */
+uint64_t record_block_bytes(const struct segment *segment, uint32_t unit);
+
 /* Puts a block that left limbo on its free list. */
 void record_free(struct segment *segment, uint32_t unit);
 
