@@ -9,7 +9,7 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk scan stat check compact checkpoint detach; do
+for verb in init import put get delete search walk scan stat readers check compact checkpoint detach; do
 	exits 0 "help $verb" help "$verb"
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
 	exits 0 "$verb --help" "$verb" --help

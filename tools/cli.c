@@ -34,12 +34,15 @@ int cli_cop(struct cli *cli, cop_err error)
 int cli_open(struct cli *cli)
 {
 	struct cop_open_options options;
+	char name[32]; /* what `coppice readers` shows of it */
 	int shown = 0;
 	cop_err err;
 
+	snprintf(name, sizeof name, "coppice %.20s", cli->verb->name);
 	memset(&options, 0, sizeof options);
 	options.size = sizeof options;
 	options.timeout_ms = cli->timeout_ms;
+	options.name = name;
 	if (!cli->quiet && isatty(STDERR_FILENO)) {
 		options.progress = cli_building;
 		options.user = &shown;

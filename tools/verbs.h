@@ -14,6 +14,7 @@ extern const struct verb verb_search;
 extern const struct verb verb_walk;
 extern const struct verb verb_scan;
 extern const struct verb verb_stat;
+extern const struct verb verb_readers;
 extern const struct verb verb_check;
 extern const struct verb verb_compact;
 extern const struct verb verb_checkpoint;
