@@ -428,7 +428,6 @@ static void counts_tell(void)
 	    [COUNT_OUTCOMES] = "of them told when asked",
 	    [COUNT_SWAPS] = "registers swapped",
 	    [COUNT_TRANSFERS] = "transfers",
-	    [COUNT_FORKED] = "inherited handles refused",
 	    [COUNT_LOST] = "changes cut off, not done",
 	    [COUNT_LOST_DONE] = "changes cut off, done",
 	    [COUNT_READS] = "snapshots looked at",

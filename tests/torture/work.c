@@ -818,7 +818,7 @@ struct inherited {
 	cop_write *write;
 };
 
-/* The parent's handle if it is good here, else one of this process. */
+/* The parent's handle, which attaches here when it is first used. */
 static cop_store *store_inherited(const struct inherited *inherited)
 {
 	cop_read *read = NULL;
@@ -828,17 +828,13 @@ static cop_store *store_inherited(const struct inherited *inherited)
 		cop_read_end(inherited->read);
 	if (inherited->write && test_below(&self.seed, 2))
 		cop_abort(inherited->write);
-	err = cop_read_begin(inherited->store, &read);
-	if (!err) {
-		cop_read_end(read);
-		return inherited->store;
-	}
-	if (err != COP_FORKED)
+	do
+		err = cop_read_begin(inherited->store, &read);
+	while (err == COP_BUSY && !oracle_stops());
+	if (err != COP_BUSY)
 		look_must(err, "read in a child");
-	oracle_count(COUNT_FORKED);
-	if (test_below(&self.seed, 2))
-		cop_close(inherited->store);
-	return store_open();
+	cop_read_end(read);
+	return inherited->store;
 }
 
 __attribute__((noreturn)) static void
