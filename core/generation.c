@@ -507,6 +507,22 @@ static cop_err disk_bytes(const cop_store *store, uint64_t number,
 	return 0;
 }
 
+/* A generation's folder and files belong to whom the store does. */
+static int files_own(const cop_store *store, const char *name)
+{
+	static const char *const files[] = {"data.mdb", "lock.mdb"};
+	char path[NAME_BYTES + 16];
+	int code = folder_own(store->folder_fd, name, folder_mode(store->mode),
+			      store->group);
+
+	for (size_t i = 0; !code && i < sizeof files / sizeof *files; i++) {
+		snprintf(path, sizeof path, "%s/%s", name, files[i]);
+		code = folder_own(store->folder_fd, path, store->mode,
+				  store->group);
+	}
+	return code;
+}
+
 /* A folder with nothing in it but databases; and the snapshot to copy. */
 static cop_err next_make(struct building *building)
 {
@@ -527,8 +543,7 @@ static cop_err next_make(struct building *building)
 			      &building->next);
 	if (err)
 		return err;
-	code = folder_own(store->folder_fd, name, folder_mode(store->mode),
-			  store->group);
+	code = files_own(store, name);
 	if (!code)
 		code = env_read_begin(&building->from->env, &building->txn);
 	if (code)

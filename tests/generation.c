@@ -243,6 +243,36 @@ static void what_is_committed_meanwhile_comes_along(struct fixture *f)
 	is_u64(findings_of(f->store), 0, "with a segment built from it, too");
 }
 
+static void files_belong_to_whom_they_did(void)
+{
+	static const char *const files[] = {"gen-000002", "gen-000002/data.mdb",
+					    "gen-000002/lock.mdb", "CURRENT"};
+	struct cop_options options = {
+	    .size = sizeof options, .mode = 0660, .group = 1 + 4};
+	struct fixture f;
+	int right = 0;
+
+	fixture_folder(&f);
+	if (cop_create(f.path, &options)) { /* may not give files away */
+		options.group = 0;
+		must(cop_create(f.path, &options), "create");
+	}
+	fixture_open(&f);
+	must(cop_compact(f.store, NULL, NULL), "compact");
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char path[4300];
+		struct stat st;
+
+		snprintf(path, sizeof path, "%s/%s", f.path, files[i]);
+		right += !stat(path, &st) &&
+			 (st.st_mode & 0777) == (i ? 0660u : 0770u) &&
+			 (!options.group || st.st_gid == options.group - 1);
+	}
+	is_int(right, sizeof files / sizeof *files,
+	       "mode and group of the next generation are the store's");
+	fixture_release(&f);
+}
+
 /* ---- other processes ---------------------------------------------------- */
 
 static struct {
@@ -429,6 +459,7 @@ int main(void)
 	store_fill(&f);
 	a_copy_is_the_same_and_smaller(&f);
 	what_is_committed_meanwhile_comes_along(&f);
+	files_belong_to_whom_they_did();
 	processes_go_over_without_noticing(&f);
 	deaths_leave_one_generation(&f, 1);
 	deaths_leave_one_generation(&f, 0);
