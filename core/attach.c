@@ -49,6 +49,8 @@
 
 #define RESERVE_DEFAULT (UINT64_C(256) << 30)
 
+#define NEXT_NAME "next"
+
 enum { NAME_BYTES = 48, TRUST_TRIES = 8, DETACH_WAIT_MS = 1000 };
 
 /* ---- the folder --------------------------------------------------------- */
@@ -318,26 +320,38 @@ cop_err attach_writable(cop_store *store)
 
 /* ---- building ----------------------------------------------------------- */
 
-static cop_err index_fill(cop_store *store, int fd,
-			  const struct cop_open_options *options)
+/* Lays out an empty segment in a file. */
+static cop_err index_lay_out(const cop_store *store, int fd,
+			     struct segment *segment)
 {
 	uint64_t reserve = setting_bytes("COPPICE_RESERVE", RESERVE_DEFAULT);
-	struct segment segment;
-	struct disk_state state;
-	int restored = 0;
-	env_txn *txn;
-	cop_err err;
 	int code;
 
 	if (reserve < SEGMENT_RESERVE_MIN)
 		reserve = SEGMENT_RESERVE_MIN;
-	code = segment_create(&segment, fd, reserve);
+	code = segment_create(segment, fd, reserve);
 	if (code)
 		return build_error(store, code);
-	if (getrandom(segment.header->uuid, SEGMENT_UUID_BYTES, 0) < 0)
-		code = errno;
-	if (!code)
-		code = env_read_begin(store->env, &txn);
+	if (getrandom(segment->header->uuid, SEGMENT_UUID_BYTES, 0) >= 0)
+		return 0;
+	code = errno;
+	segment_detach(segment);
+	return error_system(code, "cannot draw random numbers");
+}
+
+static cop_err index_fill(cop_store *store, int fd,
+			  const struct cop_open_options *options)
+{
+	struct segment segment;
+	struct disk_state state;
+	int restored = 0;
+	env_txn *txn;
+	cop_err err = index_lay_out(store, fd, &segment);
+	int code;
+
+	if (err)
+		return err;
+	code = env_read_begin(store->env, &txn);
 	if (code) {
 		segment_detach(&segment);
 		return error_system(code, "cannot read %s", store->path);
@@ -353,11 +367,30 @@ static cop_err index_fill(cop_store *store, int fd,
 	return err;
 }
 
+/* A complete segment gets its number: readers go over to it. */
+static cop_err index_name_it(cop_store *store, const char *fresh,
+			     uint64_t number)
+{
+	char name[NAME_BYTES];
+	int code;
+
+	index_name(name, number);
+	code = file_name(store, fresh, name);
+	if (code)
+		return error_system(code, "cannot name %s/%s", store->shm_path,
+				    name);
+	point("index-named");
+	atomic_store_explicit(&store->slots.control->index, number,
+			      memory_order_release);
+	point("index-current");
+	folder_clean(store, number);
+	return 0;
+}
+
 cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 {
 	uint64_t number = index_number(store) + 1;
 	char fresh[NAME_BYTES + 8];
-	char name[NAME_BYTES];
 	cop_err err;
 	int code;
 	int fd;
@@ -366,8 +399,7 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
 	folder_clean(store, number - 1);
-	index_name(name, number);
-	snprintf(fresh, sizeof fresh, "%s.new", name);
+	snprintf(fresh, sizeof fresh, "index-%" PRIu64 ".new", number);
 	code = file_new(store, fresh, &fd);
 	if (code)
 		return error_system(code, "cannot make %s/%s", store->shm_path,
@@ -376,22 +408,39 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	err = index_fill(store, fd, options);
 	close(fd);
 	point("index-built");
-	if (!err) {
-		code = file_name(store, fresh, name);
-		if (code)
-			err = error_system(code, "cannot name %s/%s",
-					   store->shm_path, name);
-	}
-	if (err) {
+	if (!err)
+		err = index_name_it(store, fresh, number);
+	if (err)
 		unlinkat(store->shm_fd, fresh, 0);
-		return err;
-	}
-	point("index-named");
-	atomic_store_explicit(&store->slots.control->index, number,
-			      memory_order_release);
-	point("index-current");
-	folder_clean(store, number);
-	return 0;
+	return err;
+}
+
+cop_err attach_next_make(cop_store *store, struct segment *segment)
+{
+	cop_err err;
+	int fd;
+	int code = file_new(store, NEXT_NAME, &fd);
+
+	if (code)
+		return error_system(code, "cannot make %s/%s", store->shm_path,
+				    NEXT_NAME);
+	err = index_lay_out(store, fd, segment);
+	if (!err)
+		return 0;
+	close(fd);
+	unlinkat(store->shm_fd, NEXT_NAME, 0);
+	return err;
+}
+
+cop_err attach_next_install(cop_store *store)
+{
+	return index_name_it(store, NEXT_NAME, index_number(store) + 1);
+}
+
+void attach_next_drop(cop_store *store, const struct segment *segment)
+{
+	close(segment->fd);
+	unlinkat(store->shm_fd, NEXT_NAME, 0);
 }
 
 static int index_opens(const cop_store *store)
@@ -642,6 +691,7 @@ cop_err attach_remove(cop_store *store)
 		folder_clean(store, 0);
 		unlinkat(store->shm_fd, "control", 0);
 		unlinkat(store->shm_fd, "control.new", 0);
+		unlinkat(store->shm_fd, NEXT_NAME, 0);
 		rmdir(store->shm_path);
 	}
 	return err;

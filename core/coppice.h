@@ -853,16 +853,18 @@ COP_MUST cop_err cop_txn_run(cop_store *store,
 
 struct cop_compact_result {
 	uint32_t size;
-	uint32_t reserved;
+	uint32_t renewed;      /* 1: the segment, too; 0: no room for two, or
+				  commits came too fast: the old one serves */
 	uint64_t generation;   /* number of the one in use now */
 	uint64_t bytes_before; /* of the data file on disk */
 	uint64_t bytes_after;
-	uint64_t pause_ns; /* for which commits had to wait */
+	uint64_t pause_ns; /* for which commits had to wait, in all */
 };
 
 /*
- * Builds the data file anew, without its free pages, beside the one in use,
- * and has all processes go over to it; they read and write meanwhile.
+ * Builds the data file anew, without its free pages, and then the index
+ * segment, beside those in use, and has all processes go over to them; they
+ * read and write meanwhile.
  * options	its `progress` is called; may be NULL
  * result	may be NULL
  * Returns	COP_BUSY if another process is at it, COP_NO_SPACE, COP_STOPPED

@@ -37,6 +37,7 @@
 
 #include "lock.h"
 #include "point.h"
+#include "renew.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -679,6 +680,20 @@ static int32_t copy_progress(void *user, uint64_t done, uint64_t total)
 		   : 0;
 }
 
+/* The segment, too; where it cannot be, the old one serves. */
+static cop_err segment_renew(cop_store *store,
+			     const struct cop_open_options *options,
+			     struct cop_compact_result *out)
+{
+	cop_err err = renew_run(store, options, &out->pause_ns);
+
+	out->renewed = !err;
+	if (err != COP_NO_SPACE && err != COP_BUSY && err != COP_STOPPED)
+		return err;
+	error_clear();
+	return 0;
+}
+
 cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 		    struct cop_compact_result *result)
 {
@@ -706,6 +721,8 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 		err = building_run(&building);
 		building_end(&building, err);
 	}
+	if (!err)
+		err = segment_renew(store, options, &out);
 	lock_release(store->lock_fd, LOCK_GENERATION);
 	if (!err)
 		err = disk_bytes(store, store->generation->number,

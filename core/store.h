@@ -175,6 +175,15 @@ cop_err attach_writable(cop_store *store);
 cop_err attach_rebuild(cop_store *store,
 		       const struct cop_open_options *options);
 
+/*
+ * A new, empty index segment that nobody sees, in a file of its own; and the
+ * same, complete, as everybody's, W held.  Dropped in either case when it is
+ * no longer mapped.
+ */
+cop_err attach_next_make(cop_store *store, struct segment *segment);
+cop_err attach_next_install(cop_store *store);
+void attach_next_drop(cop_store *store, const struct segment *segment);
+
 /* ---- recover.c ---------------------------------------------------------- */
 
 /*

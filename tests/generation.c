@@ -213,15 +213,16 @@ static void a_copy_is_the_same_and_smaller(struct fixture *f)
 }
 
 static cop_store *hook_store;
-static int hook_rounds;
+static int hook_round;
 
 static void change_after_copy(const char *name)
 {
-	if (strcmp(name, "switch-copied") != 0)
+	int from = hook_round;
+
+	if (strcmp(name, "switch-copied") && strcmp(name, "renew-built"))
 		return;
-	point_hook = NULL;
-	for (int i = 0; i < hook_rounds; i++)
-		store_change(hook_store, i);
+	for (hook_round += 3; from < hook_round; from++)
+		store_change(hook_store, from);
 }
 
 static void what_is_committed_meanwhile_comes_along(struct fixture *f)
@@ -230,13 +231,14 @@ static void what_is_committed_meanwhile_comes_along(struct fixture *f)
 	cop_err err;
 
 	hook_store = f->store;
-	hook_rounds = 6;
+
 	point_hook = change_after_copy;
 	err = cop_compact(f->store, NULL, &result);
 	point_hook = NULL;
 	is_int(err, 0, "a store that changes is compacted");
+	is_int(hook_round, 6, "it changed after each of the two copies");
 	is_u64(findings_of(f->store), 0,
-	       "what changed after the copy is in it: the check is content");
+	       "what changed meanwhile is in them: the check is content");
 	fixture_close(f);
 	(void)!cop_detach(f->path);
 	fixture_open(f);
@@ -383,7 +385,8 @@ static int points_left;
 
 static void die_at_point(const char *name)
 {
-	if (strncmp(name, "switch-", 7) && strncmp(name, "current-", 8))
+	if (strncmp(name, "switch-", 7) && strncmp(name, "current-", 8) &&
+	    strncmp(name, "renew-", 6) && strncmp(name, "index-", 6))
 		return;
 	if (!points_left--)
 		kill(getpid(), SIGKILL);
@@ -441,7 +444,7 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 			break;
 		deaths++;
 	}
-	ok(deaths >= 8, "killed at each of %d points of a switch", deaths);
+	ok(deaths >= 11, "killed at each of %d points of a switch", deaths);
 	is_int(different, 0, "the store holds what it held, and goes on%s",
 	       attached ? " in who is attached" : " in who opens it");
 	is_int(findings, 0, "the check finds nothing");

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Renewing the index segment while it is in use.
+ *
+ * idea
+ *	The next segment is built from an LMDB snapshot in a file of its own,
+ *	without W; what is committed meanwhile is brought over as to an image
+ *	(forward.c), the last of it with W held.  Then it gets its name and
+ *	its number, and readers go over as after a rebuild.  What fragments,
+ *	dead rows and outgrown filters cost is gone, and a reservation that
+ *	was made larger is used.
+ *
+ * crash
+ *	Before it has its name: a file `next` that nobody looks at; the next
+ *	renewal makes it anew, detaching removes it.
+ */
+#include "renew.h"
+#include "build.h"
+#include "checkpoint.h"
+#include "generation.h"
+#include "point.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum { ROUNDS = 3 };
+
+struct renewal {
+	cop_store *store;
+	struct generation *generation;
+	env_txn *txn;
+	struct segment segment;
+	struct disk_state state; /* that the new segment has */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static cop_err state_renew(struct renewal *renewal, struct disk_state *state)
+{
+	int code;
+
+	env_read_reset(renewal->txn);
+	code = env_read_renew(renewal->txn);
+	if (code)
+		return error_system(code, "%s: cannot read",
+				    renewal->store->path);
+	return read_state(&renewal->generation->env, renewal->txn, state);
+}
+
+static cop_err build(struct renewal *renewal,
+		     const struct cop_open_options *options)
+{
+	cop_err err;
+	int code = env_read_begin(&renewal->generation->env, &renewal->txn);
+
+	if (code)
+		return error_system(code, "%s: cannot read",
+				    renewal->store->path);
+	err = read_state(&renewal->generation->env, renewal->txn,
+			 &renewal->state);
+	return err ? err
+		   : build_run(renewal->store, renewal->txn, &renewal->state,
+			       &renewal->segment, options);
+}
+
+/* Brings the new segment to what LMDB shows now. */
+static cop_err forward(struct renewal *renewal)
+{
+	struct segment_header *header = renewal->segment.header;
+	struct image_header from = {.committed = renewal->state.commit,
+				    .next_entity = renewal->state.next_entity};
+	struct disk_state now;
+	struct forward forward = {.store = renewal->store,
+				  .txn = renewal->txn,
+				  .state = &now,
+				  .segment = &renewal->segment,
+				  .header = &from};
+	cop_err err = state_renew(renewal, &now);
+	int code;
+
+	if (err || now.commit == renewal->state.commit)
+		return err;
+	code = forward_collect(&forward);
+	if (code == ENOMEM)
+		err = error_set(ENOMEM, "no memory to renew the segment");
+	else if (code)
+		err = error_set(COP_BUSY,
+				"%s: it changes faster than its segment is "
+				"renewed; try again when there is less to "
+				"commit",
+				renewal->store->path);
+	if (!err)
+		err = forward_run(&forward);
+	forward_release(&forward);
+	if (err)
+		return err;
+	renewal->state = now;
+	/* relaxed: nobody else has it before it is named */
+	atomic_store_explicit(&header->prepared, now.commit,
+			      memory_order_relaxed);
+	atomic_store_explicit(&header->chain, now.chain, memory_order_relaxed);
+	atomic_store_explicit(&header->committed, now.commit,
+			      memory_order_relaxed);
+	return 0;
+}
+
+/* Images on disk are as good for the new segment as for the old. */
+static void images_keep(const cop_store *store, struct segment *segment)
+{
+	const struct image_words *old = &store->writable.header->images;
+	struct image_words *words = &segment->header->images;
+
+	atomic_store_explicit(
+	    &words->newest,
+	    atomic_load_explicit(&old->newest, memory_order_relaxed),
+	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &words->older,
+	    atomic_load_explicit(&old->older, memory_order_relaxed),
+	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &words->touched,
+	    atomic_load_explicit(&old->touched, memory_order_relaxed),
+	    memory_order_relaxed);
+}
+
+static cop_err install_locked(struct renewal *renewal)
+{
+	cop_store *store = renewal->store;
+	cop_err err = writer_settle(store, NULL);
+
+	if (!err && store->generation != renewal->generation)
+		err = error_set(COP_BUSY,
+				"%s: another process replaced the data file "
+				"meanwhile",
+				store->path);
+	if (!err)
+		err = forward(renewal);
+	if (err)
+		return err;
+	images_keep(store, &renewal->segment);
+	return attach_next_install(store);
+}
+
+static cop_err renewal_run(struct renewal *renewal,
+			   const struct cop_open_options *options,
+			   uint64_t *pause_ns)
+{
+	cop_store *store = renewal->store;
+	uint64_t started_ns;
+	cop_err err = build(renewal, options);
+
+	point("renew-built");
+	for (int i = 0; i < ROUNDS && !err; i++)
+		err = forward(renewal);
+	if (!err)
+		err = writer_lock(store, store->timeout_ms);
+	if (err)
+		return err;
+	started_ns = now_ns();
+	err = install_locked(renewal);
+	*pause_ns += now_ns() - started_ns;
+	writer_unlock(store);
+	return err;
+}
+
+cop_err renew_run(cop_store *store, const struct cop_open_options *options,
+		  uint64_t *pause_ns)
+{
+	struct renewal renewal = {.store = store};
+	cop_err err = attach_next_make(store, &renewal.segment);
+
+	if (err)
+		return err;
+	renewal.generation = generation_hold(store);
+	err = renewal_run(&renewal, options, pause_ns);
+	if (renewal.txn)
+		env_read_abort(renewal.txn);
+	generation_drop(store, renewal.generation);
+	segment_detach(&renewal.segment);
+	attach_next_drop(store, &renewal.segment);
+	return err;
+}
