@@ -13,15 +13,19 @@ size=${COPPICE_MODELS:-small}
 mkdir "$work/models"
 cd "$work/models" || exit 1
 
-# Sizes of the Spin models, and of their mutants: caught in one of them.
+# Sizes of the Spin models.  A mutant is to be caught in one of them; those
+# that the first one does not show say in which.
 snapshot_small='ATTEMPTS=2,DEATHS=2 ATTEMPTS=3,DEATHS=1'
 snapshot_large='ATTEMPTS=3,DEATHS=2 ATTEMPTS=3,DEATHS=1,MAY_FAIL=1'
-slot_small='PROCESSES=3 PROCESSES=12,DEATHS=2 PROCESSES=10'
+slot_small='PROCESSES=12,DEATHS=2 PROCESSES=3 PROCESSES=10'
 slot_large='PROCESSES=11 PROCESSES=13 PROCESSES=14,DEATHS=2'
-group_small='TIMEOUTS=0 DEATHS=0 DEATHS=0,POISON=4,TIMEOUTS=0
-	DEATHS=0,FAILING=4,REFUSED=1,TIMEOUTS=0'
+slot_shows='1,PROCESSES=3 5,PROCESSES=3 6,PROCESSES=3'
+group_small='TIMEOUTS=0 DEATHS=0 DEATHS=0,TIMEOUTS=0,POISON=4
+	DEATHS=0,TIMEOUTS=0,FAILING=4,REFUSED=1'
 group_large='DEATHS=2 FAILING=4,REFUSED=1 POISON=4'
-generation_small='DEATHS=1 DEATHS=2'
+group_shows='4,DEATHS=0,TIMEOUTS=0,POISON=4 11,DEATHS=0
+	15,DEATHS=0,TIMEOUTS=0,FAILING=4,REFUSED=1'
+generation_small='DEATHS=2'
 generation_large='DEATHS=1,COMPACTORS=2'
 
 scenes() # MODEL
@@ -37,10 +41,14 @@ mutants() # MODEL
 		"$models/$1.pml"
 }
 
+# Compiling takes longer than running, so only large sizes are optimized.
+optimize=-O0
+[ "$size" != large ] || optimize=-O2
+
 spin_make() # MODEL
 {
 	mkdir "$1" && cd "$1" && spin -a "$models/$1.pml" >log 2>&1 &&
-		gcc -O1 -w -DSAFETY -DNOFAIR -DMEMLIM=6000 -o pan pan.c \
+		gcc $optimize -w -DSAFETY -DNOFAIR -DMEMLIM=6000 -o pan pan.c \
 			>>log 2>&1
 }
 
@@ -55,16 +63,48 @@ spin_run() # MODEL MUTANT SCENE
 
 spin_caught() # MODEL MUTANT
 {
-	for scene in $(scenes "$1"); do
+	eval "shows=\${$1_shows-}"
+	for scene in $shows $(scenes "$1"); do
+		case $scene in
+		"$2",*) scene=${scene#*,} ;;
+		[0-9]*) continue ;;
+		esac
 		(spin_run "$1" "$2" "$scene") || break
 	done
 	grep -oE '(assertion violated .*|invalid end state)' \
 		"$1/$2-$scene/said" >"$1/$2" && echo "$scene" >>"$1/$2"
 }
 
+# Group commit once more, for liveness: no cycle without an answer.
+live=DEATHS=0,TIMEOUTS=0,POISON=4
+[ "$size" != large ] || live=DEATHS=1,TIMEOUTS=0,POISON=4
+
+live_make()
+{
+	mkdir live && cd live && spin -a "$models/group.pml" >log 2>&1 &&
+		gcc $optimize -w -DNP -DNOFAIR -DMEMLIM=6000 -o pan pan.c \
+			>>log 2>&1
+}
+
+live_run() # MUTANT; -A: whatever else is wrong
+{
+	mkdir "live/$1" && cd "live/$1" &&
+		env MUTANT="$1" $(echo $live | tr , ' ') ../pan -l -A \
+			-m100000 -w20 >said 2>&1
+}
+
+live_report()
+{
+	grep -q 'errors: 0' live/0/said && ! grep -q 'depth too small' live/0/said
+	ok $? "group: whoever waits is answered, with $live" ||
+		diag "$(cat live/log live/0/said)"
+	grep -q '^pan:1: non-progress cycle' live/1/said
+	ok $? 'group: he is not if nobody answers for a dead leader'
+}
+
 relacy_make()
 {
-	g++ -std=c++17 -O1 -w -o relacy "$models/models.cpp" >relacy.log 2>&1
+	g++ -std=c++17 $optimize -w -o relacy "$models/models.cpp" >relacy.log 2>&1
 }
 
 relacy_run() # NAME MUTANT
@@ -103,9 +143,8 @@ spin_report() # MODEL
 		diag "$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1 states/p' \
 			"$1/0-$scene/said")"
 	done
-	mutants "$1" | while read -r number missing; do
-		echo "$number $missing"
-	done >"$1/list"
+	mutants "$1" >"$1/list"
+	[ -s "$1/list" ] || ok 1 "$1 has mutants"
 	while read -r number missing; do
 		[ -s "$1/$number" ]
 		ok $? "$1 is caught if $missing" || continue
@@ -137,11 +176,14 @@ echo '#include <relacy/relacy.hpp>' | g++ -w -E -x c++ - >/dev/null 2>&1 &&
 all='group snapshot slot generation'
 if [ $has_spin = 1 ]; then
 	for model in $all; do job spin_make "$model"; done
+	job live_make
 fi
 [ $has_relacy = 0 ] || job relacy_make
 jobs_wait
 
 if [ $has_spin = 1 ]; then
+	job live_run 0
+	job live_run 1
 	for model in $all; do
 		for scene in $(scenes "$model"); do
 			job spin_run "$model" 0 "$scene"
@@ -161,6 +203,7 @@ jobs_wait
 
 if [ $has_spin = 1 ]; then
 	for model in $all; do spin_report "$model"; done
+	live_report
 else
 	skip 'spin is not installed: tools/deps test' \
 		'the process protocols hold'

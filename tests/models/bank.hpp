@@ -10,7 +10,8 @@
  */
 #include "model.hpp"
 
-namespace bank {
+namespace bank
+{
 
 enum {
 	NO_B1_WRITE_FENCE = 1,

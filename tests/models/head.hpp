@@ -11,7 +11,8 @@
  */
 #include "model.hpp"
 
-namespace head {
+namespace head
+{
 
 enum {
 	NO_H1_MARK_FENCE = 1,
@@ -53,7 +54,7 @@ struct state : rl::test_suite<state, 2> {
 		if (mutant != NO_H1_MARK)
 			changed($).store(commit << 1 | 1, relaxed);
 		fence(NO_H1_MARK_FENCE, release); /* H1 */
-		lmdb($).store(commit, release); /* C1 */
+		lmdb($).store(commit, release);	  /* C1 */
 		/* head_finish */
 		type($).store(commit, relaxed);
 		row($).store(commit, relaxed);
@@ -68,7 +69,7 @@ struct state : rl::test_suite<state, 2> {
 		uint32_t is_type;
 		uint32_t is_row;
 
-		rl::atomic_thread_fence(acquire, $); /* C1 */
+		rl::atomic_thread_fence(acquire, $);		    /* C1 */
 		seen = changed($).load(order(NO_H2_READ, acquire)); /* H2 */
 		if (seen & 1 || seen >> 1 > snapshot)
 			return; /* LMDB is asked */

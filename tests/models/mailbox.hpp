@@ -12,7 +12,8 @@
  */
 #include "model.hpp"
 
-namespace mailbox {
+namespace mailbox
+{
 
 enum {
 	NO_M1_POST = 1,

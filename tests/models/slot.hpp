@@ -12,7 +12,8 @@
  */
 #include "model.hpp"
 
-namespace slot {
+namespace slot
+{
 
 enum {
 	NO_S1_ENTER = 1,
@@ -45,8 +46,7 @@ static const char *const refresh_list[] = {
     nullptr,
 };
 
-template <bool refreshes>
-struct reader : rl::test_suite<reader<refreshes>, 2> {
+template <bool refreshes> struct reader : rl::test_suite<reader<refreshes>, 2> {
 	rl::atomic<uint64_t> word;	/* the slot's snapshot + 1 */
 	rl::atomic<uint64_t> lmdb;	/* newest commit */
 	rl::atomic<uint64_t> committed; /* the segment's */
@@ -91,7 +91,7 @@ struct reader : rl::test_suite<reader<refreshes>, 2> {
 	{
 		uint64_t seen;
 
-		fence(NO_S1_OLDEST, seq_cst); /* S1 */
+		fence(NO_S1_OLDEST, seq_cst);			   /* S1 */
 		seen = word($).load(order(NO_S2_OLDEST, acquire)); /* S2 */
 		return seen && seen - 1 < newest ? seen - 1 : newest;
 	}
