@@ -390,6 +390,7 @@ cop_err generation_open(cop_store *store)
 
 	while (!err && next) { /* its maker died before CURRENT named it */
 		generation_close(generation);
+		point("successor-found");
 		err = switch_finish_late(store, next);
 		if (!err)
 			err = current_open(store, &generation, &next);
@@ -694,6 +695,21 @@ static cop_err segment_renew(cop_store *store,
 	return 0;
 }
 
+/*
+ * What a dead process named is finished first, or its successor, which by
+ * then is the store, would be built over.
+ */
+static cop_err begin_settled(cop_store *store)
+{
+	cop_err err = writer_lock(store, store->timeout_ms);
+
+	if (err)
+		return err;
+	err = writer_settle(store, NULL);
+	writer_unlock(store);
+	return err;
+}
+
 cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 		    struct cop_compact_result *result)
 {
@@ -711,9 +727,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 				 "%s is being compacted by another process; "
 				 "let it finish",
 				 store->path);
-	err = cop_poke(store);
-	if (!err)
-		err = generation_refresh(store);
+	err = begin_settled(store);
 	if (!err) {
 		building.from = generation_hold(store);
 		building.copy.progress = copy_progress;

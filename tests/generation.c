@@ -7,9 +7,11 @@
  * digest of all records, vectors and edges tells the rest.
  */
 #include "fixture.h"
+#include "lock.h"
 #include "point.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <xxhash.h>
 
@@ -451,6 +453,137 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 	is_int(folders, 0, "and no folder is left over");
 }
 
+static void die_when_named(const char *name)
+{
+	if (!strcmp(name, "switch-named"))
+		kill(getpid(), SIGKILL);
+}
+
+/* A process is killed that has named a successor, and done no more. */
+static void successor_leave(const struct fixture *f)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		cop_store *store;
+
+		alarm(60);
+		must(cop_open(f->path, NULL, &store), "open");
+		point_hook = die_when_named;
+		(void)!cop_compact(store, NULL, NULL);
+		_exit(0);
+	}
+	ok(child_wait(pid) == 128 + SIGKILL, "a process has named a successor, "
+					     "and is killed");
+}
+
+/* Has the writer lock for a while; the pipe says when. */
+static void writer_lock_hold(const struct fixture *f, int say)
+{
+	char path[4200];
+	int fd;
+
+	alarm(60);
+	snprintf(path, sizeof path, "%s/lock", f->path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (lock_take(fd, LOCK_W, LOCK_EXCLUSIVE, 10000) ||
+	    write(say, "", 1) != 1)
+		_exit(1);
+	usleep(300000);
+	_exit(0);
+}
+
+static void what_was_named_is_not_built_over(struct fixture *f)
+{
+	uint64_t before = digest_now(f);
+	int pipes[2];
+	char byte;
+	pid_t pid;
+
+	successor_leave(f);
+	if (pipe(pipes))
+		bail_out("no pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		writer_lock_hold(f, pipes[1]);
+	if (read(pipes[0], &byte, 1) != 1)
+		bail_out("no writer lock");
+	is_int(cop_compact(f->store, NULL, NULL), 0,
+	       "another compacts, while somebody has the writer lock");
+	child_wait(pid);
+	close(pipes[0]);
+	close(pipes[1]);
+	fixture_close(f);
+	fixture_open(f);
+	is_u64(digest_now(f), before, "the store holds what it held");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
+/* ---- one who opens late ------------------------------------------------- */
+
+static int late_say;
+static int late_wait;
+
+static void wait_when_found(const char *name)
+{
+	char byte;
+
+	if (strcmp(name, "successor-found") != 0)
+		return;
+	point_hook = NULL;
+	if (write(late_say, "", 1) != 1 || read(late_wait, &byte, 1) != 1)
+		_exit(1);
+}
+
+static int open_late(const struct fixture *f)
+{
+	cop_store *store;
+
+	alarm(60);
+	point_hook = wait_when_found;
+	must(cop_open(f->path, NULL, &store), "open");
+	cop_close(store);
+	return 0;
+}
+
+static void who_opens_late_finishes_nothing_old(struct fixture *f)
+{
+	uint64_t before = digest_now(f);
+	int there[2];
+	int back[2];
+	char byte;
+	pid_t pid;
+
+	successor_leave(f);
+	if (pipe(there) || pipe(back))
+		bail_out("no pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		late_say = there[1];
+		late_wait = back[0];
+		_exit(open_late(f));
+	}
+	if (read(there[0], &byte, 1) != 1)
+		bail_out("nobody found the successor");
+	must(cop_compact(f->store, NULL, NULL), "compact");
+	if (write(back[1], "", 1) != 1)
+		bail_out("nobody waits");
+	is_int(child_wait(pid), 0,
+	       "a process found a successor, and opens when there is another");
+	close(there[0]);
+	close(there[1]);
+	close(back[0]);
+	close(back[1]);
+	fixture_close(f);
+	fixture_open(f);
+	is_u64(digest_now(f), before, "the store holds what it held");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
 int main(void)
 {
 	struct fixture f;
@@ -466,6 +599,8 @@ int main(void)
 	processes_go_over_without_noticing(&f);
 	deaths_leave_one_generation(&f, 1);
 	deaths_leave_one_generation(&f, 0);
+	what_was_named_is_not_built_over(&f);
+	who_opens_late_finishes_nothing_old(&f);
 	fixture_release(&f);
 	return done_testing();
 }
