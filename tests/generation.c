@@ -453,14 +453,16 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 	is_int(folders, 0, "and no folder is left over");
 }
 
-static void die_when_named(const char *name)
+static const char *die_name;
+
+static void die_by_name(const char *name)
 {
-	if (!strcmp(name, "switch-named"))
+	if (!strcmp(name, die_name))
 		kill(getpid(), SIGKILL);
 }
 
-/* A process is killed that has named a successor, and done no more. */
-static void successor_leave(const struct fixture *f)
+/* Another process compacts, and is killed at a point, if it gets there. */
+static int compact_elsewhere(const struct fixture *f, const char *name)
 {
 	pid_t pid;
 
@@ -471,12 +473,19 @@ static void successor_leave(const struct fixture *f)
 
 		alarm(60);
 		must(cop_open(f->path, NULL, &store), "open");
-		point_hook = die_when_named;
-		(void)!cop_compact(store, NULL, NULL);
+		die_name = name;
+		point_hook = die_by_name;
+		must(cop_compact(store, NULL, NULL), "compact");
 		_exit(0);
 	}
-	ok(child_wait(pid) == 128 + SIGKILL, "a process has named a successor, "
-					     "and is killed");
+	return child_wait(pid);
+}
+
+/* A process is killed that has named a successor, and done no more. */
+static void successor_leave(const struct fixture *f)
+{
+	is_int(compact_elsewhere(f, "switch-named"), 128 + SIGKILL,
+	       "a process has named a successor, and is killed");
 }
 
 /* Has the writer lock for a while; the pipe says when. */
@@ -584,6 +593,32 @@ static void who_opens_late_finishes_nothing_old(struct fixture *f)
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
 
+/* ---- one who was away --------------------------------------------------- */
+
+static void who_is_two_switches_behind_finds_the_way(struct fixture *f)
+{
+	uint64_t before = digest_now(f);
+	pid_t pid;
+
+	is_int(compact_elsewhere(f, "no such point"), 0,
+	       "another process compacts");
+	is_int(compact_elsewhere(f, "switch-current"), 128 + SIGKILL,
+	       "a second is killed when CURRENT names its successor");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		cop_store *store;
+
+		alarm(60);
+		must(cop_open(f->path, NULL, &store), "open");
+		cop_close(store);
+		_exit(0);
+	}
+	is_int(child_wait(pid), 0, "a third opens the store and closes it");
+	is_u64(digest_now(f), before, "who slept through both goes over");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
 int main(void)
 {
 	struct fixture f;
@@ -601,6 +636,7 @@ int main(void)
 	deaths_leave_one_generation(&f, 0);
 	what_was_named_is_not_built_over(&f);
 	who_opens_late_finishes_nothing_old(&f);
+	who_is_two_switches_behind_finds_the_way(&f);
 	fixture_release(&f);
 	return done_testing();
 }

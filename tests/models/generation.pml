@@ -1,247 +1,316 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The generation switch: writers and readers move to a successor.
+ * The generation switch: the data file is replaced while processes read,
+ * write, open the store, and die.
  *
- * models	the switch as it is designed: a generation is an LMDB and a
- *		segment.  Whoever compacts copies in advance, then with W held
- *		copies the rest, syncs it, and names the complete successor in
- *		the old LMDB: that commits the switch.  Finishing it is: set
- *		`retired` in the old control segment, then write CURRENT.
- *		Whoever takes W looks for a successor first, finishes the
- *		switch, and moves.  A reader pins, fences, looks at `retired`,
- *		and if it is set moves to the successor that the old LMDB
- *		names.  A retired segment is punched when nobody pins it.
- * order	`retired` precedes CURRENT: who opens the successor through
- *		CURRENT cannot know that its predecessor was not retired, and
- *		would commit while readers stay there.  So CURRENT may lag,
- *		and readers must not move by it.
+ * models	core/generation.c: cop_compact (begin_settled, next_make,
+ *		switch_locked, successor_name), switch_finish, control_say,
+ *		generation_settle, generation_open (switch_finish_late),
+ *		generation_refresh (move_to); core/read.c: snapshot_try,
+ *		read_switch
  * claims	A writer has all that was acknowledged before it commits:
  *		writers are never split over two generations.  A reader sees
- *		all that was acknowledged before it began, never reads a
- *		punched segment, and, told to move, has somewhere to go.
- *		Nobody moves to what is not complete.  In the end CURRENT is
- *		the newest, the others are retired and can be punched.
- * assumes	CURRENT's rename and LMDB's commits are on disk in order; what
- *		a power cut undoes of them is not modelled.
+ *		all that was acknowledged before it began.  CURRENT always
+ *		names a complete folder; who opens or moves finds one.
+ *		In the end whoever takes W has finished what was begun.
+ * assumes	LMDB's commit is one step (`named`), shown to others in the
+ *		next (`shown`), or by the next write transaction; a file that
+ *		is open can be read after its folder is removed; CURRENT and
+ *		the commits reach the disk in order.
  */
 #include "model.pml"
 
 /* mutants */
-#define NO_CHASE	1  /* who has W does not look for a successor */
-#define NO_FINISH	2  /* who finds a successor moves, and leaves the rest */
-#define CURRENT_FIRST	3  /* CURRENT is written, and used, before the naming */
+#define NO_SETTLE	1  /* who has W does not look for a switch */
+#define NO_REPAIR	2  /* it trusts what LMDB shows readers */
+#define SWITCHING_LATE	3  /* `switching` is set after the naming */
 #define NAME_EARLY	4  /* the successor is named before it is complete */
 #define NO_REST		5  /* what was committed since the copy is left out */
-#define NO_W		6  /* the switch is made without W */
-#define RETIRE_LATE	7  /* `retired` is set after W is let go */
-#define CURRENT_SECOND	8  /* CURRENT is written before `retired` is set */
-#define LOOK_EARLY	9  /* a reader looks at `retired` before it pins */
-#define PUNCH_BLIND	10 /* a segment is punched whoever pins it */
-#define PUNCH_EARLY	11 /* pins are looked at before `retired` is set */
-#define NO_REAP		12 /* a dead reader's pin stays */
-#define MOVE_BY_CURRENT	13 /* a reader that moves asks CURRENT */
+#define NO_SAY		6  /* the control segment does not get the number */
+#define CLEAR_FIRST	7  /* `switching` is cleared before it has */
+#define CURRENT_LAST	8  /* the old folder goes before CURRENT changes */
+#define NO_BEGIN	9  /* a compaction begins without settling */
+#define OPEN_BLIND	10 /* who opens finishes what was found without W */
+#define MOVE_ONCE	11 /* who moves does not look again */
+#define NO_NUMBER	12 /* a reader does not look at the control segment */
+#define NO_BUILD_LOCK	13 /* two compactions may run at once */
 
-#define GENERATIONS 3
+#define GENERATIONS 4
 
-byte commits[GENERATIONS];   /* in its LMDB */
-bool complete[GENERATIONS];  /* and synced */
-byte successor[GENERATIONS]; /* named in its LMDB; 0: none */
-bool retired[GENERATIONS];
-bool punched[GENERATIONS];
-byte current;
+byte commits[GENERATIONS]; /* in its LMDB */
+bool there[GENERATIONS];   /* its folder, complete and synced */
+bool named[GENERATIONS];   /* its LMDB names the next one as successor */
+bool shown[GENERATIONS];   /* and shows that to readers */
+byte current;		   /* the file CURRENT */
+
+byte said; /* control: generation */
+bool switching;
 
 byte writer_lock;
-byte pin; /* the reader's: generation + 1 */
-bool reader_dead;
+byte build_lock;
 
 byte acked; /* for the claims */
 byte finished;
-hidden byte compactors;
+hidden byte writers, compactors, reads;
 
-inline move(where)
+inline current_write(g)
 {
-	at = where;
-	assert(complete[at])
+	current = g;
+	assert(there[current])
 }
 
-/* With W held, before anything else. */
-inline switch_finish()
+/* older_remove */
+inline older_remove(g)
 {
-	do
-	:: atomic { successor[at] && !MUTANT(NO_CHASE) -> skip };
-	   WHEN(MUTANT(CURRENT_SECOND) && current < successor[at],
-		current = successor[at]);
-	   WHEN(!retired[at] && !MUTANT(NO_FINISH), retired[at] = 1);
-	   WHEN(current < successor[at] && !MUTANT(NO_FINISH),
-		current = successor[at]);
-	   atomic { move(successor[at]) }
-	:: atomic { !successor[at] || MUTANT(NO_CHASE) -> break }
-	od
+	STEP(i = 0;
+	     do
+	     :: i < g -> there[i] = 0; i++
+	     :: else -> i = 0; break
+	     od;
+	     assert(there[current]))
 }
 
-proctype writer(byte todo)
+/* switch_finish: CURRENT, then the older folders; W held */
+inline switch_finish(g)
 {
-	byte at;
+	if
+	:: MUTANT(CURRENT_LAST) -> older_remove(g)
+	:: else
+	fi;
+	STEP(assert(there[g]); current = g);
+	older_remove(g)
+}
 
-	STEP(move(current)); /* open */
+inline control_say()
+{
+	WHEN(MUTANT(CLEAR_FIRST), switching = 0);
+	STEP(said = (said < at && !MUTANT(NO_SAY) -> at : said));
+	STEP(switching = 0)
+}
+
+/* generation_refresh; where a folder is gone CURRENT names another (move_to) */
+inline refresh()
+{
+	atomic { to = said };
 	do
-	:: todo == 0 -> break
-	:: todo ->
-		STEP(!writer_lock -> writer_lock = _pid; todo--);
-		switch_finish();
-		STEP(assert(commits[at] >= acked); commits[at]++);
-		STEP(acked = commits[at]; writer_lock = 0)
+	:: atomic { to <= at -> break }
+	:: atomic { to > at ->
+		STEP(if
+		     :: there[to] -> at = to; off = shown[to]; i = 0
+		     :: else -> i = 1
+		     fi) };
+	   if
+	   :: i -> STEP(i = 0; assert(current > to && !MUTANT(MOVE_ONCE));
+			to = current)
+	   :: else
+	   fi
 	od;
-died:
-	atomic {
-		at = 0; todo = 0;
+	to = 0
+}
+
+/* generation_settle: W held */
+inline settle()
+{
+	if
+	:: !MUTANT(NO_SETTLE) ->
+		refresh();
+		if
+		:: switching ->
+			WHEN(!MUTANT(NO_REPAIR), shown[at] = named[at]);
+			if
+			:: shown[at] ->
+				switch_finish(at + 1);
+				STEP(assert(there[at + 1]); at++; off = 0)
+			:: else
+			fi;
+			control_say()
+		:: !switching && said < at -> control_say()
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline unlock()
+{
+	STEP(writer_lock = 0)
+}
+
+#define LOCK STEP(!writer_lock -> writer_lock = _pid)
+
+/* generation_open; `off`: LMDB's number was compared after the naming */
+inline open()
+{
+	do
+	:: STEP(to = current);
+	   STEP(if
+		:: there[to] -> at = to; off = shown[at]
+		:: else -> assert(current != to); to = GENERATIONS
+		fi);
+	   if
+	   :: to == GENERATIONS
+	   :: to < GENERATIONS && !off -> STEP(off = shown[at]);
+		if
+		:: !off -> break
+		:: else
+		fi
+	   :: to < GENERATIONS && off
+	   fi;
+	   if
+	   :: to == GENERATIONS
+	   :: to < GENERATIONS ->
+		LOCK;
+		if
+		:: current < at + 1 || MUTANT(OPEN_BLIND) ->
+			switch_finish(at + 1)
+		:: else
+		fi;
+		unlock()
+	   fi
+	od;
+	older_remove(at);
+	to = 0
+}
+
+inline end_here()
+{
+	atomic { /* the kernel */
+		at = 0; to = 0; i = 0; off = 0;
 		if
 		:: writer_lock == _pid -> writer_lock = 0
+		:: else
+		fi;
+		if
+		:: build_lock == _pid -> build_lock = 0
 		:: else
 		fi;
 		finished++
 	}
 }
 
-/* The slots of the old generation: the one reader's. */
-inline pins_wait()
+proctype writer()
 {
-	STEP(pin != old + 1 || MUTANT(PUNCH_BLIND) ||
-	     (reader_dead && !MUTANT(NO_REAP)))
+	byte at, to, i;
+	bit off;
+
+	open();
+	LOCK;
+	settle();
+	STEP(assert(commits[at] >= acked); commits[at]++);
+	STEP(acked = commits[at]; writer_lock = 0);
+died:
+	end_here()
 }
 
 proctype compactor()
 {
-	byte at, old, next;
+	byte at, to, i, from;
+	bit off;
 
-	STEP(move(current));
+	open();
+	WHEN(!MUTANT(NO_BUILD_LOCK),
+	     if
+	     :: !build_lock -> build_lock = _pid
+	     :: else -> goto died
+	     fi);
 	if
-	:: at + 1 == GENERATIONS -> goto died
-	:: else -> old = at; next = at + 1
+	:: !MUTANT(NO_BEGIN) -> LOCK; settle(); unlock()
+	:: else -> refresh()
 	fi;
-	WHEN(!MUTANT(NO_W), !writer_lock -> writer_lock = _pid);
-	switch_finish();
+	from = at;
 	if
-	:: at != old || complete[next] -> goto died /* somebody else's */
+	:: from + 1 == GENERATIONS -> goto died
 	:: else
 	fi;
-	STEP(commits[next] = commits[old]); /* the copy, in advance */
+	STEP(there[from + 1] = 0); /* a dead builder's */
+	STEP(commits[from + 1] = commits[from]); /* the copy, in advance */
+	LOCK;
+	settle();
 	if
-	:: !MUTANT(NO_W) ->
-		STEP(writer_lock = 0);
-		STEP(!writer_lock -> writer_lock = _pid)
+	:: at != from -> goto died /* somebody else was faster */
 	:: else
 	fi;
-	switch_finish();
-	if
-	:: at != old || complete[next] -> goto died
-	:: else
-	fi;
-	WHEN(MUTANT(NAME_EARLY), successor[old] = next);
-	if
-	:: MUTANT(CURRENT_FIRST) -> STEP(current = next; complete[next] = 1);
-				    STEP(writer_lock = 0);
-				    STEP(!writer_lock -> writer_lock = _pid)
-	:: else
-	fi;
-	WHEN(!MUTANT(NO_REST), commits[next] = commits[old]);
-	STEP(complete[next] = 1);
-	STEP(successor[old] = next); /* that commits the switch */
-	if
-	:: MUTANT(RETIRE_LATE) -> STEP(current = next);
-				  STEP(writer_lock = 0);
-				  STEP(retired[old] = 1)
-	:: MUTANT(PUNCH_EARLY) -> pins_wait(); switch_finish()
-	:: else -> switch_finish()
-	fi;
-	WHEN(writer_lock == _pid, writer_lock = 0);
-	if
-	:: !MUTANT(PUNCH_EARLY) -> pins_wait()
-	:: else
-	fi;
-	STEP(punched[old] = 1);
+	WHEN(MUTANT(NAME_EARLY), switching = 1; named[from] = 1);
+	WHEN(!MUTANT(NO_REST), commits[from + 1] = commits[from]);
+	STEP(there[from + 1] = 1);
+	WHEN(!MUTANT(SWITCHING_LATE), switching = 1);
+	STEP(named[from] = 1); /* that is the switch */
+	STEP(shown[from] = 1);
+	WHEN(MUTANT(SWITCHING_LATE), switching = 1);
+	switch_finish(from + 1);
+	at++;
+	control_say();
+	unlock();
 died:
-	atomic {
-		at = 0; old = 0; next = 0;
-		if
-		:: writer_lock == _pid -> writer_lock = 0
-		:: else
-		fi;
-		finished++
-	}
+	from = 0;
+	end_here()
 }
 
-proctype reader(byte todo)
-{
-	byte at, to, since;
-	bit stale;
+/* LMDB's transaction number does not fit any more: since the naming. */
+#define MISFIT (shown[at] && !off)
 
-	STEP(move(current)); /* open */
+proctype reader()
+{
+	byte at, to, i, since, todo = reads;
+	bit off;
+
+	open();
 	do
-	:: todo == 0 -> goto finish
-	:: todo ->
-		todo--;
-		since = acked;
-		do
-		:: WHEN(MUTANT(LOOK_EARLY), stale = retired[at]);
-		   STEP(pin = at + 1); /* and fences */
-		   WHEN(!MUTANT(LOOK_EARLY), stale = retired[at]);
-		   if
-		   :: !stale -> break
-		   :: stale ->
-			stale = 0;
-			STEP(pin = 0);
-			STEP(to = (MUTANT(MOVE_BY_CURRENT) -> current :
-							     successor[at]);
-			     assert(to > at); /* there is somewhere to go */
-			     move(to);
-			     to = 0)
-		   fi
-		od;
-		STEP(assert(!punched[at] && commits[at] >= since));
-		STEP(assert(!punched[at]));
-		STEP(pin = 0);
-		since = 0
+	:: atomic { todo == 0 -> break }
+	:: atomic { todo > 0 -> todo--; since = acked };
+	   do
+	   :: atomic { !MISFIT && (said <= at || MUTANT(NO_NUMBER)) ->
+		STEP(assert(commits[at] >= since)) };
+		break
+	   :: atomic { MISFIT || (said > at && !MUTANT(NO_NUMBER)) -> skip };
+		if
+		:: switching -> LOCK; settle(); unlock()
+		:: else
+		fi;
+		refresh()
+	   od;
+	   since = 0
 	od;
 died:
-	skip;
-finish:
-	atomic {
-		at = 0; to = 0; since = 0; stale = 0; todo = 0;
-		reader_dead = 1;
-		finished++
-	}
+	since = 0; todo = 0;
+	end_here()
 }
 
 init
 {
-	byte at, old;
+	byte at, to, i;
+	bit off;
 
 	atomic {
 		OPTIONS_READ;
-		complete[0] = 1;
-		c_code { compactors = option("COMPACTORS", 1); };
-		run writer(1);
-		run writer(1);
-		run reader(2);
-		for (old : 1 .. compactors) {
+		c_code {
+			writers = option("WRITERS", 2);
+			compactors = option("COMPACTORS", 2);
+			reads = option("READS", 2);
+		};
+		there[0] = 1;
+		for (i : 1 .. writers) {
+			run writer()
+		}
+		for (i : 1 .. compactors) {
 			run compactor()
 		}
+		i = 0;
+		if
+		:: reads -> run reader()
+		:: else -> finished++
+		fi
 	}
-	atomic { /* a last one takes W */
-		finished == 3 + compactors;
+	atomic { /* a last one opens, and takes W */
+		finished == writers + compactors + 1;
 		deaths = 0;
-		switch_finish();
-		assert(!successor[at] && current == at);
-		assert(commits[at] >= acked);
-		for (old : 0 .. GENERATIONS - 1) {
-			assert(old >= at || retired[old]);
-			if
-			:: old < at -> pins_wait()
-			:: else
-			fi
-		}
+		open();
+		settle();
+		assert(!switching && !named[at] && current == at);
+		assert(commits[at] >= acked && said == at);
 	}
+	goto end;
 died:
-	skip
+	assert(false);
+end:
 }
