@@ -13,8 +13,8 @@
  *	1	the successor is complete and on disk
  *	2	the old LMDB names it: this commit is the switch
  *	3	CURRENT names it
- *	4	the control segment has its number: others move there
- *	5	the old folder is removed
+ *	4	the old folder is removed; who would open it reads CURRENT again
+ *	5	the control segment has the number: others move there
  *	Whoever takes W looks at 2 first and finishes 3 to 5, so that after a
  *	death anywhere nobody writes to the old generation any more: before 2
  *	there is no successor, after it there is no other.  A process that
