@@ -306,7 +306,7 @@ static void images_move(const cop_store *store, uint64_t to)
 }
 
 /*
- * Steps 3 and 5 of the essay; W held.  At open the store's mode is not read
+ * Steps 3 and 4 of the essay; W held.  At open the store's mode is not read
  * yet: all its files have that of its lock file.
  */
 static cop_err switch_finish(cop_store *store, uint64_t to)
