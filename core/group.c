@@ -19,10 +19,12 @@
  *	kills whoever executes it kills only its own poster.
  *
  * progress
- *	A request that is posted is in the next group or the one after it:
- *	whoever leads takes all there are, up to GROUP_MAX, and begins one
- *	mailbox further each time.  A sleeper looks again every 2 ms, so that
- *	the death of a leader, or of the one woken to be it, costs no more.
+ *	Whoever leads takes all there are, up to GROUP_MAX, and begins where
+ *	the one before had to stop.  So a request that is posted is in the
+ *	next group, or with w > GROUP_MAX writers in one of the next
+ *	w / GROUP_MAX, rounded up; it waits for the one under way, too.
+ *	A sleeper looks again every 2 ms, so that the death of a leader, or
+ *	of the one called to be it, costs no more.
  *
  * crash
  *	points	taken, commit-*, answering, answered: see mailbox.h
@@ -142,20 +144,13 @@ static cop_err result_find(const cop_store *store, struct env *env,
 }
 
 /* A request that a dead leader took: did it happen? */
-static cop_err orphan_answer(cop_store *store, uint32_t box, uint64_t number)
+static cop_err orphan_answer(cop_store *store, env_txn *txn, uint32_t box,
+			     uint64_t number)
 {
 	struct request request = {.box = box, .number = number};
-	env_txn *txn;
-	cop_err err;
-	int code = env_sync(store->env);
+	cop_err err = result_find(store, store->env, txn,
+				  store->mailboxes.office->uuid, &request);
 
-	if (!code)
-		code = env_read_begin(store->env, &txn);
-	if (code)
-		return error_system(code, "%s: cannot read", store->path);
-	err = result_find(store, store->env, txn, store->mailboxes.office->uuid,
-			  &request);
-	env_read_abort(txn);
 	if (!err)
 		answer_send(store, &request);
 	else if (err == COP_UNKNOWN || err == COP_TOO_OLD)
@@ -167,18 +162,33 @@ static cop_err orphan_answer(cop_store *store, uint32_t box, uint64_t number)
 	return 0;
 }
 
+/* What is told to have happened must be on disk, once for all of them. */
+static cop_err orphans_read(cop_store *store, env_txn **txn)
+{
+	int code = env_sync(store->env);
+
+	if (!code)
+		code = env_read_begin(store->env, txn);
+	return code ? error_system(code, "%s: cannot read", store->path) : 0;
+}
+
 static cop_err orphans_answer(cop_store *store)
 {
 	uint32_t limit = mailbox_limit(&store->mailboxes);
+	env_txn *txn = NULL;
 	cop_err err = 0;
 
 	for (uint32_t i = 0; i < limit && !err; i++) {
 		uint64_t number =
 		    mailbox_look(&store->mailboxes, i, MAILBOX_TAKEN);
 
-		if (number)
-			err = orphan_answer(store, i, number);
+		if (number && !txn)
+			err = orphans_read(store, &txn);
+		if (number && !err)
+			err = orphan_answer(store, txn, i, number);
 	}
+	if (txn)
+		env_read_abort(txn);
 	return err;
 }
 
@@ -211,21 +221,26 @@ static int request_collect(struct group *group, uint32_t box)
 	return 0;
 }
 
+/* All there are; if it gets full, the next one begins where this one ends. */
 static void group_collect(struct group *group)
 {
 	struct mailboxes *mailboxes = &group->store->mailboxes;
 	uint32_t limit = mailbox_limit(mailboxes);
 	uint32_t start = mailbox_start(mailboxes);
+	uint32_t i;
 
-	for (uint32_t i = 0; i < limit && group->count < GROUP_MAX &&
-			     group->posted_count < GROUP_MAX;
+	for (i = 0; i < limit && group->count < GROUP_MAX &&
+		    group->posted_count < GROUP_MAX;
 	     i++) {
 		uint32_t box = (start + i) % limit;
 
 		if (mailbox_look(mailboxes, box, MAILBOX_POSTED) &&
 		    request_collect(group, box))
-			return;
+			break;
 	}
+	if (limit)
+		mailbox_start_next(mailboxes,
+				   (start + (i < limit ? i : 1)) % limit);
 }
 
 /* Gives others a moment to post. */
@@ -326,30 +341,6 @@ static cop_err not_known(const struct waiting *waiting)
 			 waiting->store->path);
 }
 
-/* Time is up: takes the request back, if nobody has it. */
-static cop_err give_up(const struct waiting *waiting)
-{
-	cop_store *store = waiting->store;
-	char name[80];
-
-	if (mailbox_withdraw(&store->mailboxes, waiting->box,
-			     waiting->number)) {
-		writer_name(store, name, sizeof name);
-		return error_set(COP_BUSY,
-				 "%s: the commit was not begun in %u ms; %s "
-				 "has the writer lock, and commits or is "
-				 "stopped; try again",
-				 store->path, waiting->options->timeout_ms,
-				 name);
-	}
-	if (mailbox_phase(&store->mailboxes, waiting->box, waiting->number) ==
-	    MAILBOX_DONE) {
-		answer_take(waiting);
-		return 0;
-	}
-	return not_known(waiting);
-}
-
 /* The request is a dead leader's no more: its poster does it alone. */
 static cop_err retry(const struct waiting *waiting, uint64_t now)
 {
@@ -367,6 +358,52 @@ static cop_err retry(const struct waiting *waiting, uint64_t now)
 	return err ? err : group_lead(store, waiting->request, 1, 0);
 }
 
+/* Time is up: takes the request back, if nobody has it. */
+static cop_err give_up(const struct waiting *waiting)
+{
+	cop_store *store = waiting->store;
+	char name[80];
+
+	if (mailbox_withdraw(&store->mailboxes, waiting->box,
+			     waiting->number)) {
+		writer_name(store, name, sizeof name);
+		return error_set(COP_BUSY,
+				 "%s: the commit was not begun in %u ms; %s "
+				 "has the writer lock, and commits or is "
+				 "stopped; try again",
+				 store->path, waiting->options->timeout_ms,
+				 name);
+	}
+	switch (
+	    mailbox_phase(&store->mailboxes, waiting->box, waiting->number)) {
+	case MAILBOX_DONE: answer_take(waiting); return 0;
+	case MAILBOX_RETRY: return retry(waiting, now_ns());
+	default: return not_known(waiting);
+	}
+}
+
+/*
+ * W is held by one who posted: leads with his request, or for the others if
+ * a dead leader has it.
+ * done		set to 1 if the request came to an end
+ */
+static cop_err post_lead(const struct waiting *waiting, int *done)
+{
+	cop_store *store = waiting->store;
+	uint32_t gather_us = waiting->options->gather_us;
+
+	*done =
+	    mailbox_withdraw(&store->mailboxes, waiting->box, waiting->number);
+	if (*done)
+		return group_lead(store, waiting->request, 0, gather_us);
+	if (mailbox_phase(&store->mailboxes, waiting->box, waiting->number) ==
+	    MAILBOX_TAKEN)
+		return group_lead(store, NULL, 0, gather_us);
+	writer_unlock(store); /* answered meanwhile */
+	mailbox_wake_heir(&store->mailboxes);
+	return 0;
+}
+
 /* Until the request was answered, by whomever. */
 static cop_err post_wait(const struct waiting *waiting)
 {
@@ -374,11 +411,11 @@ static cop_err post_wait(const struct waiting *waiting)
 	struct mailboxes *mailboxes = &store->mailboxes;
 
 	for (;;) {
-		enum mailbox_phase phase =
-		    mailbox_phase(mailboxes, waiting->box, waiting->number);
+		uint32_t calls = mailbox_calls(mailboxes, waiting->box);
 		uint64_t now = now_ns();
 
-		switch (phase) {
+		switch (
+		    mailbox_phase(mailboxes, waiting->box, waiting->number)) {
 		case MAILBOX_DONE: answer_take(waiting); return 0;
 		case MAILBOX_RETRY: return retry(waiting, now);
 		case MAILBOX_POSTED:
@@ -386,14 +423,10 @@ static cop_err post_wait(const struct waiting *waiting)
 		default: return not_known(waiting); /* written over */
 		}
 		if (writer_try(store)) {
-			int withdrawn = mailbox_withdraw(
-			    mailboxes, waiting->box, waiting->number);
-			/* else a dead leader took it: he is answered for */
-			cop_err err = group_lead(
-			    store, withdrawn ? waiting->request : NULL, 0,
-			    waiting->options->gather_us);
+			int done;
+			cop_err err = post_lead(waiting, &done);
 
-			if (withdrawn)
+			if (done)
 				return err;
 			if (err)
 				return not_known(waiting);
@@ -401,8 +434,7 @@ static cop_err post_wait(const struct waiting *waiting)
 		}
 		if (now >= waiting->until_ns)
 			return give_up(waiting);
-		mailbox_wait(mailboxes, waiting->box, waiting->number, phase,
-			     WAIT_NS);
+		mailbox_wait(mailboxes, waiting->box, calls, WAIT_NS);
 	}
 }
 

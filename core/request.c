@@ -80,6 +80,21 @@ static cop_err names_check(const struct name_list *names)
 	return 0;
 }
 
+/* What an expectation names, by its kind; see validate.h. */
+static cop_err expect_shape_check(const struct op *op)
+{
+	int ends = op->option == EXPECT_EDGE ? 2 : 0;
+	int there = (op->target_size != 0) + (op->record_bytes != 0);
+
+	if (op->option < EXPECT_ENTITY || op->option > EXPECT_KEYS)
+		return bad("expectation");
+	if (!op->key_size && op->option != EXPECT_KEYS)
+		return bad("key or dimension");
+	if (there != ends)
+		return bad("target");
+	return 0;
+}
+
 /* Where an operation's parts must lie, by its kind. */
 static cop_err op_shape_check(const cop_store *store, const struct op *op)
 {
@@ -106,16 +121,21 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 		break;
 	default: return bad("kind of operation");
 	}
-	if ((op->record_bytes % 4 && op->kind != OP_EXPECT) || need > body)
+	if ((op->record_bytes % 8 && op->kind != OP_EXPECT) || need > body)
 		return bad("size of an operation");
 	if ((op->kind == OP_EDGE || op->kind == OP_UNLINK) && !op->target_size)
 		return bad("target");
-	return 0;
+	return op->kind == OP_EXPECT ? expect_shape_check(op) : 0;
 }
 
-static cop_err number_check(uint32_t number, const struct request *request)
+/* A number of the request's names, of a name of that space. */
+static cop_err number_check(uint32_t number, enum name_space space,
+			    const struct request *request)
 {
-	return number <= request->names.count ? 0 : bad("name's number");
+	if (!number || number > request->names.count ||
+	    request->names.entries[number - 1].space != space)
+		return bad("name's number");
+	return 0;
 }
 
 static cop_err directory_check(const struct disk_property *directory,
@@ -124,9 +144,7 @@ static cop_err directory_check(const struct disk_property *directory,
 	cop_err err = 0;
 
 	for (uint32_t i = 0; i < count && !err; i++)
-		err = directory[i].name
-			  ? number_check(directory[i].name, request)
-			  : bad("property");
+		err = number_check(directory[i].name, NAME_PROPERTY, request);
 	return err;
 }
 
@@ -137,15 +155,17 @@ static cop_err entity_check(const struct op *op, const struct request *request)
 	cop_err err = codec_entity_check(record);
 	const uint32_t *tags;
 
-	if (!err && (head->key_size != op->key_size || op->record_bytes % 8))
+	if (!err && head->key_size != op->key_size)
 		err = bad("key");
-	if (!err)
-		err = number_check(head->type, request);
+	if (!err && op->option > COP_VECTOR_DROP)
+		err = bad("option");
+	if (!err && head->type)
+		err = number_check(head->type, NAME_TYPE, request);
 	if (err)
 		return err;
 	tags = codec_tags(head);
 	for (uint32_t i = 0; i < head->tag_count && !err; i++)
-		err = tags[i] ? number_check(tags[i], request) : bad("tag");
+		err = number_check(tags[i], NAME_TAG, request);
 	return err ? err
 		   : directory_check(codec_directory(head),
 				     head->property_count, request);
@@ -159,10 +179,10 @@ static cop_err edge_check(const struct op *op, const struct request *request)
 	const struct disk_edge *head = record.data;
 	cop_err err = codec_edge_check(record);
 
-	if (!err && !op->relation)
-		err = bad("relation");
+	if (!err && op->option > COP_DANGLING_SKIP)
+		err = bad("option");
 	if (!err)
-		err = number_check(op->relation, request);
+		err = number_check(op->relation, NAME_RELATION, request);
 	return err ? err
 		   : directory_check(
 			 (const struct disk_property *)(const void *)(head + 1),
@@ -189,8 +209,7 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 	if (!err && op->kind == OP_EDGE)
 		err = edge_check(op, request);
 	if (!err && op->kind == OP_UNLINK)
-		err = op->relation ? number_check(op->relation, request)
-				   : bad("relation");
+		err = number_check(op->relation, NAME_RELATION, request);
 	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
 		err = vector_check(op);
 	return err;

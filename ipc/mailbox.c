@@ -121,26 +121,30 @@ static uint64_t word_made(uint64_t number, enum mailbox_phase phase)
 
 /* ---- sleeping ----------------------------------------------------------- */
 
-static uint32_t *futex_of(const struct mailboxes *mailboxes, uint32_t box)
+static void box_call(const struct mailboxes *mailboxes, uint32_t box)
 {
-	/* the low half: phase and the number's low bits */
-	return (uint32_t *)(void *)word_of(mailboxes, box);
+	_Atomic uint32_t *calls = &mailboxes->boxes[box].calls;
+
+	/* M3: what was done before the call is seen by who is called */
+	atomic_fetch_add_explicit(calls, 1, memory_order_release);
+	(void)syscall(SYS_futex, calls, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-static void box_wake(const struct mailboxes *mailboxes, uint32_t box)
+uint32_t mailbox_calls(const struct mailboxes *mailboxes, uint32_t box)
 {
-	(void)syscall(SYS_futex, futex_of(mailboxes, box), FUTEX_WAKE, INT_MAX,
-		      NULL, NULL, 0);
+	/* M3: whatever was done before it is seen */
+	return atomic_load_explicit(&mailboxes->boxes[box].calls,
+				    memory_order_acquire);
 }
 
-void mailbox_wait(struct mailboxes *mailboxes, uint32_t box, uint64_t number,
-		  enum mailbox_phase phase, uint64_t timeout_ns)
+void mailbox_wait(struct mailboxes *mailboxes, uint32_t box, uint32_t calls,
+		  uint64_t timeout_ns)
 {
 	struct timespec timeout = {(time_t)(timeout_ns / 1000000000),
 				   (long)(timeout_ns % 1000000000)};
 
-	(void)syscall(SYS_futex, futex_of(mailboxes, box), FUTEX_WAIT,
-		      (uint32_t)word_made(number, phase), &timeout, NULL, 0);
+	(void)syscall(SYS_futex, &mailboxes->boxes[box].calls, FUTEX_WAIT,
+		      calls, &timeout, NULL, 0);
 }
 
 /* ---- posters ------------------------------------------------------------ */
@@ -358,14 +362,17 @@ uint32_t mailbox_limit(const struct mailboxes *mailboxes)
 	return limit <= MAILBOX_COUNT ? limit : MAILBOX_COUNT;
 }
 
-uint32_t mailbox_start(struct mailboxes *mailboxes)
+uint32_t mailbox_start(const struct mailboxes *mailboxes)
 {
-	_Atomic uint32_t *start = &mailboxes->office->start;
-	uint32_t at = atomic_load_explicit(start, memory_order_relaxed);
+	return atomic_load_explicit(&mailboxes->office->start,
+				    memory_order_relaxed);
+}
 
+void mailbox_start_next(struct mailboxes *mailboxes, uint32_t box)
+{
 	/* relaxed: any value will do */
-	atomic_store_explicit(start, at + 1, memory_order_relaxed);
-	return at;
+	atomic_store_explicit(&mailboxes->office->start, box,
+			      memory_order_relaxed);
 }
 
 uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
@@ -419,7 +426,7 @@ void mailbox_answer(struct mailboxes *mailboxes, uint32_t box, uint64_t number,
 	if (atomic_compare_exchange_strong_explicit(
 		word_of(mailboxes, box), &taken, word_made(number, phase),
 		memory_order_acq_rel, memory_order_relaxed))
-		box_wake(mailboxes, box);
+		box_call(mailboxes, box);
 	point("answered");
 }
 
@@ -451,14 +458,13 @@ void mailbox_count(struct mailboxes *mailboxes, uint64_t requests)
 void mailbox_wake_heir(struct mailboxes *mailboxes)
 {
 	uint32_t limit = mailbox_limit(mailboxes);
-	uint32_t start = atomic_load_explicit(&mailboxes->office->start,
-					      memory_order_relaxed);
+	uint32_t start = mailbox_start(mailboxes);
 
 	for (uint32_t i = 0; i < limit; i++) {
 		uint32_t box = (start + i) % limit;
 
 		if (mailbox_look(mailboxes, box, MAILBOX_POSTED)) {
-			box_wake(mailboxes, box);
+			box_call(mailboxes, box);
 			return;
 		}
 	}

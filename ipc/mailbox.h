@@ -32,9 +32,13 @@
  *		hash, or in the word that is compared.
  *	M2	mailbox_answer writes the answer, then the word (release);
  *		mailbox_phase acquires it.
+ *	M3	who answers, or lets go of the writer lock, adds to `calls`
+ *		(release), then wakes; a poster loads `calls` (acquire) before
+ *		it looks and tries the lock, and sleeps only if it is the same
+ *		still.  So a call between the look and the sleep is not lost.
  *
  * progress
- *	mailbox_wait sleeps on the word, at most as long as it is told.
+ *	mailbox_wait sleeps on `calls`, at most as long as it is told.
  *
  * crash
  *	A poster's death leaves its word in any phase: whoever owns the mailbox
@@ -77,7 +81,8 @@ struct mailbox {
 	_Atomic uint64_t hash;	/* of the request */
 	_Atomic uint32_t bytes; /* of the request */
 	_Atomic uint32_t pid;	/* for people only */
-	uint32_t reserved[26];
+	_Atomic uint32_t calls; /* what its owner sleeps on */
+	uint32_t reserved[25];
 	_Alignas(128) unsigned char answer[MAILBOX_ANSWER_BYTES];
 };
 
@@ -150,9 +155,12 @@ uint64_t mailbox_post(struct mailboxes *mailboxes, uint32_t box,
 enum mailbox_phase mailbox_phase(const struct mailboxes *mailboxes,
 				 uint32_t box, uint64_t number);
 
-/* Sleeps while the phase is `phase`, at most timeout_ns. */
-void mailbox_wait(struct mailboxes *mailboxes, uint32_t box, uint64_t number,
-		  enum mailbox_phase phase, uint64_t timeout_ns);
+/* M3: how often its owner was called; to be asked before it looks. */
+uint32_t mailbox_calls(const struct mailboxes *mailboxes, uint32_t box);
+
+/* M3: sleeps until it is called once more, at most timeout_ns. */
+void mailbox_wait(struct mailboxes *mailboxes, uint32_t box, uint32_t calls,
+		  uint64_t timeout_ns);
 
 /* 1 if the request was still there and is not any more. */
 int mailbox_withdraw(struct mailboxes *mailboxes, uint32_t box,
@@ -169,8 +177,9 @@ void mailbox_clear(struct mailboxes *mailboxes, uint32_t box);
 /* Mailboxes to look at, range-checked. */
 uint32_t mailbox_limit(const struct mailboxes *mailboxes);
 
-/* Where to begin this time; so that none is always the last. */
-uint32_t mailbox_start(struct mailboxes *mailboxes);
+/* Where to begin this time; and the next, so that none is always the last. */
+uint32_t mailbox_start(const struct mailboxes *mailboxes);
+void mailbox_start_next(struct mailboxes *mailboxes, uint32_t box);
 
 /* The number of a request that is in that phase, 0: none. */
 uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
@@ -195,7 +204,7 @@ void mailbox_count(struct mailboxes *mailboxes, uint64_t requests);
 /* Counts a request that a dead leader left. */
 void mailbox_count_orphan(struct mailboxes *mailboxes);
 
-/* Without the lock: wakes one who waits, to lead next. */
+/* M3: the lock was let go: calls one who waits, to lead next. */
 void mailbox_wake_heir(struct mailboxes *mailboxes);
 
 #endif

@@ -43,7 +43,7 @@ claim "no volatile, rand, VLA-prone alloca or bool in the library" \
 		grep -v '/\*.*\*/')"
 
 # Both ends of an edge carry its number.
-for label in A1 A2 B1 B2 H1 H2 K1 K2 P1 S1 S2 C1; do
+for label in A1 A2 B1 B2 H1 H2 K1 K2 M1 M2 M3 P1 S1 S2 C1; do
 	count=$(grep -hoE "/\* $label\b|[^A-Za-z0-9]$label[:*. ]" \
 		shm/*.[ch] ipc/*.[ch] core/*.[ch] | wc -l)
 	[ "$count" -ge 2 ]
