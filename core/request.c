@@ -58,8 +58,9 @@ void request_fail(struct request *request, cop_err err)
 static cop_err bad(const char *what)
 {
 	return error_set(COP_CORRUPT,
-			 "a request in shared memory has a %s out of range; "
-			 "the process that wrote it is damaged: restart it",
+			 "the %s of a request in shared memory is out of "
+			 "range; the process that wrote it is damaged: restart "
+			 "it",
 			 what);
 }
 
@@ -189,14 +190,17 @@ static cop_err edge_check(const struct op *op, const struct request *request)
 			 head->property_count, request);
 }
 
-static cop_err vector_check(const struct op *op)
+static cop_err vector_check(const cop_store *store, const struct op *op)
 {
 	const float *vector = op_vector(op);
+	int zero = op->dim && store->config.metric == COP_COSINE;
 
-	for (uint32_t i = 0; i < op->dim; i++)
+	for (uint32_t i = 0; i < op->dim; i++) {
 		if (!isfinite(vector[i]))
 			return bad("vector");
-	return 0;
+		zero &= vector[i] == 0;
+	}
+	return zero ? bad("vector") : 0;
 }
 
 static cop_err op_check(const cop_store *store, const struct op *op,
@@ -211,7 +215,7 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 	if (!err && op->kind == OP_UNLINK)
 		err = number_check(op->relation, NAME_RELATION, request);
 	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
-		err = vector_check(op);
+		err = vector_check(store, op);
 	return err;
 }
 
@@ -249,7 +253,8 @@ cop_err request_unpack(const cop_store *store, const void *packed, size_t bytes,
 	need = sizeof *head + (uint64_t)head->ops_bytes +
 	       head->name_count * (uint64_t)sizeof(struct name_entry) +
 	       op_pad(head->text_bytes);
-	if (need != bytes || head->ops_bytes % 8 || head->durability > COP_LAZY)
+	if (need != bytes || head->ops_bytes % 8 ||
+	    head->name_uses < head->name_count || head->durability > COP_LAZY)
 		return bad("size");
 	*out = (struct request){.ops = at,
 				.ops_bytes = head->ops_bytes,
