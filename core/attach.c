@@ -549,6 +549,7 @@ static int control_open(cop_store *store)
 	}
 	if (memcmp(store->slots.control->uuid, store->config.uuid,
 		   sizeof store->config.uuid) != 0) {
+		mailboxes_detach(&store->mailboxes);
 		slots_detach(&store->slots);
 		err = EBADMSG;
 	}
@@ -582,10 +583,13 @@ static cop_err control_make(cop_store *store)
 				      store->generation->number,
 				      memory_order_release);
 	point("control-made");
-	if (err)
+	if (err) {
+		store->slots.fd = -1; /* closed here */
+		slots_detach(&store->slots);
 		close(fd);
-	else
+	} else {
 		err = file_name(store, "control.new", "control");
+	}
 	if (err)
 		unlinkat(store->shm_fd, "control.new", 0);
 	return err ? build_error(store, err) : 0;
