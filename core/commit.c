@@ -384,10 +384,12 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 void commit_run(cop_store *store, struct request **requests, uint32_t count)
 {
 	cop_err err = commit_once(store, requests, count);
+	/* giving up looked for dead readers, which may have held room back */
+	int again = count > 1 || (err == COP_NO_SPACE && store->env.cleared);
 
-	if (err && count == 1)
+	if (err && !again)
 		request_fail(requests[0], err);
-	if (!err || count == 1)
+	if (!err || !again)
 		return;
 	/* one of them cannot be done, or all cannot be done at once */
 	for (uint32_t i = 0; i < count; i++) {

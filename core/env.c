@@ -18,7 +18,12 @@
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
 
 /* Readers: one for each slot, and some for the library's own looks. */
-enum { OPEN_TRIES = 50, INFO_TRIES = 16, READERS = 16384 + 256 };
+enum {
+	OPEN_TRIES = 50,
+	INFO_TRIES = 16,
+	READERS = 16384 + 256,
+	READER_LOOKS = 64
+};
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
 #define MAP_MIN	    (UINT64_C(64) << 20)
@@ -460,23 +465,33 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	return err == MDB_NOTFOUND ? 0 : err;
 }
 
-int env_write_begin(struct env *env, int lazy, env_txn **out)
+static int readers_check(struct env *env)
 {
-	int cleared;
 	int err = readers_lock(env);
 
 	if (err)
 		return err;
-	(void)mdb_reader_check(env->handle, &cleared);
+	(void)mdb_reader_check(env->handle, &env->cleared);
 	lock_release(env->lock_fd, LOCK_R);
-	return mdb_txn_begin(env->handle, NULL, lazy ? MDB_NOMETASYNC : 0, out);
+	return 0;
+}
+
+int env_write_begin(struct env *env, int lazy, env_txn **out)
+{
+	int err = env->begun++ % READER_LOOKS ? 0 : readers_check(env);
+
+	return err ? err
+		   : mdb_txn_begin(env->handle, NULL, lazy ? MDB_NOMETASYNC : 0,
+				   out);
 }
 
 int env_write_repair(struct env *env)
 {
 	env_txn *txn;
-	int err = env_write_begin(env, 0, &txn);
+	int err = readers_check(env);
 
+	if (!err)
+		err = mdb_txn_begin(env->handle, NULL, 0, &txn);
 	if (!err)
 		env_write_abort(txn);
 	return err;

@@ -68,6 +68,8 @@ struct env {
 	uint64_t map_bytes;
 	int lock_fd;	     /* for R */
 	uint32_t timeout_ms; /* to wait for R */
+	uint32_t begun;	     /* write transactions */
+	int cleared;	     /* dead readers, at the last look for them */
 };
 
 /*
@@ -105,14 +107,19 @@ uint64_t env_map_room(const struct env *env);
  */
 int env_held(struct env *env, env_txn *txn, uint64_t *bytes);
 
-/* Write transactions: W must be held. */
-/* lazy: LMDB's last page reaches the disk with the next commit's. */
+/*
+ * Write transactions: W must be held.  One in 64 looks for dead readers first,
+ * whose snapshots hold pages back: that is a system call for each process that
+ * is attached.
+ * lazy		LMDB's last page reaches the disk with the next commit's
+ */
 int env_write_begin(struct env *env, int lazy, env_txn **out);
 int env_write_commit(env_txn *txn);
 
 /*
  * After a writer's death: a commit of its may be on disk, and LMDB not say so
- * to readers before somebody else begins to write.  W must be held.
+ * to readers before somebody else begins to write.  Looks for dead readers,
+ * too.  W must be held.
  */
 int env_write_repair(struct env *env);
 

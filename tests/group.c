@@ -427,6 +427,39 @@ static void what_does_not_fit_fails_alone(void)
 	unsetenv("COPPICE_MAP_SIZE");
 }
 
+/* A process reads and is killed; the pages of its snapshot stay. */
+static void reader_kill(const struct fixture *f)
+{
+	pid_t pid = child_start(f);
+
+	if (!pid) {
+		cop_read *read;
+
+		must(cop_read_begin(own, &read), "read");
+		kill(getpid(), SIGKILL);
+	}
+	child_wait(pid);
+}
+
+static void a_dead_reader_leaves_no_data_file_full(void)
+{
+	enum { WRITES = 60, BYTES = 2 << 20 };
+	struct fixture f;
+	int failed = 0;
+
+	setenv("COPPICE_MAP_SIZE", "64M", 1);
+	store_make(&f);
+	for (int i = 0; i < 5; i++)
+		failed += fill_one(&f, 0, BYTES) != 0;
+	reader_kill(&f);
+	for (int i = 0; i < WRITES; i++)
+		failed += fill_one(&f, 0, BYTES) != 0;
+	is_int(failed, 0,
+	       "what a dead reader holds back is freed when it is needed");
+	fixture_release(&f);
+	unsetenv("COPPICE_MAP_SIZE");
+}
+
 /* ---- posting by hand ---------------------------------------------------- */
 
 struct letter {
@@ -1147,5 +1180,6 @@ int main(void)
 	a_lazy_commit_survives_deaths(&f);
 	fixture_release(&f);
 	what_does_not_fit_fails_alone();
+	a_dead_reader_leaves_no_data_file_full();
 	return done_testing();
 }
