@@ -80,6 +80,7 @@ struct group {
 	struct posted *posted[GROUP_MAX];
 	uint32_t count;	       /* of requests */
 	uint32_t posted_count; /* of those that came in mailboxes */
+	_Alignas(8) unsigned char room[MAILBOX_BYTES]; /* for one of them */
 };
 
 static void answer_send(cop_store *store, const struct request *request)
@@ -192,22 +193,23 @@ static cop_err orphans_answer(cop_store *store)
 	return err;
 }
 
-/* Takes what is in a mailbox; 0, or ENOMEM if it has to stay there. */
+/* Takes what is in a mailbox; ENOMEM: no more can be taken. */
 static int request_collect(struct group *group, uint32_t box)
 {
 	struct mailboxes *mailboxes = &group->store->mailboxes;
-	struct posted *posted = malloc(sizeof *posted + MAILBOX_BYTES);
-	uint32_t bytes;
 	uint64_t number;
+	uint32_t bytes = mailbox_collect(mailboxes, box, group->room, &number);
+	struct posted *posted;
 	cop_err err;
 
-	if (!posted)
-		return ENOMEM;
-	bytes = mailbox_collect(mailboxes, box, posted->bytes, &number);
-	if (!number) {
-		free(posted);
+	if (!number)
 		return 0;
+	posted = malloc(sizeof *posted + bytes);
+	if (!posted) {
+		mailbox_answer(mailboxes, box, number, MAILBOX_RETRY, NULL);
+		return ENOMEM;
 	}
+	memcpy(posted->bytes, group->room, bytes);
 	posted->request = (struct request){0};
 	err = request_unpack(group->store, posted->bytes, bytes,
 			     &posted->request);
@@ -255,11 +257,13 @@ static void gather(uint32_t gather_us)
 
 static cop_err group_run(cop_store *store, struct request *own, int alone)
 {
-	struct group *group = calloc(1, sizeof *group);
+	struct group *group = malloc(sizeof *group);
 
 	if (!group)
 		return error_set(ENOMEM, "no memory to commit");
 	group->store = store;
+	group->count = 0;
+	group->posted_count = 0;
 	if (own)
 		group->requests[group->count++] = own;
 	if (!alone)
