@@ -385,7 +385,7 @@ void commit_run(cop_store *store, struct request **requests, uint32_t count)
 {
 	cop_err err = commit_once(store, requests, count);
 	/* giving up looked for dead readers, which may have held room back */
-	int again = count > 1 || (err == COP_NO_SPACE && store->env.cleared);
+	int again = count > 1 || (err == COP_NO_SPACE && store->env->cleared);
 
 	if (err && !again)
 		request_fail(requests[0], err);
