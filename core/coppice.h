@@ -713,7 +713,8 @@ struct cop_commit_options {
  *		say in time what came of it: then, and only then, it may have
  *		happened or happen yet; result->ticket names it.
  * Progress	sleeps while another process commits, at most the time that
- *		two groups take once it has begun to wait, or timeout_ms.
+ *		two groups take once it has begun to wait (with over 256
+ *		writers, one more for each 256), or timeout_ms.
  */
 COP_MUST cop_err cop_commit(cop_write *write, struct cop_result *result);
 COP_MUST cop_err cop_commit_with(cop_write *write,

@@ -434,6 +434,17 @@ static int reader_oldest(const char *line, void *context)
 	return 0;
 }
 
+static int readers_check(struct env *env)
+{
+	int err = readers_lock(env);
+
+	if (err)
+		return err;
+	(void)mdb_reader_check(env->handle, &env->cleared);
+	lock_release(env->lock_fd, LOCK_R);
+	return 0;
+}
+
 int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 {
 	uint64_t from = mdb_txn_id(txn);
@@ -442,8 +453,10 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	MDB_val value;
 	MDB_stat stat;
 	size_t pages = 0;
-	int err = mdb_env_stat(env->handle, &stat);
+	int err = readers_check(env); /* what a dead one holds is not held */
 
+	if (!err)
+		err = mdb_env_stat(env->handle, &stat);
 	if (!err && mdb_reader_list(env->handle, reader_oldest, &from) < 0)
 		err = EIO;
 	if (!err)
@@ -463,17 +476,6 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	mdb_cursor_close(cursor);
 	*bytes = (uint64_t)pages * stat.ms_psize;
 	return err == MDB_NOTFOUND ? 0 : err;
-}
-
-static int readers_check(struct env *env)
-{
-	int err = readers_lock(env);
-
-	if (err)
-		return err;
-	(void)mdb_reader_check(env->handle, &env->cleared);
-	lock_release(env->lock_fd, LOCK_R);
-	return 0;
 }
 
 int env_write_begin(struct env *env, int lazy, env_txn **out)
