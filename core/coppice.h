@@ -71,10 +71,6 @@ typedef struct cop_txn cop_txn;
 
 /* ---- errors ------------------------------------------------------------- */
 
-/*
- * COP_CONFLICT, COP_UNKNOWN and COP_TOO_OLD are kept for what is to come: this
- * version returns none of them.
- */
 enum cop_error {
 	COP_OK = 0,
 	COP_INVALID = -31000,	  /* an argument is out of its range */
