@@ -754,13 +754,38 @@ static cop_err names_seal(struct apply *apply)
 	return err;
 }
 
+/* The operation record: header, ids, results. */
+static int op_put_record(struct apply *apply, const struct disk_op *op)
+{
+	size_t ids_bytes = op->touched * sizeof(uint32_t);
+	size_t results_at = op_pad(sizeof *op + ids_bytes);
+	uint32_t *ids;
+	void *room;
+	int err = env_append(apply->store->env, apply->txn, DB_OPS,
+			     id_key(&apply->commit),
+			     results_at + apply->results.size, &room);
+
+	if (err)
+		return err;
+	memset(room, 0, results_at);
+	memcpy(room, op, sizeof *op);
+	ids = (uint32_t *)(void *)((unsigned char *)room + sizeof *op);
+	for (uint32_t i = 0; i < op->touched; i++)
+		ids[i] = (uint32_t)apply_change(apply, i)->id;
+	qsort(ids, op->touched, sizeof *ids, id_compare);
+	if (apply->results.size)
+		memcpy((unsigned char *)room + results_at, apply->results.data,
+		       apply->results.size);
+	return 0;
+}
+
 cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 {
 	struct disk_state *state = &apply->state;
-	uint32_t count = apply_change_count(apply);
-	struct disk_op op = {.touched = count, .hash = apply->hash};
-	uint32_t *ids;
-	void *room;
+	struct disk_op op = {.touched = apply_change_count(apply),
+			     .hash = apply->hash,
+			     .results = apply->results.size /
+					sizeof(struct disk_result)};
 	int err = names_seal(apply);
 
 	if (err)
@@ -773,19 +798,12 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	op.time_ns = state->time_ns;
 	op.chain = state->chain;
 	memcpy(op.segment, segment_uuid, sizeof op.segment);
-	err = env_append(apply->store->env, apply->txn, DB_OPS,
-			 id_key(&apply->commit),
-			 op_pad(sizeof op + count * sizeof *ids), &room);
-	if (!err) {
-		memset(room, 0, op_pad(sizeof op + count * sizeof *ids));
-		memcpy(room, &op, sizeof op);
-		ids = (uint32_t *)(void *)((unsigned char *)room + sizeof op);
-		for (uint32_t i = 0; i < count; i++)
-			ids[i] = (uint32_t)apply_change(apply, i)->id;
-		qsort(ids, count, sizeof *ids, id_compare);
+	memcpy(op.office, apply->store->mailboxes.office->uuid,
+	       sizeof op.office);
+	err = op_put_record(apply, &op);
+	if (!err)
 		err = put(apply, DB_META, bytes_of("state", 5),
 			  bytes_of(state, sizeof *state));
-	}
 	return err ? failed(apply, err) : 0;
 }
 
@@ -797,6 +815,7 @@ void apply_release(struct apply *apply)
 	buffer_release(&apply->changes);
 	buffer_release(&apply->edges);
 	buffer_release(&apply->scratch);
+	buffer_release(&apply->results);
 	hashmap_release(&apply->change_map);
 	hashmap_release(&apply->edge_map);
 }

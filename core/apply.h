@@ -60,6 +60,7 @@ struct apply {
 	struct buffer edges; /* struct edge_change */
 	struct hashmap edge_map;
 	struct buffer scratch; /* a record that is looked at */
+	struct buffer results; /* struct disk_result, of posted requests */
 };
 
 static inline uint32_t apply_change_count(const struct apply *apply)

@@ -27,6 +27,7 @@
 #include "lock.h"
 #include "point.h"
 #include "prepare.h"
+#include "result.h"
 #include "validate.h"
 
 #include <errno.h>
@@ -230,31 +231,6 @@ static cop_err commit_error(const cop_store *store, int code)
 	return error_system(code, "%s: cannot commit", store->path);
 }
 
-/* What came of it, in the same transaction; see group.c. */
-static cop_err result_put(const struct apply *apply,
-			  const struct request *request)
-{
-	const struct cop_result *counts = &request->result;
-	struct result_key key = result_key(request->box, request->number);
-	struct disk_result result = {.number = request->number,
-				     .commit = apply->commit,
-				     .entities_put = counts->entities_put,
-				     .entities_deleted =
-					 counts->entities_deleted,
-				     .edges_put = counts->edges_put,
-				     .edges_deleted = counts->edges_deleted,
-				     .edges_skipped = counts->edges_skipped,
-				     .stubs_put = counts->stubs_put};
-	int code;
-
-	memcpy(result.office, apply->store->mailboxes.office->uuid,
-	       sizeof result.office);
-	code = env_put(apply->store->env, apply->txn, DB_RESULTS,
-		       bytes_of(&key, sizeof key),
-		       bytes_of(&result, sizeof result));
-	return code ? commit_error(apply->store, code) : 0;
-}
-
 /*
  * Puts what is not refused.  An error is about the transaction as a whole,
  * and to be taken back; request->err is about one request, of which nothing
@@ -276,8 +252,8 @@ static cop_err requests_apply(struct apply *apply, struct request **requests,
 		}
 		if (!err)
 			err = apply_run(apply, request);
-		if (!err && request->number)
-			err = result_put(apply, request);
+		if (!err && request->number && result_note(apply, request))
+			err = error_set(ENOMEM, "no memory to commit");
 	}
 	return err;
 }

@@ -22,16 +22,4 @@ cop_err writer_ready(cop_store *store);
  */
 void commit_run(cop_store *store, struct request **requests, uint32_t count);
 
-/* Where DB_RESULTS has what came of a request. */
-struct result_key {
-	uint32_t box;	 /* big endian */
-	uint32_t number; /* big endian, modulo DISK_RESULTS */
-};
-
-static inline struct result_key result_key(uint32_t box, uint64_t number)
-{
-	return (struct result_key){htobe32(box),
-				   htobe32((uint32_t)(number % DISK_RESULTS))};
-}
-
 #endif

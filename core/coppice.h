@@ -655,6 +655,7 @@ COP_API size_t cop_write_bytes(const cop_write *write);
 struct cop_ticket {
 	uint8_t office[16];
 	uint64_t number; /* 0: none */
+	uint64_t after;	 /* it is in no commit up to this one */
 	uint32_t mailbox;
 	uint32_t reserved;
 };
@@ -722,8 +723,7 @@ COP_MUST cop_err cop_commit_with(cop_write *write,
  * happened	set to 1 or 0
  * result	as of cop_commit, if it happened; may be NULL
  * Returns	COP_UNKNOWN if it is under way still: ask again; COP_TOO_OLD
- *		if the thread's process has made more writes since than are
- *		remembered, or shared memory was made anew.
+ *		if the records of commits since are not all kept any more.
  */
 COP_MUST cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 			     int32_t *happened, struct cop_result *result);

@@ -475,8 +475,7 @@ cop_err copy_forward(struct copy *copy)
 		err = small_forward(&copying, DB_NAMES);
 	if (!err)
 		err = small_forward(&copying, DB_SYMBOLS);
-	if (!err)
-		err = small_forward(&copying, DB_RESULTS);
+
 	if (!err)
 		err = meta_copy(&copying);
 	return copying_end(&copying, err);

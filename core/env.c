@@ -42,7 +42,7 @@ static const struct {
     [DB_NAMES] = {"names", MDB_INTEGERKEY},
     [DB_SYMBOLS] = {"symbols", 0},
     [DB_OPS] = {"ops", MDB_INTEGERKEY},
-    [DB_RESULTS] = {"results", 0},
+
 };
 
 int env_is_error(int error)

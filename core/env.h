@@ -3,7 +3,7 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	The main database and ten named ones, no MDB_DUPSORT, no writable map.
+ *	The main database and nine named ones, no MDB_DUPSORT, no writable map.
  *Commits are durable when they return.  A commit of ours is a commit of LMDB's,
  *so a transaction's id less a base found at open is our commit number; the
  *	number is also stored in every commit and compared, since LMDB warns
@@ -43,8 +43,7 @@ enum env_db {
 	DB_NAMES = 7,	 /* name's number -> space, text */
 	DB_SYMBOLS = 8,	 /* space, text -> name's number */
 	DB_OPS = 9,	 /* commit number -> operation record */
-	DB_RESULTS = 10, /* mailbox, number modulo 16 -> result */
-	DB_COUNT = 11
+	DB_COUNT = 10
 };
 
 enum { ENV_ABSENT = -30798 }; /* LMDB's MDB_NOTFOUND */

@@ -58,16 +58,36 @@ struct disk_state {
 
 static_assert(sizeof(struct disk_state) == 128, "state is 128 bytes");
 
-/* DB_OPS: one a commit, followed by the ids touched, u32 each, ascending. */
+/*
+ * DB_OPS: one a commit, followed by the ids touched, u32 each, ascending,
+ * padded to 8; then the results.
+ */
 struct disk_op {
 	uint64_t time_ns;
 	uint64_t chain;
 	unsigned char segment[FORMAT_UUID_BYTES];
 	uint64_t hash; /* of its requests */
 	uint64_t touched;
+	unsigned char office[FORMAT_UUID_BYTES]; /* the control segment's */
+	uint64_t results;
 };
 
-static_assert(sizeof(struct disk_op) == 48, "operation header is 48 bytes");
+static_assert(sizeof(struct disk_op) == 72, "operation header is 72 bytes");
+
+/* What came of a request that was executed for another process. */
+struct disk_result {
+	uint64_t number; /* of the request, in its mailbox */
+	uint32_t box;
+	uint32_t reserved;
+	uint64_t entities_put;
+	uint64_t entities_deleted;
+	uint64_t edges_put;
+	uint64_t edges_deleted;
+	uint64_t edges_skipped;
+	uint64_t stubs_put;
+};
+
+static_assert(sizeof(struct disk_result) == 64, "result is 64 bytes");
 
 /* DB_ENTITIES: header, key, tags, directory, values, content. */
 struct disk_entity {
@@ -123,22 +143,6 @@ static_assert(sizeof(struct disk_member_key) == 12, "member key");
 
 /* DB_NAMES: who has this type or tag changed at; space; text. */
 enum { DISK_NAME_TEXT = 9 };
-
-/* DB_RESULTS key: a mailbox, and its request's number modulo this. */
-enum { DISK_RESULTS = 16 };
-
-/* DB_RESULTS: what came of a request that another process executed. */
-struct disk_result {
-	unsigned char office[FORMAT_UUID_BYTES]; /* of the control segment */
-	uint64_t number;
-	uint64_t commit;
-	uint64_t entities_put;
-	uint64_t entities_deleted;
-	uint64_t edges_put;
-	uint64_t edges_deleted;
-	uint64_t edges_skipped;
-	uint64_t stubs_put;
-};
 
 /* DB_VECTORS: the version, then float32 x dim, padded to 8. */
 enum { DISK_VECTOR_HEADER = 8 };

@@ -35,6 +35,7 @@
 #include "lock.h"
 #include "mailbox.h"
 #include "point.h"
+#include "result.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -103,54 +104,17 @@ static void answer_send(cop_store *store, const struct request *request)
 		       MAILBOX_DONE, bytes);
 }
 
-/*
- * What LMDB has of a named request.
- * Returns	COP_UNKNOWN if nothing, COP_TOO_OLD if something newer.
- */
-static cop_err result_find(const cop_store *store, struct env *env,
-			   env_txn *txn, const unsigned char *office,
-			   struct request *request)
-{
-	struct result_key key = result_key(request->box, request->number);
-	struct disk_result result;
-	struct bytes value;
-	int code =
-	    env_get(env, txn, DB_RESULTS, bytes_of(&key, sizeof key), &value);
-
-	if (code == ENV_ABSENT)
-		return COP_UNKNOWN;
-	if (code)
-		return error_system(code, "%s: cannot read", store->path);
-	if (value.size != sizeof result)
-		return error_set(COP_CORRUPT,
-				 "%s: a request's result has %zu bytes; "
-				 "restore a backup",
-				 store->path, value.size);
-	memcpy(&result, value.data, sizeof result);
-	if (memcmp(result.office, office, sizeof result.office) != 0 ||
-	    result.number < request->number)
-		return COP_UNKNOWN;
-	if (result.number > request->number)
-		return COP_TOO_OLD;
-	request->result =
-	    (struct cop_result){.failed = UINT32_MAX,
-				.commit = result.commit,
-				.entities_put = result.entities_put,
-				.entities_deleted = result.entities_deleted,
-				.edges_put = result.edges_put,
-				.edges_deleted = result.edges_deleted,
-				.edges_skipped = result.edges_skipped,
-				.stubs_put = result.stubs_put};
-	return 0;
-}
-
 /* A request that a dead leader took: did it happen? */
 static cop_err orphan_answer(cop_store *store, env_txn *txn, uint32_t box,
 			     uint64_t number)
 {
 	struct request request = {.box = box, .number = number};
-	cop_err err = result_find(store, store->env, txn,
-				  store->mailboxes.office->uuid, &request);
+	uint64_t newest = atomic_load_explicit(
+	    &store->writable.header->committed, memory_order_relaxed);
+	/* he committed his group, or each of it alone, and nobody since */
+	cop_err err =
+	    result_find(store->env, txn, store->mailboxes.office->uuid,
+			newest > GROUP_MAX ? newest - GROUP_MAX : 0, &request);
 
 	if (!err)
 		answer_send(store, &request);
@@ -311,6 +275,7 @@ struct waiting {
 	uint64_t until_ns;
 	uint32_t box;
 	uint64_t number;
+	uint64_t after; /* newest commit when it was posted */
 };
 
 static void answer_take(const struct waiting *waiting)
@@ -339,6 +304,7 @@ static cop_err not_known(const struct waiting *waiting)
 {
 	waiting->request->box = waiting->box;
 	waiting->request->number = waiting->number;
+	waiting->request->after = waiting->after;
 	return error_set(COP_UNKNOWN,
 			 "%s: another process took this write and has not said "
 			 "what came of it; ask cop_outcome",
@@ -442,12 +408,24 @@ static cop_err post_wait(const struct waiting *waiting)
 	}
 }
 
+/* A commit that is there; perhaps not the newest one. */
+static uint64_t commit_newest(cop_store *store)
+{
+	struct index *index = index_hold(store);
+	uint64_t commit = atomic_load_explicit(
+	    &index->segment.header->committed, memory_order_acquire);
+
+	index_drop(store, index);
+	return commit;
+}
+
 static cop_err posted_commit(struct waiting *waiting,
 			     const struct buffer *packed)
 {
 	cop_store *store = waiting->store;
 	cop_err err;
 
+	waiting->after = commit_newest(store);
 	waiting->number = mailbox_post(&store->mailboxes, waiting->box,
 				       packed->data, (uint32_t)packed->size);
 	err = post_wait(waiting);
@@ -541,15 +519,14 @@ cop_err cop_outcome(cop_store *store, const struct cop_ticket *ticket,
 	generation = generation_hold(store);
 	code = env_read_begin(&generation->env, &txn);
 	if (!code) {
-		err = result_find(store, &generation->env, txn, ticket->office,
-				  &request);
+		err = result_find(&generation->env, txn, ticket->office,
+				  ticket->after, &request);
 		env_read_abort(txn);
 	}
 	generation_drop(store, generation);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	if (err == COP_TOO_OLD ||
-	    (err == COP_UNKNOWN && !office_is_current(store, ticket)))
+	if (err == COP_TOO_OLD)
 		return error_set(COP_TOO_OLD,
 				 "%s: what came of the write is not kept any "
 				 "more; read what it wrote",

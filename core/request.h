@@ -40,6 +40,7 @@ struct request {
 	/* the mailbox it came from; number 0: none */
 	uint32_t box;
 	uint64_t number;
+	uint64_t after; /* it is in no commit up to this one */
 	/* how it went */
 	cop_err err;
 	struct cop_result result;

@@ -455,6 +455,7 @@ static cop_err result_tell(const cop_store *store,
 		       sizeof result->ticket.office);
 		result->ticket.mailbox = request->box;
 		result->ticket.number = request->number;
+		result->ticket.after = request->after;
 	}
 	return err;
 }
