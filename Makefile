@@ -136,6 +136,16 @@ $(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(lib_libs)
 
+# Tests that let calls of the system's fail preload this; no sanitizer in it.
+$(out)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim.h Makefile
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(CC) -std=c11 -D_GNU_SOURCE $(hard) $(warnings) -O2 -g -shared \
+		-o $@ $<
+
+$(out)/tests/faults.t $(out)/tests/power_cut.t: \
+	| $(out)/tests/faults/shim.so
+
 .PHONY: all check check-shm soak bench profile demo install uninstall format lint counts \
 	deps clean
 .SECONDARY:

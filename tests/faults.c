@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever call of the system's fails, and however often, nothing is lost,
+ * nothing is half done, and the error says so.
+ *
+ * idea
+ *	A child runs the script (faults/script.h): it makes a store, opens it,
+ *	commits, asks, checks, closes, detaches, opens again.  The shim
+ *	(faults/shim.h) lets the n-th call of some kinds fail.  n goes up
+ *	until no call is left to fail.  The child does what a caller would:
+ *	it tries again, with the same handle, then with a new one, and gives
+ *	up if that fails, too.  So the commits that are there are always the
+ *	first ones of the script, and as many as returned success; one more
+ *	only if the error said that this is not known.
+ *	Afterwards another child, with no faults, opens what was left, checks
+ *	it, and runs the rest.
+ *
+ * cases
+ *	Once: one call fails, and the next try must succeed.
+ *	From then on: a disk that stays full or broken; the child may give up.
+ *
+ * limits
+ *	COPPICE_TEST_STRIDE: every so manieth n; 1 is complete (make faults).
+ *	Without it a run takes some ten seconds.
+ */
+#include "faults/script.h"
+#include "faults/shim.h"
+
+#include <sys/mman.h>
+
+enum { TEXTS = 256, TEXT_BYTES = 400 };
+
+enum end {
+	END_DONE = 0,
+	END_GAVE_UP = 10, /* errors did not stop */
+	END_WRONG_ANSWER, /* asked, something else than the state was told */
+	END_WRONG_CLASS,  /* an error that this fault does not explain */
+	END_NO_WORDS,
+	END_OUTCOME, /* a commit that failed is there */
+	END_LOST
+};
+
+static struct {
+	uint32_t created;
+	uint32_t acked;	  /* commits that returned success */
+	uint32_t unknown; /* the one after them may be there */
+	uint32_t detached;
+	uint32_t findings;
+	int32_t err;
+	char stage[16];
+	char text[TEXT_BYTES];
+	uint32_t text_count; /* all that were told, each once */
+	char texts[TEXTS][TEXT_BYTES];
+} * shared;
+
+static struct shim *page;
+static shim_use_function *shim_use;
+static char root[64]; /* holds the two below */
+static char store_path[80];
+static char shm_path[80];
+
+/* ---- a fault ------------------------------------------------------------ */
+
+#define KIND(kind) (UINT32_C(1) << (kind))
+
+enum {
+	WRITES = 1u << SHIM_WRITE | 1u << SHIM_TRUNCATE | 1u << SHIM_ALLOCATE |
+		 1u << SHIM_CREATE | 1u << SHIM_MKDIR | 1u << SHIM_RENAME,
+	DISK = WRITES | 1u << SHIM_SYNC | 1u << SHIM_READ | 1u << SHIM_OPEN |
+	       1u << SHIM_UNLINK | 1u << SHIM_OWN,
+};
+
+struct fault {
+	const char *name;
+	uint32_t kinds;
+	uint32_t how;
+	int32_t error;
+	uint32_t sticky;
+};
+
+static const struct fault faults[] = {
+    {"a full disk", WRITES, SHIM_FAIL, ENOSPC, 0},
+    {"a disk that stays full", WRITES, SHIM_FAIL, ENOSPC, 1},
+    {"a write cut short", KIND(SHIM_WRITE), SHIM_SHORT, EIO, 0},
+    {"writes cut short from then on", KIND(SHIM_WRITE), SHIM_SHORT, EIO, 1},
+    {"a write that fails after it was done", KIND(SHIM_WRITE), SHIM_LATE, EIO,
+     0},
+    {"a failing disk", DISK, SHIM_FAIL, EIO, 0},
+    {"a disk that stays broken", DISK, SHIM_FAIL, EIO, 1},
+    {"a sync that fails", KIND(SHIM_SYNC), SHIM_LATE, EIO, 0},
+    {"syncs that fail from then on", KIND(SHIM_SYNC), SHIM_LATE, EIO, 1},
+    {"no room for a sync", KIND(SHIM_SYNC), SHIM_FAIL, ENOSPC, 0},
+    {"a read cut short", KIND(SHIM_READ), SHIM_SHORT, EIO, 0},
+    {"an interrupted call",
+     KIND(SHIM_WRITE) | KIND(SHIM_SYNC) | KIND(SHIM_TRUNCATE) |
+	 KIND(SHIM_ALLOCATE) | KIND(SHIM_OPEN) | KIND(SHIM_CREATE) |
+	 KIND(SHIM_LOCK) | KIND(SHIM_READ),
+     SHIM_FAIL, EINTR, 0},
+    {"no descriptor left", KIND(SHIM_OPEN) | KIND(SHIM_CREATE), SHIM_FAIL,
+     EMFILE, 0},
+    {"no descriptor left from then on", KIND(SHIM_OPEN) | KIND(SHIM_CREATE),
+     SHIM_FAIL, EMFILE, 1},
+    {"no room for a mapping", KIND(SHIM_MAP), SHIM_FAIL, ENOMEM, 0},
+    {"no room for mappings from then on", KIND(SHIM_MAP), SHIM_FAIL, ENOMEM, 1},
+    {"no lock to be had", KIND(SHIM_LOCK), SHIM_FAIL, ENOLCK, 0},
+    {"no locks to be had from then on", KIND(SHIM_LOCK), SHIM_FAIL, ENOLCK, 1},
+    {"a permission refused",
+     KIND(SHIM_OPEN) | KIND(SHIM_CREATE) | KIND(SHIM_OWN) | KIND(SHIM_MKDIR) |
+	 KIND(SHIM_RENAME),
+     SHIM_FAIL, EACCES, 0},
+    {"no memory", KIND(SHIM_MEMORY), SHIM_FAIL, ENOMEM, 0},
+    {"no memory from then on", KIND(SHIM_MEMORY), SHIM_FAIL, ENOMEM, 1},
+};
+
+/* 1 if an error is what the fault explains. */
+static int class_is_right(const struct fault *fault, cop_err err)
+{
+	if (err == COP_UNKNOWN)
+		return fault->error == EIO || fault->error == ENOSPC;
+	if (fault->how == SHIM_SHORT)
+		return err == EIO || err == COP_NO_SPACE || err == COP_CORRUPT ||
+		       err == COP_NOT_A_STORE;
+	switch (fault->error) {
+	case ENOSPC: return err == COP_NO_SPACE;
+	case EACCES: return err == COP_DENIED;
+	default: return err == fault->error;
+	}
+}
+
+/* ---- the child ---------------------------------------------------------- */
+
+static const struct fault *fault; /* under way */
+
+static _Noreturn void leave(enum end end)
+{
+	atomic_store(&page->mode, SHIM_OFF);
+	_exit((int)end);
+}
+
+/* Keeps the words once, with the paths left out. */
+static void text_keep(const char *stage, cop_err err, const char *text)
+{
+	char line[TEXT_BYTES];
+	uint32_t i = 0;
+
+	snprintf(line, sizeof line, "%s: %d: %.350s", stage, err, text);
+	while (i < shared->text_count && strcmp(shared->texts[i], line) != 0)
+		i++;
+	if (i == shared->text_count && i < TEXTS)
+		memcpy(shared->texts[shared->text_count++], line, sizeof line);
+}
+
+/* An error was returned: is it one that may be, and told in words? */
+static void told(const char *stage, cop_err err, const char *text)
+{
+	snprintf(shared->stage, sizeof shared->stage, "%s", stage);
+	snprintf(shared->text, sizeof shared->text, "%s", text);
+	shared->err = err;
+	text_keep(stage, err, text);
+	if (!class_is_right(fault, err))
+		leave(END_WRONG_CLASS);
+	if (!*text)
+		leave(END_NO_WORDS);
+}
+
+/* Twice is enough: one fault, or one that stays. */
+static void give_up(void)
+{
+	leave(fault->sticky ? END_GAVE_UP : END_LOST);
+}
+
+static void create(void)
+{
+	cop_err err = script_create(store_path, shm_path);
+
+	if (err) {
+		told("create", err, cop_last_error());
+		err = script_create(store_path, shm_path);
+		if (err && !fault->sticky)
+			told("create again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+	shared->created = 1;
+}
+
+static cop_store *opened(void)
+{
+	cop_store *store;
+	cop_err err = cop_open(store_path, NULL, &store);
+
+	if (err) {
+		told("open", err, cop_last_error());
+		err = cop_open(store_path, NULL, &store);
+		if (err && !fault->sticky)
+			told("open again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+	return store;
+}
+
+/* The state is what the commits so far made it, or it is not told. */
+static void ask(cop_store *store)
+{
+	uint64_t commit = 0;
+	uint64_t sum = 0;
+	cop_err err = script_sum(store, &commit, &sum);
+
+	if (err) {
+		told("ask", err, script_words);
+		err = script_sum(store, &commit, &sum);
+		if (err && !fault->sticky)
+			told("ask again", err, script_words);
+	}
+	if (err)
+		give_up();
+	if (commit == shared->acked + 1u && shared->unknown)
+		shared->acked++;
+	if (commit != shared->acked)
+		leave(END_OUTCOME);
+	if (sum != script_sums[commit])
+		leave(END_WRONG_ANSWER);
+}
+
+/* The same write is committed until it is there. */
+static void commit(cop_store **store, cop_write *write, int step)
+{
+	cop_err err = cop_commit(write, NULL);
+
+	if (err) {
+		told("commit", err, cop_last_error());
+		shared->unknown = err == COP_UNKNOWN;
+	}
+	if (shared->unknown) { /* the words say: open it again and look */
+		cop_abort(write);
+		cop_close(*store);
+		*store = opened();
+		ask(*store);
+		shared->unknown = 0;
+		if (shared->acked > (uint32_t)step)
+			return;
+		err = script_commit(*store, step);
+	} else {
+		if (err)
+			err = cop_commit(write, NULL);
+		if (err && !fault->sticky)
+			told("commit again", err, cop_last_error());
+		shared->unknown = err == COP_UNKNOWN;
+		cop_abort(write);
+	}
+	if (err)
+		give_up();
+	shared->acked++;
+}
+
+static cop_write *filled(cop_store *store, int step)
+{
+	cop_write *write = NULL;
+
+	for (int i = 0;; i++) {
+		cop_err err = cop_write_begin(store, &write);
+
+		if (!err)
+			err = script_fill(write, step);
+		if (!err)
+			return write;
+		told("fill", err, cop_last_error());
+		cop_abort(write);
+		write = NULL;
+		if (i)
+			give_up();
+	}
+}
+
+static void check(cop_store *store)
+{
+	uint64_t findings = 9;
+	cop_err err = cop_check(store, NULL, NULL, &findings);
+
+	if (err) {
+		told("check", err, cop_last_error());
+		err = cop_check(store, NULL, NULL, &findings);
+		if (err && !fault->sticky)
+			told("check again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+	shared->findings += (uint32_t)findings;
+}
+
+static void detach(void)
+{
+	cop_err err = cop_detach(store_path);
+
+	if (err) {
+		told("detach", err, cop_last_error());
+		err = cop_detach(store_path);
+		if (err && !fault->sticky)
+			told("detach again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+}
+
+static _Noreturn void child_script(void)
+{
+	cop_store *store;
+
+	create();
+	store = opened();
+	for (int i = 0; i < SCRIPT_STEPS; i++) {
+		commit(&store, filled(store, i), i);
+		ask(store);
+		if (i == 1) {
+			cop_close(store);
+			store = opened();
+		}
+		if (i == 4) { /* the segment is built anew */
+			check(store);
+			cop_close(store);
+			detach();
+			store = opened();
+			ask(store);
+		}
+	}
+	cop_close(store);
+	leave(END_DONE);
+}
+
+static int child_run(void (*body)(void))
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(30);
+		body();
+		_exit(END_DONE);
+	}
+	return child_wait(pid);
+}
+
+static void child_faulty(void)
+{
+	shim_use(page);
+	atomic_store(&page->mode, SHIM_INJECT);
+	child_script();
+}
+
+/* ---- afterwards, with no fault ------------------------------------------ */
+
+static void child_aftermath(void)
+{
+	cop_store *store;
+	cop_err err = cop_open(store_path, NULL, &store);
+	uint64_t commit = shared->acked;
+	uint64_t there = 0;
+	uint64_t sum;
+
+	if (!shared->created && err == COP_NOT_A_STORE) {
+		/* what could not be removed either may be left */
+		script_clear(store_path);
+		must(script_create(store_path, shm_path), "create");
+		err = cop_open(store_path, NULL, &store);
+	}
+	must(err, "open");
+	must(script_sum(store, &there, &sum), "ask");
+	if (shared->unknown && there == commit + 1)
+		commit++;
+	if (!script_is_right(store, commit) || !script_goes_on(store, commit))
+		_exit(END_WRONG_ANSWER);
+	cop_close(store);
+	must(cop_detach(store_path), "detach");
+	if (rmdir(shm_path))
+		bail_out("detach left something in %s", shm_path);
+}
+
+/* 1: right, 0: wrong, -1: no call was left to fail. */
+static int one_fault(const struct fault *which, uint64_t n)
+{
+	int status;
+	int after;
+	int right;
+
+	fault = which;
+	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
+	if (mkdir(shm_path, 0700))
+		bail_out("mkdir %s: %s", shm_path, strerror(errno));
+	page->kinds = which->kinds;
+	page->how = which->how;
+	page->error = which->error;
+	page->sticky = which->sticky;
+	page->at = n;
+	page->calls = 0;
+	page->hits = 0;
+	status = child_run(child_faulty);
+	right = status == END_DONE || (which->sticky && status == END_GAVE_UP);
+	after = child_run(child_aftermath);
+	if (!right || after || shared->findings)
+		diag("%s, call %" PRIu64 " (%s): ended %d, then %d; %u acked, "
+		     "%u findings; last error at %s: %d, %s",
+		     which->name, n, page->first, status, after, shared->acked,
+		     shared->findings, shared->stage, shared->err,
+		     shared->text);
+	script_clear(store_path);
+	script_clear(shm_path);
+	if (!page->hits)
+		return right && !after ? -1 : 0;
+	return right && !after && !shared->findings;
+}
+
+static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
+{
+	uint64_t cases = 0;
+	uint64_t wrong = 0;
+	int right = 1;
+
+	for (uint64_t n = 1 + (stride > 1 ? (uint64_t)(which - faults) % stride : 0); right >= 0 && wrong < 20; n += stride) {
+		right = one_fault(which, n);
+		cases += right >= 0;
+		wrong += !right;
+	}
+	ok(!wrong, "%s, %" PRIu64 " times: nothing is lost", which->name,
+	   cases);
+}
+
+int main(int argc, char **argv)
+{
+	const char *stride = getenv("COPPICE_TEST_STRIDE");
+	const char *only = getenv("COPPICE_TEST_FAULT");
+	const size_t size = sizeof *page;
+
+	(void)argc;
+	shim_use = shim_preload(argv);
+	test_begin(3000);
+	if (!shim_use)
+		skip_all("the shim cannot be preloaded here");
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	strcpy(root, "/dev/shm/coppice-test-XXXXXX");
+	if (!mkdtemp(root))
+		bail_out("mkdtemp: %s", strerror(errno));
+	snprintf(store_path, sizeof store_path, "%s/store", root);
+	snprintf(shm_path, sizeof shm_path, "%s/shm", root);
+	strcpy(page->roots[0], root);
+	mkdir(shm_path, 0700);
+	script_learn(store_path, shm_path);
+	script_clear(store_path);
+	script_clear(shm_path);
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		if (!only || strstr(faults[i].name, only))
+			nothing_is_lost_to(&faults[i],
+					   stride ? strtoull(stride, NULL, 10)
+						  : 11);
+	for (uint32_t i = 0; getenv("COPPICE_TEST_TEXTS") &&
+			     i < shared->text_count;
+	     i++)
+		diag("%s", shared->texts[i]);
+	script_clear(root);
+	return done_testing();
+}
