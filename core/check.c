@@ -30,6 +30,7 @@ struct check {
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
 	uint64_t records; /* that heads name in the segment */
+	int failed; /* what kept an edge list from being looked at */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -262,6 +263,8 @@ static cop_err truth_check(struct check *check)
 		err = database_check(check, DB_EDGES_IN, edge_in_check);
 	if (!err)
 		err = database_check(check, DB_NAMES, name_check);
+	if (err)
+		return err;
 	count_check(check, DB_ENTITIES, check->state.entities, "entities");
 	count_check(check, DB_EDGES, check->state.edges, "edges");
 	count_check(check, DB_EDGES_IN, check->state.edges, "incoming edges");
@@ -269,7 +272,7 @@ static cop_err truth_check(struct check *check)
 	count_check(check, DB_MEMBERS, check->members, "members of lists");
 	count_check(check, DB_NAMES, check->state.next_name - 1, "names");
 	count_check(check, DB_SYMBOLS, check->state.next_name - 1, "symbols");
-	return err ? err : chain_check(check);
+	return chain_check(check);
 }
 
 /* ---- the segment against LMDB ------------------------------------------- */
@@ -435,11 +438,14 @@ static void list_in_segment(struct check *check, uint64_t id, enum env_db db,
 
 	if (!err)
 		err = pairs_from_index(check, db, id, &truth);
+	if (err)
+		check->failed = err;
 	pairs_sort(&mine);
 	pairs_sort(&truth);
-	if (err || mine.size != truth.size ||
-	    (mine.size && memcmp(mine.data, truth.data, mine.size) != 0) ||
-	    *list->live != mine.size / sizeof(struct edge_name))
+	if (!err &&
+	    (mine.size != truth.size ||
+	     (mine.size && memcmp(mine.data, truth.data, mine.size) != 0) ||
+	     *list->live != mine.size / sizeof(struct edge_name)))
 		finding(check,
 			"entity %llu has %zu %s edges in the segment, "
 			"counted as %u, and %zu in the data file",
@@ -582,8 +588,12 @@ static cop_err check_locked(struct check *check)
 	if (!err)
 		err = truth_check(check);
 	before = check->findings;
-	for (uint64_t id = 1; !err && id < check->state.next_entity; id++)
+	for (uint64_t id = 1; !err && id < check->state.next_entity; id++) {
 		id_in_segment(check, id);
+		if (check->failed)
+			err = error_system(check->failed, "%s: cannot check",
+					   store->path);
+	}
 	if (!err)
 		rows_in_segment(check);
 	if (!err)
