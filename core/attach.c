@@ -561,6 +561,8 @@ static cop_err control_make(cop_store *store)
 	int fd;
 	int err = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0);
 
+	if (err && err != EAGAIN)
+		return error_system(err, "cannot lock %s/lock", store->path);
 	if (err)
 		return error_set(
 		    COP_FOREIGN,
@@ -590,9 +592,12 @@ static cop_err control_make(cop_store *store)
 	} else {
 		err = file_name(store, "control.new", "control");
 	}
-	if (err)
-		unlinkat(store->shm_fd, "control.new", 0);
-	return err ? build_error(store, err) : 0;
+	if (!err)
+		return 0;
+	unlinkat(store->shm_fd, "control.new", 0);
+	return err == ENOSPC ? build_error(store, err)
+			     : error_system(err, "cannot make %s/control",
+					    store->shm_path);
 }
 
 static cop_err control_find(cop_store *store)
@@ -623,6 +628,7 @@ static cop_err attach_locked(cop_store *store,
 {
 	int trusted = 0;
 	cop_err err = control_find(store);
+	int code;
 
 	point("control-found");
 	if (!err && *store->name)
@@ -635,10 +641,12 @@ static cop_err attach_locked(cop_store *store,
 		err = attach_refresh(store);
 	if (err)
 		return err;
-	if (lock_take(store->lock_fd, LOCK_ATTACH, LOCK_SHARED, 0))
+	code = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_SHARED, 0);
+	if (code == EAGAIN)
 		return error_set(COP_BUSY, "%s is being detached; try again",
 				 store->path);
-	return 0;
+	return code ? error_system(code, "cannot lock %s/lock", store->path)
+		    : 0;
 }
 
 cop_err attach_open(cop_store *store, const struct cop_open_options *options)
@@ -681,22 +689,33 @@ void attach_close(cop_store *store)
 cop_err attach_remove(cop_store *store)
 {
 	cop_err err;
+	int code = lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
+			     DETACH_WAIT_MS);
 
-	if (lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
-		      DETACH_WAIT_MS) ||
-	    lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0))
+	if (!code)
+		code = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE,
+				 0);
+	if (code == EAGAIN)
 		return error_set(COP_BUSY,
 				 "%s: processes are attached; stop them first",
 				 store->path);
+	if (code)
+		return error_system(code, "cannot lock %s/lock", store->path);
 	err = folder_open(store, 0);
-	if (store->shm_fd < 0)
+	if (store->shm_fd < 0 && err == ENOENT) {
+		error_clear();
 		return 0; /* there is none */
+	}
+	if (store->shm_fd < 0)
+		return err;
 	if (!err) {
 		folder_clean(store, 0);
 		unlinkat(store->shm_fd, "control", 0);
 		unlinkat(store->shm_fd, "control.new", 0);
 		unlinkat(store->shm_fd, NEXT_NAME, 0);
-		rmdir(store->shm_path);
+		if (rmdir(store->shm_path))
+			err = error_system(errno, "cannot remove %s",
+					   store->shm_path);
 	}
 	return err;
 }

@@ -87,6 +87,10 @@ cop_err build_error(const cop_store *store, int err)
 	if (err == ENOMEM)
 		return error_system(err, "no memory to write to the index "
 					 "segment");
+	if (err == EIO || err == EINTR)
+		return error_system(err, "cannot enlarge the index segment in "
+					 "%s",
+				    store->shm_path);
 	return error_set(COP_CORRUPT,
 			 "the index segment in %s is damaged (%s); run "
 			 "`coppice detach` when no process is attached, the "

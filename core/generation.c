@@ -79,6 +79,7 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 	unsigned format;
 	int fd = openat(store->folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
 	ssize_t bytes;
+	int err;
 
 	if (fd < 0 && errno == ENOENT)
 		return error_set(COP_NOT_A_STORE,
@@ -90,8 +91,11 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 		return error_system(errno, "cannot read %s/CURRENT",
 				    store->path);
 	bytes = read(fd, text, sizeof text - 1);
+	err = errno;
 	close(fd);
-	text[bytes > 0 ? bytes : 0] = 0;
+	if (bytes < 0)
+		return error_system(err, "cannot read %s/CURRENT", store->path);
+	text[bytes] = 0;
 	if (sscanf(text, "coppice %u\ngen-%" SCNu64 "\n", &format, number) != 2)
 		return error_set(COP_NOT_A_STORE,
 				 "%s/CURRENT does not say what generation is "

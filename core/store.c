@@ -273,9 +273,10 @@ static cop_err current_write(struct creation *creation)
 	int fd = openat(folder, "CURRENT.new",
 			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int err = fd < 0 ? errno : 0;
+	ssize_t written = err ? 0 : write(fd, text, (size_t)bytes);
 
-	if (!err && write(fd, text, (size_t)bytes) != bytes)
-		err = errno ? errno : ENOSPC;
+	if (!err && written != bytes)
+		err = written < 0 ? errno : ENOSPC;
 	if (!err && fsync(fd))
 		err = errno;
 	if (fd >= 0)
@@ -385,13 +386,13 @@ static cop_err lock_open(cop_store *store)
 		err = errno;
 		if (store->inode && (err == ENOENT || err == ENOTDIR))
 			return store_moved(store);
-		return err == EACCES
-			   ? error_system(err, "cannot open the store %s",
-					  store->path)
-			   : error_set(COP_NOT_A_STORE,
+		return err == ENOTDIR || err == ENOENT
+			   ? error_set(COP_NOT_A_STORE,
 				       "%s is not a folder; make a store "
 				       "there with `coppice init`",
-				       store->path);
+				       store->path)
+			   : error_system(err, "cannot open the store %s",
+					  store->path);
 	}
 	store->lock_fd =
 	    openat(store->folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);

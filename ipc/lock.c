@@ -31,7 +31,9 @@ static int take_polling(int fd, struct flock *range, uint32_t timeout_ms)
 	struct timespec pause = {0, POLL_FIRST_NS};
 
 	while (fcntl(fd, F_OFD_SETLK, range)) {
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+		if (errno == EINTR) /* by a file system that may wait */
+			continue;
+		if (errno != EAGAIN && errno != EACCES)
 			return errno;
 		if (now_ms() >= until)
 			return EAGAIN;

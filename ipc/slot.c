@@ -123,8 +123,11 @@ void slots_writer_leave(struct slots *slots)
 
 int slots_create(struct slots *slots, int fd, const unsigned char *uuid)
 {
-	int err = posix_fallocate(fd, 0, (off_t)slots_bytes());
+	int err;
 
+	do /* tmpfs undoes an allocation that a signal interrupts */
+		err = posix_fallocate(fd, 0, (off_t)slots_bytes());
+	while (err == EINTR);
 	if (!err)
 		err = slots_map(slots, fd);
 	if (err)
