@@ -231,6 +231,16 @@ static cop_err commit_error(const cop_store *store, int code)
 	return error_system(code, "%s: cannot commit", store->path);
 }
 
+/* The page that makes it happen may have reached the disk all the same. */
+static cop_err commit_unknown(const cop_store *store, int code)
+{
+	return error_set(COP_UNKNOWN,
+			 "%s: whether the commit took place is not known, its "
+			 "last page could not be written (%s); close the store "
+			 "in this process, open it again and look",
+			 store->path, cop_strerror(code));
+}
+
 /*
  * Puts what is not refused.  An error is about the transaction as a whole,
  * and to be taken back; request->err is about one request, of which nothing
@@ -284,19 +294,24 @@ static cop_err commit_prepare(struct apply *apply, struct request **requests,
 				 slot_oldest(&store->slots, apply->commit - 1));
 }
 
-/* Takes a failed attempt back: this process does what recovery would. */
-static void attempt_abandon(struct apply *apply)
+/*
+ * Takes a failed attempt back: this process does what recovery would.
+ * Returns	ENV_PANIC if LMDB cannot say whether it is on disk
+ */
+static int attempt_abandon(struct apply *apply)
 {
 	struct disk_state state;
 	char words[768];
+	int code;
 
 	memcpy(words, cop_last_error(), strlen(cop_last_error()) + 1);
 	dict_clear(&apply->store->dict);
 	/* if this fails, the next holder of W does it */
-	if (!env_write_repair(apply->store->env) &&
-	    !state_now(apply->store, &state))
+	code = env_write_repair(apply->store->env);
+	if (!code && !state_now(apply->store, &state))
 		(void)recover_run(apply->store, &state);
 	(void)error_set(0, "%s", words);
+	return code;
 }
 
 /* One LMDB transaction with all requests that are not refused. */
@@ -314,7 +329,7 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 	if (err || apply_is_empty(apply)) {
 		env_write_abort(apply->txn);
 		if (err)
-			attempt_abandon(apply);
+			(void)attempt_abandon(apply);
 		else
 			dict_clear(&store->dict);
 		apply->commit--;
@@ -325,8 +340,9 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 	point("commit-after");
 	if (code) {
 		err = commit_error(store, code);
-		attempt_abandon(apply);
-		return err;
+		return attempt_abandon(apply) == ENV_PANIC
+			   ? commit_unknown(store, code)
+			   : err;
 	}
 	prepare_finish(apply);
 	checkpoint_note(store, apply_change_count(apply));
@@ -363,8 +379,10 @@ void commit_run(cop_store *store, struct request **requests, uint32_t count)
 	/* giving up looked for dead readers, which may have held room back */
 	int again = count > 1 || (err == COP_NO_SPACE && store->env->cleared);
 
-	if (err && !again)
-		request_fail(requests[0], err);
+	if (err == COP_UNKNOWN)
+		again = 0;
+	for (uint32_t i = 0; i < count && err && !again; i++)
+		request_fail(requests[i], err);
 	if (!err || !again)
 		return;
 	/* one of them cannot be done, or all cannot be done at once */

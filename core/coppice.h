@@ -708,7 +708,9 @@ struct cop_commit_options {
  *		aborted.  On success it is empty.
  *		COP_UNKNOWN if another process was executing it and did not
  *		say in time what came of it: then, and only then, it may have
- *		happened or happen yet; result->ticket names it.
+ *		happened or happen yet; result->ticket names it.  Or, then
+ *		without a number in the ticket, if the disk failed at the
+ *		commit's last page: close the store, open it again and look.
  * Progress	sleeps while another process commits, at most the time that
  *		two groups take once it has begun to wait (with over 256
  *		writers, one more for each 256), or timeout_ms.

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static_assert(ENV_ABSENT == MDB_NOTFOUND, "LMDB's number for not found");
+static_assert(ENV_PANIC == MDB_PANIC, "LMDB's number for a failed meta page");
 
 /* Readers: one for each slot, and some for the library's own looks. */
 enum {
@@ -109,7 +110,8 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 			return err;
 		err = open_sized(env, path, mode);
 		lock_release(env->lock_fd, LOCK_R);
-		if (err != EAGAIN && err != EINVAL)
+		/* EINTR is left over from a call that was made again */
+		if (err != EAGAIN && err != EINVAL && err != EINTR)
 			return err;
 		nanosleep(&pause, NULL);
 	}

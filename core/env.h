@@ -46,7 +46,12 @@ enum env_db {
 	DB_COUNT = 10
 };
 
-enum { ENV_ABSENT = -30798 }; /* LMDB's MDB_NOTFOUND */
+enum {
+	ENV_ABSENT = -30798, /* LMDB's MDB_NOTFOUND */
+	ENV_PANIC = -30795   /* MDB_PANIC: a commit's last page could not be
+				written, and all else is refused until the
+				environment is opened again */
+};
 
 enum env_how {
 	ENV_CREATE = 1, /* makes the databases */

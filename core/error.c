@@ -100,6 +100,31 @@ cop_err error_public(int error)
 	}
 }
 
+/* What to do about it, where the error alone says so. */
+static const char *advice_of(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT: return "; free room and try again";
+	case EFBIG: return "; raise the limit of files (ulimit -f)";
+	case ENOMEM: return "; free memory, or raise its limit (ulimit -v)";
+	case EMFILE: return "; raise the limit of open files (ulimit -n)";
+	case ENFILE: return "; raise the system's limit (fs.file-max)";
+	case EINTR: return "; a signal came between, try again";
+	case EIO: return "; the disk failed, see the kernel's log";
+	case ENOLCK: return "; try again, or use a file system with locks";
+	case EACCES:
+	case EPERM: return "; ask for permission";
+	case EROFS: return "; mount it writable";
+	case ENV_PANIC:
+		return "; close the store in this process and open it again";
+	default:
+		return env_public_error(error) == COP_CORRUPT
+			   ? "; restore a backup"
+			   : "";
+	}
+}
+
 cop_err error_system(int error, const char *format, ...)
 {
 	cop_err known = error_public(error);
@@ -110,8 +135,8 @@ cop_err error_system(int error, const char *format, ...)
 	vsnprintf(last_line, sizeof last_line, format, args);
 	va_end(args);
 	used = strlen(last_line);
-	snprintf(last_line + used, sizeof last_line - used, ": %s",
-		 cop_strerror(error));
+	snprintf(last_line + used, sizeof last_line - used, ": %s%s",
+		 cop_strerror(error), advice_of(error));
 	return known;
 }
 

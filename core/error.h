@@ -22,7 +22,10 @@ cop_err error_set(cop_err error, const char *format, ...)
  */
 cop_err error_public(int error);
 
-/* error_set() with error_public() of `error` and its own words appended. */
+/*
+ * error_set() with error_public() of `error`, its own words appended, and what
+ * to do about it.
+ */
 cop_err error_system(int error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
