@@ -13,7 +13,8 @@
  *	first ones of the script, and as many as returned success; one more
  *	only if the error said that this is not known.
  *	Afterwards another child, with no faults, opens what was left, checks
- *	it, and runs the rest.
+ *	it, and runs the rest.  Or, as its peer, that other child has the
+ *	store open all the while, and a read that must not change.
  *
  * cases
  *	Once: one call fails, and the next try must succeed.
@@ -41,6 +42,9 @@ enum end {
 };
 
 static struct {
+	_Atomic uint32_t ready; /* the peer has it open */
+	_Atomic uint32_t go;	/* the other has come to its end */
+	uint32_t with_peer;
 	uint32_t created;
 	uint32_t acked;	  /* commits that returned success */
 	uint32_t unknown; /* the one after them may be there */
@@ -159,7 +163,7 @@ static void told(const char *stage, cop_err err, const char *text)
 	text_keep(stage, err, text);
 	if (!class_is_right(fault, err))
 		leave(END_WRONG_CLASS);
-	if (!*text)
+	if (!strchr(text, ';')) /* before it what and why, then what to do */
 		leave(END_NO_WORDS);
 }
 
@@ -307,7 +311,8 @@ static _Noreturn void child_script(void)
 {
 	cop_store *store;
 
-	create();
+	if (!shared->with_peer)
+		create();
 	store = opened();
 	for (int i = 0; i < SCRIPT_STEPS; i++) {
 		commit(&store, filled(store, i), i);
@@ -316,7 +321,7 @@ static _Noreturn void child_script(void)
 			cop_close(store);
 			store = opened();
 		}
-		if (i == 4) { /* the segment is built anew */
+		if (i == 4 && !shared->with_peer) { /* the segment is built anew */
 			check(store);
 			cop_close(store);
 			detach();
@@ -328,16 +333,15 @@ static _Noreturn void child_script(void)
 	leave(END_DONE);
 }
 
-static int child_run(void (*body)(void))
+static pid_t child_start(void (*body)(void))
 {
 	pid_t pid = fork();
 
-	if (!pid) {
-		alarm(30);
-		body();
-		_exit(END_DONE);
-	}
-	return child_wait(pid);
+	if (pid)
+		return pid;
+	alarm(30);
+	body();
+	_exit(END_DONE);
 }
 
 static void child_faulty(void)
@@ -349,13 +353,45 @@ static void child_faulty(void)
 
 /* ---- afterwards, with no fault ------------------------------------------ */
 
+static void rest_is_right(cop_store *store)
+{
+	uint64_t commit = shared->acked;
+	uint64_t there = 0;
+	uint64_t sum;
+
+	must(script_sum(store, &there, &sum), "ask");
+	if (shared->unknown && there == commit + 1)
+		commit++;
+	if (!script_is_right(store, commit) || !script_goes_on(store, commit))
+		_exit(END_WRONG_ANSWER);
+}
+
+static void child_peer(void)
+{
+	uint64_t first = 0;
+	uint64_t sum = 1;
+	cop_store *store;
+	cop_read *old;
+
+	must(cop_open(store_path, NULL, &store), "open");
+	must(cop_read_begin(store, &old), "read");
+	must(script_ask(old, &first), "ask");
+	shared->ready = 1;
+	while (!shared->go)
+		usleep(100);
+	must(script_ask(old, &sum), "ask");
+	if (sum != first || sum != script_sums[0])
+		_exit(END_WRONG_ANSWER);
+	cop_read_end(old);
+	rest_is_right(store);
+	cop_close(store);
+	must(cop_detach(store_path), "detach");
+}
+
 static void child_aftermath(void)
 {
 	cop_store *store;
 	cop_err err = cop_open(store_path, NULL, &store);
-	uint64_t commit = shared->acked;
-	uint64_t there = 0;
-	uint64_t sum;
 
 	if (!shared->created && err == COP_NOT_A_STORE) {
 		/* what could not be removed either may be left */
@@ -364,20 +400,29 @@ static void child_aftermath(void)
 		err = cop_open(store_path, NULL, &store);
 	}
 	must(err, "open");
-	must(script_sum(store, &there, &sum), "ask");
-	if (shared->unknown && there == commit + 1)
-		commit++;
-	if (!script_is_right(store, commit) || !script_goes_on(store, commit))
-		_exit(END_WRONG_ANSWER);
+	rest_is_right(store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 	if (rmdir(shm_path))
 		bail_out("detach left something in %s", shm_path);
 }
 
-/* 1: right, 0: wrong, -1: no call was left to fail. */
-static int one_fault(const struct fault *which, uint64_t n)
+static pid_t peer_start(void)
 {
+	pid_t pid;
+
+	must(script_create(store_path, shm_path), "create");
+	shared->created = 1;
+	pid = child_start(child_peer);
+	while (!shared->ready && !waitpid(pid, NULL, WNOHANG))
+		usleep(100);
+	return pid;
+}
+
+/* 1: right, 0: wrong, -1: no call was left to fail. */
+static int one_fault(const struct fault *which, uint64_t n, int peers)
+{
+	pid_t peer = 0;
 	int status;
 	int after;
 	int right;
@@ -386,6 +431,9 @@ static int one_fault(const struct fault *which, uint64_t n)
 	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
 	if (mkdir(shm_path, 0700))
 		bail_out("mkdir %s: %s", shm_path, strerror(errno));
+	shared->with_peer = (uint32_t)peers;
+	if (peers)
+		peer = peer_start();
 	page->kinds = which->kinds;
 	page->how = which->how;
 	page->error = which->error;
@@ -393,13 +441,15 @@ static int one_fault(const struct fault *which, uint64_t n)
 	page->at = n;
 	page->calls = 0;
 	page->hits = 0;
-	status = child_run(child_faulty);
+	status = child_wait(child_start(child_faulty));
 	right = status == END_DONE || (which->sticky && status == END_GAVE_UP);
-	after = child_run(child_aftermath);
+	shared->go = 1;
+	after = child_wait(peers ? peer : child_start(child_aftermath));
 	if (!right || after || shared->findings)
-		diag("%s, call %" PRIu64 " (%s): ended %d, then %d; %u acked, "
-		     "%u findings; last error at %s: %d, %s",
-		     which->name, n, page->first, status, after, shared->acked,
+		diag("%s%s, call %" PRIu64 " (%s): ended %d, then %d; %u "
+		     "acked, %u findings; last error at %s: %d, %s",
+		     which->name, peers ? ", a peer attached" : "", n,
+		     page->first, status, after, shared->acked,
 		     shared->findings, shared->stage, shared->err,
 		     shared->text);
 	script_clear(store_path);
@@ -409,16 +459,22 @@ static int one_fault(const struct fault *which, uint64_t n)
 	return right && !after && !shared->findings;
 }
 
+/* Every stride-th call, each kind of fault beginning with another one. */
 static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
 {
 	uint64_t cases = 0;
 	uint64_t wrong = 0;
-	int right = 1;
 
-	for (uint64_t n = 1 + (stride > 1 ? (uint64_t)(which - faults) % stride : 0); right >= 0 && wrong < 20; n += stride) {
-		right = one_fault(which, n);
-		cases += right >= 0;
-		wrong += !right;
+	for (int peers = 0; peers < 2; peers++) {
+		uint64_t n = 1 + (uint64_t)(which - faults) % stride;
+		int right = 1;
+
+		while (right >= 0 && wrong < 20) {
+			right = one_fault(which, n, peers);
+			cases += right >= 0;
+			wrong += !right;
+			n += stride;
+		}
 	}
 	ok(!wrong, "%s, %" PRIu64 " times: nothing is lost", which->name,
 	   cases);
