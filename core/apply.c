@@ -9,8 +9,8 @@
 
 static cop_err no_memory(void)
 {
-	return error_set(ENOMEM, "no memory to commit; commit in smaller "
-				 "parts");
+	return error_system(ENOMEM, "no memory to commit; commit in smaller "
+				    "parts");
 }
 
 static cop_err failed(const struct apply *apply, int err)

@@ -139,25 +139,38 @@ static void index_name(char *name, uint64_t number)
 	snprintf(name, NAME_BYTES, "index-%" PRIu64, number);
 }
 
-/* Removes the files of older indexes, and what a dead builder left. */
-static void folder_clean(const cop_store *store, uint64_t keep)
+static int file_remove(const cop_store *store, const char *name)
+{
+	return unlinkat(store->shm_fd, name, 0) && errno != ENOENT ? errno : 0;
+}
+
+/*
+ * Removes the files of older indexes, and what a dead builder left.
+ * Returns	0, or the errno of the first that could not be removed
+ */
+static int folder_clean(const cop_store *store, uint64_t keep)
 {
 	int fd = openat(store->shm_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	char kept[NAME_BYTES];
 	struct dirent *entry;
+	int err = folder ? 0 : errno;
 
 	if (!folder) {
 		if (fd >= 0)
 			close(fd);
-		return;
+		return err;
 	}
 	index_name(kept, keep);
 	while ((entry = readdir(folder)))
 		if (!strncmp(entry->d_name, "index-", 6) &&
-		    strcmp(entry->d_name, kept) != 0)
-			unlinkat(store->shm_fd, entry->d_name, 0);
+		    strcmp(entry->d_name, kept) != 0) {
+			int code = file_remove(store, entry->d_name);
+
+			err = err ? err : code;
+		}
 	closedir(folder);
+	return err;
 }
 
 /* Opens a file that is about to be made, in place of any leftover. */
@@ -398,7 +411,7 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	code = env_write_repair(store->env);
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
-	folder_clean(store, number - 1);
+	(void)folder_clean(store, number - 1);
 	snprintf(fresh, sizeof fresh, "index-%" PRIu64 ".new", number);
 	code = file_new(store, fresh, &fd);
 	if (code)
@@ -693,8 +706,8 @@ cop_err attach_remove(cop_store *store)
 			     DETACH_WAIT_MS);
 
 	if (!code)
-		code = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE,
-				 0);
+		code =
+		    lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0);
 	if (code == EAGAIN)
 		return error_set(COP_BUSY,
 				 "%s: processes are attached; stop them first",
@@ -709,12 +722,17 @@ cop_err attach_remove(cop_store *store)
 	if (store->shm_fd < 0)
 		return err;
 	if (!err) {
-		folder_clean(store, 0);
-		unlinkat(store->shm_fd, "control", 0);
-		unlinkat(store->shm_fd, "control.new", 0);
-		unlinkat(store->shm_fd, NEXT_NAME, 0);
-		if (rmdir(store->shm_path))
-			err = error_system(errno, "cannot remove %s",
+		code = folder_clean(store, 0);
+		if (!code)
+			code = file_remove(store, "control");
+		if (!code)
+			code = file_remove(store, "control.new");
+		if (!code)
+			code = file_remove(store, NEXT_NAME);
+		if (!code && rmdir(store->shm_path))
+			code = errno;
+		if (code)
+			err = error_system(code, "cannot remove %s",
 					   store->shm_path);
 	}
 	return err;

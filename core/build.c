@@ -88,8 +88,9 @@ cop_err build_error(const cop_store *store, int err)
 		return error_system(err, "no memory to write to the index "
 					 "segment");
 	if (err == EIO || err == EINTR)
-		return error_system(err, "cannot enlarge the index segment in "
-					 "%s",
+		return error_system(err,
+				    "cannot enlarge the index segment in "
+				    "%s",
 				    store->shm_path);
 	return error_set(COP_CORRUPT,
 			 "the index segment in %s is damaged (%s); run "

@@ -82,8 +82,9 @@ static cop_err name_check(const char *text, size_t size)
 
 static cop_err no_memory(void)
 {
-	return error_set(ENOMEM, "no memory for the write; commit in smaller "
-				 "parts");
+	return error_system(ENOMEM,
+			    "no memory for the write; commit in smaller "
+			    "parts");
 }
 
 cop_err names_intern(struct names *names, enum name_space space,
@@ -625,8 +626,8 @@ static cop_err unpack(struct arena *arena, struct bytes packed, uint32_t size,
 		return corrupt("compressed size");
 	room = arena_take(arena, size);
 	if (!room)
-		return error_set(ENOMEM, "no memory to decompress %u bytes",
-				 size);
+		return error_system(ENOMEM, "no memory to decompress %u bytes",
+				    size);
 	if (LZ4_decompress_safe(packed.data, room, (int)packed.size,
 				(int)size) != (int)size)
 		return corrupt("compressed value");

@@ -117,7 +117,7 @@ static cop_err read_make(cop_store *store, uint32_t slot, cop_read **out)
 
 	if (!read) {
 		slot_give(&store->slots, slot);
-		return error_set(ENOMEM, "no memory for a read");
+		return error_system(ENOMEM, "no memory for a read");
 	}
 	read->store = store;
 	read->process = process_stamp();
@@ -234,7 +234,7 @@ static cop_err read_move(cop_read *read)
 		munmap(read->visited, read->visited_bytes);
 	read->visited = NULL;
 	if (read_visited_map(read))
-		return error_set(ENOMEM, "no memory for a read");
+		return error_system(ENOMEM, "no memory for a read");
 	return 0;
 }
 

@@ -445,7 +445,8 @@ static cop_err many_part(void *user, uint32_t thread)
 	cop_err err = 0;
 
 	if (!rankings)
-		return error_set(ENOMEM, "no memory for a batch of searches");
+		return error_system(ENOMEM,
+				    "no memory for a batch of searches");
 	while (at < to && !err) {
 		uint32_t count = to - at < GROUP ? (uint32_t)(to - at) : GROUP;
 

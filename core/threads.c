@@ -50,7 +50,7 @@ cop_err threads_run(uint32_t count, thread_work *work, void *user)
 	if (!jobs || !threads) {
 		free(jobs);
 		free(threads);
-		return error_set(ENOMEM, "no memory for %u threads", count);
+		return error_system(ENOMEM, "no memory for %u threads", count);
 	}
 	for (uint32_t i = 0; i < count; i++)
 		jobs[i] = (struct job){work, user, i, 0, {0}};

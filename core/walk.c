@@ -206,7 +206,7 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 	if (err)
 		return err;
 	if (there && !read->visited && read_visited_map(read))
-		return error_set(ENOMEM, "no memory for a walk");
+		return error_system(ENOMEM, "no memory for a walk");
 	if (there) {
 		steps[0] = (struct cop_step){.id = wanted->start};
 		walk.count = 1;

@@ -8,8 +8,9 @@
 
 static cop_err no_memory(void)
 {
-	return error_set(ENOMEM, "no memory for the write; commit in smaller "
-				 "parts");
+	return error_system(ENOMEM,
+			    "no memory for the write; commit in smaller "
+			    "parts");
 }
 
 cop_err write_check(const cop_write *write)

@@ -122,8 +122,8 @@ static int class_is_right(const struct fault *fault, cop_err err)
 	if (err == COP_UNKNOWN)
 		return fault->error == EIO || fault->error == ENOSPC;
 	if (fault->how == SHIM_SHORT)
-		return err == EIO || err == COP_NO_SPACE || err == COP_CORRUPT ||
-		       err == COP_NOT_A_STORE;
+		return err == EIO || err == COP_NO_SPACE ||
+		       err == COP_CORRUPT || err == COP_NOT_A_STORE;
 	switch (fault->error) {
 	case ENOSPC: return err == COP_NO_SPACE;
 	case EACCES: return err == COP_DENIED;
@@ -321,7 +321,8 @@ static _Noreturn void child_script(void)
 			cop_close(store);
 			store = opened();
 		}
-		if (i == 4 && !shared->with_peer) { /* the segment is built anew */
+		if (i == 4 &&
+		    !shared->with_peer) { /* the segment is built anew */
 			check(store);
 			cop_close(store);
 			detach();
@@ -510,9 +511,8 @@ int main(int argc, char **argv)
 			nothing_is_lost_to(&faults[i],
 					   stride ? strtoull(stride, NULL, 10)
 						  : 11);
-	for (uint32_t i = 0; getenv("COPPICE_TEST_TEXTS") &&
-			     i < shared->text_count;
-	     i++)
+	for (uint32_t i = 0;
+	     getenv("COPPICE_TEST_TEXTS") && i < shared->text_count; i++)
 		diag("%s", shared->texts[i]);
 	script_clear(root);
 	return done_testing();

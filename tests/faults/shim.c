@@ -579,9 +579,9 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
-	void *at =
-	    hit_memory("posix_memalign") ? NULL : __libc_memalign(alignment,
-								  size);
+	void *at = hit_memory("posix_memalign")
+		       ? NULL
+		       : __libc_memalign(alignment, size);
 
 	if (!at)
 		return ENOMEM;
