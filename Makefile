@@ -6,6 +6,7 @@
 # make check      builds and runs every test under prove
 # make check V=asan|tsan|ubsan|scalar [CC=clang]    the same, instrumented
 # make soak       the kill -9 storm for an hour, or SECONDS=...
+# make faults     failing calls and power cuts, complete: some minutes
 # make bench      every benchmark; make bench B=NAME one; make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
 # make format     rewrites the sources as .clang-format says
@@ -146,7 +147,7 @@ $(out)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim.h Makefile
 $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	| $(out)/tests/faults/shim.so
 
-.PHONY: all check check-shm soak bench profile demo install uninstall format lint counts \
+.PHONY: all check check-shm faults soak bench profile demo install uninstall format lint counts \
 	deps clean
 .SECONDARY:
 
@@ -175,6 +176,9 @@ soak: $(out)/torture
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2))
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2)) \
 		--folder /dev/shm
+
+faults: $(out)/tests/faults.t $(out)/tests/power_cut.t
+	@COPPICE_TEST_STRIDE=1 $(prove) $^
 
 B ?=
 bench: all $(bench_bin)

@@ -29,6 +29,17 @@
 
 #include <sys/mman.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1 /* malloc is the sanitizer's */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 enum { TEXTS = 256, TEXT_BYTES = 400 };
 
 enum end {
@@ -460,6 +471,22 @@ static int one_fault(const struct fault *which, uint64_t n, int peers)
 	return right && !after && !shared->findings;
 }
 
+/* Linked statically or not, the library's calls and LMDB's meet the shim. */
+static void every_kind_of_call_comes_by(void)
+{
+	static const struct fault none = {"no fault", 0, 0, 0, 0};
+	static const char *const names[SHIM_KIND_COUNT] = {
+	    "write", "sync",   "truncate", "allocate", "map",
+	    "open",  "create", "rename",   "unlink",   "mkdir",
+	    "lock",  "own",    "read",	   "memory"};
+
+	ok(one_fault(&none, 1, 0) < 0, "with no fault the script runs through");
+	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
+		if (kind != SHIM_MEMORY || !SANITIZED)
+			ok(page->seen[kind], "%" PRIu64 " calls to %s",
+			   page->seen[kind], names[kind]);
+}
+
 /* Every stride-th call, each kind of fault beginning with another one. */
 static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
 {
@@ -506,6 +533,7 @@ int main(int argc, char **argv)
 	script_learn(store_path, shm_path);
 	script_clear(store_path);
 	script_clear(shm_path);
+	every_kind_of_call_comes_by();
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 		if (!only || strstr(faults[i].name, only))
 			nothing_is_lost_to(&faults[i],

@@ -84,6 +84,7 @@ static int hit(enum shim_kind kind, const char *call, const char *path)
 {
 	uint64_t number;
 
+	atomic_fetch_add(&shim->seen[kind], 1);
 	if (!(shim->kinds >> kind & 1))
 		return 0;
 	number = atomic_fetch_add(&shim->calls, 1) + 1;

@@ -69,6 +69,7 @@ struct shim {
 	uint64_t at;	 /* from 1 */
 	_Atomic uint64_t calls;
 	_Atomic uint64_t hits;
+	_Atomic uint64_t seen[SHIM_KIND_COUNT]; /* wanted or not */
 	char first[200]; /* the first call that was hit: name and file */
 	/* record */
 	uint64_t log_room;
