@@ -12,8 +12,8 @@
  *	gen-000001/	data.mdb and lock.mdb
  *
  * crash
- *	create	CURRENT is renamed into place last: a folder without it is no
- *		store, and can be removed.
+ *	create	CURRENT is renamed into place last, when all other names are
+ *		on disk: a folder without it is no store, and can be removed.
  *
  * fork		(process.h)
  *	A child attaches an inherited store when it is first used, in one
@@ -264,6 +264,22 @@ static cop_err data_make(struct creation *creation,
 		   : 0;
 }
 
+/* Makes the names in a folder durable. */
+static int folder_sync(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0 && errno == EACCES) /* who may write there need not read */
+		return syncfs(at) ? errno : 0;
+	if (fd < 0)
+		return errno;
+	if (fsync(fd))
+		err = errno;
+	close(fd);
+	return err;
+}
+
 static cop_err current_write(struct creation *creation)
 {
 	char text[64];
@@ -285,6 +301,12 @@ static cop_err current_write(struct creation *creation)
 		err = owned(creation, "CURRENT.new", creation->mode);
 	if (!err)
 		err = owned(creation, ".", folder_mode(creation->mode));
+	if (!err)
+		err = folder_sync(folder, GENERATION_FIRST);
+	if (!err)
+		err = folder_sync(folder, ".");
+	if (!err && creation->made_folder)
+		err = folder_sync(folder, "..");
 	if (!err && renameat(folder, "CURRENT.new", folder, "CURRENT"))
 		err = errno;
 	if (!err && fsync(folder))
