@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum {
 	OPEN_TRIES = 50,
 	INFO_TRIES = 16,
 	READERS = 16384 + 256,
+	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
 	READER_LOOKS = 64
 };
 
@@ -97,6 +99,35 @@ static int open_sized(struct env *env, const char *path, unsigned mode)
 	}
 }
 
+/*
+ * LMDB maps the table of its readers, and who writes to a hole of a file on a
+ * full disk gets a signal: let there be none.  A table that is there keeps its
+ * size, others have it mapped.  R held, and not open in this process, whose
+ * locks on it a close drops.
+ */
+static int readers_allocate(const char *path, unsigned mode)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	int err = 0;
+	int fd;
+
+	if (snprintf(name, sizeof name, "%s/lock.mdb", path) >= PATH_MAX)
+		return ENAMETOOLONG;
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, mode);
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &st))
+		err = errno;
+	else if (!st.st_size || st.st_size > READERS_BYTES)
+		st.st_size = READERS_BYTES;
+	while (!err && st.st_blocks * 512 < st.st_size &&
+	       fallocate(fd, 0, 0, st.st_size) && errno != EOPNOTSUPP)
+		err = errno == EINTR ? 0 : errno;
+	close(fd);
+	return err;
+}
+
 /* An open may meet a peer that is just closing: try again for a while. */
 static int open_patient(struct env *env, const char *path, unsigned mode)
 {
@@ -108,7 +139,9 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 				env->timeout_ms);
 		if (err)
 			return err;
-		err = open_sized(env, path, mode);
+		err = readers_allocate(path, mode);
+		if (!err)
+			err = open_sized(env, path, mode);
 		lock_release(env->lock_fd, LOCK_R);
 		/* EINTR is left over from a call that was made again */
 		if (err != EAGAIN && err != EINVAL && err != EINTR)

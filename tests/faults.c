@@ -482,7 +482,8 @@ static void every_kind_of_call_comes_by(void)
 
 	ok(one_fault(&none, 1, 0) < 0, "with no fault the script runs through");
 	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
-		if (kind != SHIM_MEMORY || !SANITIZED)
+		if (kind != SHIM_TRUNCATE && /* by a repair alone */
+		    (kind != SHIM_MEMORY || !SANITIZED))
 			ok(page->seen[kind], "%" PRIu64 " calls to %s",
 			   page->seen[kind], names[kind]);
 }
