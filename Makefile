@@ -12,6 +12,7 @@
 # make format     rewrites the sources as .clang-format says
 # make lint       clang-format and cppcheck, complaints are errors
 # make counts     deterministic counts against tests/counts.tsv
+# make memcheck   the script of the fault tests and others under valgrind
 # make deps       installs Debian packages that are missing
 
 V ?= release
@@ -208,6 +209,9 @@ lint:
 
 counts: all $(bench_bin)
 	tests/counts $(out)
+
+memcheck: tests
+	tests/memcheck $(out)
 
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
