@@ -143,8 +143,12 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 		if (!err)
 			err = open_sized(env, path, mode);
 		lock_release(env->lock_fd, LOCK_R);
-		/* EINTR is left over from a call that was made again */
-		if (err != EAGAIN && err != EINVAL && err != EINTR)
+		/*
+		 * EINTR is left over from a call that was made again; a lock
+		 * that was refused once leaves an empty reader table.
+		 */
+		if (err != EAGAIN && err != EINVAL && err != EINTR &&
+		    (err != MDB_INVALID || i))
 			return err;
 		nanosleep(&pause, NULL);
 	}

@@ -174,7 +174,7 @@ static cop_err generation_make(cop_store *store, uint64_t number, int how,
 	int code;
 
 	if (!generation)
-		return error_set(ENOMEM, "no memory to open a store");
+		return error_system(ENOMEM, "no memory to open a store");
 	snprintf(folder, sizeof folder, "%s/gen-%06" PRIu64, store->path,
 		 number);
 	code = env_open(&generation->env, folder, store->lock_fd,

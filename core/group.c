@@ -224,7 +224,7 @@ static cop_err group_run(cop_store *store, struct request *own, int alone)
 	struct group *group = malloc(sizeof *group);
 
 	if (!group)
-		return error_set(ENOMEM, "no memory to commit");
+		return error_system(ENOMEM, "no memory to commit");
 	group->store = store;
 	group->count = 0;
 	group->posted_count = 0;

@@ -57,7 +57,7 @@ cop_err cop_txn_begin(cop_store *store, cop_txn **out)
 		cop_read_end(read);
 	}
 	if (!err && !txn)
-		err = error_set(ENOMEM, "no memory for a transaction");
+		err = error_system(ENOMEM, "no memory for a transaction");
 	if (!err)
 		err = cop_write_begin(store, &txn->write);
 	if (err) {
@@ -127,7 +127,7 @@ static cop_err expect_put(cop_write *write, const struct expectation *expect)
 	    buffer_put(ops, expect->name.data, expect->name.size) ||
 	    buffer_align(ops, 8)) {
 		ops->size = at;
-		return error_set(ENOMEM, "no memory for the write");
+		return error_system(ENOMEM, "no memory for the write");
 	}
 	head = (struct op *)(void *)(ops->data + at);
 	head->bytes = (uint32_t)(ops->size - at);
@@ -164,7 +164,7 @@ static cop_err note(cop_txn *txn, const struct expectation *expect)
 	index = (uint32_t)(txn->noted_at.size / sizeof here);
 	if (buffer_put(&txn->noted_at, &here, sizeof here) ||
 	    hashmap_put(&txn->noted, cursor.hash, index))
-		return error_set(ENOMEM, "no memory for a transaction");
+		return error_system(ENOMEM, "no memory for a transaction");
 	return 0;
 }
 
@@ -236,7 +236,7 @@ static const void *copied(cop_txn *txn, const void *data, size_t size)
 
 static cop_err no_memory(void)
 {
-	return error_set(ENOMEM, "no memory for what a transaction read");
+	return error_system(ENOMEM, "no memory for what a transaction read");
 }
 
 static cop_err entity_read(cop_txn *txn, cop_read *read, const void *key,

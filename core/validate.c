@@ -214,7 +214,7 @@ static cop_err overlay_set(struct overlay *overlay, const unsigned char *key,
 		known->alive = alive;
 	else if (buffer_put(&overlay->keys, &fresh, sizeof fresh) ||
 		 hashmap_put(&overlay->map, build_key_hash(key, size), index))
-		return error_set(ENOMEM, "no memory to commit");
+		return error_system(ENOMEM, "no memory to commit");
 	return 0;
 }
 

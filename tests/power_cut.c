@@ -388,7 +388,8 @@ static void disk_write(void)
 		char path[PATH_BYTES + 64];
 		int fd;
 
-		snprintf(path, sizeof path, "%s%.150s", image_root, names[i].path);
+		snprintf(path, sizeof path, "%s%.150s", image_root,
+			 names[i].path);
 		if (names[i].is_folder) {
 			if (mkdir(path, 0700))
 				bail_out("%s: %s", path, strerror(errno));

@@ -490,9 +490,15 @@ EXPORT int ftruncate(int fd, off_t size)
 
 EXPORT int fallocate(int fd, int mode, off_t offset, off_t size)
 {
-	return hit_fd(SHIM_ALLOCATE, "fallocate", fd)
-		   ? failed()
-		   : (int)syscall(SYS_fallocate, fd, mode, offset, size);
+	struct stat st;
+	int err;
+
+	if (hit_fd(SHIM_ALLOCATE, "fallocate", fd))
+		return failed();
+	err = (int)syscall(SYS_fallocate, fd, mode, offset, size);
+	if (!err && !fstat(fd, &st)) /* at least that long */
+		record_fd(fd, OP_TRUNCATE, (uint64_t)st.st_size);
+	return err;
 }
 
 EXPORT int posix_fallocate(int fd, off_t offset, off_t size)
