@@ -31,6 +31,21 @@ int folder_make(int folder_fd, const char *name, mode_t mode, gid_t group)
 	return folder_own(folder_fd, name, folder_mode(mode), group);
 }
 
+int folder_sync(int folder_fd, const char *name)
+{
+	int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0 && errno == EACCES) /* who may write there need not read */
+		return syncfs(folder_fd) ? errno : 0;
+	if (fd < 0)
+		return errno;
+	if (fsync(fd))
+		err = errno;
+	close(fd);
+	return err;
+}
+
 static int text_write(int fd, const char *text, size_t bytes)
 {
 	ssize_t done = write(fd, text, bytes);

@@ -17,6 +17,9 @@ int folder_own(int folder_fd, const char *name, mode_t mode, gid_t group);
 /* Makes a folder for a generation's files. */
 int folder_make(int folder_fd, const char *name, mode_t mode, gid_t group);
 
+/* The names in a folder are on disk when it returns. */
+int folder_sync(int folder_fd, const char *name);
+
 /*
  * Makes CURRENT name a generation's folder; on disk when it returns.  A death
  * leaves the old one or the new one.

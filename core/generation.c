@@ -579,8 +579,14 @@ static cop_err successor_name(struct building *building)
 	struct control *control = store->slots.control;
 	uint64_t number = building->next->number;
 	env_txn *txn;
+	char name[NAME_BYTES];
 	int code = env_sync(&building->next->env);
 
+	name_of(name, number);
+	if (!code)
+		code = folder_sync(store->folder_fd, name);
+	if (!code)
+		code = folder_sync(store->folder_fd, ".");
 	point("switch-complete");
 	atomic_store_explicit(&control->switching, 1, memory_order_release);
 	if (!code)

@@ -29,6 +29,7 @@
 #include "store.h"
 #include "checkpoint.h"
 #include "generation.h"
+#include "folder.h"
 #include "lock.h"
 
 #include <dirent.h>
@@ -138,12 +139,6 @@ static cop_err config_fill(struct disk_store *config,
 	return 0;
 }
 
-/* A folder needs x where its files have r. */
-static mode_t folder_mode(uint32_t mode)
-{
-	return (mode_t)(mode | (mode & 0444) >> 2);
-}
-
 /* What cop_create has made so far, to be taken back. */
 struct creation {
 	const char *path;
@@ -179,7 +174,7 @@ static int folder_is_empty(const char *path)
 	return empty;
 }
 
-static cop_err folder_make(struct creation *creation)
+static cop_err store_folder_make(struct creation *creation)
 {
 	const char *path = creation->path;
 
@@ -264,22 +259,6 @@ static cop_err data_make(struct creation *creation,
 		   : 0;
 }
 
-/* Makes the names in a folder durable. */
-static int folder_sync(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = 0;
-
-	if (fd < 0 && errno == EACCES) /* who may write there need not read */
-		return syncfs(at) ? errno : 0;
-	if (fd < 0)
-		return errno;
-	if (fsync(fd))
-		err = errno;
-	close(fd);
-	return err;
-}
-
 static cop_err current_write(struct creation *creation)
 {
 	char text[64];
@@ -351,7 +330,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		return err;
 	creation.mode = config.mode;
 	creation.group = options->group ? options->group - 1 : (gid_t)-1;
-	err = folder_make(&creation);
+	err = store_folder_make(&creation);
 	if (err)
 		goto out;
 	err = files_make(&creation);

@@ -74,6 +74,8 @@ static void child_record(void)
 			must(cop_detach(store_path), "detach");
 			must(cop_open(store_path, NULL, &store), "open");
 		}
+		if (i == 5)
+			must(cop_compact(store, NULL, NULL), "compact");
 	}
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
@@ -116,13 +118,18 @@ static uint64_t inode_of(const char *path)
 	return st.st_ino;
 }
 
-/* Folders stay where they were made, so they can be asked for afterwards. */
+/* A folder that was made on the way may be gone by now. */
 static uint64_t parent_of(const char *path)
 {
 	char folder[PATH_MAX];
 
 	snprintf(folder, sizeof folder, "%s", path);
-	return inode_of(dirname(folder));
+	dirname(folder);
+	for (uint32_t i = unit_count; i-- > 0;)
+		if (units[i].op == OP_MKDIR &&
+		    !strcmp((const char *)units[i].data, folder))
+			return units[i].file;
+	return inode_of(folder);
 }
 
 static void entry_split(const struct shim_entry *entry,
@@ -199,13 +206,20 @@ static uint32_t name_find(const char *path)
 	return i;
 }
 
+/* A folder that is gone was empty: what was in it is gone, too. */
 static void name_remove(const char *path)
 {
-	uint32_t i = name_find(path);
+	size_t size = strlen(path);
+	uint32_t kept = 0;
 
-	if (i < name_count)
-		memmove(&names[i], &names[i + 1],
-			(--name_count - i) * sizeof *names);
+	for (uint32_t i = 0; i < name_count; i++) {
+		const char *name = names[i].path;
+
+		if (strncmp(name, path, size) != 0 ||
+		    (name[size] && name[size] != '/'))
+			names[kept++] = names[i];
+	}
+	name_count = kept;
 }
 
 static void name_add(const char *path, uint64_t file, int is_folder)
