@@ -396,7 +396,7 @@ static cop_err index_name_it(cop_store *store, const char *fresh,
 	atomic_store_explicit(&store->slots.control->index, number,
 			      memory_order_release);
 	point("index-current");
-	folder_clean(store, number);
+	(void)folder_clean(store, number);
 	return 0;
 }
 

@@ -458,6 +458,7 @@ cop_err generation_settle(cop_store *store)
 	struct control *control = store->slots.control;
 	uint64_t next = 0;
 	cop_err err = generation_refresh(store);
+	int code;
 
 	if (err ||
 	    !atomic_load_explicit(&control->switching, memory_order_acquire)) {
@@ -467,8 +468,9 @@ cop_err generation_settle(cop_store *store)
 		return err;
 	}
 	/* its commit may be on disk, and LMDB not say so yet */
-	if (env_write_repair(store->env))
-		return error_set(COP_CORRUPT, "%s: cannot write", store->path);
+	code = env_write_repair(store->env);
+	if (code)
+		return error_system(code, "%s: cannot write", store->path);
 	err = successor_read(store->env, &next);
 	if (!err && next)
 		err = switch_finish(store, next);
@@ -726,17 +728,21 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	struct cop_compact_result out = {.size = sizeof out};
 	struct building building = {.store = store, .out = &out};
 	cop_err err = store_use(store);
+	int code;
 
 	if (err)
 		return err;
 	if (result && result->size != sizeof *result)
 		return error_set(COP_INVALID, "the result is of another size; "
 					      "set .size to its sizeof");
-	if (lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0))
+	code = lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0);
+	if (code == EAGAIN)
 		return error_set(COP_BUSY,
 				 "%s is being compacted by another process; "
 				 "let it finish",
 				 store->path);
+	if (code)
+		return error_system(code, "cannot lock %s/lock", store->path);
 	err = begin_settled(store);
 	if (!err) {
 		building.from = generation_hold(store);

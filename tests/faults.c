@@ -304,6 +304,23 @@ static void check(cop_store *store)
 	shared->findings += (uint32_t)findings;
 }
 
+/* The data file is built anew; who fails has changed nothing. */
+static void compact(cop_store **store)
+{
+	cop_err err = cop_compact(*store, NULL, NULL);
+
+	if (err) {
+		told("compact", err, cop_last_error());
+		cop_close(*store); /* its data file may be unusable */
+		*store = opened();
+		err = cop_compact(*store, NULL, NULL);
+		if (err && !fault->sticky)
+			told("compact again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+}
+
 static void detach(void)
 {
 	cop_err err = cop_detach(store_path);
@@ -331,6 +348,10 @@ static _Noreturn void child_script(void)
 		if (i == 1) {
 			cop_close(store);
 			store = opened();
+		}
+		if (i == 5) {
+			compact(&store);
+			ask(store);
 		}
 		if (i == 4 &&
 		    !shared->with_peer) { /* the segment is built anew */
