@@ -148,7 +148,7 @@ $(out)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim.h Makefile
 $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	| $(out)/tests/faults/shim.so
 
-.PHONY: all check check-shm faults soak bench profile demo install uninstall format lint counts \
+.PHONY: all check check-shm faults memcheck soak bench profile demo install uninstall format lint counts \
 	deps clean
 .SECONDARY:
 
