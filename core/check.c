@@ -30,7 +30,7 @@ struct check {
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
 	uint64_t records; /* that heads name in the segment */
-	int failed; /* what kept an edge list from being looked at */
+	int failed;	  /* what kept an edge list from being looked at */
 };
 
 __attribute__((format(printf, 2, 3))) static void
