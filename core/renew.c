@@ -88,7 +88,7 @@ static cop_err forward(struct renewal *renewal)
 		return err;
 	code = forward_collect(&forward);
 	if (code == ENOMEM)
-		err = error_set(ENOMEM, "no memory to renew the segment");
+		err = error_system(ENOMEM, "no memory to renew the segment");
 	else if (code)
 		err = error_set(COP_BUSY,
 				"%s: it changes faster than its segment is "
