@@ -9,26 +9,50 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-mode_t folder_mode(mode_t mode)
+int folder_owner_of(int lock_fd, struct folder_owner *owner)
 {
-	return mode | (mode & 0444) >> 2;
+	struct stat lock;
+
+	if (fstat(lock_fd, &lock))
+		return errno;
+	owner->mode = lock.st_mode & 0666;
+	owner->user = geteuid() ? (uid_t)-1 : lock.st_uid;
+	/* one that opens nothing need not be had */
+	owner->group =
+	    owner->mode & 0060 || !geteuid() ? lock.st_gid : (gid_t)-1;
+	return 0;
 }
 
-int folder_own(int folder_fd, const char *name, mode_t mode, gid_t group)
+static int own(int folder_fd, const char *name, mode_t mode,
+	       const struct folder_owner *owner)
 {
 	if (fchmodat(folder_fd, name, mode, 0))
 		return errno;
-	if (group != (gid_t)-1 &&
-	    fchownat(folder_fd, name, (uid_t)-1, group, 0) && errno != EPERM)
+	if ((owner->user != (uid_t)-1 || owner->group != (gid_t)-1) &&
+	    fchownat(folder_fd, name, owner->user, owner->group, 0))
 		return errno;
 	return 0;
 }
 
-int folder_make(int folder_fd, const char *name, mode_t mode, gid_t group)
+int folder_own(int folder_fd, const char *name,
+	       const struct folder_owner *owner)
+{
+	return own(folder_fd, name, owner->mode, owner);
+}
+
+int folder_own_folder(int folder_fd, const char *name,
+		      const struct folder_owner *owner)
+{
+	return own(folder_fd, name, owner->mode | (owner->mode & 0444) >> 2,
+		   owner);
+}
+
+int folder_make(int folder_fd, const char *name,
+		const struct folder_owner *owner)
 {
 	if (mkdirat(folder_fd, name, 0700))
 		return errno;
-	return folder_own(folder_fd, name, folder_mode(mode), group);
+	return folder_own_folder(folder_fd, name, owner);
 }
 
 int folder_sync(int folder_fd, const char *name)
@@ -57,8 +81,8 @@ static int text_write(int fd, const char *text, size_t bytes)
 	return fsync(fd) ? errno : 0;
 }
 
-int folder_current_write(int folder_fd, const char *generation, mode_t mode,
-			 gid_t group)
+int folder_current_write(int folder_fd, const char *generation,
+			 const struct folder_owner *owner)
 {
 	char text[64];
 	int bytes = snprintf(text, sizeof text, "coppice %d\n%s\n",
@@ -74,7 +98,7 @@ int folder_current_write(int folder_fd, const char *generation, mode_t mode,
 		close(fd);
 	point("current-written");
 	if (!err)
-		err = folder_own(folder_fd, "CURRENT.new", mode, group);
+		err = folder_own(folder_fd, "CURRENT.new", owner);
 	if (!err && renameat(folder_fd, "CURRENT.new", folder_fd, "CURRENT"))
 		err = errno;
 	point("current-renamed");

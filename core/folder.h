@@ -8,14 +8,25 @@
 
 #include <sys/types.h>
 
-/* The mode of a folder that holds files of `mode`: x where they have r. */
-mode_t folder_mode(mode_t mode);
+/* Whose the files are. */
+struct folder_owner {
+	mode_t mode; /* of files; folders have x where they have r */
+	uid_t user;  /* (uid_t)-1: who makes them */
+	gid_t group; /* (gid_t)-1: his */
+};
 
-/* Sets mode, and group unless (gid_t)-1. */
-int folder_own(int folder_fd, const char *name, mode_t mode, gid_t group);
+/* As the store's lock file says; what only root may set is left to root. */
+int folder_owner_of(int lock_fd, struct folder_owner *owner);
+
+/* Sets mode, user and group of a file, or of a folder. */
+int folder_own(int folder_fd, const char *name,
+	       const struct folder_owner *owner);
+int folder_own_folder(int folder_fd, const char *name,
+		      const struct folder_owner *owner);
 
 /* Makes a folder for a generation's files. */
-int folder_make(int folder_fd, const char *name, mode_t mode, gid_t group);
+int folder_make(int folder_fd, const char *name,
+		const struct folder_owner *owner);
 
 /* The names in a folder are on disk when it returns. */
 int folder_sync(int folder_fd, const char *name);
@@ -24,7 +35,7 @@ int folder_sync(int folder_fd, const char *name);
  * Makes CURRENT name a generation's folder; on disk when it returns.  A death
  * leaves the old one or the new one.
  */
-int folder_current_write(int folder_fd, const char *generation, mode_t mode,
-			 gid_t group);
+int folder_current_write(int folder_fd, const char *generation,
+			 const struct folder_owner *owner);
 
 #endif

@@ -316,14 +316,13 @@ static void images_move(const cop_store *store, uint64_t to)
 static cop_err switch_finish(cop_store *store, uint64_t to)
 {
 	char name[NAME_BYTES];
-	struct stat lock;
+	struct folder_owner owner;
 	int code;
 
 	name_of(name, to);
-	code = fstat(store->lock_fd, &lock) ? errno : 0;
+	code = folder_owner_of(store->lock_fd, &owner);
 	if (!code)
-		code = folder_current_write(store->folder_fd, name,
-					    lock.st_mode & 0666, lock.st_gid);
+		code = folder_current_write(store->folder_fd, name, &owner);
 	if (code)
 		return error_system(code, "cannot write %s/CURRENT",
 				    store->path);
@@ -515,18 +514,17 @@ static cop_err disk_bytes(const cop_store *store, uint64_t number,
 	return 0;
 }
 
-/* A generation's folder and files belong to whom the store does. */
-static int files_own(const cop_store *store, const char *name)
+/* The files LMDB made belong to whom the store does. */
+static int files_own(const cop_store *store, const char *name,
+		     const struct folder_owner *owner)
 {
 	static const char *const files[] = {"data.mdb", "lock.mdb"};
 	char path[NAME_BYTES + 16];
-	int code = folder_own(store->folder_fd, name, folder_mode(store->mode),
-			      store->group);
+	int code = 0;
 
 	for (size_t i = 0; !code && i < sizeof files / sizeof *files; i++) {
 		snprintf(path, sizeof path, "%s/%s", name, files[i]);
-		code = folder_own(store->folder_fd, path, store->mode,
-				  store->group);
+		code = folder_own(store->folder_fd, path, owner);
 	}
 	return code;
 }
@@ -537,12 +535,15 @@ static cop_err next_make(struct building *building)
 	cop_store *store = building->store;
 	uint64_t number = building->from->number + 1;
 	char name[NAME_BYTES];
+	struct folder_owner owner;
 	cop_err err;
 	int code;
 
 	name_of(name, number);
 	folder_remove(store, number); /* a dead builder's */
-	code = folder_make(store->folder_fd, name, store->mode, store->group);
+	code = folder_owner_of(store->lock_fd, &owner);
+	if (!code)
+		code = folder_make(store->folder_fd, name, &owner);
 	if (code)
 		return error_system(code, "cannot make %s/%s", store->path,
 				    name);
@@ -551,7 +552,7 @@ static cop_err next_make(struct building *building)
 			      &building->next);
 	if (err)
 		return err;
-	code = files_own(store, name);
+	code = files_own(store, name, &owner);
 	if (!code)
 		code = env_read_begin(&building->from->env, &building->txn);
 	if (code)

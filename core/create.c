@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a new store.
+ *
+ * crash
+ *	CURRENT is renamed into place last, when all other names are on disk: a
+ *	folder without it is no store, and can be removed.
+ */
+#include "env.h"
+#include "error.h"
+#include "folder.h"
+#include "format.h"
+#include "lock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GENERATION_FIRST "gen-000001"
+
+static cop_err options_check(const struct cop_options *options)
+{
+	struct stat st;
+
+	if (options->size != sizeof *options)
+		return error_set(COP_INVALID, "options are of another size; "
+					      "set .size to their sizeof");
+	if (options->dim &&
+	    (options->dim < COP_DIM_MIN || options->dim > COP_DIM_MAX))
+		return error_set(COP_INVALID,
+				 "dimension %u; vectors may have %d to %d",
+				 options->dim, COP_DIM_MIN, COP_DIM_MAX);
+	if (options->metric < 0 || options->metric > COP_IP)
+		return error_set(COP_INVALID,
+				 "metric %d; there are cosine 1, "
+				 "L2 2, inner product 3",
+				 options->metric);
+	if (options->rows < 0 || options->rows > COP_ROWS_F32)
+		return error_set(COP_INVALID, "rows %d; there are f16 0, f32 1",
+				 options->rows);
+	if (options->mode & ~0666u ||
+	    (options->mode && (options->mode & 0600) != 0600))
+		return error_set(COP_INVALID,
+				 "mode %04o; give read and write permissions "
+				 "such as 0600 or 0660, the owner's both",
+				 options->mode);
+	if (!(options->bloom_rate >= 0 && options->bloom_rate < 0.5))
+		return error_set(COP_INVALID,
+				 "bloom rate %g; it must be "
+				 "below 0.5",
+				 options->bloom_rate);
+	if (options->record_bytes > COP_RECORD_BYTES &&
+	    options->record_bytes != UINT32_MAX)
+		return error_set(COP_INVALID,
+				 "records of up to %u bytes in shared memory; "
+				 "at most %d can be kept there",
+				 options->record_bytes, COP_RECORD_BYTES);
+	if (options->reserved)
+		return error_set(COP_INVALID, "the options' reserved word is "
+					      "not 0; clear what is not set");
+	if (options->shm_dir &&
+	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s'; give an absolute "
+				 "path of at most 200 bytes",
+				 options->shm_dir);
+	if (options->shm_dir &&
+	    (stat(options->shm_dir, &st) || !S_ISDIR(st.st_mode)))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s' is not a folder; "
+				 "make it first, on a tmpfs",
+				 options->shm_dir);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static cop_err config_fill(struct disk_store *config,
+			   const struct cop_options *options)
+{
+	*config = (struct disk_store){
+	    .magic = FORMAT_MAGIC,
+	    .format = FORMAT_VERSION,
+	    .dim = options->dim,
+	    .metric = options->metric ? options->metric : COP_COSINE,
+	    .rows = options->rows,
+	    .mode = options->mode ? options->mode : 0600,
+	    .expected_entities = options->expected_entities
+				     ? options->expected_entities
+				     : 100000,
+	    .bloom_rate =
+		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
+	    .created_ns = now_ns(),
+	    .record_bytes = options->record_bytes,
+	};
+	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
+		 options->shm_dir ? options->shm_dir : "/dev/shm");
+	if (getrandom(config->uuid, sizeof config->uuid, 0) < 0)
+		return error_system(errno, "cannot draw random numbers");
+	return 0;
+}
+
+/* What cop_create has made so far, to be taken back. */
+struct creation {
+	const char *path;
+	int made_folder;
+	int folder_fd;
+	int lock_fd;
+	struct folder_owner owner;
+};
+
+static int folder_is_empty(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	int empty = 1;
+
+	if (!folder)
+		return 0;
+	while ((entry = readdir(folder)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			empty = 0;
+	closedir(folder);
+	return empty;
+}
+
+static cop_err store_folder_make(struct creation *creation)
+{
+	const char *path = creation->path;
+
+	if (!mkdir(path, 0700)) {
+		creation->made_folder = 1;
+	} else if (errno != EEXIST) {
+		return error_system(errno, "cannot make the folder %s", path);
+	} else if (!folder_is_empty(path)) {
+		return error_set(COP_EXISTS,
+				 "%s is there already and is not an empty "
+				 "folder; choose another path",
+				 path);
+	}
+	creation->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (creation->folder_fd < 0)
+		return error_system(errno, "cannot open the folder %s", path);
+	return 0;
+}
+
+static cop_err files_make(struct creation *creation)
+{
+	int folder = creation->folder_fd;
+	int err;
+
+	creation->lock_fd =
+	    openat(folder, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (creation->lock_fd < 0)
+		return error_system(errno, "cannot make %s/lock",
+				    creation->path);
+	err = folder_make(folder, GENERATION_FIRST, &creation->owner);
+	if (!err)
+		err = folder_own(folder, "lock", &creation->owner);
+	return err ? error_system(err, "cannot make %s/%s", creation->path,
+				  GENERATION_FIRST)
+		   : 0;
+}
+
+static int records_put(struct env *env, const struct disk_store *config)
+{
+	struct disk_state state = {
+	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
+	env_txn *txn;
+	int err = env_write_begin(env, 0, &txn);
+
+	if (err)
+		return err;
+	err = env_put(env, txn, DB_META, bytes_of("store", 5),
+		      bytes_of(config, sizeof *config));
+	if (!err)
+		err = env_put(env, txn, DB_META, bytes_of("state", 5),
+			      bytes_of(&state, sizeof state));
+	if (!err)
+		return env_write_commit(txn);
+	env_write_abort(txn);
+	return err;
+}
+
+static cop_err data_make(struct creation *creation,
+			 const struct disk_store *config)
+{
+	char path[PATH_MAX];
+	struct env env;
+	int err;
+
+	snprintf(path, sizeof path, "%s/%s", creation->path, GENERATION_FIRST);
+	err = env_open(&env, path, creation->lock_fd, LOCK_FOREVER,
+		       config->mode, ENV_CREATE);
+	if (!err) {
+		err = records_put(&env, config);
+		env_close(&env);
+	}
+	if (!err)
+		err =
+		    folder_own(creation->folder_fd,
+			       GENERATION_FIRST "/data.mdb", &creation->owner);
+	if (!err)
+		err =
+		    folder_own(creation->folder_fd,
+			       GENERATION_FIRST "/lock.mdb", &creation->owner);
+	return err ? error_system(err, "cannot make the data file in %s", path)
+		   : 0;
+}
+
+/* The last step, when all other names are on disk. */
+static cop_err current_write(struct creation *creation)
+{
+	int folder = creation->folder_fd;
+	int err = folder_own_folder(folder, ".", &creation->owner);
+
+	if (!err)
+		err = folder_sync(folder, GENERATION_FIRST);
+	if (!err)
+		err = folder_sync(folder, ".");
+	if (!err && creation->made_folder)
+		err = folder_sync(folder, "..");
+	if (!err)
+		err = folder_current_write(folder, GENERATION_FIRST,
+					   &creation->owner);
+	return err ? error_system(err, "cannot write %s/CURRENT",
+				  creation->path)
+		   : 0;
+}
+
+static void creation_undo(struct creation *creation)
+{
+	static const char *const files[] = {
+	    "CURRENT", "CURRENT.new", GENERATION_FIRST "/data.mdb",
+	    GENERATION_FIRST "/lock.mdb", "lock"};
+
+	if (creation->folder_fd < 0)
+		return;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		unlinkat(creation->folder_fd, files[i], 0);
+	unlinkat(creation->folder_fd, GENERATION_FIRST, AT_REMOVEDIR);
+	if (creation->made_folder)
+		rmdir(creation->path);
+}
+
+cop_err cop_create(const char *path, const struct cop_options *options)
+{
+	struct cop_options defaults = {.size = sizeof defaults};
+	struct creation creation = {
+	    .path = path, .folder_fd = -1, .lock_fd = -1};
+	struct disk_store config;
+	cop_err err;
+
+	error_clear();
+	if (!path || !*path)
+		return error_set(COP_INVALID, "no path was given");
+	if (!options)
+		options = &defaults;
+	err = options_check(options);
+	if (!err)
+		err = config_fill(&config, options);
+	if (err)
+		return err;
+	creation.owner.mode = config.mode;
+	creation.owner.user = (uid_t)-1;
+	creation.owner.group = options->group ? options->group - 1 : (gid_t)-1;
+	err = store_folder_make(&creation);
+	if (err)
+		goto out;
+	err = files_make(&creation);
+	if (!err)
+		err = data_make(&creation, &config);
+	if (!err)
+		err = current_write(&creation);
+	if (err)
+		creation_undo(&creation);
+out:
+	if (creation.lock_fd >= 0)
+		close(creation.lock_fd);
+	if (creation.folder_fd >= 0)
+		close(creation.folder_fd);
+	else if (creation.made_folder)
+		rmdir(path);
+	return err;
+}
