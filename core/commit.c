@@ -263,7 +263,7 @@ static cop_err requests_apply(struct apply *apply, struct request **requests,
 		if (!err)
 			err = apply_run(apply, request);
 		if (!err && request->number && result_note(apply, request))
-			err = error_set(ENOMEM, "no memory to commit");
+			err = error_system(ENOMEM, "no memory to commit");
 	}
 	return err;
 }
