@@ -42,6 +42,12 @@ claim "no volatile, rand, VLA-prone alloca or bool in the library" \
 	"$(grep -nwE 'volatile|rand|alloca|bool' shm/*.c ipc/*.c core/*.c |
 		grep -v '/\*.*\*/')"
 
+if [ -d .git ]; then
+	claim "the top level holds what it is to hold and no more" \
+		"$(git ls-files | cut -d / -f 1 | sort -u | grep -v '^\.' |
+			grep -vxE 'CHANGELOG.md|LICENSE|Makefile|README.md|core|ipc|shm|tests|tools')"
+fi
+
 # Both ends of an edge carry its number.
 for label in A1 A2 B1 B2 H1 H2 K1 K2 M1 M2 M3 P1 S1 S2 C1; do
 	count=$(grep -hoE "/\* $label\b|[^A-Za-z0-9]$label[:*. ]" \

@@ -253,7 +253,7 @@ static void what_is_borrowed_stays_as_it_was(enum stress_way way, uint64_t seed)
 			 !record.words || is_wrong(&record);
 	}
 	is_u64(wrong, 0, "in the end every head names its newest record");
-	ok(world->undone && world->borrowed > 100,
+	ok(world->undone && world->borrowed,
 	   "%" PRIu64 " attempts were taken back", world->undone);
 	diag("%" PRIu64 " KiB of blocks, %" PRIu64 " times sent to LMDB",
 	     f.segment.header->records.unit_count / 16, world->sent_away);

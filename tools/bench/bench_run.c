@@ -322,7 +322,7 @@ int bench_main(const char *name, int argument_count, char **arguments,
 	for (index = 1; index < argument_count; index++) {
 		if (strcmp(arguments[index], "--quick") == 0)
 			bench.quick = 1;
-		else
+		else if (arguments[index][0] != '-')
 			bench.out = arguments[index];
 	}
 	if (bench.out == NULL) {
