@@ -247,21 +247,21 @@ static int read_outdated(const cop_read *read)
 	       generation_outdated(read->store, read->generation);
 }
 
-/* Waits for who replaces the data file, or does it for him. */
-static cop_err read_switch(const cop_read *read)
+/*
+ * LMDB's transaction number fits the commit's.  It is one over while the data
+ * file is being replaced: that naming its successor was a commit of LMDB's and
+ * none of ours.  Until the new number is said (read_outdated), which is before
+ * that is over, nobody commits to the successor: this is the newest still.
+ */
+static int number_fits(const cop_read *read)
 {
-	cop_store *store = read->store;
-	cop_err err;
+	uint64_t over =
+	    env_txn_id(read->txn) - read->env->base - read->state.commit;
 
-	if (!atomic_load_explicit(&store->slots.control->switching,
-				  memory_order_acquire))
-		return 0;
-	err = writer_lock(store, store->timeout_ms);
-	if (err)
-		return err;
-	err = generation_settle(store);
-	writer_unlock(store);
-	return err;
+	return !over ||
+	       (over == 1 &&
+		atomic_load_explicit(&read->store->slots.control->switching,
+				     memory_order_acquire));
 }
 
 /* A snapshot, from a transaction that was reset.  COP_MOVED: once more. */
@@ -283,7 +283,7 @@ static cop_err snapshot_try(cop_read *read)
 	if (err)
 		return err;
 	atomic_thread_fence(memory_order_acquire); /* C1 */
-	if (env_txn_id(read->txn) - read->env->base != read->state.commit ||
+	if (!number_fits(read) ||
 	    read->state.commit >
 		atomic_load_explicit(&header->prepared, memory_order_acquire) ||
 	    read->state.commit < header->base_commit || read_outdated(read))
@@ -299,9 +299,7 @@ static cop_err snapshot_take(cop_read *read)
 	for (int i = 0; i < RENEW_TRIES && err == COP_MOVED; i++) {
 		if (i)
 			env_read_reset(read->txn);
-		err = i ? read_switch(read) : 0;
-		if (!err && read_outdated(read))
-			err = read_move(read);
+		err = read_outdated(read) ? read_move(read) : 0;
 		if (!err)
 			err = snapshot_try(read);
 	}

@@ -6,8 +6,7 @@
  * models	core/generation.c: cop_compact (begin_settled, next_make,
  *		switch_locked, successor_name), switch_finish, control_say,
  *		generation_settle, generation_open (switch_finish_late),
- *		generation_refresh (move_to); core/read.c: snapshot_try,
- *		read_switch
+ *		generation_refresh (move_to); core/read.c: snapshot_try
  * claims	A writer has all that was acknowledged before it commits:
  *		writers are never split over two generations.  A reader sees
  *		all that was acknowledged before it began.  CURRENT always
@@ -249,30 +248,34 @@ died:
 /* LMDB's transaction number does not fit any more: since the naming. */
 #define MISFIT (shown[at] && !off)
 
+/* snapshot_try; a reader never waits */
 proctype reader()
 {
-	byte at, to, i, since, todo = reads;
-	bit off;
+	byte at, to, i, since, got, todo = reads;
+	bit off, misfit, during;
 
 	open();
 	do
 	:: atomic { todo == 0 -> break }
 	:: atomic { todo > 0 -> todo--; since = acked };
 	   do
-	   :: atomic { !MISFIT && (said <= at || MUTANT(NO_NUMBER)) ->
-		STEP(assert(commits[at] >= since)) };
-		break
-	   :: atomic { MISFIT || (said > at && !MUTANT(NO_NUMBER)) -> skip };
-		if
-		:: switching -> LOCK; settle(); unlock()
-		:: else
-		fi;
-		refresh()
+	   :: STEP(misfit = MISFIT; got = commits[at]); /* LMDB's renewal */
+	      STEP(during = switching);
+	      if
+	      :: atomic { (said <= at || MUTANT(NO_NUMBER)) &&
+			  (!misfit || during) ->
+			  assert(got >= since); break }
+	      :: atomic { said > at && !MUTANT(NO_NUMBER) -> skip }
+	      :: atomic { (said <= at || MUTANT(NO_NUMBER)) &&
+			  misfit && !during ->
+			  assert(MUTANT(NO_NUMBER)); break }
+	      fi;
+	      refresh()
 	   od;
-	   since = 0
+	   since = 0; got = 0; misfit = 0; during = 0
 	od;
 died:
-	since = 0; todo = 0;
+	since = 0; todo = 0; got = 0; misfit = 0; during = 0;
 	end_here()
 }
 
