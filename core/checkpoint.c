@@ -559,9 +559,28 @@ static int records_find(const cop_store *store, env_txn *txn, uint64_t limit,
 	return err == ENV_ABSENT ? 0 : err;
 }
 
+/*
+ * The commit whose record, and all later ones, must stay: `older`, or what a
+ * compaction under way wants.  What a dead one wanted is forgotten.
+ */
+static uint64_t records_wanted(const cop_store *store, uint64_t older)
+{
+	_Atomic uint64_t *word = &store->slots.control->keep;
+	uint64_t keep = atomic_load_explicit(word, memory_order_acquire);
+
+	if (!keep || keep >= older)
+		return older;
+	if (atomic_load_explicit(&store->compacting, memory_order_relaxed) ||
+	    lock_is_held(store->lock_fd, LOCK_GENERATION))
+		return keep;
+	atomic_store_explicit(word, 0, memory_order_relaxed);
+	return older;
+}
+
 int checkpoint_trim(cop_store *store, env_txn *txn)
 {
-	uint64_t older = word_get(&store->writable.header->images.older);
+	uint64_t older = records_wanted(
+	    store, word_get(&store->writable.header->images.older));
 	uint64_t commits[TRIM_MOST];
 	uint32_t count = 0;
 	int err = older ? records_find(store, txn, older, commits, &count) : 0;

@@ -710,7 +710,8 @@ static cop_err segment_renew(cop_store *store,
 
 /*
  * What a dead process named is finished first, or its successor, which by
- * then is the store, would be built over.
+ * then is the store, would be built over.  From here on operation records are
+ * kept: they say what the copies lack.
  */
 static cop_err begin_settled(cop_store *store)
 {
@@ -719,8 +720,50 @@ static cop_err begin_settled(cop_store *store)
 	if (err)
 		return err;
 	err = writer_settle(store, NULL);
+	if (!err)
+		atomic_store_explicit(
+		    &store->slots.control->keep,
+		    atomic_load_explicit(&store->writable.header->committed,
+					 memory_order_relaxed) +
+			1,
+		    memory_order_release);
 	writer_unlock(store);
 	return err;
+}
+
+/* One at a time: of this process's threads, then of all processes. */
+static cop_err compact_begin(cop_store *store)
+{
+	uint32_t idle = 0;
+	int code = atomic_compare_exchange_strong_explicit(
+		       &store->compacting, &idle, 1, memory_order_acq_rel,
+		       memory_order_relaxed)
+		       ? 0
+		       : EBUSY;
+
+	if (!code) {
+		code = lock_take(store->lock_fd, LOCK_GENERATION,
+				 LOCK_EXCLUSIVE, 0);
+		if (code)
+			atomic_store_explicit(&store->compacting, 0,
+					      memory_order_release);
+	}
+	if (code == EAGAIN || code == EBUSY)
+		return error_set(COP_BUSY,
+				 "%s is being compacted by another %s; let it "
+				 "finish",
+				 store->path,
+				 code == EBUSY ? "thread" : "process");
+	return code ? error_system(code, "cannot lock %s/lock", store->path)
+		    : 0;
+}
+
+static void compact_end(cop_store *store)
+{
+	atomic_store_explicit(&store->slots.control->keep, 0,
+			      memory_order_release);
+	lock_release(store->lock_fd, LOCK_GENERATION);
+	atomic_store_explicit(&store->compacting, 0, memory_order_release);
 }
 
 cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
@@ -729,21 +772,15 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	struct cop_compact_result out = {.size = sizeof out};
 	struct building building = {.store = store, .out = &out};
 	cop_err err = store_use(store);
-	int code;
 
 	if (err)
 		return err;
 	if (result && result->size != sizeof *result)
 		return error_set(COP_INVALID, "the result is of another size; "
 					      "set .size to its sizeof");
-	code = lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0);
-	if (code == EAGAIN)
-		return error_set(COP_BUSY,
-				 "%s is being compacted by another process; "
-				 "let it finish",
-				 store->path);
-	if (code)
-		return error_system(code, "cannot lock %s/lock", store->path);
+	err = compact_begin(store);
+	if (err)
+		return err;
 	err = begin_settled(store);
 	if (!err) {
 		building.from = generation_hold(store);
@@ -754,7 +791,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	}
 	if (!err)
 		err = segment_renew(store, options, &out);
-	lock_release(store->lock_fd, LOCK_GENERATION);
+	compact_end(store);
 	if (!err)
 		err = disk_bytes(store, store->generation->number,
 				 &out.bytes_after);

@@ -288,6 +288,8 @@ static cop_err store_rebind(cop_store *store)
 		err = pid_claim(store);
 	if (!err) {
 		store_let_go(store);
+		atomic_store_explicit(&store->compacting, 0,
+				      memory_order_relaxed);
 		err = store_bind(store, NULL);
 		if (err)
 			store_let_go(store);

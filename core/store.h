@@ -80,6 +80,7 @@ struct cop_store {
 	const struct kernel *kernel;
 
 	pthread_mutex_t moving_mutex; /* over opening a generation */
+	_Atomic uint32_t compacting;  /* 1: a thread has GENERATION */
 	pthread_mutex_t mutex;
 	struct index *index; /* the current one */
 	struct cop_read *pool;

@@ -83,6 +83,8 @@ struct control {
 	_Alignas(128) _Atomic uint64_t index; /* number of the index file */
 	_Atomic uint64_t generation; /* number of the data file's folder */
 	_Atomic uint64_t switching;  /* to the next one; writer lock held */
+	_Atomic uint64_t keep;	     /* operation records from this commit on
+					are wanted by who holds GENERATION */
 	_Alignas(128) _Atomic uint32_t slot_limit; /* slots ever taken */
 	/* writer lock held to change */
 	struct slot writer; /* who holds it; `snapshot` is not used */

@@ -277,6 +277,35 @@ static void files_belong_to_whom_they_did(void)
 	fixture_release(&f);
 }
 
+static void checkpoint_after_copy(const char *name)
+{
+	if (strcmp(name, "switch-copied") && strcmp(name, "renew-built"))
+		return;
+	for (int i = 0; i < 4; i++) {
+		store_change(hook_store, hook_round++ % 12);
+		must(cop_checkpoint(hook_store, NULL), "checkpoint");
+	}
+	for (int i = 0; i < 10; i++)
+		store_change(hook_store, hook_round++ % 12);
+	is_int(cop_compact(hook_store, NULL, NULL), COP_BUSY,
+	       "one compaction at a time, in one process, too");
+}
+
+/* Images taken meanwhile would have the records trimmed that it needs. */
+static void records_are_kept_for_a_compaction(struct fixture *f)
+{
+	struct cop_compact_result result = {.size = sizeof result};
+	cop_err err;
+
+	hook_store = f->store;
+	point_hook = checkpoint_after_copy;
+	err = cop_compact(f->store, NULL, &result);
+	point_hook = NULL;
+	is_int(err, 0, "images are taken while a store is compacted");
+	is_u64(result.renewed, 1, "and its segment renewed");
+	is_u64(findings_of(f->store), 0, "the check is content");
+}
+
 /* ---- other processes ---------------------------------------------------- */
 
 static struct {
@@ -630,6 +659,7 @@ int main(void)
 	store_fill(&f);
 	a_copy_is_the_same_and_smaller(&f);
 	what_is_committed_meanwhile_comes_along(&f);
+	records_are_kept_for_a_compaction(&f);
 	files_belong_to_whom_they_did();
 	processes_go_over_without_noticing(&f);
 	deaths_leave_one_generation(&f, 1);

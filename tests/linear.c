@@ -211,8 +211,13 @@ static void long_histories_are_judged(void)
 	for (int i = 0; i < HISTORIES; i++) {
 		struct linear_op ops[LARGE];
 		size_t at = LARGE / 2 + test_below(&seed, LARGE / 4);
+		uint64_t was;
 
 		long_fill(ops, &seed);
+		/* who wrote it has returned, and cannot do so late */
+		was = ops[at - 100].value;
+		if (was)
+			ops[was - 1].returned = 1000 + 10 * was;
 		taken += judge(ops, LARGE) == LINEAR_YES;
 		/* one read of what was there a hundred operations before */
 		ops[at].kind = LINEAR_READ;
