@@ -7,12 +7,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,6 +127,65 @@ static int readers_allocate(const char *path, unsigned mode)
 	while (!err && st.st_blocks * 512 < st.st_size &&
 	       fallocate(fd, 0, 0, st.st_size) && errno != EOPNOTSUPP)
 		err = errno == EINTR ? 0 : errno;
+	close(fd);
+	return err;
+}
+
+/* Where LMDB has mapped a file, from /proc; 0 if that is not to be had. */
+static uintptr_t map_find(const struct stat *file, uint64_t bytes)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	uintptr_t found = 0;
+
+	while (maps && !found && fgets(line, sizeof line, maps)) {
+		uintptr_t from;
+		uintptr_t to;
+		unsigned major_number;
+		unsigned minor_number;
+		uint64_t offset;
+		uint64_t inode;
+
+		if (sscanf(line,
+			   "%" SCNxPTR "-%" SCNxPTR " r--s %" SCNx64
+			   " %x:%x %" SCNu64,
+			   &from, &to, &offset, &major_number, &minor_number,
+			   &inode) == 6 &&
+		    !offset && to - from >= bytes && inode == file->st_ino &&
+		    major_number == major(file->st_dev) &&
+		    minor_number == minor(file->st_dev))
+			found = from;
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/*
+ * LMDB maps its file through the descriptor it writes with, so the kernel takes
+ * every process's map for one that pages could be dirtied through, and at each
+ * commit looks for every page in the tables of every process.  The same map
+ * through a descriptor that cannot write spares that; LMDB only reads it.
+ * Where it cannot be done, commits cost more the more processes there are.
+ * Returns	0, or why the map is gone.
+ */
+static int map_read_only(struct env *env, const char *path)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	uintptr_t at;
+	int err = 0;
+	int fd;
+
+	if (snprintf(name, sizeof name, "%s/data.mdb", path) >= PATH_MAX)
+		return 0;
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	at = fstat(fd, &st) ? 0 : map_find(&st, env->map_bytes);
+	if (at && mmap((void *)at, env->map_bytes, PROT_READ,
+		       MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		err = errno;
 	close(fd);
 	return err;
 }
@@ -374,6 +436,11 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	err = open_patient(env, path, mode);
 	if (err)
 		return err;
+	err = map_read_only(env, path);
+	if (err) {
+		env_close(env);
+		return err;
+	}
 	if (!(how & ENV_WHOLE))
 		err = length_check(env);
 	if (!err)
