@@ -104,11 +104,14 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 
 int writer_try(cop_store *store)
 {
+	int err;
+
 	if (pthread_mutex_trylock(&store->write_mutex))
 		return 0;
-	if (!lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, 0)) {
-		if (!lock_file_check(store->lock_fd, store->folder_fd,
-				     "lock")) {
+	err = lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, 0);
+	if (!err) {
+		err = lock_file_check(store->lock_fd, store->folder_fd, "lock");
+		if (!err) {
 			pthread_mutex_lock(&store->commit_mutex);
 			slots_writer_enter(&store->slots);
 			return 1;
@@ -116,7 +119,7 @@ int writer_try(cop_store *store)
 		lock_release(store->lock_fd, LOCK_W);
 	}
 	pthread_mutex_unlock(&store->write_mutex);
-	return 0;
+	return err == EAGAIN ? 0 : -1;
 }
 
 void writer_unlock(cop_store *store)

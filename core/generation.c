@@ -50,6 +50,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GENERATION_MAX UINT64_C(999999999)
+
 enum { NAME_BYTES = 32, OPEN_TRIES = 8, FORWARD_ROUNDS = 4 };
 
 static struct bytes successor_key(void)
@@ -96,7 +98,9 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 	if (bytes < 0)
 		return error_system(err, "cannot read %s/CURRENT", store->path);
 	text[bytes] = 0;
-	if (sscanf(text, "coppice %u\ngen-%" SCNu64 "\n", &format, number) != 2)
+	if (sscanf(text, "coppice %u\ngen-%" SCNu64 "\n", &format, number) !=
+		2 ||
+	    !*number || *number > GENERATION_MAX)
 		return error_set(COP_NOT_A_STORE,
 				 "%s/CURRENT does not say what generation is "
 				 "in use; restore it from a backup",

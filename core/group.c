@@ -219,6 +219,25 @@ static void gather(uint32_t gather_us)
 		nanosleep(&pause, NULL);
 }
 
+/*
+ * Tells the poster how it went.  What this process could not do, for want of
+ * room or memory or by a limit of its own, the poster tries himself.
+ */
+static void request_answer(cop_store *store, const struct request *request)
+{
+	switch (request->err) {
+	case 0:
+	case COP_CONFLICT:
+	case COP_DANGLING:
+	case COP_CORRUPT:
+	case COP_TOO_LARGE:
+	case COP_UNKNOWN: answer_send(store, request); break;
+	default:
+		mailbox_answer(&store->mailboxes, request->box, request->number,
+			       MAILBOX_RETRY, NULL);
+	}
+}
+
 static cop_err group_run(cop_store *store, struct request *own, int alone)
 {
 	struct group *group = malloc(sizeof *group);
@@ -237,7 +256,7 @@ static cop_err group_run(cop_store *store, struct request *own, int alone)
 		mailbox_count(&store->mailboxes, group->count);
 	}
 	for (uint32_t i = 0; i < group->posted_count; i++) {
-		answer_send(store, &group->posted[i]->request);
+		request_answer(store, &group->posted[i]->request);
 		free(group->posted[i]);
 	}
 	free(group);
@@ -374,6 +393,20 @@ static cop_err post_lead(const struct waiting *waiting, int *done)
 	return 0;
 }
 
+/* W cannot be had at all, and whoever has it may not be of this store. */
+static cop_err never(const struct waiting *waiting)
+{
+	cop_store *store = waiting->store;
+	cop_err err;
+
+	if (!mailbox_withdraw(&store->mailboxes, waiting->box, waiting->number))
+		return not_known(waiting);
+	err = writer_lock(store, 0);
+	if (!err) /* it can be had again */
+		err = group_lead(store, waiting->request, 0, 0);
+	return err;
+}
+
 /* Until the request was answered, by whomever. */
 static cop_err post_wait(const struct waiting *waiting)
 {
@@ -383,6 +416,7 @@ static cop_err post_wait(const struct waiting *waiting)
 	for (;;) {
 		uint32_t calls = mailbox_calls(mailboxes, waiting->box);
 		uint64_t now = now_ns();
+		int tried;
 
 		switch (
 		    mailbox_phase(mailboxes, waiting->box, waiting->number)) {
@@ -392,7 +426,10 @@ static cop_err post_wait(const struct waiting *waiting)
 		case MAILBOX_TAKEN: break;
 		default: return not_known(waiting); /* written over */
 		}
-		if (writer_try(store)) {
+		tried = writer_try(store);
+		if (tried < 0)
+			return never(waiting);
+		if (tried) {
 			int done;
 			cop_err err = post_lead(waiting, &done);
 
@@ -451,10 +488,12 @@ cop_err group_commit(cop_store *store, struct request *request,
 				  .until_ns = UINT64_MAX};
 	struct buffer packed = {0};
 	cop_err err;
+	int tried;
 
-	if (writer_try(store))
+	tried = writer_try(store);
+	if (tried > 0)
 		return group_lead(store, request, 0, options->gather_us);
-	if (request_bytes(request) > MAILBOX_BYTES ||
+	if (tried < 0 || request_bytes(request) > MAILBOX_BYTES ||
 	    request_pack(request, &packed) ||
 	    mailbox_take(&store->mailboxes, &waiting.box)) {
 		buffer_release(&packed);
@@ -474,7 +513,11 @@ cop_err cop_poke(cop_store *store)
 {
 	cop_err err = store_use(store);
 
-	if (err || !writer_try(store))
+	int tried = err ? 0 : writer_try(store);
+
+	if (tried < 0)
+		err = writer_lock(store, 0);
+	if (err || !tried)
 		return err;
 	return group_lead(store, NULL, 0, 0);
 }

@@ -80,6 +80,9 @@ static int intent_begin(struct prepare *prepare)
 	int err = segment_grow(segment, REGION_INTENT,
 			       count * sizeof(struct intent_entry));
 
+	/* what dies, or what recovery takes back: it must not want for room */
+	if (!err)
+		err = limbo_reserve(segment, 2 * (uint64_t)count);
 	if (err)
 		return err;
 	atomic_store_explicit(&intent->count, 0, memory_order_relaxed);
@@ -345,8 +348,6 @@ static int all_prepare(struct prepare *prepare)
 	struct apply *apply = prepare->apply;
 	int err = intent_begin(prepare);
 
-	if (!err)
-		err = limbo_reserve(prepare->segment, prepare->dying);
 	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++)
 		err = change_prepare(prepare, apply_change(apply, i));
 	/* tidy first: what dies now cannot be left out yet */

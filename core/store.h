@@ -197,7 +197,7 @@ cop_err recover_run(cop_store *store, const struct disk_state *state);
 
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms);
 
-/* 1 if W could be had at once. */
+/* 1 if W could be had at once; -1 if it never can: writer_lock says why. */
 int writer_try(cop_store *store);
 void writer_unlock(cop_store *store);
 

@@ -496,6 +496,10 @@ static void current_is_read_with_care(void)
 	     "a far newer CURRENT"},
 	    {"coppice 1\n../../../../etc\n", COP_NOT_A_STORE,
 	     "a CURRENT that leads elsewhere"},
+	    {"coppice 1\ngen-000000\n", COP_NOT_A_STORE,
+	     "a CURRENT of generation 0"},
+	    {"coppice 1\ngen--00001\n", COP_NOT_A_STORE,
+	     "a CURRENT of a generation below"},
 	    {"coppice 1\ngen-999999\n", COP_CORRUPT,
 	     "a CURRENT of a generation that is not there"},
 	};
@@ -982,7 +986,10 @@ static enum end full_segment(const struct fixture *f, void *user)
 	need(!(shared->err = cop_open(f->path, NULL, &store)));
 	need(!many_put(store, 0, BATCH, WIDE, 10));
 	need(!cop_read_begin(store, &old));
-	count = fill_up(store, BATCH, BATCH, WIDE, 10);
+	/* one far too large leaves room for the small that come after it */
+	need(many_put(store, BATCH, 200 * BATCH, WIDE, 10) == COP_NO_SPACE);
+	need(!(shared->err = many_put(store, BATCH, BATCH, WIDE, 10)));
+	count = fill_up(store, 2 * BATCH, BATCH, WIDE, 10);
 	need(shared->err == COP_NO_SPACE && strstr(cop_last_error(), "tmpfs"));
 	need(many_are_there(store, count, WIDE)); /* nothing half done */
 	need(!cop_check(store, finding_tell, NULL, &findings) && !findings);

@@ -164,6 +164,20 @@ is "$(sort -n "$work/four.1" | cat)" "$(cat "$work/four.1")" \
 	'the commit numbers of each never go back'
 is "$("$COPPICE" scan "$work/four" | wc -l)" 200 'and 200 entities'
 
+# ---- a store whose files go away under a writer
+
+"$COPPICE" init "$work/gone" || echo "Bail out! no store"
+for n in 1 2 3; do
+	echo "{\"key\":\"$n\"}"
+	sleep 0.2
+	[ "$n" != 1 ] || mv "$work/gone/lock" "$work/lock"
+done | timeout 20 "$COPPICE" put "$work/gone" --each >"$work/out" 2>"$work/err"
+is $? 3 'a store whose files go away under a writer: the next commit says so'
+grep -q 'was moved or replaced' "$work/err"
+ok $? 'in words'
+mv "$work/lock" "$work/gone/lock"
+"$COPPICE" detach "$work/gone"
+
 # ---- delete
 
 exits 0 'delete an edge' delete "$store" --edge c next d
