@@ -72,7 +72,16 @@ static cop_err record_expect(const struct apply *apply, enum env_db db,
 		err = version_of(apply, db, bytes_of(&id, sizeof id), &version);
 	if (err)
 		return err;
-	return version == expected->version ? 0 : conflict(what, expected);
+	if (version == expected->version)
+		return 0;
+	if (expected->version)
+		return conflict(what, expected);
+	return error_set(
+	    COP_CONFLICT,
+	    "%s '%.*s' is there already, and was to be absent; "
+	    "read it and try again",
+	    what, (int)(expected->key_size < 120 ? expected->key_size : 120),
+	    (const char *)expected->key);
 }
 
 static cop_err edge_expect(const struct apply *apply,

@@ -139,7 +139,7 @@ put_if() { printf '{"key":"k","n":%d}\n' "$1" | "$COPPICE" put "$work/if" "$2" 2
 is "$(put_if 1 --if-absent)" 1 'put --if-absent puts what is absent'
 put_if 2 --if-absent
 is $? 1 'and not what is there: status 1'
-grep -q ":1: the entity 'k' changed" "$work/err"
+grep -q ":1: the entity 'k' is there already" "$work/err"
 ok $? 'and says which line'
 is "$(put_if 3 --if-version=1)" 2 'put --if-version puts that version'
 "$COPPICE" get "$work/if" k --json --versions | grep -q '"version":2}$'
