@@ -472,6 +472,12 @@ struct cop_hit {
 			    the search was exact */
 };
 
+enum cop_strategy {
+	COP_AUTO = 0, /* by the store's size, k and the filters */
+	COP_SCAN = 1, /* all rows are looked at: exact */
+	COP_HNSW = 2, /* a walk through the vector graph */
+};
+
 struct cop_search {
 	uint32_t size;
 	uint32_t k;	     /* hits wanted, 1 to COP_K_MAX */
@@ -483,6 +489,9 @@ struct cop_search {
 	int32_t has_threshold;
 	double threshold; /* only hits at this distance or nearer */
 	uint64_t exclude; /* an id left out of the answer, 0: none */
+	int32_t strategy; /* enum cop_strategy */
+	uint32_t ef;	  /* width of a walk: the larger, the better the recall
+			     and the longer it takes; 0: chosen from k */
 };
 
 /*
@@ -690,6 +699,8 @@ struct cop_commit_options {
 	int32_t durability;  /* enum cop_durability */
 	uint32_t gather_us;  /* who leads a group waits this long for others,
 				up to 1,000,000; 0: not at all */
+	uint32_t threads;    /* that link vectors after a large commit, joined
+				before it returns; 0: 1 */
 };
 
 /*
@@ -873,6 +884,32 @@ struct cop_compact_result {
 COP_MUST cop_err cop_compact(cop_store *store,
 			     const struct cop_open_options *options,
 			     struct cop_compact_result *result);
+
+struct cop_maintain_options {
+	uint32_t size;
+	uint32_t threads;   /* 0: 1 */
+	uint32_t budget_ms; /* stops after about this long, 0: when done */
+	uint32_t reserved;
+};
+
+struct cop_maintain_result {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t linked;    /* vectors that were linked into the graph */
+	uint64_t reclaimed; /* what was dead and is free now */
+	uint64_t unlinked;  /* vectors that wait to be linked */
+	uint64_t waiting;   /* what is dead and waits for readers */
+};
+
+/*
+ * Does what commits leave for later: links vectors into the graph, frees what
+ * no reader can reach any more.
+ * options, result	may be NULL
+ * Returns	0, or as cop_poke.
+ */
+COP_MUST cop_err cop_maintain(cop_store *store,
+			      const struct cop_maintain_options *options,
+			      struct cop_maintain_result *result);
 
 /* ---- figures ------------------------------------------------------------ */
 

@@ -261,6 +261,51 @@ void code_encode(int32_t metric, const float *vector, uint32_t dim,
 	out->row_scale = e.row_scale;
 }
 
+/* What is the same for all rows in a coded distance. */
+static void query_fold(struct query_code *query)
+{
+	double sign = query->metric == METRIC_L2 ? -2 : -1;
+
+	query->product = float_near(sign * query->scale);
+	query->shift = float_near(sign * query->scale * query->code_sum);
+	query->total = float_near(sign * query->offset);
+	query->weight = 1;
+	query->base = float_near(query->norm);
+	if (query->metric == METRIC_COSINE) {
+		query->weight = 0.5f;
+		query->base = float_near(query->norm / 2);
+	} else if (query->metric == METRIC_IP) {
+		query->weight = 0;
+		query->base = 0;
+	}
+}
+
+void query_from_row(int32_t metric, uint32_t dim, const unsigned char *row,
+		    struct query_code *out)
+{
+	const unsigned char *codes = row + ROW_CODES_OFFSET;
+	struct row_code code;
+	uint32_t sum = 0;
+
+	memcpy(&code, row + ROW_CODE_OFFSET, sizeof(code));
+	for (uint32_t i = 0; i < code_bytes(dim); i++) {
+		out->codes[i] = (int8_t)(codes[i] ^ 0x80);
+		sum += codes[i];
+	}
+	for (uint32_t i = dim; i < code_bytes(dim); i++)
+		out->codes[i] = 0;
+	out->scale = (double)code.scale;
+	out->offset = (double)code.offset + 128 * (double)code.scale;
+	out->code_sum = sum - 128.0 * dim;
+	out->norm = (double)code.norm;
+	if (metric == METRIC_IP)
+		out->norm *= out->norm;
+	out->dim = dim;
+	out->line_count = code_bytes(dim) / CODE_LINE_BYTES;
+	out->metric = metric;
+	query_fold(out);
+}
+
 void query_encode(int32_t metric, const float *vector, uint32_t dim,
 		  struct query_code *out)
 {
@@ -289,6 +334,7 @@ void query_encode(int32_t metric, const float *vector, uint32_t dim,
 	    magnitude == 0 || (magnitude >= 0x1p-60 && magnitude <= 0x1p50);
 	if (e.is_broken)
 		out->is_moderate = 0;
+	query_fold(out);
 }
 
 void query_limit(const struct query_code *query, double limit,

@@ -116,6 +116,13 @@ struct query_code {
 	uint32_t line_count;  /* lines of codes */
 	int32_t metric;	      /* enum vector_metric */
 	uint32_t is_moderate; /* squares of its components fit a float well */
+	/* a coded distance in float is base + norm * weight +
+	   scale * D * product + offset * shift + sum * total */
+	float base;
+	float weight;
+	float product;
+	float shift;
+	float total;
 };
 
 /*
@@ -160,6 +167,13 @@ void code_encode(int32_t metric, const float *vector, uint32_t dim,
 /* Prepares a query; the same conditions on the vector. */
 void query_encode(int32_t metric, const float *vector, uint32_t dim,
 		  struct query_code *out);
+
+/*
+ * A query from a row's codes, as if its decoded vector had been encoded;
+ * without the floats, so for coded distances alone.
+ */
+void query_from_row(int32_t metric, uint32_t dim, const unsigned char *row,
+		    struct query_code *out);
 
 /*
  * Folds a limit: the largest distance that still matters, in the metric's

@@ -61,6 +61,35 @@ double kernel_cosine_join(const struct kernel_cosine *sums)
 	return sine2 > 0 ? sine2 / (1 + cosine) : 0;
 }
 
+float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
+		     const struct row_code *b, int32_t dot)
+{
+	float inner = a->scale * b->scale * (float)dot + a->offset * b->sum +
+		      b->offset * a->sum - a->offset * b->offset * (float)dim;
+
+	if (metric == METRIC_IP)
+		return -inner;
+	if (metric == METRIC_COSINE)
+		return (a->norm + b->norm) * 0.5f - inner;
+	return a->norm + b->norm - 2 * inner;
+}
+
+size_t kernel_unmarked(const _Atomic uint32_t *links, size_t count,
+		       uint32_t limit, uint64_t *marks, uint32_t *fresh)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		/* relaxed: a link is a hint */
+		uint32_t number =
+		    atomic_load_explicit(&links[i], memory_order_relaxed);
+
+		fresh[found] = number;
+		found += number && number < limit;
+	}
+	return kernel_mark(marks, fresh, found);
+}
+
 #if KERNEL_X86
 /* Not every compiler's __builtin_cpu_supports() knows f16c. */
 static int cpu_has_avx2(void)

@@ -28,7 +28,13 @@
 
 #include "code.h"
 
-enum { KERNEL_SCAN_MAX = 4096 };
+#include <stdatomic.h>
+
+enum {
+	KERNEL_SCAN_MAX = 4096,
+	KERNEL_AHEAD = 8,      /* rows that a gather prefetches */
+	KERNEL_AHEAD_LINES = 4 /* lines of each; the processor goes on */
+};
 
 struct kernel {
 	const char *name; /* "avx512", "avx2", "scalar" */
@@ -51,6 +57,31 @@ struct kernel {
 	/* The coded, approximate, distance of one row. */
 	float (*coded)(const struct query_code *query,
 		       const unsigned char *row);
+
+	/*
+	 * The coded distances of rows here and there, in float: a hint for
+	 * a walk, which may be anything, NaN too, where a row is torn.
+	 * numbers	of rows, each to be multiplied by `stride`
+	 * distances	room for `count`
+	 */
+	void (*gather)(const struct query_code *query,
+		       const unsigned char *rows, size_t stride,
+		       const uint32_t *numbers, size_t count, float *distances);
+
+	/* The coded distance of two rows. */
+	float (*between)(int32_t metric, uint32_t dim, const unsigned char *a,
+			 const unsigned char *b);
+
+	/*
+	 * Marks a node's neighbours, and says which were not marked before.
+	 * links	numbers in any order, 0: none; a multiple of 16 of them
+	 * limit	numbers from it on are left out
+	 * marks	a bit a number, `limit` of them
+	 * fresh	room for `count` and 16 more
+	 * Returns	how many.
+	 */
+	size_t (*unmarked)(const _Atomic uint32_t *links, size_t count,
+			   uint32_t limit, uint64_t *marks, uint32_t *fresh);
 
 	/*
 	 * The distance from a row of the bank.  For cosine it is
@@ -92,6 +123,42 @@ extern const struct kernel kernel_scalar;
 extern const struct kernel kernel_avx2;
 extern const struct kernel kernel_avx512;
 #endif
+
+/* Sets the marks of numbers; returns how many of them were not set. */
+static inline size_t kernel_mark(uint64_t *marks, uint32_t *numbers,
+				 size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t number = numbers[i];
+		uint64_t bit = UINT64_C(1) << (number & 63);
+		uint64_t word = marks[number / 64];
+
+		marks[number / 64] = word | bit;
+		numbers[kept] = number;
+		kept += !(word & bit);
+	}
+	return kept;
+}
+
+/* The plain `unmarked`. */
+size_t kernel_unmarked(const _Atomic uint32_t *links, size_t count,
+		       uint32_t limit, uint64_t *marks, uint32_t *fresh);
+
+/* Asks for the lines that a gather will read of a row. */
+static inline void kernel_ahead(const unsigned char *row, uint32_t lines)
+{
+	uint32_t count =
+	    lines < KERNEL_AHEAD_LINES ? lines + 1 : KERNEL_AHEAD_LINES + 1;
+
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(row + i * CODE_LINE_BYTES);
+}
+
+/* The coded distance of two rows from the integer product of their codes. */
+float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
+		     const struct row_code *b, int32_t dot);
 
 /*
  * What the two passes of an exact cosine have summed up: A = |a|^2,

@@ -268,6 +268,119 @@ KERNEL_TORN static float avx2_coded(const struct query_code *query,
 	return query_coded(query, &code, avx2_dot(query, row));
 }
 
+/* Sums of products of the bytes of `c` and the signed bytes of `q`. */
+static inline __m256i line_products(__m256i c, __m256i q)
+{
+	__m256i low = _mm256_and_si256(c, _mm256_set1_epi16(0xff));
+	__m256i high = _mm256_srli_epi16(c, 8);
+
+	return _mm256_add_epi32(_mm256_madd_epi16(low, even_codes(q)),
+				_mm256_madd_epi16(high, odd_codes(q)));
+}
+
+KERNEL_TORN static inline __m256i walk_dots(const struct query_code *query,
+					    const unsigned char *row)
+{
+	const unsigned char *codes = row + ROW_CODES_OFFSET;
+	__m256i sum = _mm256_setzero_si256();
+	size_t end = (size_t)query->line_count * CODE_LINE_BYTES;
+
+	for (size_t at = 0; at < end; at += HALF_LINE)
+		sum = _mm256_add_epi32(
+		    sum, line_products(bytes_get(codes + at),
+				       _mm256_load_si256(
+					   (const void *)(query->codes + at))));
+	return sum;
+}
+
+KERNEL_TORN static inline __m128 code_quad(const unsigned char *row)
+{
+	return _mm_loadu_ps((const void *)(row + ROW_CODE_OFFSET));
+}
+
+KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
+						const unsigned char *const *row)
+{
+	__m256i sums =
+	    _mm256_hadd_epi32(_mm256_hadd_epi32(walk_dots(query, row[0]),
+						walk_dots(query, row[1])),
+			      _mm256_hadd_epi32(walk_dots(query, row[2]),
+						walk_dots(query, row[3])));
+	__m128i dots = _mm_add_epi32(_mm256_castsi256_si128(sums),
+				     _mm256_extracti128_si256(sums, 1));
+	__m128 scale = code_quad(row[0]);
+	__m128 offset = code_quad(row[1]);
+	__m128 norm = code_quad(row[2]);
+	__m128 sum = code_quad(row[3]);
+	__m128 out;
+
+	_MM_TRANSPOSE4_PS(scale, offset, norm, sum);
+	out = _mm_fmadd_ps(norm, _mm_set1_ps(query->weight),
+			   _mm_set1_ps(query->base));
+	scale = _mm_mul_ps(scale, _mm_set1_ps(query->product));
+	out = _mm_fmadd_ps(scale, _mm_cvtepi32_ps(dots), out);
+	out = _mm_fmadd_ps(offset, _mm_set1_ps(query->shift), out);
+	return _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+}
+
+KERNEL_TORN static void avx2_gather(const struct query_code *query,
+				    const unsigned char *rows, size_t stride,
+				    const uint32_t *numbers, size_t count,
+				    float *distances)
+{
+	const unsigned char *row[4];
+	uint32_t lines = query->line_count;
+
+	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
+		kernel_ahead(rows + numbers[i] * stride, lines);
+	for (size_t at = 0; at < count; at += 4) {
+		size_t left = count - at < 4 ? count - at : 4;
+		float four[4];
+
+		for (size_t i = 0; i < 4; i++)
+			row[i] =
+			    rows + numbers[i < left ? at + i : at] * stride;
+		for (size_t i = at + KERNEL_AHEAD;
+		     i < at + KERNEL_AHEAD + 4 && i < count; i++)
+			kernel_ahead(rows + numbers[i] * stride, lines);
+		_mm_storeu_ps(four, four_distances(query, row));
+		memcpy(distances + at, four, left * sizeof(*four));
+	}
+}
+
+KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
+				      const unsigned char *a,
+				      const unsigned char *b)
+{
+	__m256i low_bytes = _mm256_set1_epi16(0xff);
+	__m256i sum = _mm256_setzero_si256();
+	uint32_t end = code_bytes(dim);
+	struct row_code code_a;
+	struct row_code code_b;
+	__m128i four;
+	int32_t dot;
+
+	for (uint32_t at = 0; at < end; at += HALF_LINE) {
+		__m256i x = bytes_get(a + ROW_CODES_OFFSET + at);
+		__m256i y = bytes_get(b + ROW_CODES_OFFSET + at);
+
+		sum = _mm256_add_epi32(
+		    sum, _mm256_madd_epi16(_mm256_and_si256(x, low_bytes),
+					   _mm256_and_si256(y, low_bytes)));
+		sum = _mm256_add_epi32(
+		    sum, _mm256_madd_epi16(_mm256_srli_epi16(x, 8),
+					   _mm256_srli_epi16(y, 8)));
+	}
+	four = _mm_add_epi32(_mm256_castsi256_si128(sum),
+			     _mm256_extracti128_si256(sum, 1));
+	four = _mm_hadd_epi32(four, four);
+	four = _mm_hadd_epi32(four, four);
+	dot = _mm_cvtsi128_si32(four);
+	row_code_get(a, &code_a);
+	row_code_get(b, &code_b);
+	return kernel_between(metric, dim, &code_a, &code_b, dot);
+}
+
 static double row_distance(const struct query_code *query, double sum)
 {
 	if (query->metric == METRIC_IP)
@@ -481,6 +594,9 @@ const struct kernel kernel_avx2 = {
     .name = "avx2",
     .scan = avx2_scan,
     .coded = avx2_coded,
+    .gather = avx2_gather,
+    .between = avx2_between,
+    .unmarked = kernel_unmarked,
     .row16 = avx2_row16,
     .row32 = avx2_row32,
     .exact = avx2_exact,

@@ -329,6 +329,142 @@ KERNEL_TORN static float avx512_coded(const struct query_code *query,
 	return query_coded(query, &code, avx512_dot(query, row));
 }
 
+/* The partial sums of a row, without its header. */
+KERNEL_TORN static inline __m512i walk_dots(const struct query_code *query,
+					    const unsigned char *row,
+					    uint32_t lines)
+{
+	const unsigned char *codes = row + ROW_CODES_OFFSET;
+	__m512i even = _mm512_setzero_si512();
+	__m512i odd = even;
+	size_t end = (size_t)lines * CODE_LINE_BYTES;
+	size_t at;
+
+	for (at = 0; at + 2 * CODE_LINE_BYTES <= end;
+	     at += 2 * CODE_LINE_BYTES) {
+		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
+					   line_get(query->codes + at));
+		odd = _mm512_dpbusd_epi32(
+		    odd, line_get(codes + at + CODE_LINE_BYTES),
+		    line_get(query->codes + at + CODE_LINE_BYTES));
+	}
+	if (at < end)
+		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
+					   line_get(query->codes + at));
+	return _mm512_add_epi32(even, odd);
+}
+
+KERNEL_TORN static inline __m128 quad_get(const unsigned char *row)
+{
+	return _mm_loadu_ps((const void *)(row + ROW_CODE_OFFSET));
+}
+
+KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
+						const unsigned char *const *row)
+{
+	uint32_t lines = query->line_count;
+	__m512i sums = merge_rows(
+	    walk_dots(query, row[0], lines), walk_dots(query, row[1], lines),
+	    walk_dots(query, row[2], lines), walk_dots(query, row[3], lines));
+	__m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(sums),
+					  _mm512_extracti64x4_epi64(sums, 1));
+	__m128i dots = _mm_add_epi32(_mm256_castsi256_si128(halves),
+				     _mm256_extracti128_si256(halves, 1));
+	__m128 scale = quad_get(row[0]);
+	__m128 offset = quad_get(row[1]);
+	__m128 norm = quad_get(row[2]);
+	__m128 sum = quad_get(row[3]);
+	__m128 out;
+
+	_MM_TRANSPOSE4_PS(scale, offset, norm, sum);
+	out = _mm_fmadd_ps(norm, _mm_set1_ps(query->weight),
+			   _mm_set1_ps(query->base));
+	scale = _mm_mul_ps(scale, _mm_set1_ps(query->product));
+	out = _mm_fmadd_ps(scale, _mm_cvtepi32_ps(dots), out);
+	out = _mm_fmadd_ps(offset, _mm_set1_ps(query->shift), out);
+	return _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+}
+
+KERNEL_TORN static void avx512_gather(const struct query_code *query,
+				      const unsigned char *rows, size_t stride,
+				      const uint32_t *numbers, size_t count,
+				      float *distances)
+{
+	const unsigned char *row[4];
+	uint32_t lines = query->line_count;
+
+	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
+		kernel_ahead(rows + numbers[i] * stride, lines);
+	for (size_t at = 0; at < count; at += 4) {
+		size_t left = count - at < 4 ? count - at : 4;
+
+		for (size_t i = 0; i < 4; i++)
+			row[i] =
+			    rows + numbers[i < left ? at + i : at] * stride;
+		for (size_t i = at + KERNEL_AHEAD;
+		     i < at + KERNEL_AHEAD + 4 && i < count; i++)
+			kernel_ahead(rows + numbers[i] * stride, lines);
+		_mm_mask_storeu_ps(distances + at, (__mmask8)((1u << left) - 1),
+				   four_distances(query, row));
+	}
+}
+
+KERNEL_TORN static float avx512_between(int32_t metric, uint32_t dim,
+					const unsigned char *a,
+					const unsigned char *b)
+{
+	__m512i flip = _mm512_set1_epi8((char)0x80);
+	__m512i ones = _mm512_set1_epi8(1);
+	__m512i dots = _mm512_setzero_si512();
+	__m512i sums = dots;
+	uint32_t end = code_bytes(dim);
+	struct row_code code_a;
+	struct row_code code_b;
+	int32_t dot;
+
+	for (uint32_t at = 0; at < end; at += CODE_LINE_BYTES) {
+		__m512i x = line_get(a + ROW_CODES_OFFSET + at);
+		__m512i y = line_get(b + ROW_CODES_OFFSET + at);
+
+		dots = _mm512_dpbusd_epi32(dots, x, _mm512_xor_si512(y, flip));
+		sums = _mm512_dpbusd_epi32(sums, x, ones);
+	}
+	dots = _mm512_add_epi32(dots, _mm512_slli_epi32(sums, 7));
+	dot = _mm512_reduce_add_epi32(dots);
+	row_code_get(a, &code_a);
+	row_code_get(b, &code_b);
+	return kernel_between(metric, dim, &code_a, &code_b, dot);
+}
+
+/* Words of the links may change: each lane is one of its values. */
+KERNEL_TORN static size_t avx512_unmarked(const _Atomic uint32_t *links,
+					  size_t count, uint32_t limit,
+					  uint64_t *marks, uint32_t *fresh)
+{
+	__m512i top = _mm512_set1_epi32((int)limit);
+	__m512i one = _mm512_set1_epi32(1);
+	__m512i low = _mm512_set1_epi32(31);
+	size_t found = 0;
+
+	for (size_t at = 0; at < count; at += 16) {
+		__m512i number = line_get((const void *)(links + at));
+		__m512i bit =
+		    _mm512_sllv_epi32(one, _mm512_and_si512(number, low));
+		__mmask16 there = _mm512_test_epi32_mask(number, number);
+		__m512i word;
+
+		there = _mm512_mask_cmplt_epu32_mask(there, number, top);
+		word = _mm512_mask_i32gather_epi32(
+		    _mm512_setzero_si512(), there, _mm512_srli_epi32(number, 5),
+		    (const void *)marks, 4);
+		there = _mm512_mask_testn_epi32_mask(there, word, bit);
+		_mm512_storeu_si512(fresh + found,
+				    _mm512_maskz_compress_epi32(there, number));
+		found += (size_t)__builtin_popcount(there);
+	}
+	return kernel_mark(marks, fresh, found);
+}
+
 static double row_distance(const struct query_code *query, double sum)
 {
 	if (query->metric == METRIC_IP)
@@ -534,6 +670,9 @@ const struct kernel kernel_avx512 = {
     .name = "avx512",
     .scan = avx512_scan,
     .coded = avx512_coded,
+    .gather = avx512_gather,
+    .between = avx512_between,
+    .unmarked = avx512_unmarked,
     .row16 = avx512_row16,
     .row32 = avx512_row32,
     .exact = avx512_exact,

@@ -57,6 +57,39 @@ KERNEL_TORN static float scalar_coded(const struct query_code *query,
 	return query_coded(query, &code, scalar_dot(query, row));
 }
 
+KERNEL_TORN static void scalar_gather(const struct query_code *query,
+				      const unsigned char *rows, size_t stride,
+				      const uint32_t *numbers, size_t count,
+				      float *distances)
+{
+	for (size_t i = 0; i < count; i++) {
+		const unsigned char *row = rows + numbers[i] * stride;
+		struct row_code code;
+
+		row_code_get(row, &code);
+		distances[i] = query->base + code.norm * query->weight +
+			       code.scale * (float)scalar_dot(query, row) *
+				   query->product +
+			       code.offset * query->shift +
+			       code.sum * query->total;
+	}
+}
+
+KERNEL_TORN static float scalar_between(int32_t metric, uint32_t dim,
+					const unsigned char *a,
+					const unsigned char *b)
+{
+	struct row_code code_a;
+	struct row_code code_b;
+	int32_t dot = 0;
+
+	for (uint32_t i = 0; i < dim; i++)
+		dot += a[ROW_CODES_OFFSET + i] * b[ROW_CODES_OFFSET + i];
+	row_code_get(a, &code_a);
+	row_code_get(b, &code_b);
+	return kernel_between(metric, dim, &code_a, &code_b, dot);
+}
+
 static double row_distance(const struct query_code *query, double sum)
 {
 	if (query->metric == METRIC_IP)
@@ -147,6 +180,9 @@ const struct kernel kernel_scalar = {
     .name = "scalar",
     .scan = scalar_scan,
     .coded = scalar_coded,
+    .gather = scalar_gather,
+    .between = scalar_between,
+    .unmarked = kernel_unmarked,
     .row16 = scalar_row16,
     .row32 = scalar_row32,
     .exact = scalar_exact,

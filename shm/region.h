@@ -27,7 +27,11 @@ enum region_id {
 	REGION_INTENT = 7,
 	REGION_LIMBO = 8,
 	REGION_RECORDS = 9, /* copies of small records */
-	REGION_COUNT = 10
+	REGION_LINKS = 10,  /* the graph: links of each row, lowest level */
+	REGION_UPPER = 11,  /* and of the higher levels */
+	REGION_NODES = 12,  /* a word for each row */
+	REGION_TAIL = 13,   /* rows that wait to be linked */
+	REGION_COUNT = 14
 };
 
 /* In the segment. */

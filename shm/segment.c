@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "segment.h"
+#include "kernel.h"
 #include "point.h"
 
 #include <errno.h>
@@ -20,10 +21,11 @@ enum { ADVICE_COLLAPSE = 25 };
 
 /* Sixty-fourths of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
-    [REGION_IDMAP] = 4,	  [REGION_TEXT] = 5,   [REGION_HEADS] = 5,
-    [REGION_CODES] = 14,  [REGION_ROWS] = 16,  [REGION_EDGES] = 9,
+    [REGION_IDMAP] = 3,	  [REGION_TEXT] = 4,   [REGION_HEADS] = 4,
+    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 8,
     [REGION_BLOOM] = 1,	  [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
-    [REGION_RECORDS] = 8,
+    [REGION_RECORDS] = 6, [REGION_LINKS] = 7,  [REGION_UPPER] = 1,
+    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,
 };
 
 uint32_t segment_signature(void)
@@ -35,6 +37,7 @@ uint32_t segment_signature(void)
 	    sizeof(struct edge_block),	   sizeof(struct bloom),
 	    sizeof(struct limbo_entry),	   sizeof(struct region),
 	    sizeof(struct intent_entry),   sizeof(struct record_block),
+	    sizeof(struct hnsw),
 	    UINT32_C(0x01020304),
 	};
 	uint32_t hash = UINT32_C(2166136261);
@@ -171,8 +174,10 @@ int segment_create(struct segment *segment, int fd, uint64_t reserve)
 		reserve = reserve / 2 & ~(REGION_ALIGN - 1);
 	}
 	header_init(header, reserve);
-	*segment =
-	    (struct segment){.header = header, .reserve = reserve, .fd = fd};
+	*segment = (struct segment){.header = header,
+				    .reserve = reserve,
+				    .kernel = kernel_choose(NULL),
+				    .fd = fd};
 	return regions_view(segment, fd);
 }
 
@@ -226,8 +231,10 @@ int segment_attach(struct segment *segment, int fd, int writable)
 	header = map_file(fd, reserve, protection);
 	if (!header)
 		return errno;
-	*segment = (struct segment){
-	    .header = header, .reserve = reserve, .fd = writable ? fd : -1};
+	*segment = (struct segment){.header = header,
+				    .reserve = reserve,
+				    .kernel = kernel_choose(NULL),
+				    .fd = writable ? fd : -1};
 	err = regions_view(segment, fd);
 	if (!err)
 		err = bank_shape_init(segment);

@@ -38,6 +38,7 @@
 #include "bank.h"
 #include "filter.h"
 #include "head.h"
+#include "hnsw.h"
 #include "idmap.h"
 #include "limbo.h"
 #include "record.h"
@@ -47,7 +48,7 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 2, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 3, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 
@@ -106,6 +107,7 @@ struct segment_header {
 	struct adjacency adjacency;
 	struct limbo limbo;
 	struct records records;
+	struct hnsw hnsw;
 	struct bloom key_bloom;
 	struct bloom edge_bloom;
 	uint64_t bloom_end; /* writer's: bytes of REGION_BLOOM in use */
@@ -117,6 +119,7 @@ struct segment {
 	uint64_t reserve;
 	struct region_view regions[REGION_COUNT];
 	struct bank_shape bank;
+	const struct kernel *kernel; /* the best of this processor's */
 	int fd; /* -1 where it was mapped read-only */
 };
 

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walking the vector graph.
+ *
+ * idea
+ *	The pool is one sorted array: what was seen, nearest first, with a bit
+ *	for what was followed already.  An entry is one word, the distance in
+ *	an order of integers above the row, so that placing it is a comparison
+ *	of integers.  It holds the `ef` nearest that pass, and the nearer ones
+ *	between them that do not: a walk has to go through those.
+ *
+ *	Which rows were seen is a bit each.  The bits are taken back one by
+ *	one, unless there are so many that clearing all costs less.
+ */
+#include "hnsw.h"
+#include "segment.h"
+#include "kernel.h"
+
+#include <float.h>
+#include <string.h>
+
+enum {
+	TOUCHED_MAX = 1 << 16,
+	POOL_MAX = 2 * HNSW_EF_MAX,
+	STEPS_MAX = 1 << 16, /* of a descent: rows that change might lead on */
+	ENTRY_ROW_SHIFT = 2
+};
+
+/* Of an entry: its links were followed; the row is no answer. */
+#define FOLLOWED  UINT64_C(1)
+#define PASSED_BY UINT64_C(2)
+
+/* What a walk works on. */
+struct ground {
+	const struct segment *segment;
+	const unsigned char *lines;
+	const unsigned char *links; /* of the lowest level */
+	size_t stride;
+	uint32_t limit;
+};
+
+static void ground_init(struct ground *ground, const struct segment *segment)
+{
+	ground->segment = segment;
+	ground->stride = segment->bank.line_bytes;
+	ground->limit = hnsw_limit(segment);
+	ground->lines =
+	    region_at(segment->header, segment_region(segment, REGION_CODES), 0,
+		      ground->limit * ground->stride);
+	ground->links = (const void *)hnsw_links(segment, 0, 0);
+	if (!ground->lines || !ground->links)
+		ground->limit = 0;
+}
+
+/* ---- room --------------------------------------------------------------- */
+
+static uint64_t marks_bytes(const struct segment *segment)
+{
+	uint64_t rows = segment_region(segment, REGION_CODES)->reserved /
+			segment->bank.line_bytes;
+
+	return (rows / 8 + 4096) & ~UINT64_C(4095);
+}
+
+uint64_t hnsw_room_bytes(const struct segment *segment)
+{
+	return marks_bytes(segment) + 2 * POOL_MAX * sizeof(uint64_t) +
+	       TOUCHED_MAX * sizeof(uint32_t);
+}
+
+void hnsw_room_init(struct hnsw_room *room, const struct segment *segment,
+		    void *memory)
+{
+	unsigned char *at = memory;
+
+	room->marks = memory;
+	at += marks_bytes(segment);
+	room->pool = (uint64_t *)(void *)at;
+	at += POOL_MAX * sizeof(uint64_t);
+	room->waiting = (uint64_t *)(void *)at;
+	at += POOL_MAX * sizeof(uint64_t);
+	room->touched = (uint32_t *)(void *)at;
+	room->touched_count = 0;
+	room->pool_count = 0;
+}
+
+static void room_note(struct hnsw_room *room, const uint32_t *rows,
+		      size_t count)
+{
+	if (room->touched_count + count <= TOUCHED_MAX)
+		memcpy(room->touched + room->touched_count, rows,
+		       count * sizeof *rows);
+	room->touched_count += (uint32_t)count;
+}
+
+int hnsw_room_mark(struct hnsw_room *room, uint32_t row)
+{
+	uint64_t bit = UINT64_C(1) << (row & 63);
+
+	if (room->marks[row / 64] & bit)
+		return 0;
+	room->marks[row / 64] |= bit;
+	room_note(room, &row, 1);
+	return 1;
+}
+
+void hnsw_room_clear(struct hnsw_room *room, const struct segment *segment)
+{
+	if (room->touched_count > TOUCHED_MAX)
+		memset(room->marks, 0,
+		       (bank_count(segment) / 64 + 1) * sizeof(uint64_t));
+	else
+		for (uint32_t i = 0; i < room->touched_count; i++)
+			room->marks[room->touched[i] / 64] = 0;
+	room->touched_count = 0;
+}
+
+/* ---- the pool ----------------------------------------------------------- */
+
+/* Distances in an order of integers; what is none comes last. */
+static uint32_t order_of(float distance)
+{
+	uint32_t bits;
+
+	if (!(distance <= FLT_MAX))
+		distance = FLT_MAX;
+	memcpy(&bits, &distance, sizeof bits);
+	return bits & 0x80000000 ? ~bits : bits | 0x80000000;
+}
+
+float hnsw_distance_of(uint64_t entry)
+{
+	uint32_t order = (uint32_t)(entry >> 32);
+	uint32_t bits = order & 0x80000000 ? order & 0x7fffffff : ~order;
+	float distance;
+
+	memcpy(&distance, &bits, sizeof distance);
+	return distance;
+}
+
+struct pool {
+	uint64_t *entries;
+	uint32_t count;
+	uint32_t passing; /* of them */
+	uint32_t ef;
+	uint32_t next;	/* all before it were followed */
+	uint32_t bound; /* an order from which on nothing is wanted */
+};
+
+/* Drops what is beyond the ef-th that passes. */
+static void pool_trim(struct pool *pool)
+{
+	if (pool->passing > pool->ef) {
+		while (pool->entries[--pool->count] & PASSED_BY)
+			;
+		pool->passing--;
+	}
+	if (pool->count == POOL_MAX)
+		pool->passing -= !(pool->entries[--pool->count] & PASSED_BY);
+	if (pool->passing == pool->ef) {
+		while (pool->entries[pool->count - 1] & PASSED_BY)
+			pool->count--;
+		pool->bound = (uint32_t)(pool->entries[pool->count - 1] >> 32);
+	}
+}
+
+static void pool_put(struct pool *pool, uint64_t entry)
+{
+	uint64_t *at = pool->entries;
+	uint32_t left = pool->count;
+	uint32_t place;
+
+	while (left > 1) { /* without a branch that could be mistaken */
+		uint32_t half = left / 2;
+
+		at = at[half - 1] < entry ? at + half : at;
+		left -= half;
+	}
+	at += left && *at < entry;
+	place = (uint32_t)(at - pool->entries);
+	memmove(at + 1, at, (pool->count - place) * sizeof *at);
+	*at = entry;
+	pool->count++;
+	pool->passing += !(entry & PASSED_BY);
+	if (place < pool->next)
+		pool->next = place;
+	pool_trim(pool);
+}
+
+/* ---- one level ---------------------------------------------------------- */
+
+static int row_passes(const struct hnsw_search *search,
+		      const struct bank_line *line)
+{
+	/* relaxed: who takes the row for an answer asks again */
+	uint64_t born = atomic_load_explicit(&line->born, memory_order_relaxed);
+	uint64_t died = atomic_load_explicit(&line->died, memory_order_relaxed);
+	uint64_t signature =
+	    atomic_load_explicit(&line->signature, memory_order_relaxed);
+
+	return born <= search->snapshot && search->snapshot < died &&
+	       (signature & search->signature) == search->signature &&
+	       (!search->type ||
+		atomic_load_explicit(&line->type, memory_order_relaxed) ==
+		    search->type);
+}
+
+static uint64_t entry_make(const struct ground *ground,
+			   const struct hnsw_search *search, uint32_t row,
+			   uint32_t order)
+{
+	const void *line = ground->lines + row * ground->stride;
+
+	return (uint64_t)order << 32 | row << ENTRY_ROW_SHIFT |
+	       (row_passes(search, line) ? 0 : PASSED_BY);
+}
+
+/* What gets into the pool is likely to be followed soon. */
+static void links_ahead(const struct ground *ground, uint32_t row)
+{
+	const unsigned char *at =
+	    ground->links + (size_t)row * HNSW_LINKS * sizeof(uint32_t);
+
+	__builtin_prefetch(at);
+	__builtin_prefetch(at + 64);
+}
+
+static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
+		       struct pool *pool, const uint32_t *rows, size_t count)
+{
+	float distances[HNSW_LINKS];
+
+	room_note(search->room, rows, count);
+	search->evaluated += (uint32_t)count;
+	ground->segment->kernel->gather(search->query, ground->lines,
+					ground->stride, rows, count, distances);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t order = order_of(distances[i]);
+
+		if (order >= pool->bound)
+			continue;
+		links_ahead(ground, rows[i]);
+		pool_put(pool, entry_make(ground, search, rows[i], order));
+	}
+}
+
+static void level_walk(const struct ground *ground, struct hnsw_search *search,
+		       uint32_t level)
+{
+	struct hnsw_room *room = search->room;
+	struct pool pool = {.entries = room->pool,
+			    .count = room->pool_count,
+			    .ef = search->ef,
+			    .bound = UINT32_MAX};
+	uint32_t max = hnsw_links_max(level);
+	uint32_t fresh[HNSW_LINKS + 16];
+
+	for (uint32_t i = 0; i < pool.count; i++)
+		pool.passing += !(pool.entries[i] & PASSED_BY);
+	while (pool.next < pool.count) {
+		uint64_t entry = pool.entries[pool.next];
+		const _Atomic uint32_t *links;
+
+		if (entry & FOLLOWED) {
+			pool.next++;
+			continue;
+		}
+		pool.entries[pool.next++] = entry | FOLLOWED;
+		links = hnsw_links(ground->segment, hnsw_row_of(entry), level);
+		if (!links)
+			continue;
+		search->expanded++;
+		rows_weigh(ground, search, &pool, fresh,
+			   ground->segment->kernel->unmarked(
+			       links, max, ground->limit, room->marks, fresh));
+	}
+	room->pool_count = pool.count;
+}
+
+void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
+		     uint32_t level)
+{
+	struct ground ground;
+
+	ground_init(&ground, segment);
+	for (uint32_t i = 0; i < search->room->pool_count; i++)
+		search->room->pool[i] &= ~FOLLOWED;
+	level_walk(&ground, search, level);
+}
+
+void hnsw_pool_start(const struct segment *segment, struct hnsw_search *search,
+		     uint32_t row)
+{
+	struct ground ground;
+	float distance;
+
+	ground_init(&ground, segment);
+	search->room->pool_count = 0;
+	if (!row || row >= ground.limit)
+		return;
+	segment->kernel->gather(search->query, ground.lines, ground.stride,
+				&row, 1, &distance);
+	search->room->pool[0] =
+	    entry_make(&ground, search, row, order_of(distance));
+	if (!hnsw_room_mark(search->room, row)) /* the caller has it */
+		search->room->pool[0] |= PASSED_BY;
+	search->room->pool_count = 1;
+}
+
+/* ---- from the top ------------------------------------------------------- */
+
+/* The nearest row on a level that a descent without turning back finds. */
+static uint32_t level_descend(const struct ground *ground,
+			      struct hnsw_search *search, uint32_t row,
+			      uint32_t level)
+{
+	const struct kernel *kernel = ground->segment->kernel;
+	uint32_t rows[HNSW_M + 16];
+	float distances[HNSW_M];
+	uint32_t nearest;
+	uint32_t steps = 0;
+	uint32_t before;
+
+	kernel->gather(search->query, ground->lines, ground->stride, &row, 1,
+		       distances);
+	nearest = order_of(distances[0]);
+	do {
+		const _Atomic uint32_t *links =
+		    hnsw_links(ground->segment, row, level);
+		size_t count = 0;
+
+		before = nearest;
+		for (uint32_t i = 0; links && i < HNSW_M; i++) {
+			/* relaxed: a link is a hint */
+			rows[count] = atomic_load_explicit(
+			    &links[i], memory_order_relaxed);
+			count += rows[count] && rows[count] < ground->limit;
+		}
+		kernel->gather(search->query, ground->lines, ground->stride,
+			       rows, count, distances);
+		search->evaluated += (uint32_t)count;
+		for (size_t i = 0; i < count; i++)
+			if (order_of(distances[i]) < nearest) {
+				nearest = order_of(distances[i]);
+				row = rows[i];
+			}
+	} while (nearest < before && ++steps < STEPS_MAX);
+	return row;
+}
+
+int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
+		 uint32_t level)
+{
+	/* acquire: the entry's node was linked before */
+	uint64_t entry = atomic_load_explicit(&segment->header->hnsw.entry,
+					      memory_order_acquire);
+	uint32_t row = (uint32_t)entry;
+	uint32_t top = (uint32_t)(entry >> 32);
+	struct ground ground;
+
+	ground_init(&ground, segment);
+	search->room->pool_count = 0;
+	if (!row || row >= ground.limit)
+		return 0;
+	if (top > HNSW_LEVEL_MAX)
+		top = HNSW_LEVEL_MAX;
+	for (; top > level; top--)
+		row = level_descend(&ground, search, row, top);
+	hnsw_pool_start(segment, search, row);
+	return 1;
+}
+
+/* ---- the tail ----------------------------------------------------------- */
+
+/*
+ * The nearest of the rows that wait to be linked, in room->waiting; they are
+ * marked.  Returns how many.
+ */
+static uint32_t tail_weigh(const struct ground *ground,
+			   struct hnsw_search *search)
+{
+	struct pool pool = {.entries = search->room->waiting,
+			    .ef = search->ef,
+			    .bound = UINT32_MAX};
+	uint32_t count = hnsw_tail_count(ground->segment);
+	uint32_t rows[HNSW_LINKS];
+	size_t found = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t row = hnsw_tail_at(ground->segment, i);
+
+		rows[found] = row;
+		found += row && row < ground->limit &&
+			 !hnsw_is_linked(ground->segment, row) &&
+			 kernel_mark(search->room->marks, &row, 1);
+		if (found == HNSW_LINKS || i + 1 == count) {
+			rows_weigh(ground, search, &pool, rows, found);
+			found = 0;
+		}
+	}
+	return pool.count;
+}
+
+static void tail_merge(struct hnsw_search *search, uint32_t count)
+{
+	struct hnsw_room *room = search->room;
+	struct pool pool = {.entries = room->pool,
+			    .count = room->pool_count,
+			    .ef = search->ef,
+			    .bound = UINT32_MAX};
+
+	for (uint32_t i = 0; i < pool.count; i++)
+		pool.passing += !(pool.entries[i] & PASSED_BY);
+	for (uint32_t i = 0; i < count; i++)
+		if (room->waiting[i] >> 32 < pool.bound)
+			pool_put(&pool, room->waiting[i]);
+	room->pool_count = pool.count;
+}
+
+void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
+{
+	struct ground ground;
+	uint32_t waiting;
+
+	ground_init(&ground, segment);
+	waiting = tail_weigh(&ground, search); /* G1: before the walk */
+	if (hnsw_descend(segment, search, 0)) {
+		ground_init(&ground, segment);
+		level_walk(&ground, search, 0);
+	}
+	tail_merge(search, waiting);
+}
