@@ -30,6 +30,7 @@
  *	complete; a leftover is removed by the next builder.
  */
 #include "build.h"
+#include "link.h"
 #include "checkpoint.h"
 #include "lock.h"
 #include "point.h"
@@ -215,6 +216,8 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 	if (fd < 0)
 		return errno;
 	err = segment_attach(segment, fd, writable);
+	if (!err)
+		segment->kernel = store->kernel;
 	if (err || !writable)
 		close(fd);
 	if (!err && (segment->bank.dim != store->config.dim ||
@@ -309,6 +312,7 @@ cop_err attach_refresh(cop_store *store)
 
 static void writable_close(cop_store *store)
 {
+	link_release(store);
 	if (!store->writable.header)
 		return;
 	segment_detach(&store->writable);
@@ -345,6 +349,7 @@ static cop_err index_lay_out(const cop_store *store, int fd,
 	code = segment_create(segment, fd, reserve);
 	if (code)
 		return build_error(store, code);
+	segment->kernel = store->kernel;
 	if (getrandom(segment->header->uuid, SEGMENT_UUID_BYTES, 0) >= 0)
 		return 0;
 	code = errno;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
+#include "checkpoint.h"
+#include "link.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +55,14 @@ int build_record(const cop_store *store, struct segment *segment, uint64_t id,
 		return 0;
 	return record_keep(segment, (uint32_t)id, record.data,
 			   (uint32_t)record.size, unit);
+}
+
+int build_row(struct segment *segment, uint32_t row,
+	      const struct bank_entry *entry, const float *vector)
+{
+	int err = bank_write(segment, row, entry, vector);
+
+	return err ? err : hnsw_await(segment, row);
 }
 
 struct edge_list head_out_list(struct head *head)
@@ -214,7 +224,7 @@ static cop_err row_build(struct build *build, uint64_t id, struct bytes record,
 	memcpy(&entry.born, vector.data, sizeof entry.born);
 	err = bank_take(build->segment, row);
 	if (!err)
-		err = bank_write(build->segment, *row, &entry, floats);
+		err = build_row(build->segment, *row, &entry, floats);
 	return err ? build_error(build->store, err) : 0;
 }
 
@@ -403,6 +413,9 @@ cop_err build_run(cop_store *store, env_txn *txn,
 		err = edges_build(&build, 1);
 	if (!err)
 		err = edges_build(&build, 0);
+	if (!err)
+		err =
+		    link_all(segment, checkpoint_threads(UINT64_MAX), options);
 	if (err)
 		return err;
 	atomic_store_explicit(&header->prepared, state->commit,

@@ -38,6 +38,13 @@ uint32_t build_record_limit(const cop_store *store);
 int build_record(const cop_store *store, struct segment *segment, uint64_t id,
 		 struct bytes record, uint32_t *unit);
 
+/*
+ * Writes a row that was taken, and has it wait to be linked.  Returns 0,
+ * ENOSPC or an errno.
+ */
+int build_row(struct segment *segment, uint32_t row,
+	      const struct bank_entry *entry, const float *vector);
+
 /* The lists of a head. */
 struct edge_list head_out_list(struct head *head);
 struct edge_list head_in_list(struct head *head);

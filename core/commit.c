@@ -178,6 +178,8 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 		return error_system(code, "%s: cannot write", store->path);
 	err = state_now(store, &state);
 	if (!err)
+		hnsw_recover(&store->writable);
+	if (!err)
 		err = recover_run(store, &state);
 	if (err)
 		return err;

@@ -13,6 +13,7 @@
  */
 #include "build.h"
 #include "checkpoint.h"
+#include "link.h"
 #include "point.h"
 
 #include <errno.h>
@@ -210,7 +211,7 @@ static cop_err row_forward(const struct forward *forward, uint64_t id,
 	if (code && code != ENV_ABSENT)
 		return no_read(forward, code);
 	if (code) {
-		bank_free(segment, *row);
+		hnsw_drop(segment, *row);
 		*row = 0;
 		return 0;
 	}
@@ -223,10 +224,12 @@ static cop_err row_forward(const struct forward *forward, uint64_t id,
 	    codec_signature(codec_tags(record), record->tag_count);
 	if (row_holds(forward, id, *row, &entry))
 		return 0;
-	if (!*row)
+	if (*row)
+		hnsw_unlink(segment, *row);
+	else
 		code = bank_take(segment, row);
 	if (!code)
-		code = bank_write(segment, *row, &entry, floats);
+		code = build_row(segment, *row, &entry, floats);
 	return code ? build_error(forward->store, code) : 0;
 }
 
@@ -357,5 +360,9 @@ cop_err forward_run(struct forward *forward)
 	}
 	buffer_release(&peers.peers);
 	buffer_release(&peers.relations);
+	/* few wait for the next commit's slice */
+	if (!err && hnsw_tail_count(forward->segment) > LINK_TAIL)
+		err = link_all(forward->segment, checkpoint_threads(UINT64_MAX),
+			       NULL);
 	return err;
 }

@@ -30,6 +30,7 @@
  *	points	taken, commit-*, answering, answered: see mailbox.h
  */
 #include "group.h"
+#include "link.h"
 #include "commit.h"
 #include "generation.h"
 #include "lock.h"
@@ -266,19 +267,22 @@ static cop_err group_run(cop_store *store, struct request *own, int alone)
 /*
  * Leads one group, W held, and lets go of W.
  * own		NULL: the others' requests only
+ * options	NULL: no time to gather
  * Returns	what keeps the group from being committed at all.
  */
 static cop_err group_lead(cop_store *store, struct request *own, int alone,
-			  uint32_t gather_us)
+			  const struct cop_commit_options *options)
 {
 	cop_err err = writer_ready(store);
 
 	if (!err)
 		err = orphans_answer(store);
-	if (!err)
-		gather(gather_us);
+	if (!err && options)
+		gather(options->gather_us);
 	if (!err)
 		err = group_run(store, own, alone);
+	if (!err)
+		link_slice(store, options ? options->threads : 0);
 	writer_unlock(store);
 	point("group-unlocked");
 	mailbox_wake_heir(&store->mailboxes);
@@ -344,7 +348,7 @@ static cop_err retry(const struct waiting *waiting, uint64_t now)
 			? (uint32_t)((waiting->until_ns - now) / 1000000)
 			: 0;
 	err = writer_lock(store, timeout_ms);
-	return err ? err : group_lead(store, waiting->request, 1, 0);
+	return err ? err : group_lead(store, waiting->request, 1, NULL);
 }
 
 /* Time is up: takes the request back, if nobody has it. */
@@ -379,15 +383,14 @@ static cop_err give_up(const struct waiting *waiting)
 static cop_err post_lead(const struct waiting *waiting, int *done)
 {
 	cop_store *store = waiting->store;
-	uint32_t gather_us = waiting->options->gather_us;
 
 	*done =
 	    mailbox_withdraw(&store->mailboxes, waiting->box, waiting->number);
 	if (*done)
-		return group_lead(store, waiting->request, 0, gather_us);
+		return group_lead(store, waiting->request, 0, waiting->options);
 	if (mailbox_phase(&store->mailboxes, waiting->box, waiting->number) ==
 	    MAILBOX_TAKEN)
-		return group_lead(store, NULL, 0, gather_us);
+		return group_lead(store, NULL, 0, waiting->options);
 	writer_unlock(store); /* answered meanwhile */
 	mailbox_wake_heir(&store->mailboxes);
 	return 0;
@@ -403,7 +406,7 @@ static cop_err never(const struct waiting *waiting)
 		return not_known(waiting);
 	err = writer_lock(store, 0);
 	if (!err) /* it can be had again */
-		err = group_lead(store, waiting->request, 0, 0);
+		err = group_lead(store, waiting->request, 0, NULL);
 	return err;
 }
 
@@ -476,7 +479,7 @@ static cop_err direct_commit(cop_store *store, struct request *request,
 {
 	cop_err err = writer_lock(store, options->timeout_ms);
 
-	return err ? err : group_lead(store, request, 0, options->gather_us);
+	return err ? err : group_lead(store, request, 0, options);
 }
 
 cop_err group_commit(cop_store *store, struct request *request,
@@ -492,7 +495,7 @@ cop_err group_commit(cop_store *store, struct request *request,
 
 	tried = writer_try(store);
 	if (tried > 0)
-		return group_lead(store, request, 0, options->gather_us);
+		return group_lead(store, request, 0, options);
 	if (tried < 0 || request_bytes(request) > MAILBOX_BYTES ||
 	    request_pack(request, &packed) ||
 	    mailbox_take(&store->mailboxes, &waiting.box)) {
@@ -519,7 +522,7 @@ cop_err cop_poke(cop_store *store)
 		err = writer_lock(store, 0);
 	if (err || !tried)
 		return err;
-	return group_lead(store, NULL, 0, 0);
+	return group_lead(store, NULL, 0, NULL);
 }
 
 static int office_is_current(const cop_store *store,

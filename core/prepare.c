@@ -141,7 +141,7 @@ static int row_prepare(struct prepare *prepare, const struct change *change)
 
 	if (!vector)
 		return EINVAL;
-	return bank_write(prepare->segment, change->row, &entry, vector);
+	return build_row(prepare->segment, change->row, &entry, vector);
 }
 
 static int change_prepare(struct prepare *prepare, const struct change *change)

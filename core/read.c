@@ -67,7 +67,7 @@ cop_err read_state(const struct env *env, env_txn *txn,
 
 /* ---- begin and end ------------------------------------------------------ */
 
-int read_visited_map(cop_read *read)
+int read_rooms_map(cop_read *read)
 {
 	const struct region_view *heads =
 	    segment_region(read_segment(read), REGION_HEADS);
@@ -79,7 +79,15 @@ int read_visited_map(cop_read *read)
 		return errno;
 	read->visited = at;
 	read->visited_bytes = bytes;
-	return 0;
+	return room_open(&read->room, read_segment(read));
+}
+
+static void rooms_unmap(cop_read *read)
+{
+	if (read->visited)
+		munmap(read->visited, read->visited_bytes);
+	read->visited = NULL;
+	room_close(&read->room);
 }
 
 void read_destroy(cop_read *read)
@@ -89,8 +97,7 @@ void read_destroy(cop_read *read)
 
 	if (read->txn && mine)
 		env_read_abort(read->txn);
-	if (read->visited)
-		munmap(read->visited, read->visited_bytes);
+	rooms_unmap(read);
 	arena_release(&read->arena);
 	if (mine)
 		slot_give(&store->slots, read->slot);
@@ -125,7 +132,7 @@ static cop_err read_make(cop_store *store, uint32_t slot, cop_read **out)
 	read->index = index_hold(store);
 	read->generation = generation_hold(store);
 	read->env = &read->generation->env;
-	err = read_visited_map(read);
+	err = read_rooms_map(read);
 	if (!err)
 		err = env_read_begin(read->env, &read->txn);
 	if (err) {
@@ -230,10 +237,8 @@ static cop_err read_move(cop_read *read)
 		return err;
 	index_drop(store, read->index);
 	read->index = index_hold(store);
-	if (read->visited)
-		munmap(read->visited, read->visited_bytes);
-	read->visited = NULL;
-	if (read_visited_map(read))
+	rooms_unmap(read);
+	if (read_rooms_map(read))
 		return error_system(ENOMEM, "no memory for a read");
 	return 0;
 }
@@ -401,12 +406,12 @@ void read_copy(const cop_read *read, cop_read *copy)
 	*copy = *read;
 	copy->arena = (struct arena){0};
 	copy->visited = NULL;
+	copy->room = (struct room){0};
 }
 
 void read_copy_end(cop_read *copy)
 {
-	if (copy->visited)
-		munmap(copy->visited, copy->visited_bytes);
+	rooms_unmap(copy);
 	arena_release(&copy->arena);
 }
 

@@ -28,6 +28,7 @@
 #include "kernel.h"
 #include "mailbox.h"
 #include "process.h"
+#include "room.h"
 #include "segment.h"
 #include "slot.h"
 #include "text.h"
@@ -90,6 +91,7 @@ struct cop_store {
 	pthread_mutex_t commit_mutex; /* recursive */
 	struct segment writable;      /* mapped by the first write */
 	uint64_t writable_number;
+	struct room room; /* the writer's; link.c */
 	struct dict dict; /* names known to be committed */
 	struct stall stall;
 };
@@ -108,6 +110,7 @@ struct cop_read {
 	struct arena arena;
 	uint64_t *visited; /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
+	struct room room; /* for searches */
 };
 
 /* ---- store.c ------------------------------------------------------------ */
@@ -242,7 +245,7 @@ void read_copy_end(cop_read *copy);
  * Gives a read its bit for every id that the segment may ever hold; their
  * pages are untouched until used.  0 or an errno.
  */
-int read_visited_map(cop_read *read);
+int read_rooms_map(cop_read *read);
 
 /*
  * Releases a read that is in the pool no more; of an inherited one only what

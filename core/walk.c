@@ -205,7 +205,7 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 		err = start_find(&walk, &there);
 	if (err)
 		return err;
-	if (there && !read->visited && read_visited_map(read))
+	if (there && !read->visited && read_rooms_map(read))
 		return error_system(ENOMEM, "no memory for a walk");
 	if (there) {
 		steps[0] = (struct cop_step){.id = wanted->start};

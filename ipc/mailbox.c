@@ -384,6 +384,16 @@ uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
 	return (word & PHASE_MASK) == (uint64_t)phase ? word >> PHASE_BITS : 0;
 }
 
+int mailbox_any(const struct mailboxes *mailboxes, enum mailbox_phase phase)
+{
+	uint32_t limit = mailbox_limit(mailboxes);
+
+	for (uint32_t i = 0; i < limit; i++)
+		if (mailbox_look(mailboxes, i, phase))
+			return 1;
+	return 0;
+}
+
 uint32_t mailbox_collect(struct mailboxes *mailboxes, uint32_t box, void *room,
 			 uint64_t *number)
 {

@@ -185,6 +185,9 @@ void mailbox_start_next(struct mailboxes *mailboxes, uint32_t box);
 uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
 		      enum mailbox_phase phase);
 
+/* Whether any mailbox is in that phase. */
+int mailbox_any(const struct mailboxes *mailboxes, enum mailbox_phase phase);
+
 /*
  * Copies a posted request out and takes it.
  * room		MAILBOX_BYTES

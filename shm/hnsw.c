@@ -83,8 +83,11 @@ uint32_t hnsw_limit(const struct segment *segment)
 {
 	uint64_t lists =
 	    region_bytes(segment_region(segment, REGION_LINKS)) / LIST_BYTES;
+	uint64_t nodes = region_bytes(segment_region(segment, REGION_NODES)) / 4;
 	uint32_t rows = bank_count(segment);
 
+	if (lists > nodes)
+		lists = nodes;
 	return rows < lists ? rows : (uint32_t)lists;
 }
 
@@ -131,6 +134,14 @@ uint32_t hnsw_tail_at(const struct segment *segment, uint32_t index)
 	return at ? atomic_load_explicit(at, memory_order_acquire) : 0;
 }
 
+void hnsw_tail_put(const struct segment *segment, uint32_t index, uint32_t row)
+{
+	_Atomic uint32_t *at = tail_at(segment, index);
+
+	if (at) /* G1: what was there before is linked */
+		atomic_store_explicit(at, row, memory_order_release);
+}
+
 static int lists_grow(struct segment *segment, uint32_t row)
 {
 	uint64_t rows = row + UINT64_C(1);
@@ -144,21 +155,34 @@ static int lists_grow(struct segment *segment, uint32_t row)
 	return err;
 }
 
+uint64_t hnsw_region_bytes(const struct segment *segment, int region)
+{
+	uint64_t rows = hnsw_limit(segment);
+
+	switch (region) {
+	case REGION_LINKS: return rows * LIST_BYTES;
+	case REGION_NODES: return rows * 4;
+	case REGION_UPPER:
+		return rows > 1 ? (upper_unit((uint32_t)rows - 1, 1) + 1) *
+				      UNIT_BYTES
+				: 0;
+	default: return 0;
+	}
+}
+
 int hnsw_await(struct segment *segment, uint32_t row)
 {
 	struct hnsw *hnsw = &segment->header->hnsw;
 	uint32_t count =
 	    atomic_load_explicit(&hnsw->tail_count, memory_order_relaxed);
-	_Atomic uint32_t *at;
 	int err = lists_grow(segment, row);
 
 	if (!err)
 		err = segment_grow(segment, REGION_TAIL,
 				   (count + UINT64_C(1)) * 4);
-	at = err ? NULL : tail_at(segment, count);
-	if (!at)
-		return err ? err : EINVAL;
-	atomic_store_explicit(at, row, memory_order_release);
+	if (err)
+		return err;
+	hnsw_tail_put(segment, count, row);
 	/* G2: publishes the entry */
 	atomic_store_explicit(&hnsw->tail_count, count + 1,
 			      memory_order_release);

@@ -174,6 +174,16 @@ void hnsw_unlink(struct segment *segment, uint32_t row);
 /* Unlinks a row and frees it. */
 void hnsw_drop(struct segment *segment, uint32_t row);
 
+/* Bytes in use of a region of the graph's. */
+uint64_t hnsw_region_bytes(const struct segment *segment, int region);
+
+/*
+ * Derives what an image does not hold, or does not vouch for: the number of
+ * nodes, the entry and the tail.  Nobody else has the segment.
+ * Returns	0, EBADMSG if it makes no sense, ENOSPC or an errno.
+ */
+int hnsw_derive(struct segment *segment);
+
 /* After a death in any of these. */
 void hnsw_recover(struct segment *segment);
 
@@ -245,6 +255,9 @@ uint32_t hnsw_limit(const struct segment *segment);
 /* Walks on one level from the pool's rows; see hnsw_search. */
 void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
 		     uint32_t level);
+
+/* Writes an entry of the tail. */
+void hnsw_tail_put(const struct segment *segment, uint32_t index, uint32_t row);
 
 /* Puts the row nearest on the levels above `level` into an empty pool. */
 int hnsw_descend(const struct segment *segment, struct hnsw_search *search,

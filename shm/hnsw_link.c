@@ -675,8 +675,30 @@ static void nodes_recount(struct segment *segment)
 		linked += (uint64_t)hnsw_is_linked(segment, row);
 	}
 	atomic_store_explicit(&hnsw->linked, linked, memory_order_relaxed);
-	if (!hnsw_is_linked(segment, entry) || linked == 0)
+	if (!entry || !hnsw_is_linked(segment, entry))
 		entry_find(segment, 0);
+}
+
+int hnsw_derive(struct segment *segment)
+{
+	uint32_t rows = bank_count(segment);
+	int err = 0;
+
+	for (uint32_t row = 1; row < rows && !err; row++) {
+		_Atomic uint32_t *node = node_of(segment, row);
+		uint64_t born = COMMIT_NEVER;
+		uint64_t died;
+
+		if (node && atomic_load_explicit(node, memory_order_relaxed) >
+				HNSW_LINKED)
+			return EBADMSG;
+		if (!hnsw_is_linked(segment, row) &&
+		    bank_life(segment, row, &born, &died) &&
+		    born != COMMIT_NEVER)
+			err = hnsw_await(segment, row);
+	}
+	nodes_recount(segment);
+	return err;
 }
 
 void hnsw_recover(struct segment *segment)
@@ -746,10 +768,17 @@ int hnsw_link_part(struct hnsw_bulk *bulk, struct hnsw_room *room,
 void hnsw_bulk_end(struct hnsw_bulk *bulk)
 {
 	struct hnsw *hnsw = &bulk->segment->header->hnsw;
+	uint32_t kept = 0;
 
 	point("hnsw-bulk-linked");
+	for (uint32_t i = 0; i < bulk->count; i++) {
+		uint32_t row = hnsw_tail_at(bulk->segment, i);
+
+		if (row && !hnsw_is_linked(bulk->segment, row))
+			hnsw_tail_put(bulk->segment, kept++, row);
+	}
 	/* G1: publishes their links */
-	atomic_store_explicit(&hnsw->tail_count, 0, memory_order_release);
+	atomic_store_explicit(&hnsw->tail_count, kept, memory_order_release);
 	atomic_store_explicit(&hnsw->doing, 0, memory_order_release);
 	free((void *)bulk->locks);
 }

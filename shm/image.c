@@ -36,6 +36,10 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 	case REGION_EDGES: return header->adjacency.unit_count * EDGE_UNIT;
 	case REGION_RECORDS: return units_of(header) * RECORD_UNIT;
 	case REGION_BLOOM: return header->bloom_end;
+	case REGION_LINKS: return hnsw_region_bytes(segment, id);
+	case REGION_UPPER: return hnsw_region_bytes(segment, id);
+	case REGION_NODES: return hnsw_region_bytes(segment, id);
+	case REGION_TAIL: return 0;
 	case REGION_INTENT: return 0;
 	case REGION_LIMBO: return 0;
 	default: return UINT64_MAX; /* all that is published */

@@ -5,7 +5,10 @@
 
 #include <errno.h>
 
-enum { CAPACITY_MIN = 1024 };
+enum {
+	CAPACITY_MIN = 1024,
+	ROW_COST = 255 /* entries that unlinking a row counts for besides */
+};
 
 static struct limbo_entry *entry_at(struct segment *segment, uint64_t index,
 				    uint64_t capacity)
@@ -111,6 +114,15 @@ void limbo_push(struct segment *segment, uint64_t commit, enum limbo_kind kind,
 	bytes_set(limbo, bytes_get(limbo) + entry_bytes(segment, entry));
 }
 
+/* Frees a row; returns 0 if it had to be taken out of the graph. */
+static int row_drop(struct segment *segment, const struct limbo_entry *entry)
+{
+	int is_loose = !hnsw_is_linked(segment, entry->index);
+
+	hnsw_drop(segment, entry->index);
+	return is_loose;
+}
+
 void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
 {
 	struct limbo *limbo = &segment->header->limbo;
@@ -130,8 +142,8 @@ void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget)
 				      memory_order_relaxed);
 		bytes_take(limbo, bytes);
 		point("limbo-taken");
-		if (entry->kind == LIMBO_ROW)
-			bank_free(segment, entry->index);
+		if (entry->kind == LIMBO_ROW && !row_drop(segment, entry))
+			budget = budget > ROW_COST ? budget - ROW_COST : 0;
 		else if (entry->kind == LIMBO_BLOCK)
 			edges_free(segment, entry->index);
 		else if (entry->kind == LIMBO_RECORD)

@@ -50,7 +50,8 @@ void limbo_push(struct segment *segment, uint64_t commit, enum limbo_kind kind,
 		uint32_t index);
 
 /*
- * Frees what no read at `oldest` or later can reach, up to `budget` entries.
+ * Frees what no read at `oldest` or later can reach, up to `budget` entries;
+ * a row that is in the graph is unlinked, and counts for many.
  * oldest	the smallest snapshot in use, or the newest commit
  */
 void limbo_drain(struct segment *segment, uint64_t oldest, uint64_t budget);

@@ -37,8 +37,7 @@ uint32_t segment_signature(void)
 	    sizeof(struct edge_block),	   sizeof(struct bloom),
 	    sizeof(struct limbo_entry),	   sizeof(struct region),
 	    sizeof(struct intent_entry),   sizeof(struct record_block),
-	    sizeof(struct hnsw),
-	    UINT32_C(0x01020304),
+	    sizeof(struct hnsw),	   UINT32_C(0x01020304),
 	};
 	uint32_t hash = UINT32_C(2166136261);
 

@@ -120,7 +120,7 @@ struct segment {
 	struct region_view regions[REGION_COUNT];
 	struct bank_shape bank;
 	const struct kernel *kernel; /* the best of this processor's */
-	int fd; /* -1 where it was mapped read-only */
+	int fd;			     /* -1 where it was mapped read-only */
 };
 
 /*

@@ -298,7 +298,7 @@ static void rows_free(struct trust *trust)
 
 	for (uint32_t row = count - 1; row; row--)
 		if (!bit_get(trust->rows, row))
-			bank_free(segment, row);
+			hnsw_drop(segment, row);
 }
 
 /* The class of a block that is to be free: its own, if that makes sense. */
@@ -368,6 +368,7 @@ int trust_finish(struct trust *trust)
 	uint64_t table =
 	    atomic_load_explicit(&idmap->table, memory_order_relaxed);
 	uint64_t words = UINT64_C(8) << (table & 0x1f);
+	int err;
 
 	idmap->count =
 	    atomic_load_explicit(&trust->entries, memory_order_relaxed);
@@ -375,5 +376,6 @@ int trust_finish(struct trust *trust)
 		return EBADMSG;
 	rows_free(trust);
 	blocks_free(trust);
-	return records_free(trust);
+	err = hnsw_derive(trust->segment);
+	return err ? err : records_free(trust);
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link.h"
+#include "commit.h"
+#include "point.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum {
+	SLICE_NS = 1000000,
+	BULK_MIN = 2048, /* rows from which threads are worth it */
+	BULK_STEP = 64,	 /* rows between two looks at the clock */
+	DRAIN_STEP = 1024
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static cop_err no_memory(void)
+{
+	return error_system(ENOMEM, "no memory to link vectors");
+}
+
+static struct hnsw_room *writer_room(cop_store *store)
+{
+	if (!store->room.memory && room_open(&store->room, &store->writable))
+		return NULL;
+	return &store->room.hnsw;
+}
+
+void link_release(cop_store *store)
+{
+	room_close(&store->room);
+}
+
+/* ---- everything, by several threads ------------------------------------- */
+
+struct linking {
+	struct hnsw_bulk bulk;
+	const struct cop_open_options *options;
+	uint32_t threads;
+	_Atomic int stop;
+};
+
+/* By the calling thread alone. */
+static cop_err linking_tell(const struct linking *linking, uint64_t *told_ns)
+{
+	const struct cop_open_options *options = linking->options;
+	uint64_t done =
+	    atomic_load_explicit(&linking->bulk.next, memory_order_relaxed);
+
+	if (!options || !options->progress ||
+	    now_ns() - *told_ns < UINT64_C(100000000))
+		return 0;
+	*told_ns = now_ns();
+	if (done > linking->bulk.count)
+		done = linking->bulk.count;
+	if (options->progress(options->user, "linking vectors", done,
+			      linking->bulk.count))
+		return error_set(COP_STOPPED, "stopped while vectors were "
+					      "linked");
+	return 0;
+}
+
+static cop_err linking_work(void *user, uint32_t thread)
+{
+	struct linking *linking = user;
+	struct room room = {0};
+	uint64_t told_ns = 0;
+	cop_err err = room_open(&room, linking->bulk.segment) ? no_memory() : 0;
+
+	while (!err &&
+	       !atomic_load_explicit(&linking->stop, memory_order_relaxed) &&
+	       hnsw_link_part(&linking->bulk, &room.hnsw, BULK_STEP))
+		if (thread + 1 == linking->threads)
+			err = linking_tell(linking, &told_ns);
+	if (err)
+		atomic_store_explicit(&linking->stop, 1, memory_order_relaxed);
+	room_close(&room);
+	return err;
+}
+
+cop_err link_all(struct segment *segment, uint32_t threads,
+		 const struct cop_open_options *options)
+{
+	struct linking linking = {.options = options};
+	struct room room = {0};
+	cop_err err;
+	int code;
+
+	if (!hnsw_tail_count(segment))
+		return 0;
+	code = room_open(&room, segment);
+	if (!code)
+		code = hnsw_bulk_begin(&linking.bulk, segment, &room.hnsw);
+	room_close(&room);
+	if (code)
+		return no_memory();
+	point("link-bulk-begun");
+	linking.threads = threads_for(threads, linking.bulk.count);
+	err = threads_run(linking.threads, linking_work, &linking);
+	hnsw_bulk_end(&linking.bulk);
+	return err;
+}
+
+/* ---- slices ------------------------------------------------------------- */
+
+/*
+ * Frees what is out of reach.  The intent says that limbo may be in disorder:
+ * after a death the dead are collected anew.
+ */
+static uint64_t limbo_step(cop_store *store)
+{
+	struct segment *segment = &store->writable;
+	struct segment_header *header = segment->header;
+	uint64_t commit =
+	    atomic_load_explicit(&header->committed, memory_order_relaxed);
+	uint64_t before = limbo_count(segment);
+
+	if (!before || !commit)
+		return 0;
+	atomic_store_explicit(&header->intent.count, 0, memory_order_relaxed);
+	atomic_store_explicit(&header->intent.attempt, commit,
+			      memory_order_release);
+	point("link-draining");
+	limbo_drain(segment, slot_oldest(&store->slots, commit), DRAIN_STEP);
+	atomic_store_explicit(&header->intent.attempt, 0, memory_order_release);
+	return before - limbo_count(segment);
+}
+
+/* Whether somebody waits for this process to let go of W. */
+static int is_wanted(const cop_store *store)
+{
+	return mailbox_any(&store->mailboxes, MAILBOX_POSTED);
+}
+
+void link_slice(cop_store *store, uint32_t threads)
+{
+	struct segment *segment = &store->writable;
+	struct hnsw_room *room;
+	uint64_t until_ns;
+	uint32_t waiting;
+
+	/* not after a commit that is still to be taken back */
+	if (!segment->header ||
+	    atomic_load_explicit(&segment->header->intent.attempt,
+				 memory_order_acquire) ||
+	    !(room = writer_room(store)))
+		return;
+	until_ns = now_ns() + SLICE_NS;
+	waiting = hnsw_tail_count(segment);
+	if (waiting >= BULK_MIN && threads > 1)
+		(void)link_all(segment, threads, NULL);
+	while (
+	    (waiting = hnsw_tail_count(segment)) &&
+	    (waiting > LINK_TAIL || (now_ns() < until_ns && !is_wanted(store))))
+		(void)hnsw_link_next(segment, room);
+	while (now_ns() < until_ns && !is_wanted(store) && limbo_step(store))
+		;
+}
+
+/* ---- at somebody's wish ------------------------------------------------- */
+
+static void maintain_locked(cop_store *store,
+			    const struct cop_maintain_options *options,
+			    struct cop_maintain_result *result)
+{
+	struct segment *segment = &store->writable;
+	struct hnsw_room *room = writer_room(store);
+	uint64_t until_ns =
+	    options->budget_ms
+		? now_ns() + options->budget_ms * UINT64_C(1000000)
+		: UINT64_MAX;
+	uint64_t linked = hnsw_linked(segment);
+	uint64_t freed;
+
+	if (!options->budget_ms && options->threads > 1)
+		(void)link_all(segment, options->threads, NULL);
+	while (room && now_ns() < until_ns && hnsw_link_next(segment, room))
+		;
+	result->linked += hnsw_linked(segment) - linked;
+	while (now_ns() < until_ns && (freed = limbo_step(store)))
+		result->reclaimed += freed;
+	result->unlinked = hnsw_tail_count(segment);
+	result->waiting = limbo_count(segment);
+}
+
+cop_err cop_maintain(cop_store *store,
+		     const struct cop_maintain_options *options,
+		     struct cop_maintain_result *result)
+{
+	struct cop_maintain_options wanted = {.size = sizeof wanted};
+	struct cop_maintain_result done = {.size = sizeof done};
+	cop_err err = store_use(store);
+
+	if (err)
+		return err;
+	if ((options && options->size != sizeof *options) ||
+	    (result && result->size != sizeof *result))
+		return error_set(COP_INVALID, "options or a result of another "
+					      "size; set .size to its sizeof");
+	if (options)
+		wanted = *options;
+	err = writer_lock(store, store->timeout_ms);
+	if (err)
+		return err;
+	err = writer_ready(store);
+	if (!err)
+		maintain_locked(store, &wanted, &done);
+	writer_unlock(store);
+	mailbox_wake_heir(&store->mailboxes);
+	if (!err && result)
+		*result = done;
+	return err;
+}

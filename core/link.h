@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Linking vectors into the graph, and freeing what is dead: what commits
+ * leave for later.
+ *
+ * idea
+ *	A committed vector waits in the graph's tail, where every search looks
+ *	at it.  Whoever has just led a group links, with W still held, for a
+ *	millisecond, or as long as nobody waits for W; but no more than
+ *	LINK_TAIL rows are left, however long that takes, so that searches
+ *	stay fast.  Dead rows are unlinked in the same slices, once no read
+ *	can see them.
+ *
+ *	All of it is derived work: it can be left at any point and gone on
+ *	with by anybody who has W.
+ */
+#ifndef CORE_LINK_H
+#define CORE_LINK_H
+
+#include "store.h"
+
+enum { LINK_TAIL = 256 };
+
+/*
+ * A slice after a commit; W held.
+ * threads	that may link if much is waiting
+ */
+void link_slice(cop_store *store, uint32_t threads);
+
+/*
+ * Links everything that waits in a segment; W held, or nobody else has it.
+ * options	for progress, may be NULL
+ * Returns	COP_STOPPED by progress, or an error of memory; what was linked
+ *		stays.
+ */
+cop_err link_all(struct segment *segment, uint32_t threads,
+		 const struct cop_open_options *options);
+
+/* The memory of the process's writer; released with its mapping. */
+void link_release(cop_store *store);
+
+#endif
