@@ -160,7 +160,9 @@ void link_slice(cop_store *store, uint32_t threads)
 	    (waiting = hnsw_tail_count(segment)) &&
 	    (waiting > LINK_TAIL || (now_ns() < until_ns && !is_wanted(store))))
 		(void)hnsw_link_next(segment, room);
-	while (now_ns() < until_ns && !is_wanted(store) && limbo_step(store))
+	while ((limbo_count(segment) > LINK_LIMBO ||
+		(now_ns() < until_ns && !is_wanted(store))) &&
+	       limbo_step(store))
 		;
 }
 

@@ -8,8 +8,8 @@
  *	at it.  Whoever has just led a group links, with W still held, for a
  *	millisecond, or as long as nobody waits for W; but no more than
  *	LINK_TAIL rows are left, however long that takes, so that searches
- *	stay fast.  Dead rows are unlinked in the same slices, once no read
- *	can see them.
+ *	stay fast.  Dead rows are unlinked and freed in the same slices, once
+ *	no read can see them, to LINK_LIMBO at most.
  *
  *	All of it is derived work: it can be left at any point and gone on
  *	with by anybody who has W.
@@ -19,7 +19,10 @@
 
 #include "store.h"
 
-enum { LINK_TAIL = 256 };
+enum {
+	LINK_TAIL = 256, /* rows */
+	LINK_LIMBO = 64	 /* things that could be freed */
+};
 
 /*
  * A slice after a commit; W held.

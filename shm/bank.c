@@ -104,6 +104,8 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 	if (!err)
 		err = segment_grow(segment, REGION_ROWS,
 				   after * segment->bank.row_bytes);
+	if (!err) /* now: a row that is free must not want for them later */
+		err = hnsw_reserve(segment, count);
 	if (err)
 		return err;
 	line = bank_line_at(segment, count);

@@ -142,7 +142,7 @@ void hnsw_tail_put(const struct segment *segment, uint32_t index, uint32_t row)
 		atomic_store_explicit(at, row, memory_order_release);
 }
 
-static int lists_grow(struct segment *segment, uint32_t row)
+int hnsw_reserve(struct segment *segment, uint32_t row)
 {
 	uint64_t rows = row + UINT64_C(1);
 	uint64_t units = upper_unit(row, 1) + 1;
@@ -152,6 +152,8 @@ static int lists_grow(struct segment *segment, uint32_t row)
 		err = segment_grow(segment, REGION_UPPER, units * UNIT_BYTES);
 	if (!err)
 		err = segment_grow(segment, REGION_NODES, rows * 4);
+	if (!err)
+		err = segment_grow(segment, REGION_TAIL, rows * 4);
 	return err;
 }
 
@@ -175,7 +177,7 @@ int hnsw_await(struct segment *segment, uint32_t row)
 	struct hnsw *hnsw = &segment->header->hnsw;
 	uint32_t count =
 	    atomic_load_explicit(&hnsw->tail_count, memory_order_relaxed);
-	int err = lists_grow(segment, row);
+	int err = hnsw_reserve(segment, row);
 
 	if (!err)
 		err = segment_grow(segment, REGION_TAIL,

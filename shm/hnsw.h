@@ -159,6 +159,9 @@ int hnsw_is_linked(const struct segment *segment, uint32_t row);
 
 /* ---- the rest is for who holds the writer lock -------------------------- */
 
+/* Makes room for a row's links.  0, ENOSPC or an errno. */
+int hnsw_reserve(struct segment *segment, uint32_t row);
+
 /*
  * Puts a row into the tail, with room for its links.
  * Returns	0, ENOSPC or another errno of growing the segment.

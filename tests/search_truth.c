@@ -118,6 +118,7 @@ static void searches_agree(struct fixture *f, const float *vectors, int exact,
 					    .k = K,
 					    .vector = query,
 					    .exact = exact,
+					    .strategy = COP_SCAN,
 					    .exclude =
 						(uint64_t)queries[i] + 1};
 		struct cop_hit hits[K];

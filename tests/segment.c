@@ -212,7 +212,7 @@ static void signals_do_not_keep_a_region_from_growing(void)
 	struct shm_fixture f;
 	int err = 0;
 
-	shm_fixture_init(&f, SHM_RESERVE * 2, 8, METRIC_L2, 0);
+	shm_fixture_init(&f, SHM_RESERVE * 3, 8, METRIC_L2, 0);
 	sigaction(SIGPROF, &action, NULL);
 	setitimer(ITIMER_PROF, &often, NULL);
 	for (uint64_t mib = 8; !err && mib <= 40; mib += 8)

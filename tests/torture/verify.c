@@ -114,6 +114,7 @@ static void settled_check(cop_store *store, uint64_t *seed)
 
 	for (int i = 0; i < DRAINS; i++)
 		work_barrier(store);
+	look_must(cop_maintain(store, NULL, NULL), "maintain");
 	look_alone(store, 1, seed);
 	look_must(cop_check(store, finding_tell, NULL, &findings), "check");
 }
