@@ -98,13 +98,17 @@ cop_err link_all(struct segment *segment, uint32_t threads,
 	code = room_open(&room, segment);
 	if (!code)
 		code = hnsw_bulk_begin(&linking.bulk, segment, &room.hnsw);
-	room_close(&room);
-	if (code)
+	if (code) {
+		room_close(&room);
 		return no_memory();
+	}
 	point("link-bulk-begun");
 	linking.threads = threads_for(threads, linking.bulk.count);
 	err = threads_run(linking.threads, linking_work, &linking);
 	hnsw_bulk_end(&linking.bulk);
+	if (!err) /* threads do not see what others are just linking */
+		(void)hnsw_mend(segment, &room.hnsw);
+	room_close(&room);
 	return err;
 }
 

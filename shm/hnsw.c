@@ -83,7 +83,8 @@ uint32_t hnsw_limit(const struct segment *segment)
 {
 	uint64_t lists =
 	    region_bytes(segment_region(segment, REGION_LINKS)) / LIST_BYTES;
-	uint64_t nodes = region_bytes(segment_region(segment, REGION_NODES)) / 4;
+	uint64_t nodes =
+	    region_bytes(segment_region(segment, REGION_NODES)) / 4;
 	uint32_t rows = bank_count(segment);
 
 	if (lists > nodes)
@@ -157,7 +158,7 @@ int hnsw_reserve(struct segment *segment, uint32_t row)
 	return err;
 }
 
-uint64_t hnsw_region_bytes(const struct segment *segment, int region)
+uint64_t hnsw_region_bytes(const struct segment *segment, enum region_id region)
 {
 	uint64_t rows = hnsw_limit(segment);
 

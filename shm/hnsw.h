@@ -64,6 +64,7 @@
 #define SHM_HNSW_H
 
 #include "code.h"
+#include "region.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -178,7 +179,8 @@ void hnsw_unlink(struct segment *segment, uint32_t row);
 void hnsw_drop(struct segment *segment, uint32_t row);
 
 /* Bytes in use of a region of the graph's. */
-uint64_t hnsw_region_bytes(const struct segment *segment, int region);
+uint64_t hnsw_region_bytes(const struct segment *segment,
+			   enum region_id region);
 
 /*
  * Derives what an image does not hold, or does not vouch for: the number of
