@@ -510,6 +510,54 @@ static void id_in_segment(struct check *check, uint64_t id)
 	list_in_segment(check, id, DB_EDGES_IN, &in);
 }
 
+/* Rows that are neither in the graph nor wait for it are never found. */
+static void rows_left_out(struct check *check)
+{
+	const struct segment *segment = check->segment;
+	uint32_t count = bank_count(segment);
+	uint32_t waiting = hnsw_tail_count(segment);
+	uint64_t *seen = calloc(count / 64 + 1, sizeof *seen);
+	uint64_t left_out = 0;
+
+	for (uint32_t i = 0; seen && i < waiting; i++) {
+		uint32_t row = hnsw_tail_at(segment, i);
+
+		if (row < count)
+			seen[row / 64] |= UINT64_C(1) << (row & 63);
+	}
+	for (uint32_t row = 1; seen && row < count; row++) {
+		uint64_t born = COMMIT_NEVER;
+		uint64_t died;
+
+		left_out += bank_life(segment, row, &born, &died) &&
+			    born != COMMIT_NEVER &&
+			    !hnsw_is_linked(segment, row) &&
+			    !(seen[row / 64] >> (row & 63) & 1);
+	}
+	free(seen);
+	if (left_out)
+		finding(check,
+			"%llu rows are not in the vector graph, nor do they "
+			"wait to be",
+			(unsigned long long)left_out);
+}
+
+static void graph_in_segment(struct check *check)
+{
+	struct hnsw_figures figures;
+
+	rows_left_out(check);
+	if (hnsw_validate(check->segment, &figures) == EBADMSG)
+		finding(check,
+			"the vector graph has %llu nodes of %llu, %llu links "
+			"that lead nowhere and %llu that lead one way, or "
+			"its entry is not one of the tallest",
+			(unsigned long long)figures.linked,
+			(unsigned long long)hnsw_linked(check->segment),
+			(unsigned long long)figures.broken,
+			(unsigned long long)figures.one_way);
+}
+
 static void rows_in_segment(struct check *check)
 {
 	uint32_t count = bank_count(check->segment);
@@ -533,6 +581,7 @@ static void rows_in_segment(struct check *check)
 		finding(check, "the bank's free list has %llu rows of %llu",
 			(unsigned long long)bank_free_length(check->segment),
 			(unsigned long long)free_rows);
+	graph_in_segment(check);
 	if (idmap_validate(check->segment))
 		finding(check, "the id map names entities that have no head");
 }

@@ -664,8 +664,6 @@ static void nodes_recount(struct segment *segment)
 {
 	struct hnsw *hnsw = &segment->header->hnsw;
 	uint32_t limit = hnsw_limit(segment);
-	uint32_t entry =
-	    (uint32_t)atomic_load_explicit(&hnsw->entry, memory_order_relaxed);
 	uint64_t linked = 0;
 
 	for (uint32_t row = 1; row < limit; row++) {
@@ -675,8 +673,8 @@ static void nodes_recount(struct segment *segment)
 		linked += (uint64_t)hnsw_is_linked(segment, row);
 	}
 	atomic_store_explicit(&hnsw->linked, linked, memory_order_relaxed);
-	if (!entry || !hnsw_is_linked(segment, entry))
-		entry_find(segment, 0);
+	/* a row that was to go may be linked still, and the tallest */
+	entry_find(segment, 0);
 }
 
 int hnsw_derive(struct segment *segment)
