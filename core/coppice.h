@@ -114,7 +114,9 @@ enum cop_limit {
 	COP_CONTENT_BYTES = 16777216,  /* of an entity's content */
 	COP_DIM_MIN = 2,
 	COP_DIM_MAX = 4096,
-	COP_K_MAX = 1000000, /* hits of a search */
+	COP_K_MAX = 1000000,  /* hits of a search */
+	COP_FILTER_TAGS = 16, /* tags that a search asks for */
+	COP_EF_MAX = 65536,   /* width of a walk through the vector graph */
 	COP_HOPS_MAX = 64,
 	COP_RECORD_BYTES = 4096, /* of a record kept in shared memory */
 	COP_THREAD_MAX = 256	 /* more are cut to this */
@@ -478,14 +480,50 @@ enum cop_strategy {
 	COP_HNSW = 2, /* a walk through the vector graph */
 };
 
+enum cop_tag_mode {
+	COP_TAGS_ALL = 0, /* an entity must have all the tags */
+	COP_TAGS_ANY = 1  /* at least one */
+};
+
+/* How a search went; see cop_search::report. */
+struct cop_search_report {
+	uint32_t size;
+	int32_t strategy;    /* enum cop_strategy: what gave the hits */
+	uint32_t ef;	     /* of the walk, 0: none */
+	uint32_t evaluated;  /* coded distances computed by the walk */
+	uint32_t expanded;   /* nodes whose neighbours were looked at */
+	int32_t is_complete; /* 1: fewer than k hits, and no more exist */
+	uint64_t rows;	     /* of the bank */
+	uint64_t waiting;    /* of them, not linked yet */
+	double share;	     /* of the rows that the filters let through, as
+				estimated; 1: no filter */
+	uint64_t listed;     /* matches that were ranked one by one */
+	char reason[128];    /* why that way, in words */
+};
+
 struct cop_search {
 	uint32_t size;
-	uint32_t k;	     /* hits wanted, 1 to COP_K_MAX */
-	const float *vector; /* the query, float32 x cop_dim() */
-	const char *type;    /* NUL-terminated, NULL: any */
-	const char *tag;     /* NUL-terminated, NULL: any */
-	int32_t exact;	     /* 1: rank by the float32 in LMDB; 0: by the rows
-				of the bank (half precision by default) */
+	uint32_t k;		 /* hits wanted, 1 to COP_K_MAX */
+	const float *vector;	 /* the query, float32 x cop_dim() */
+	const char *type;	 /* NUL-terminated, NULL: any */
+	const char *tag;	 /* the same as one of `tags` */
+	const char *const *tags; /* NUL-terminated each */
+	uint32_t tag_count;	 /* up to COP_FILTER_TAGS */
+	int32_t tag_mode;	 /* enum cop_tag_mode */
+	const char *prefix;	 /* keys begin with it, NULL: any */
+	uint64_t near;		 /* only what is within `hops` edges of this
+				    entity, itself too; 0: anything */
+	uint32_t prefix_size;
+	uint32_t hops;
+	int32_t direction; /* of these edges, enum cop_direction, 0: both */
+	/* the caller's own test: not 0 lets an entity through.  It may be
+	   called any number of times for one, also for none that is a hit in
+	   the end, and reads with `read` */
+	int32_t (*accept)(void *user, cop_read *read, uint64_t id);
+	void *user;
+	struct cop_search_report *report; /* NULL, or filled in */
+	int32_t exact; /* 1: rank by the float32 in LMDB; 0: by the rows
+			  of the bank (half precision by default) */
 	int32_t has_threshold;
 	double threshold; /* only hits at this distance or nearer */
 	uint64_t exclude; /* an id left out of the answer, 0: none */

@@ -133,34 +133,6 @@ static int row_read(const struct ranking *ranking, uint32_t row,
 	return 0;
 }
 
-static int row_filtered(const struct ranking *ranking,
-			const struct bank_seen *seen)
-{
-	const struct search *search = ranking->search;
-
-	return seen->entity == ranking->exclude ||
-	       (search->type && seen->type != search->type) ||
-	       (seen->signature & search->signature) != search->signature;
-}
-
-/* Asks LMDB whether the entity has the tag. */
-static cop_err tag_test(const struct search *search, uint64_t id, int *has)
-{
-	struct disk_member_key key = format_member_key(search->tag, id);
-	struct bytes value;
-	int code;
-
-	*has = 1;
-	if (!search->tag)
-		return 0;
-	code = env_get(search->read->env, search->read->txn, DB_MEMBERS,
-		       bytes_of(&key, sizeof key), &value);
-	*has = !code;
-	return code && code != ENV_ABSENT
-		   ? error_system(code, "cannot read a tag")
-		   : 0;
-}
-
 /* Replaces the candidate's distance by the one of the vector in LMDB. */
 static cop_err exact_rank(const struct ranking *ranking,
 			  struct candidate *candidate, int *keep)
@@ -196,7 +168,8 @@ static cop_err row_rank(struct ranking *ranking, uint32_t row,
 	cop_err err = 0;
 
 	if (!row_read(ranking, row, line, &candidate) ||
-	    row_filtered(ranking, &candidate.seen))
+	    candidate.seen.entity == ranking->exclude ||
+	    !hnsw_sieve_passes(&ranking->search->sift->sieve, line))
 		return 0;
 	*distance = candidate.distance;
 	if (ranking->search->wanted->exact)
@@ -204,7 +177,7 @@ static cop_err row_rank(struct ranking *ranking, uint32_t row,
 	id = candidate.seen.entity;
 	if (err || !keep || !ranking_takes(ranking, candidate.distance, id))
 		return err;
-	err = tag_test(ranking->search, id, &keep);
+	err = sift_tags(ranking->search->sift, id, &keep);
 	if (!err && keep)
 		ranking_add(ranking, candidate.distance, id);
 	return err;

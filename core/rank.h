@@ -20,16 +20,14 @@
 #ifndef CORE_RANK_H
 #define CORE_RANK_H
 
-#include "store.h"
+#include "sift.h"
 
 /* What is the same for all queries of a call. */
 struct search {
 	cop_read *read;
 	const struct cop_search *wanted;
 	const struct kernel *kernel;
-	uint32_t type;
-	uint32_t tag;
-	uint64_t signature;
+	struct sift *sift;
 	double relative; /* how far a full row may be from its vector */
 };
 

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -21,8 +22,20 @@ enum {
 	GROUP = 8,
 	EF_DEFAULT = 96,
 	SCAN_ROWS = 4000, /* fewer nodes than that are scanned */
-	SCAN_SHARE = 50	  /* more than that part of all rows, too */
+	SCAN_SHARE = 50,  /* more than that part of all rows, too */
+	SCAN_MATCHES = 3000,
+	PROBE_MATCHES = 8, /* expected among a query's neighbours */
+	PROBE_MOST = 256,
+	PROBE_CARE = 3,
+	PATIENCE_LEAST = 4000, /* distances that a filtered walk computes */
+	PATIENCE_SHARE = 8     /* and that part of the rows */
 };
+
+/* From this share on a walk goes through what does not pass. */
+static const double WALK_SHARE = 0.3;
+
+/* Below this one it does so again, until it runs out of patience. */
+static const double ACROSS_SHARE = 0.03;
 
 /* ---- all rows ----------------------------------------------------------- */
 
@@ -67,6 +80,15 @@ static cop_err rows_rank(struct ranking *rankings, uint32_t count)
 	return err;
 }
 
+/* How a search is made; the same for all queries of a call. */
+struct plan {
+	int32_t strategy;
+	uint32_t ef;
+	enum hnsw_way way;
+	uint32_t patience;
+	const char *reason;
+};
+
 /* ---- through the graph -------------------------------------------------- */
 
 /* What a walk looks for, unless the caller says how wide it is to be. */
@@ -80,53 +102,209 @@ static uint32_t ef_for(const struct cop_search *wanted)
 	return ef < HNSW_EF_MAX ? (uint32_t)ef : HNSW_EF_MAX;
 }
 
-static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room)
+/*
+ * Whether what passes is as common near the query as elsewhere.  If not, a
+ * walk from match to match would see one side of them only.
+ */
+static int is_common_near(const struct ranking *ranking, struct hnsw_room *room)
+{
+	const struct sift *sift = ranking->search->sift;
+	const struct segment *segment = read_segment(ranking->search->read);
+	struct hnsw_sieve alive = {.snapshot = sift->sieve.snapshot};
+	double width = PROBE_MATCHES / sift->share;
+	struct hnsw_search probe = {.query = &ranking->query,
+				    .room = room,
+				    .sieve = &alive,
+				    .ef = width < PROBE_MOST ? (uint32_t)width
+							     : PROBE_MOST};
+	uint32_t passing = 0;
+
+	hnsw_walk(segment, &probe);
+	for (uint32_t i = 0; i < room->pool_count; i++) {
+		const struct bank_line *line =
+		    bank_line_at(segment, hnsw_row_of(room->pool[i]));
+
+		passing += line && hnsw_sieve_passes(&sift->sieve, line);
+	}
+	hnsw_room_clear(room, segment);
+	return passing > room->pool_count * sift->share / PROBE_CARE;
+}
+
+/* *done is 0 if the walk gave up. */
+static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
+			  const struct plan *plan, int *done)
 {
 	const struct search *search = ranking->search;
 	const struct segment *segment = read_segment(search->read);
+	struct cop_search_report *report = search->wanted->report;
 	struct hnsw_search walk = {.query = &ranking->query,
 				   .room = room,
-				   .ef = ef_for(search->wanted),
-				   .type = search->type,
-				   .signature = search->signature,
-				   .snapshot = search->read->state.commit};
-	cop_err err;
+				   .sieve = &search->sift->sieve,
+				   .ef = plan->ef,
+				   .way = plan->way,
+				   .patience = plan->patience};
+	cop_err err = 0;
 
+	if (walk.way == HNSW_ACROSS && !is_common_near(ranking, room))
+		walk.way = HNSW_THROUGH;
 	hnsw_walk(segment, &walk);
-	err = ranking_pool(ranking, room);
+	*done = !walk.gave_up;
+	if (*done)
+		err = ranking_pool(ranking, room);
 	hnsw_room_clear(room, segment);
+	if (report) {
+		report->ef = walk.ef;
+		report->evaluated = walk.evaluated;
+		report->expanded = walk.expanded;
+	}
+	return err;
+}
+
+/* ---- few matches -------------------------------------------------------- */
+
+/* *known is 0 if an entity changed since: its row is not found this way. */
+static cop_err listed_rank(struct ranking *ranking, int *known)
+{
+	const struct search *search = ranking->search;
+	const struct segment *segment = read_segment(search->read);
+	const struct region_view *heads = segment_region(segment, REGION_HEADS);
+	cop_err err = 0;
+
+	*known = 1;
+	for (uint32_t i = 0; i < search->sift->listed_count && !err; i++) {
+		const struct head *head =
+		    head_at(segment->header, heads, search->read->listed[i]);
+		struct head_state state;
+		const struct bank_line *line;
+
+		if (!head ||
+		    !head_read(head, search->read->state.commit, &state)) {
+			*known = 0;
+			return 0;
+		}
+		line = state.alive && state.row
+			   ? bank_line_at(segment, state.row)
+			   : NULL;
+		if (line)
+			err = ranking_row(ranking, state.row, line);
+	}
 	return err;
 }
 
 /* ---- which way ---------------------------------------------------------- */
 
-static int32_t strategy_for(const struct search *search)
+static void report_begin(const struct search *search, const struct plan *plan)
+{
+	const struct segment *segment = read_segment(search->read);
+	struct cop_search_report *report = search->wanted->report;
+	uint32_t size;
+
+	if (!report)
+		return;
+	size = report->size;
+	*report = (struct cop_search_report){
+	    .size = size,
+	    .strategy = plan->strategy,
+	    .rows = bank_count(segment) - UINT64_C(1),
+	    .waiting = hnsw_tail_count(segment),
+	    .share = search->sift->share,
+	    .listed = search->sift->is_listed ? search->sift->listed_count : 0};
+	snprintf(report->reason, sizeof report->reason, "%s", plan->reason);
+}
+
+static void plan_set(struct plan *plan, int32_t strategy, const char *reason)
+{
+	plan->strategy = strategy;
+	plan->reason = reason;
+}
+
+/* How a walk copes with what does not pass. */
+static void plan_walk(struct plan *plan, const struct search *search)
+{
+	const struct sift *sift = search->sift;
+	uint64_t rows = bank_count(read_segment(search->read));
+
+	plan->ef = ef_for(search->wanted);
+	plan->way = HNSW_THROUGH;
+	plan->patience = 0;
+	if (!sift->is_filtered)
+		return;
+	/* where next to nothing passes, its neighbours do not either */
+	if (sift->share < WALK_SHARE && sift->share > ACROSS_SHARE)
+		plan->way = HNSW_ACROSS;
+	/* beyond that a scan is as fast */
+	plan->patience = (uint32_t)(PATIENCE_LEAST + rows / PATIENCE_SHARE);
+}
+
+static void plan_make(struct plan *plan, const struct search *search)
 {
 	const struct cop_search *wanted = search->wanted;
+	const struct sift *sift = search->sift;
 	uint64_t linked = hnsw_linked(read_segment(search->read));
+	double matches = sift->share * (double)linked;
 
+	plan_walk(plan, search);
 	if (wanted->strategy)
-		return wanted->strategy;
-	if (wanted->exact || wanted->has_threshold || search->type ||
-	    search->tag || linked < SCAN_ROWS ||
-	    wanted->k > linked / SCAN_SHARE || wanted->k >= HNSW_EF_MAX)
-		return COP_SCAN;
-	return COP_HNSW;
+		plan_set(plan, wanted->strategy, "asked for");
+	else if (wanted->exact)
+		plan_set(plan, COP_SCAN, "an exact search looks at all rows");
+	else if (wanted->has_threshold)
+		plan_set(plan, COP_SCAN, "all within a threshold are wanted");
+	else if (sift->is_listed)
+		plan_set(plan, COP_SCAN,
+			 "few pass the filters: each is ranked");
+	else if (linked < SCAN_ROWS)
+		plan_set(plan, COP_SCAN, "few rows: a scan is as fast");
+	else if (wanted->k >= COP_EF_MAX || wanted->k > linked / SCAN_SHARE)
+		plan_set(plan, COP_SCAN, "k is a large part of all rows");
+	else if (matches < SCAN_MATCHES || wanted->k > matches / SCAN_SHARE)
+		plan_set(plan, COP_SCAN,
+			 "too few pass the filters for a walk to meet them");
+	else
+		plan_set(plan, COP_HNSW,
+			 !sift->is_filtered ? "no filter, many rows"
+			 : plan->way == HNSW_ACROSS
+			     ? "some pass: a walk that looks past the others"
+			     : "many pass: a walk through all");
 }
 
 /* One query; never fewer hits than there are. */
-static cop_err query_run(struct ranking *ranking, struct hnsw_room *room)
+static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
+			 const struct plan *plan)
 {
+	const struct search *search = ranking->search;
+	struct cop_search_report *report = search->wanted->report;
+	uint32_t k = search->wanted->k;
+	int done = 0;
 	cop_err err = 0;
 
-	if (strategy_for(ranking->search) == COP_HNSW) {
-		err = graph_rank(ranking, room);
-		if (err || ranking->count == ranking->search->wanted->k)
+	report_begin(search, plan);
+	if (plan->strategy == COP_HNSW) {
+		err = graph_rank(ranking, room, plan, &done);
+		if (err || (done && ranking->count == k))
 			return err;
-		ranking_init(ranking, ranking->search, ranking->vector,
-			     ranking->exclude, ranking->hits);
+		done = 0;
+		if (report) {
+			report->strategy = COP_SCAN;
+			snprintf(
+			    report->reason, sizeof report->reason,
+			    "a walk came to too few of %u hits, or took too "
+			    "long: all rows are looked at",
+			    k);
+		}
+		ranking_init(ranking, search, ranking->vector, ranking->exclude,
+			     ranking->hits);
+	} else if (search->sift->is_listed) {
+		err = listed_rank(ranking, &done);
+		if (!err && !done)
+			ranking_init(ranking, search, ranking->vector,
+				     ranking->exclude, ranking->hits);
 	}
-	return rows_rank(ranking, 1);
+	if (!err && !done)
+		err = rows_rank(ranking, 1);
+	if (!err && report)
+		report->is_complete = ranking->count < k;
+	return err;
 }
 
 static cop_err query_check(const cop_store *store, const float *vector)
@@ -156,6 +334,26 @@ static cop_err wanted_check(const cop_read *read,
 	if (!wanted->k || wanted->k > COP_K_MAX)
 		return error_set(COP_INVALID, "k is %u; it may be 1 to %d",
 				 wanted->k, COP_K_MAX);
+	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HNSW)
+		return error_set(COP_INVALID, "there is no strategy %d",
+				 wanted->strategy);
+	if (wanted->ef > COP_EF_MAX)
+		return error_set(COP_INVALID, "ef is %u; it may be up to %d",
+				 wanted->ef, COP_EF_MAX);
+	if (wanted->tag_count > COP_FILTER_TAGS - (wanted->tag != NULL))
+		return error_set(COP_TOO_LARGE,
+				 "%u tags to search for; at "
+				 "most %d may be given",
+				 wanted->tag_count, COP_FILTER_TAGS);
+	if (wanted->tag_count &&
+	    (!wanted->tags ||
+	     (wanted->tag && wanted->tag_mode == COP_TAGS_ANY)))
+		return error_set(COP_INVALID,
+				 "no tags, or one besides those of which any "
+				 "is enough");
+	if (wanted->report && wanted->report->size != sizeof *wanted->report)
+		return error_set(COP_INVALID, "the report is of another size; "
+					      "set .size to its sizeof");
 	if (wanted->has_threshold && isnan(wanted->threshold))
 		return error_set(COP_INVALID, "the threshold is not a number");
 	if (!read->store->config.dim)
@@ -166,60 +364,64 @@ static cop_err wanted_check(const cop_read *read,
 	return 0;
 }
 
-/* Numbers of the filters' names; *none if one was never seen. */
-static cop_err search_init(struct search *search, cop_read *read,
-			   const struct cop_search *wanted, int *none)
+/* *none: nothing can match. */
+static cop_err search_init(struct search *search, struct sift *sift,
+			   cop_read *read, const struct cop_search *wanted,
+			   int *none)
 {
 	const struct disk_store *config = &read->store->config;
 	cop_err err = wanted_check(read, wanted);
 
-	*search = (struct search){
-	    .read = read, .wanted = wanted, .kernel = read->store->kernel};
+	*search = (struct search){.read = read,
+				  .wanted = wanted,
+				  .kernel = read->store->kernel,
+				  .sift = sift};
 	*none = 0;
 	if (err)
 		return err;
 	search->relative = config->rows ? code_row32_error(config->metric)
 					: code_row16_error(config->metric);
-	if (wanted->type)
-		err = read_symbol(read, NAME_TYPE, wanted->type,
-				  strlen(wanted->type), &search->type);
-	if (!err && wanted->tag)
-		err = read_symbol(read, NAME_TAG, wanted->tag,
-				  strlen(wanted->tag), &search->tag);
-	*none =
-	    (wanted->type && !search->type) || (wanted->tag && !search->tag);
-	if (search->tag)
-		search->signature = codec_signature(&search->tag, 1);
-	return err;
+	return sift_init(sift, read, wanted, none);
+}
+
+static cop_err search_one(struct search *search, struct cop_hit *hits,
+			  uint32_t *count)
+{
+	const struct cop_search *wanted = search->wanted;
+	struct ranking ranking;
+	struct plan plan;
+	cop_err err;
+
+	plan_make(&plan, search);
+	ranking_init(&ranking, search, wanted->vector, wanted->exclude, hits);
+	err = query_run(&ranking, &search->read->room.hnsw, &plan);
+	if (err)
+		return err;
+	ranking_sort(&ranking);
+	*count = ranking.count;
+	return 0;
 }
 
 cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 		   struct cop_hit *hits, uint32_t *count)
 {
 	struct search search;
-	struct ranking ranking;
+	struct sift sift = {0};
 	int none;
 	cop_err err = read_check(read);
 
-	if (!err)
-		err = search_init(&search, read, wanted, &none);
-	if (!err && !wanted->vector)
+	if (!err && wanted && !wanted->vector)
 		err = error_set(COP_INVALID, "the search has no vector");
 	if (!err)
+		err = search_init(&search, &sift, read, wanted, &none);
+	if (!err)
 		err = query_check(read->store, wanted->vector);
-	if (err)
-		return err;
-	if (none) {
+	if (!err && none)
 		*count = 0;
-		return 0;
-	}
-	ranking_init(&ranking, &search, wanted->vector, wanted->exclude, hits);
-	err = query_run(&ranking, &read->room.hnsw);
-	if (err)
-		return err;
-	ranking_sort(&ranking);
-	*count = ranking.count;
-	return 0;
+	else if (!err)
+		err = search_one(&search, hits, count);
+	sift_release(&sift);
+	return err;
 }
 
 /* ---- many --------------------------------------------------------------- */
@@ -229,7 +431,7 @@ struct search_many {
 	const float *vectors;
 	size_t count;
 	uint32_t threads;
-	int32_t strategy;
+	struct plan plan;
 	struct cop_hit *hits;
 	uint32_t *counts;
 };
@@ -241,6 +443,8 @@ static cop_err group_run(const struct search_many *many,
 	const struct search *search = many->search;
 	size_t dim = search->read->store->config.dim;
 	uint32_t k = search->wanted->k;
+	int is_group =
+	    many->plan.strategy == COP_SCAN && !search->sift->is_listed;
 	cop_err err = 0;
 
 	for (uint32_t i = 0; i < count && !err; i++) {
@@ -251,11 +455,11 @@ static cop_err group_run(const struct search_many *many,
 			ranking_init(&rankings[i], search, vector, 0,
 				     many->hits + (first + i) * k);
 	}
-	if (!err && many->strategy == COP_SCAN)
+	if (!err && is_group)
 		err = rows_rank(rankings, count);
 	for (uint32_t i = 0; i < count && !err; i++) {
-		if (many->strategy != COP_SCAN)
-			err = query_run(&rankings[i], room);
+		if (!is_group)
+			err = query_run(&rankings[i], room, &many->plan);
 		ranking_sort(&rankings[i]);
 		many->counts[first + i] = rankings[i].count;
 	}
@@ -289,27 +493,36 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 			struct cop_hit *hits, uint32_t *counts)
 {
 	struct search search;
-	struct search_many many = {.search = &search,
-				   .vectors = vectors,
-				   .count = count,
-				   .threads = threads_for(threads, count),
-				   .hits = hits,
-				   .counts = counts};
+	struct search_many many = {
+	    .search = &search,
+	    .vectors = vectors,
+	    .count = count,
+	    .threads =
+		threads_for(wanted && wanted->accept ? 1 : threads, count),
+	    .hits = hits,
+	    .counts = counts};
+	struct cop_search quiet;
+	struct sift sift = {0};
 	int none;
 	int code;
 	cop_err err = read_check(read);
 
 	if (!err)
-		err = search_init(&search, read, wanted, &none);
-	if (err || !count)
+		err = wanted_check(read, wanted);
+	if (err)
 		return err;
-	if (none) {
+	quiet = *wanted;
+	quiet.report = NULL; /* it is about one query */
+	err = search_init(&search, &sift, read, &quiet, &none);
+	if (!err && none)
 		memset(counts, 0, count * sizeof *counts);
-		return 0;
+	if (!err && !none && count) {
+		plan_make(&many.plan, &search);
+		code = env_read_warm(read->env, read->txn);
+		err = code ? error_system(code, "%s: cannot read",
+					  read->store->path)
+			   : threads_run(many.threads, many_part, &many);
 	}
-	many.strategy = strategy_for(&search);
-	code = env_read_warm(read->env, read->txn);
-	if (code)
-		return error_system(code, "%s: cannot read", read->store->path);
-	return threads_run(many.threads, many_part, &many);
+	sift_release(&sift);
+	return err;
 }

@@ -96,6 +96,9 @@ struct cop_store {
 	struct stall stall;
 };
 
+/* Matches of a filter that are ranked one by one, not walked to. */
+enum { SIFT_LIST = 2048 };
+
 struct cop_read {
 	struct cop_read *next; /* in the pool */
 	cop_store *store;
@@ -110,7 +113,8 @@ struct cop_read {
 	struct arena arena;
 	uint64_t *visited; /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
-	struct room room; /* for searches */
+	struct room room;	    /* for searches */
+	uint32_t listed[SIFT_LIST]; /* what a filter lets through; sift.c */
 };
 
 /* ---- store.c ------------------------------------------------------------ */

@@ -70,6 +70,7 @@
 #include <stdint.h>
 
 struct segment;
+struct bank_line;
 
 enum {
 	HNSW_M = 16,	 /* links of a new node; all, on the upper levels */
@@ -109,14 +110,36 @@ void hnsw_room_init(struct hnsw_room *room, const struct segment *segment,
 
 /* ---- searching ---------------------------------------------------------- */
 
+/* Which rows are answers; all others are passed through at most. */
+struct hnsw_sieve {
+	uint64_t snapshot;
+	uint64_t all;		  /* bits of the signature that must be set */
+	uint64_t any;		  /* of which one must be, 0: none has to */
+	const uint64_t *entities; /* a bit each, NULL: any */
+	uint64_t entity_end;	  /* bits there are */
+	int (*passes)(void *user, uint32_t entity); /* NULL: all do */
+	void *user;
+	uint32_t type; /* 0: any */
+};
+
+/* Whether a row is an answer, as far as its header says. */
+int hnsw_sieve_passes(const struct hnsw_sieve *sieve,
+		      const struct bank_line *line);
+
+enum hnsw_way {
+	HNSW_THROUGH = 0, /* follows what does not pass as well */
+	HNSW_ACROSS = 1	  /* looks past it, to its neighbours that pass */
+};
+
 struct hnsw_search {
 	const struct query_code *query;
 	struct hnsw_room *room;
-	uint32_t ef;	   /* 1 to HNSW_EF_MAX */
-	uint32_t type;	   /* 0: any */
-	uint64_t snapshot; /* rows it does not see are passed through */
-	uint64_t signature;
+	const struct hnsw_sieve *sieve; /* NULL: all nodes pass */
+	uint32_t ef;			/* 1 to HNSW_EF_MAX */
+	enum hnsw_way way;
+	uint32_t patience; /* distances after which it gives up, 0: never */
 	/* worked out */
+	int gave_up;	    /* out of patience */
 	uint32_t evaluated; /* distances computed */
 	uint32_t expanded;  /* nodes whose links were followed */
 };

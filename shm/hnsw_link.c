@@ -366,10 +366,8 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 {
 	struct segment *segment = pen->segment;
 	_Alignas(64) struct query_code query;
-	struct hnsw_search search = {.query = &query,
-				     .room = pen->room,
-				     .ef = HNSW_EF_BUILD,
-				     .snapshot = COMMIT_NEVER - 1};
+	struct hnsw_search search = {
+	    .query = &query, .room = pen->room, .ef = HNSW_EF_BUILD};
 	uint32_t top =
 	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
 					    memory_order_acquire) >>

@@ -189,7 +189,7 @@ static void pool_put(struct pool *pool, uint64_t entry)
 
 /* ---- one level ---------------------------------------------------------- */
 
-static int row_passes(const struct hnsw_search *search,
+int hnsw_sieve_passes(const struct hnsw_sieve *sieve,
 		      const struct bank_line *line)
 {
 	/* relaxed: who takes the row for an answer asks again */
@@ -197,22 +197,40 @@ static int row_passes(const struct hnsw_search *search,
 	uint64_t died = atomic_load_explicit(&line->died, memory_order_relaxed);
 	uint64_t signature =
 	    atomic_load_explicit(&line->signature, memory_order_relaxed);
+	uint32_t entity =
+	    atomic_load_explicit(&line->entity, memory_order_relaxed);
 
-	return born <= search->snapshot && search->snapshot < died &&
-	       (signature & search->signature) == search->signature &&
-	       (!search->type ||
-		atomic_load_explicit(&line->type, memory_order_relaxed) ==
-		    search->type);
+	if (born > sieve->snapshot || sieve->snapshot >= died ||
+	    (signature & sieve->all) != sieve->all ||
+	    (sieve->any && !(signature & sieve->any)))
+		return 0;
+	if (sieve->type &&
+	    atomic_load_explicit(&line->type, memory_order_relaxed) !=
+		sieve->type)
+		return 0;
+	if (sieve->entities &&
+	    (entity >= sieve->entity_end ||
+	     !(sieve->entities[entity / 64] >> (entity & 63) & 1)))
+		return 0;
+	return !sieve->passes || sieve->passes(sieve->user, entity);
+}
+
+static int row_passes(const struct ground *ground,
+		      const struct hnsw_search *search, uint32_t row)
+{
+	const void *line = ground->lines + row * ground->stride;
+
+	return !search->sieve || hnsw_sieve_passes(search->sieve, line);
 }
 
 static uint64_t entry_make(const struct ground *ground,
 			   const struct hnsw_search *search, uint32_t row,
 			   uint32_t order)
 {
-	const void *line = ground->lines + row * ground->stride;
+	int passes = row_passes(ground, search, row);
 
 	return (uint64_t)order << 32 | row << ENTRY_ROW_SHIFT |
-	       (row_passes(search, line) ? 0 : PASSED_BY);
+	       (passes ? 0 : PASSED_BY);
 }
 
 /* What gets into the pool is likely to be followed soon. */
@@ -244,6 +262,54 @@ static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 	}
 }
 
+/* Those of the rows that pass, to the front; the rest behind them. */
+static size_t rows_part(const struct ground *ground,
+			const struct hnsw_search *search, uint32_t *rows,
+			size_t count)
+{
+	size_t passing = 0;
+
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(ground->lines + rows[i] * ground->stride);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t row = rows[i];
+
+		if (!row_passes(ground, search, row))
+			continue;
+		rows[i] = rows[passing];
+		rows[passing++] = row;
+	}
+	return passing;
+}
+
+/*
+ * Looks past the neighbours that do not pass, to those of theirs that do.
+ * While too few were found the others are followed as well: what passes may
+ * lie far from the query.
+ */
+static void rows_across(const struct ground *ground, struct hnsw_search *search,
+			struct pool *pool, uint32_t *rows, size_t count)
+{
+	const struct segment *segment = ground->segment;
+	size_t passing = rows_part(ground, search, rows, count);
+
+	for (size_t i = passing; i < count; i++)
+		links_ahead(ground, rows[i]);
+	rows_weigh(ground, search, pool, rows,
+		   pool->passing < pool->ef ? count : passing);
+	room_note(search->room, rows + passing, count - passing);
+	for (size_t i = passing; i < count; i++) {
+		uint32_t next[HNSW_LINKS + 16];
+		size_t found = segment->kernel->unmarked(
+		    hnsw_links(segment, rows[i], 0), HNSW_LINKS, ground->limit,
+		    search->room->marks, next);
+		size_t matching = rows_part(ground, search, next, found);
+
+		rows_weigh(ground, search, pool, next, matching);
+		room_note(search->room, next + matching, found - matching);
+	}
+}
+
 static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		       uint32_t level)
 {
@@ -254,6 +320,7 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 			    .bound = UINT32_MAX};
 	uint32_t max = hnsw_links_max(level);
 	uint32_t fresh[HNSW_LINKS + 16];
+	size_t count;
 
 	for (uint32_t i = 0; i < pool.count; i++)
 		pool.passing += !(pool.entries[i] & PASSED_BY);
@@ -270,9 +337,16 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		if (!links)
 			continue;
 		search->expanded++;
-		rows_weigh(ground, search, &pool, fresh,
-			   ground->segment->kernel->unmarked(
-			       links, max, ground->limit, room->marks, fresh));
+		count = ground->segment->kernel->unmarked(
+		    links, max, ground->limit, room->marks, fresh);
+		if (search->way == HNSW_ACROSS)
+			rows_across(ground, search, &pool, fresh, count);
+		else
+			rows_weigh(ground, search, &pool, fresh, count);
+		if (search->patience && search->evaluated > search->patience) {
+			search->gave_up = 1;
+			break;
+		}
 	}
 	room->pool_count = pool.count;
 }

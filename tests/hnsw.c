@@ -116,8 +116,9 @@ static int is_alive(const struct world *w, uint32_t row)
 
 static void walk(struct world *w, const float *vector, uint32_t ef)
 {
+	struct hnsw_sieve sieve = {.snapshot = 1};
 	struct hnsw_search search = {
-	    .query = &query, .room = &w->room, .ef = ef, .snapshot = 1};
+	    .query = &query, .room = &w->room, .sieve = &sieve, .ef = ef};
 
 	query_encode(w->f.segment.bank.metric, vector, w->dim, &query);
 	hnsw_walk(&w->f.segment, &search);

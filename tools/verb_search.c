@@ -34,7 +34,14 @@ enum {
 	SEARCH_TAG,
 	SEARCH_THRESHOLD,
 	SEARCH_EXACT,
-	SEARCH_THREADS
+	SEARCH_THREADS,
+	SEARCH_ANY,
+	SEARCH_PREFIX,
+	SEARCH_NEAR,
+	SEARCH_HOPS,
+	SEARCH_STRATEGY,
+	SEARCH_EF,
+	SEARCH_EXPLAIN
 };
 
 enum { SEARCH_PORTION = 1024, SEARCH_PORTION_HITS = 1048576 };
@@ -45,9 +52,16 @@ static const struct arg_row search_rows[] = {
     {SEARCH_QUERIES, "queries", "FILE", "near each row of .npy or .fvecs"},
     {'k', "k", "N", "how many hits (default: 10)"},
     {SEARCH_TYPE, "type", "NAME", "only entities of this type"},
-    {SEARCH_TAG, "tag", "NAME", "only entities with this tag"},
+    {SEARCH_TAG, "tag", "NAME", "only with this tag; with all, if repeated"},
+    {SEARCH_ANY, "any-tag", NULL, "of repeated tags one is enough"},
+    {SEARCH_PREFIX, "prefix", "TEXT", "only keys that begin with this"},
+    {SEARCH_NEAR, "near", "KEY", "only entities near this one in the graph"},
+    {SEARCH_HOPS, "hops", "N", "edges, in any direction, of --near (1)"},
     {SEARCH_THRESHOLD, "threshold", "D", "only at this distance or nearer"},
     {SEARCH_EXACT, "exact", NULL, "rank by the float32 as they were put"},
+    {SEARCH_STRATEGY, "strategy", "NAME", "auto (default), scan or hnsw"},
+    {SEARCH_EF, "ef", "N", "width of a walk: more finds more, slower"},
+    {SEARCH_EXPLAIN, "explain", NULL, "say on stderr how it was done, and why"},
     {SEARCH_THREADS, "threads", "N", "threads for --queries (default: 1)"},
     ARG_JSON_ROW,
     ARG_END,
@@ -62,7 +76,9 @@ static const char search_notes[] =
 struct search {
 	struct cli *cli;
 	struct cop_search search;
-	const char *like, *vector, *queries;
+	const char *like, *vector, *queries, *near;
+	const char *tags[COP_FILTER_TAGS];
+	struct cop_search_report report;
 	uint32_t threads;
 	int json;
 	uint32_t dim;
@@ -151,7 +167,7 @@ static int32_t search_any(void *user, uint32_t thread, cop_read *read,
 static int search_warn(const struct search *search)
 {
 	struct cli *cli = search->cli;
-	const char *type = search->search.type, *tag = search->search.tag;
+	const char *type = search->search.type, *tag = search->tags[0];
 	cop_err err = COP_STOPPED;
 
 	if (cli->quiet)
@@ -196,6 +212,55 @@ static int search_like(struct search *search)
 	return 0;
 }
 
+static int search_around(struct search *search)
+{
+	struct cli *cli = search->cli;
+	cop_err err;
+
+	if (!search->near)
+		return 0;
+	if (!search->search.hops)
+		search->search.hops = 1;
+	err = cop_lookup(cli->read, search->near, strlen(search->near),
+			 &search->search.near);
+	if (err)
+		return cli_cop(cli, err);
+	return search->search.near
+		   ? 0
+		   : fault_set(&cli->fault, EXIT_NO_RESULT,
+			       "there is no entity '%s'", search->near);
+}
+
+static const char *strategy_name(int32_t strategy)
+{
+	return strategy == COP_HNSW ? "hnsw" : "scan";
+}
+
+static void search_explain(const struct search *search)
+{
+	const struct cop_search_report *report = &search->report;
+
+	fprintf(stderr, "strategy: %s: %s\n", strategy_name(report->strategy),
+		report->reason);
+	fprintf(stderr, "rows: %" PRIu64 ", %" PRIu64 " wait to be linked\n",
+		report->rows, report->waiting);
+	if (report->listed)
+		fprintf(stderr, "matches: %" PRIu64 ", each ranked\n",
+			report->listed);
+	else if (report->share < 1)
+		fprintf(stderr,
+			"share that the filters let through: %.3g, "
+			"estimated\n",
+			report->share);
+	if (report->ef)
+		fprintf(stderr,
+			"walk: ef %" PRIu32 ", %" PRIu32 " nodes followed, "
+			"%" PRIu32 " distances\n",
+			report->ef, report->expanded, report->evaluated);
+	if (report->is_complete)
+		fprintf(stderr, "no more than these exist\n");
+}
+
 static int search_one(struct search *search)
 {
 	struct cli *cli = search->cli;
@@ -214,6 +279,8 @@ static int search_one(struct search *search)
 	if (code)
 		return code;
 	err = cop_search(cli->read, &search->search, search->hits, &count);
+	if (!err && search->search.report)
+		search_explain(search);
 	if (!err)
 		err = search_print(search, -1, search->hits, count);
 	return err ? cli_cop(cli, err) : 0;
@@ -304,6 +371,64 @@ static int search_many(struct search *search)
 
 /* ---- the verb ----------------------------------------------------------- */
 
+static int search_strategy(struct search *search)
+{
+	struct cli *cli = search->cli;
+	int32_t *strategy = &search->search.strategy;
+
+	if (!strcmp(cli->value, "auto"))
+		*strategy = COP_AUTO;
+	else if (!strcmp(cli->value, "scan"))
+		*strategy = COP_SCAN;
+	else if (!strcmp(cli->value, "hnsw"))
+		*strategy = COP_HNSW;
+	else
+		return args_fault(cli,
+				  "there is no strategy '%s'; there are "
+				  "auto, scan and hnsw",
+				  cli->value);
+	return 0;
+}
+
+static int search_tag(struct search *search)
+{
+	struct cop_search *wanted = &search->search;
+
+	if (wanted->tag_count == COP_FILTER_TAGS)
+		return args_fault(search->cli, "more than %d tags",
+				  COP_FILTER_TAGS);
+	search->tags[wanted->tag_count++] = search->cli->value;
+	wanted->tags = search->tags;
+	return 0;
+}
+
+static int search_filter(struct search *search, int id)
+{
+	struct cli *cli = search->cli;
+	struct cop_search *wanted = &search->search;
+	uint64_t number;
+
+	switch (id) {
+	case SEARCH_TYPE: wanted->type = cli->value; break;
+	case SEARCH_TAG: return search_tag(search);
+	case SEARCH_ANY: wanted->tag_mode = COP_TAGS_ANY; break;
+	case SEARCH_NEAR: search->near = cli->value; break;
+	case SEARCH_HOPS:
+		if (!args_u64(cli, 0, COP_HOPS_MAX, &number))
+			wanted->hops = (uint32_t)number;
+		break;
+	case SEARCH_PREFIX:
+		wanted->prefix = cli->value;
+		wanted->prefix_size = (uint32_t)strlen(cli->value);
+		break;
+	case SEARCH_THRESHOLD:
+		wanted->has_threshold = 1;
+		return args_double(cli, &wanted->threshold);
+	default: break;
+	}
+	return cli->fault.code;
+}
+
 static int search_option(struct search *search, int id)
 {
 	struct cli *cli = search->cli;
@@ -314,9 +439,13 @@ static int search_option(struct search *search, int id)
 	case SEARCH_LIKE: search->like = cli->value; break;
 	case SEARCH_VECTOR: search->vector = cli->value; break;
 	case SEARCH_QUERIES: search->queries = cli->value; break;
-	case SEARCH_TYPE: wanted->type = cli->value; break;
-	case SEARCH_TAG: wanted->tag = cli->value; break;
 	case SEARCH_EXACT: wanted->exact = 1; break;
+	case SEARCH_STRATEGY: return search_strategy(search);
+	case SEARCH_EXPLAIN: wanted->report = &search->report; break;
+	case SEARCH_EF:
+		if (!args_u64(cli, 1, COP_EF_MAX, &number))
+			wanted->ef = (uint32_t)number;
+		break;
 	case 'k':
 		if (!args_u64(cli, 1, COP_K_MAX, &number))
 			wanted->k = (uint32_t)number;
@@ -325,10 +454,8 @@ static int search_option(struct search *search, int id)
 		if (!args_u64(cli, 1, COP_THREAD_MAX, &number))
 			search->threads = (uint32_t)number;
 		break;
-	case SEARCH_THRESHOLD:
-		wanted->has_threshold = 1;
-		return args_double(cli, &wanted->threshold);
-	default: search->json = 1; break;
+	case ARG_JSON: search->json = 1; break;
+	default: return search_filter(search, id);
 	}
 	return cli->fault.code;
 }
@@ -362,7 +489,10 @@ static int search_go(struct search *search)
 				 "%s: this store has no vectors; they need "
 				 "--dim when it is made",
 				 cli->path);
-	code = search->queries ? search_many(search) : search_one(search);
+	code = search_around(search);
+	if (!code)
+		code =
+		    search->queries ? search_many(search) : search_one(search);
 	if (!code && !search->found && !out_failed())
 		code = search_warn(search);
 	return code;
@@ -377,6 +507,7 @@ static int search_run(struct cli *cli)
 	search.cli = cli;
 	search.search.size = sizeof search.search;
 	search.search.k = 10;
+	search.report.size = sizeof search.report;
 	search.threads = 1;
 	code = search_options(&search);
 	if (!code && !cli->helped)
