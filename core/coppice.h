@@ -533,16 +533,21 @@ struct cop_search {
 };
 
 /*
- * The k nearest entities to a vector, nearest first, ties by lowest id.  No
- * approximate index: all rows are looked at, and ranked by the bank's rows
- * (half precision, or float32 in a store of COP_ROWS_F32); with `exact`, by
- * the float32 that was put.
+ * The k nearest entities to a vector, nearest first, ties by lowest id.  In a
+ * store of many vectors it is a walk through a graph, which finds nearly all
+ * of them (`ef` says how nearly); with COP_SCAN, `exact` or a threshold all
+ * rows are looked at.  A commit's vectors are found as soon as it returns.
+ * Hits are ranked by the bank's rows (half precision, or float32 in a store of
+ * COP_ROWS_F32); with `exact`, by the float32 that was put.
+ * Filters	type, tags, prefix, near and accept must all let an entity
+ *		through.  Few matches are ranked one by one, exactly.
  * hits		room for search->k
  * count	how many there are: fewer than k only if no more qualify.
- * Returns	COP_BAD_VECTOR, COP_INVALID.  A type or tag that the store has
- *		never seen gives 0 hits.
- * Progress	no system call, no allocation; retries a row that is being
- *		recycled at most 8 times, then asks LMDB.
+ * Returns	COP_BAD_VECTOR, COP_INVALID, COP_TOO_LARGE.  A type or tag that
+ *		the store has never seen gives 0 hits.
+ * Progress	no system call, no allocation, but for a prefix or `near`.  A
+ *		row that is being recycled is not of this snapshot and is
+ *		passed over.
  */
 COP_MUST cop_err cop_search(cop_read *read, const struct cop_search *search,
 			    struct cop_hit *hits, uint32_t *count);
@@ -935,13 +940,14 @@ struct cop_maintain_result {
 	uint32_t reserved;
 	uint64_t linked;    /* vectors that were linked into the graph */
 	uint64_t reclaimed; /* what was dead and is free now */
+	uint64_t mended;    /* nodes that no way led to, linked again */
 	uint64_t unlinked;  /* vectors that wait to be linked */
 	uint64_t waiting;   /* what is dead and waits for readers */
 };
 
 /*
  * Does what commits leave for later: links vectors into the graph, frees what
- * no reader can reach any more.
+ * no reader can reach any more, and links again what no way leads to.
  * options, result	may be NULL
  * Returns	0, or as cop_poke.
  */
@@ -1029,6 +1035,36 @@ COP_MUST cop_err cop_readers(cop_store *store,
 
 /* The store's figures, as of the read's snapshot where that applies. */
 COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
+
+enum { COP_RECALL_DEGREES = 33 };
+
+/* How well the vector graph answers. */
+struct cop_recall {
+	uint32_t size;
+	uint32_t samples; /* entities asked about */
+	double recall;	  /* share of their 10 nearest that a walk finds */
+	uint64_t nodes;
+	uint64_t links;	      /* of the lowest level */
+	uint64_t unreachable; /* nodes that no way leads to */
+	uint64_t one_way;     /* links without their counterpart */
+	uint64_t broken;      /* links to nothing, or twice the same */
+	uint64_t dead;	      /* nodes that are to be taken out */
+	uint64_t waiting;     /* vectors that are not nodes yet */
+	uint64_t degrees[COP_RECALL_DEGREES]; /* nodes by their links */
+};
+
+/*
+ * Audits the vector graph: compares walks with exact searches for entities
+ * spread over the store, each left out of its own answer, and counts what the
+ * graph is made of.
+ * samples	0: 200
+ * ef		as of cop_search; 0: what a search takes
+ * Returns	COP_BAD_VECTOR for a store without vectors.
+ * Progress	reads only.  What is being linked meanwhile may be counted as
+ *		one way or broken.
+ */
+COP_MUST cop_err cop_recall(cop_read *read, uint32_t samples, uint32_t ef,
+			    struct cop_recall *out);
 
 /*
  * Checks everything: LMDB's records and indexes against each other, both ways,

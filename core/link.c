@@ -192,6 +192,8 @@ static void maintain_locked(cop_store *store,
 	result->linked += hnsw_linked(segment) - linked;
 	while (now_ns() < until_ns && (freed = limbo_step(store)))
 		result->reclaimed += freed;
+	if (room && now_ns() < until_ns)
+		result->mended = hnsw_mend(segment, room);
 	result->unlinked = hnsw_tail_count(segment);
 	result->waiting = limbo_count(segment);
 }

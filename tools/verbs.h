@@ -18,6 +18,7 @@ extern const struct verb verb_readers;
 extern const struct verb verb_check;
 extern const struct verb verb_compact;
 extern const struct verb verb_checkpoint;
+extern const struct verb verb_maintain;
 extern const struct verb verb_detach;
 
 #endif
