@@ -414,8 +414,8 @@ cop_err build_run(cop_store *store, env_txn *txn,
 	if (!err)
 		err = edges_build(&build, 0);
 	if (!err)
-		err =
-		    link_all(segment, checkpoint_threads(UINT64_MAX), options);
+		err = link_build(segment, checkpoint_threads(UINT64_MAX),
+				 options);
 	if (err)
 		return err;
 	atomic_store_explicit(&header->prepared, state->commit,

@@ -85,8 +85,8 @@ static cop_err linking_work(void *user, uint32_t thread)
 	return err;
 }
 
-cop_err link_all(struct segment *segment, uint32_t threads,
-		 const struct cop_open_options *options)
+static cop_err all_link(struct segment *segment, uint32_t threads, int audit,
+			const struct cop_open_options *options)
 {
 	struct linking linking = {.options = options};
 	struct room room = {0};
@@ -106,10 +106,22 @@ cop_err link_all(struct segment *segment, uint32_t threads,
 	linking.threads = threads_for(threads, linking.bulk.count);
 	err = threads_run(linking.threads, linking_work, &linking);
 	hnsw_bulk_end(&linking.bulk);
-	if (!err) /* threads do not see what others are just linking */
+	if (!err && audit)
 		(void)hnsw_mend(segment, &room.hnsw);
 	room_close(&room);
 	return err;
+}
+
+cop_err link_all(struct segment *segment, uint32_t threads)
+{
+	return all_link(segment, threads, 0, NULL);
+}
+
+cop_err link_build(struct segment *segment, uint32_t threads,
+		   const struct cop_open_options *options)
+{
+	/* threads do not see what others are just linking */
+	return all_link(segment, threads, 1, options);
 }
 
 /* ---- slices ------------------------------------------------------------- */
@@ -159,7 +171,7 @@ void link_slice(cop_store *store, uint32_t threads)
 	until_ns = now_ns() + SLICE_NS;
 	waiting = hnsw_tail_count(segment);
 	if (waiting >= BULK_MIN && threads > 1)
-		(void)link_all(segment, threads, NULL);
+		(void)link_all(segment, threads);
 	while (
 	    (waiting = hnsw_tail_count(segment)) &&
 	    (waiting > LINK_TAIL || (now_ns() < until_ns && !is_wanted(store))))
@@ -186,7 +198,7 @@ static void maintain_locked(cop_store *store,
 	uint64_t freed;
 
 	if (!options->budget_ms && options->threads > 1)
-		(void)link_all(segment, options->threads, NULL);
+		(void)link_all(segment, options->threads);
 	while (room && now_ns() < until_ns && hnsw_link_next(segment, room))
 		;
 	result->linked += hnsw_linked(segment) - linked;

@@ -32,12 +32,17 @@ void link_slice(cop_store *store, uint32_t threads);
 
 /*
  * Links everything that waits in a segment; W held, or nobody else has it.
- * options	for progress, may be NULL
- * Returns	COP_STOPPED by progress, or an error of memory; what was linked
- *		stays.
+ * Returns	an error of memory; what was linked stays.
  */
-cop_err link_all(struct segment *segment, uint32_t threads,
-		 const struct cop_open_options *options);
+cop_err link_all(struct segment *segment, uint32_t threads);
+
+/*
+ * The same for a new segment, with an audit after it.
+ * options	for progress, may be NULL
+ * Returns	COP_STOPPED by progress, too.
+ */
+cop_err link_build(struct segment *segment, uint32_t threads,
+		   const struct cop_open_options *options);
 
 /* The memory of the process's writer; released with its mapping. */
 void link_release(cop_store *store);

@@ -20,7 +20,7 @@
 enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
-	EF_DEFAULT = 96,
+	EF_DEFAULT = 128,
 	SCAN_ROWS = 4000, /* fewer nodes than that are scanned */
 	SCAN_SHARE = 50,  /* more than that part of all rows, too */
 	SCAN_MATCHES = 3000,

@@ -66,7 +66,8 @@ int batch_commit(struct batch *batch, struct fault *fault)
 				    .failed = UINT32_MAX};
 	struct cop_commit_options options = {
 	    .size = sizeof options,
-	    .durability = batch->lazy ? COP_LAZY : COP_DURABLE};
+	    .durability = batch->lazy ? COP_LAZY : COP_DURABLE,
+	    .threads = batch->threads};
 	cop_err err;
 
 	err = cop_commit_with(batch->write, &options, &result);

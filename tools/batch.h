@@ -17,7 +17,8 @@ struct batch {
 	cop_write *write;
 	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
 	size_t byte_max;
-	int lazy; /* commits are COP_LAZY */
+	int lazy;	  /* commits are COP_LAZY */
+	uint32_t threads; /* that link vectors, 0: 1 */
 	/* the batch's own */
 	struct place *places; /* of each operation in the write */
 	size_t count, room;

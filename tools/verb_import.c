@@ -28,6 +28,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 enum {
@@ -43,7 +44,8 @@ enum {
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
 	IMPORT_SIZE,
-	IMPORT_TYPE
+	IMPORT_TYPE,
+	IMPORT_THREADS
 };
 
 static const struct arg_row import_rows[] = {
@@ -56,6 +58,8 @@ static const struct arg_row import_rows[] = {
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
+    {IMPORT_THREADS, "threads", "N",
+     "threads that link vectors (default: a processor each, at most 8)"},
     {ARG_PROGRESS, "progress", "WHEN", "auto (default), never or always"},
     {ARG_JSON, "json", NULL, "print the summary as JSON, on stdout"},
     ARG_END,
@@ -293,6 +297,10 @@ static int import_option(struct import *import, int id)
 			return cli->fault.code;
 		import->batch.record_max = (size_t)number;
 		break;
+	case IMPORT_THREADS:
+		if (!args_u64(cli, 1, COP_THREAD_MAX, &number))
+			import->batch.threads = (uint32_t)number;
+		return cli->fault.code;
 	case IMPORT_IDS: import->ids = cli->value; break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
@@ -348,6 +356,13 @@ static int import_files(struct import *import)
 	return 0;
 }
 
+static uint32_t import_threads(void)
+{
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return count < 1 ? 1 : count < 8 ? (uint32_t)count : 8;
+}
+
 static int import_run(struct cli *cli)
 {
 	struct import import;
@@ -358,6 +373,7 @@ static int import_run(struct cli *cli)
 	import.format = FORMAT_UNKNOWN;
 	import.batch.record_max = IMPORT_BATCH;
 	import.batch.byte_max = IMPORT_BATCH_BYTES;
+	import.batch.threads = import_threads();
 	code = import_options(&import);
 	if (code || cli->helped)
 		return code;
