@@ -5,7 +5,8 @@
 #                 runs
 # make check      builds and runs every test under prove
 # make check V=asan|tsan|ubsan|scalar [CC=clang]    the same, instrumented
-# make soak       the kill -9 storm for an hour, or SECONDS=...
+# make soak       all vectors renewed ten times over, then the kill -9 storm for
+#                 an hour, or SECONDS=...
 # make faults     failing calls and power cuts, complete: some minutes
 # make bench      every benchmark; make bench B=NAME one; make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
@@ -173,7 +174,8 @@ check-shm: $(shm_tests)
 
 # The storm of tests/torture.sh, for longer.
 SECONDS ?= 3600
-soak: $(out)/torture
+soak: $(out)/torture $(out)/bench/churn
+	$(out)/bench/churn build/bench
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2))
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2)) \
 		--folder /dev/shm
