@@ -332,6 +332,28 @@ static void a_claim_that_was_taken_is_not_published(const char *where)
 	table_drop(&table);
 }
 
+/* As if somebody had taken the claim, and were still at work. */
+static void another_claims(const char *name)
+{
+	_Atomic uint64_t *word = &stalled_in->view.sets[0].word[0];
+
+	(void)name;
+	point_hook = NULL;
+	*word += 256;
+}
+
+static void another_claim_is_not_published(void)
+{
+	struct table table;
+
+	table_make(&table, 1);
+	stalled_in = &table;
+	point_hook = another_claims;
+	ok(!put(&table, 1) && claims_of(&table) == 1 && !is_found(&table, 1),
+	   "a claim under another sequence is left to its owner");
+	table_drop(&table);
+}
+
 static void all_claimed_is_no_place(void)
 {
 	struct table table;
@@ -548,6 +570,7 @@ int main(void)
 		an_abandoned_claim_is_taken_over(points[i]);
 		a_claim_that_was_taken_is_not_published(points[i]);
 	}
+	another_claim_is_not_published();
 	all_claimed_is_no_place();
 	the_figures_add_up();
 	what_is_no_cache_is_refused();
