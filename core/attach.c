@@ -34,8 +34,8 @@
 #include "checkpoint.h"
 #include "lock.h"
 #include "point.h"
+#include "results.h"
 #include "setting.h"
-#include "store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -426,6 +426,8 @@ cop_err attach_rebuild(cop_store *store, const struct cop_open_options *options)
 	err = index_fill(store, fd, options);
 	close(fd);
 	point("index-built");
+	if (number > 1) /* what an index answered that is no longer trusted */
+		results_clear(store);
 	if (!err)
 		err = index_name_it(store, fresh, number);
 	if (err)
@@ -545,6 +547,13 @@ static cop_err index_trusted(cop_store *store, int *trusted)
 
 /* ---- control ------------------------------------------------------------ */
 
+static void control_close(cop_store *store)
+{
+	results_detach(store);
+	mailboxes_detach(&store->mailboxes);
+	slots_detach(&store->slots);
+}
+
 static int control_open(cop_store *store)
 {
 	int fd =
@@ -554,23 +563,18 @@ static int control_open(cop_store *store)
 	if (fd < 0)
 		return errno;
 	err = slots_attach(&store->slots, fd);
-	if (!err) {
-		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
-		if (err) {
-			store->slots.fd = -1;
-			slots_detach(&store->slots);
-		}
-	}
 	if (err) {
 		close(fd);
 		return err;
 	}
-	if (memcmp(store->slots.control->uuid, store->config.uuid,
-		   sizeof store->config.uuid) != 0) {
-		mailboxes_detach(&store->mailboxes);
-		slots_detach(&store->slots);
+	err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
+	if (!err)
+		err = results_attach(store, fd);
+	if (!err && memcmp(store->slots.control->uuid, store->config.uuid,
+			   sizeof store->config.uuid) != 0)
 		err = EBADMSG;
-	}
+	if (err)
+		control_close(store);
 	return err;
 }
 
@@ -599,13 +603,15 @@ static cop_err control_make(cop_store *store)
 	if (!err)
 		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
 	if (!err)
+		err = results_create(store, fd);
+	if (!err)
 		atomic_store_explicit(&store->slots.control->generation,
 				      store->generation->number,
 				      memory_order_release);
 	point("control-made");
 	if (err) {
 		store->slots.fd = -1; /* closed here */
-		slots_detach(&store->slots);
+		control_close(store);
 		close(fd);
 	} else {
 		err = file_name(store, "control.new", "control");
@@ -700,8 +706,7 @@ void attach_close(cop_store *store)
 	if (store->index)
 		index_drop(store, store->index);
 	store->index = NULL;
-	mailboxes_detach(&store->mailboxes);
-	slots_detach(&store->slots);
+	control_close(store);
 }
 
 cop_err attach_remove(cop_store *store)

@@ -122,6 +122,10 @@ enum cop_limit {
 	COP_THREAD_MAX = 256	 /* more are cut to this */
 };
 
+/* Bytes of a store's cache of results. */
+#define COP_CACHE_MIN UINT64_C(65536)
+#define COP_CACHE_MAX (UINT64_C(1) << 40)
+
 /*
  * Names the error in a few words.  Total: an unknown number gets a text too.
  * Lifetime: static, or the calling thread's until its next call.
@@ -170,6 +174,13 @@ struct cop_options {
 				       COP_RECORD_BYTES; 0: 512, UINT32_MAX:
 				       none */
 	uint32_t reserved;	    /* 0 */
+	uint64_t cache_bytes;	    /* of shared memory for results of searches,
+				       COP_CACHE_MIN to COP_CACHE_MAX; 0: none
+				       are kept */
+	uint32_t cache_ttl_ms;	    /* a result is kept so long at most, 0:
+				       until the next commit */
+	uint32_t cache_idle_ms;	    /* and that long since it was last asked
+				       for, 0: no limit */
 };
 
 /*
@@ -991,6 +1002,12 @@ struct cop_stats {
 	uint64_t held_bytes;	  /* shared memory that waits in limbo */
 	uint32_t stalled;	  /* reads that are stalled, see cop_readers */
 	uint32_t reserved;
+	uint64_t cache_bytes;  /* of the cache of results, 0: there is none */
+	uint64_t cache_hits;   /* searches answered from it, all processes */
+	uint64_t cache_misses; /* searches that were not */
+	uint64_t cache_stores; /* results kept, replaced ones too */
+	uint64_t cache_precomputed; /* of those, before anybody asked */
+	uint64_t cache_entries;	    /* results in it, stale ones too */
 };
 
 enum cop_role {

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -61,6 +62,18 @@ static cop_err options_check(const struct cop_options *options)
 				 "records of up to %u bytes in shared memory; "
 				 "at most %d can be kept there",
 				 options->record_bytes, COP_RECORD_BYTES);
+	if (options->cache_bytes && (options->cache_bytes < COP_CACHE_MIN ||
+				     options->cache_bytes > COP_CACHE_MAX))
+		return error_set(COP_INVALID,
+				 "a cache of %" PRIu64 " bytes; it may have "
+				 "%" PRIu64 " to %" PRIu64 ", or none",
+				 options->cache_bytes, COP_CACHE_MIN,
+				 COP_CACHE_MAX);
+	if (!options->cache_bytes &&
+	    (options->cache_ttl_ms || options->cache_idle_ms))
+		return error_set(COP_INVALID,
+				 "a time to live or to idle, but no cache; "
+				 "set cache_bytes, too");
 	if (options->reserved)
 		return error_set(COP_INVALID, "the options' reserved word is "
 					      "not 0; clear what is not set");
@@ -104,6 +117,9 @@ static cop_err config_fill(struct disk_store *config,
 		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
 	    .created_ns = now_ns(),
 	    .record_bytes = options->record_bytes,
+	    .cache_bytes = options->cache_bytes,
+	    .cache_ttl_ms = options->cache_ttl_ms,
+	    .cache_idle_ms = options->cache_idle_ms,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -36,7 +37,17 @@ struct disk_store {
 	double bloom_rate;
 	uint64_t created_ns;
 	char shm_dir[256];
+	/* a shorter description has 0 from here on */
+	uint64_t cache_bytes; /* these three as in cop_options */
+	uint32_t cache_ttl_ms;
+	uint32_t cache_idle_ms;
+	uint64_t reserved[2];
 };
+
+enum { DISK_STORE_LEAST = 328 };
+
+static_assert(offsetof(struct disk_store, cache_bytes) == DISK_STORE_LEAST,
+	      "description ends there, or later");
 
 /* DB_META "state": written by every commit. */
 struct disk_state {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "process.h"
-#include "store.h"
+#include "results.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -70,6 +70,7 @@ static void descriptors_drop(cop_store *store)
 static void store_inherit(cop_store *store)
 {
 	descriptors_drop(store);
+	results_detach(store);
 	mailboxes_detach(&store->mailboxes);
 	slots_detach(&store->slots);
 	store_mutexes_init(store);
@@ -80,6 +81,7 @@ static void store_forget(cop_store *store)
 {
 	store->slots.control = NULL;
 	store->mailboxes.office = NULL;
+	store->results = (struct results){0};
 	store->generation = NULL;
 	store->env = NULL;
 	store->pool = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's figures: counts from LMDB's state, sizes from the files. */
 #include "checkpoint.h"
+#include "results.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -103,6 +104,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1)};
 	segment_stat(read, &stats);
 	image_stat(store, &stats);
+	results_stat(store, &stats);
 	err = stall_stat(read, &stats);
 	if (err)
 		return err;

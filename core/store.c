@@ -127,8 +127,10 @@ static cop_err config_read(cop_store *store)
 	if (err)
 		return error_system(err, "cannot read %s", store->path);
 	err = env_get(store->env, txn, DB_META, bytes_of("store", 5), &value);
-	if (!err && value.size == sizeof store->config)
-		memcpy(&store->config, value.data, sizeof store->config);
+	memset(&store->config, 0, sizeof store->config);
+	if (!err && value.size >= DISK_STORE_LEAST &&
+	    value.size <= sizeof store->config)
+		memcpy(&store->config, value.data, value.size);
 	env_read_abort(txn);
 	if (err || store->config.magic != FORMAT_MAGIC)
 		return error_set(COP_CORRUPT,
@@ -143,7 +145,9 @@ static cop_err config_read(cop_store *store)
 				 FORMAT_VERSION);
 	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||
 	    store->config.rows > COP_ROWS_F32 ||
-	    store->config.metric < COP_COSINE || store->config.metric > COP_IP)
+	    store->config.metric < COP_COSINE ||
+	    store->config.metric > COP_IP ||
+	    store->config.cache_bytes > COP_CACHE_MAX)
 		return error_set(COP_CORRUPT,
 				 "%s describes itself with "
 				 "numbers out of range; restore "

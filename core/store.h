@@ -19,6 +19,7 @@
 #define CORE_STORE_H
 
 #include "buffer.h"
+#include "cache.h"
 #include "codec.h"
 #include "coppice.h"
 #include "dict.h"
@@ -57,6 +58,13 @@ struct stall {
 	uint64_t held;	 /* bytes */
 };
 
+/* The cache of results in the control file; results.c. */
+struct results {
+	struct cache_view view;
+	void *memory; /* NULL: there is none */
+	uint64_t bytes;
+};
+
 struct cop_store {
 	struct cop_store *next; /* in the registry */
 	uint32_t references;
@@ -78,6 +86,7 @@ struct cop_store {
 	struct env *env;	       /* its; for who has W */
 	struct slots slots;
 	struct mailboxes mailboxes; /* in the slots' file */
+	struct results results;	    /* in the slots' file, too */
 	const struct kernel *kernel;
 
 	pthread_mutex_t moving_mutex; /* over opening a generation */

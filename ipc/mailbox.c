@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailbox.h"
 #include "lock.h"
+#include "mapping.h"
 #include "point.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -29,6 +29,11 @@ enum { PHASE_BITS = 3, PHASE_MASK = 7 };
 
 /* ---- all ---------------------------------------------------------------- */
 
+uint64_t mailboxes_bytes(void)
+{
+	return ALL_BYTES;
+}
+
 int mailboxes_create(int fd, uint64_t at)
 {
 	unsigned char uuid[MAILBOX_UUID_BYTES];
@@ -43,26 +48,6 @@ int mailboxes_create(int fd, uint64_t at)
 	return 0;
 }
 
-/* Through a description of its own, as the slots are; see slot.c. */
-static void *map_apart(int fd, uint64_t at)
-{
-	char path[32];
-	void *map;
-	int apart;
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	apart = open(path, O_RDWR | O_CLOEXEC);
-	map = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   apart < 0 ? fd : apart, (off_t)at);
-	if (apart >= 0) {
-		int err = errno;
-
-		close(apart);
-		errno = err;
-	}
-	return map;
-}
-
 int mailboxes_attach(struct mailboxes *mailboxes, int fd, uint64_t at)
 {
 	struct stat st;
@@ -72,10 +57,9 @@ int mailboxes_attach(struct mailboxes *mailboxes, int fd, uint64_t at)
 		return errno;
 	if ((uint64_t)st.st_size < at + ALL_BYTES)
 		return EBADMSG;
-	map = map_apart(fd, at);
-	if (map == MAP_FAILED)
+	map = mapping_apart(fd, at, ALL_BYTES);
+	if (!map)
 		return errno;
-	(void)madvise(map, ALL_BYTES, MADV_DONTDUMP);
 	mailboxes->office = (struct post_office *)(void *)map;
 	mailboxes->boxes = (struct mailbox *)(void *)(map + TABLE_AT);
 	mailboxes->bodies = (_Atomic uint64_t *)(void *)(map + BODIES_AT);

@@ -114,6 +114,9 @@ struct mailboxes {
 	_Atomic uint64_t busy[MAILBOX_COUNT / 64];
 };
 
+/* What they take up of the control file. */
+uint64_t mailboxes_bytes(void);
+
 /*
  * Lays the mailboxes out in a new control file, from offset `at` on.
  * Returns	0, ENOSPC or another errno.

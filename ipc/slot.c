@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slot.h"
 #include "lock.h"
+#include "mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,37 +18,12 @@ uint64_t slots_bytes(void)
 	return SLOTS_OFFSET + (uint64_t)SLOT_COUNT * sizeof(struct slot);
 }
 
-/*
- * Maps the file through a description of its own: a mapping that a forked
- * child inherits holds its description open, and the locks must not be on
- * that.  Without /proc the child keeps them until it ends or unmaps.
- */
-static void *map_apart(int fd)
-{
-	char path[32];
-	void *at;
-	int apart;
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	apart = open(path, O_RDWR | O_CLOEXEC);
-	at = mmap(NULL, slots_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED,
-		  apart < 0 ? fd : apart, 0);
-	if (apart >= 0) {
-		int err = errno;
-
-		close(apart);
-		errno = err;
-	}
-	return at;
-}
-
 static int slots_map(struct slots *slots, int fd)
 {
-	void *at = map_apart(fd);
+	void *at = mapping_apart(fd, 0, slots_bytes());
 
-	if (at == MAP_FAILED)
+	if (!at)
 		return errno;
-	(void)madvise(at, slots_bytes(), MADV_DONTDUMP);
 	memset(slots->taken, 0, sizeof slots->taken);
 	slots->control = at;
 	slots->table =

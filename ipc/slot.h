@@ -46,7 +46,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 3, CONTROL_UUID_BYTES = 16 };
+enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 4, CONTROL_UUID_BYTES = 16 };
 
 enum { SLOT_NAME_BYTES = 32 };
 

@@ -32,11 +32,27 @@ exits 2 'a dimension of 1' init "$store" --dim 1
 exits 2 'a metric that there is not' init "$store" --dim 3 --metric hamming
 exits 2 'a mode without the owner' init "$store" --dim 3 --mode 0060
 exits 2 'a group that there is not' init "$store" --dim 3 --group no-such-grp
+exits 2 'a cache too small' init "$store" --dim 3 --cache 63K
+exits 2 'a cache too large' init "$store" --dim 3 --cache 2T
+exits 2 'a cache of no size' init "$store" --dim 3 --cache 64MB
+exits 2 'a cache of more than can be counted' \
+	init "$store" --dim 3 --cache 99999999999999999999
+exits 2 'a time to live that is none' init "$store" --cache 1M --cache-ttl -1
+exits 2 'a time to live without a cache' init "$store" --cache-ttl 5
 [ ! -e "$store" ]
 ok $? 'nothing was made'
 exits 0 'init' init "$store" --dim 3 --metric cosine
 is "$out" '' 'init prints nothing on stdout'
 exits 2 'init where a store is' init "$store" --dim 3
+
+"$COPPICE" init "$work/kept" --dim 3 --cache 256K --cache-ttl 0.5 \
+	--cache-idle 10 || echo "Bail out! no store"
+is "$("$COPPICE" stat "$work/kept" --json | field cache_bytes)" 262016 \
+	'a cache takes up no more than it may'
+is "$("$COPPICE" stat "$work/kept" --json | field cache_entries)" 0 \
+	'and is empty'
+like "$("$COPPICE" stat "$work/kept")" '*cache of results *255.9 KiB*' \
+	'it is in the figures'
 
 # ---- put
 

@@ -21,7 +21,10 @@ enum {
 	INIT_SHM,
 	INIT_EXPECT,
 	INIT_BLOOM,
-	INIT_RECORD
+	INIT_RECORD,
+	INIT_CACHE,
+	INIT_TTL,
+	INIT_IDLE
 };
 
 static const struct arg_row init_rows[] = {
@@ -36,6 +39,12 @@ static const struct arg_row init_rows[] = {
     {INIT_BLOOM, "bloom-rate", "P", "false positives wanted (default: 0.01)"},
     {INIT_RECORD, "record-bytes", "N",
      "keep records up to that size in shared memory (default: 512)"},
+    {INIT_CACHE, "cache", "SIZE",
+     "keep results of searches in so much shared memory, as 64M (default: 0)"},
+    {INIT_TTL, "cache-ttl", "SECONDS",
+     "for so long at most (default: until the next commit)"},
+    {INIT_IDLE, "cache-idle", "SECONDS",
+     "and for so long since last asked for (default: no limit)"},
     ARG_END,
 };
 
@@ -76,6 +85,37 @@ static int init_mode(struct cli *cli, struct cop_options *options)
 	return 0;
 }
 
+static int init_cache(struct cli *cli, struct cop_options *options)
+{
+	uint64_t size;
+
+	if (words_size(cli->value, &size) ||
+	    (size && (size < COP_CACHE_MIN || size > COP_CACHE_MAX)))
+		return args_fault(cli,
+				  "--cache takes 64K to 1T, or 0 for none, not "
+				  "'%s'",
+				  cli->value);
+	options->cache_bytes = size;
+	return 0;
+}
+
+static int init_seconds(struct cli *cli, uint32_t *ms)
+{
+	double seconds;
+
+	if (args_double(cli, &seconds))
+		return cli->fault.code;
+	if (seconds != 0 && !(seconds >= 0.001 && seconds <= 4e6))
+		return args_fault(cli,
+				  "--%s takes 0.001 to 4000000 seconds, or 0 "
+				  "for no limit, not '%s'",
+				  cli->id == INIT_TTL ? "cache-ttl"
+						      : "cache-idle",
+				  cli->value);
+	*ms = (uint32_t)(seconds * 1000);
+	return 0;
+}
+
 static int init_option(struct cli *cli, struct cop_options *options, int id)
 {
 	static const char *const metrics[] = {"cosine", "l2", "ip", NULL};
@@ -102,6 +142,9 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 			options->record_bytes =
 			    number ? (uint32_t)number : UINT32_MAX;
 		break;
+	case INIT_CACHE: return init_cache(cli, options);
+	case INIT_TTL: return init_seconds(cli, &options->cache_ttl_ms);
+	case INIT_IDLE: return init_seconds(cli, &options->cache_idle_ms);
 	default:
 		if (args_double(cli, &options->bloom_rate))
 			break;

@@ -53,6 +53,12 @@ static const struct {
     STAT(stalled, STAT_COUNT32, "  stalled"),
     STAT(oldest_snapshot, STAT_COUNT, "oldest read's commit"),
     STAT(bloom_layers, STAT_COUNT32, "bloom layers"),
+    STAT(cache_bytes, STAT_BYTES, "cache of results"),
+    STAT(cache_entries, STAT_COUNT, "  results in it"),
+    STAT(cache_hits, STAT_COUNT, "  hits"),
+    STAT(cache_misses, STAT_COUNT, "  misses"),
+    STAT(cache_stores, STAT_COUNT, "  stores"),
+    STAT(cache_precomputed, STAT_COUNT, "    ahead of a search"),
     STAT(image_commit, STAT_COUNT, "image of commit"),
     STAT(image_bytes, STAT_BYTES, "  on disk"),
 };

@@ -112,6 +112,28 @@ int words_u64(const char *text, int base, uint64_t *out)
 	return 0;
 }
 
+int words_size(const char *text, uint64_t *out)
+{
+	static const char suffixes[] = "KMGT";
+	size_t digits = strspn(text, "0123456789");
+	const char *suffix = text[digits] ? strchr(suffixes, text[digits]) : "";
+	unsigned shift = 0;
+	char number[24];
+	uint64_t value;
+
+	if (digits >= sizeof number || !suffix ||
+	    (text[digits] && text[digits + 1]))
+		return -1;
+	memcpy(number, text, digits);
+	number[digits] = 0;
+	if (*suffix)
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+	if (words_u64(number, 10, &value) || value > UINT64_MAX >> shift)
+		return -1;
+	*out = value << shift;
+	return 0;
+}
+
 int words_double(const char *text, double *out)
 {
 	double value;

@@ -24,6 +24,9 @@ size_t words_cut(const void *data, size_t data_size, size_t size);
 /* A whole number in base 8 or 10 from `text`, all of it; 0 if it is one. */
 int words_u64(const char *text, int base, uint64_t *out);
 
+/* The same in base 10, with a suffix K, M, G or T: times 2^10, 2^20, ... */
+int words_size(const char *text, uint64_t *out);
+
 /* A finite number from `text`, all of it; 0 if it is one. */
 int words_double(const char *text, double *out);
 
