@@ -564,6 +564,16 @@ COP_MUST cop_err cop_search(cop_read *read, const struct cop_search *search,
 			    struct cop_hit *hits, uint32_t *count);
 
 /*
+ * Searches for what is asked for often, so that the store's cache of results
+ * has it; see cop_options::cache_bytes.  Does nothing lasting without a cache.
+ * search	parameters for all; its `vector` is not used
+ * vectors	queries, float32 x count x cop_dim()
+ */
+COP_MUST cop_err cop_search_warm(cop_read *read,
+				 const struct cop_search *search,
+				 const float *vectors, size_t count);
+
+/*
  * Many searches in one snapshot, over up to `threads` threads.
  * search	parameters for all; its `vector` and `exclude` are not used.
  * vectors	queries, float32 x count x cop_dim()

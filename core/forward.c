@@ -362,6 +362,7 @@ cop_err forward_run(struct forward *forward)
 	buffer_release(&peers.relations);
 	/* few wait for the next commit's slice */
 	if (!err && hnsw_tail_count(forward->segment) > LINK_TAIL)
-		err = link_all(forward->segment, checkpoint_threads(UINT64_MAX));
+		err =
+		    link_all(forward->segment, checkpoint_threads(UINT64_MAX));
 	return err;
 }

@@ -119,11 +119,37 @@ struct results_key {
 	uint64_t ef;
 	double threshold;
 	char kernel[8];
+	XXH128_hash_t prefix;
+	uint64_t near;
+	uint32_t hops;
+	int32_t direction;
 };
 
-static_assert(sizeof(struct results_key) == 14 * 8, "no padding");
+static_assert(sizeof(struct results_key) == 18 * 8, "no padding");
 
-enum { HAS_TYPE = 1, HAS_TAG = 2, HAS_THRESHOLD = 4, IS_EXACT = 8 };
+enum {
+	HAS_TYPE = 1,
+	HAS_TAG = 2,
+	HAS_THRESHOLD = 4,
+	IS_EXACT = 8,
+	HAS_PREFIX = 16,
+	IS_ANY_TAG = 32
+};
+
+/* All tags that are asked for, in their order. */
+static XXH128_hash_t tags_hash(const struct cop_search *wanted)
+{
+	XXH128_hash_t hashes[COP_FILTER_TAGS + 1];
+	uint32_t count = 0;
+
+	if (wanted->tag)
+		hashes[count++] =
+		    XXH3_128bits(wanted->tag, strlen(wanted->tag));
+	for (uint32_t i = 0; i < wanted->tag_count; i++)
+		hashes[count++] =
+		    XXH3_128bits(wanted->tags[i], strlen(wanted->tags[i]));
+	return XXH3_128bits(hashes, count * sizeof *hashes);
+}
 
 static void key_make(const cop_read *read, const struct cop_search *wanted,
 		     const float *vector, uint64_t exclude, uint64_t out[2])
@@ -135,16 +161,25 @@ static void key_make(const cop_read *read, const struct cop_search *wanted,
 	    .k = wanted->k,
 	    .exclude = exclude,
 	    .strategy = (uint32_t)wanted->strategy,
-	    .ef = wanted->ef};
+	    .ef = wanted->ef,
+	    .near = wanted->near,
+	    .hops = wanted->hops,
+	    .direction = wanted->direction};
 	XXH128_hash_t hash;
 
 	if (wanted->type) {
 		key.filters |= HAS_TYPE;
 		key.type = XXH3_128bits(wanted->type, strlen(wanted->type));
 	}
-	if (wanted->tag) {
+	if (wanted->tag || wanted->tag_count) {
 		key.filters |= HAS_TAG;
-		key.tag = XXH3_128bits(wanted->tag, strlen(wanted->tag));
+		key.tag = tags_hash(wanted);
+		if (wanted->tag_mode == COP_TAGS_ANY)
+			key.filters |= IS_ANY_TAG;
+	}
+	if (wanted->prefix) {
+		key.filters |= HAS_PREFIX;
+		key.prefix = XXH3_128bits(wanted->prefix, wanted->prefix_size);
 	}
 	if (wanted->has_threshold) {
 		key.filters |= HAS_THRESHOLD;
@@ -174,8 +209,9 @@ void results_ask(const cop_read *read, const struct cop_search *wanted,
 	const cop_store *store = read->store;
 	const struct disk_store *config = &store->config;
 
-	ask->is_wanted =
-	    store->results.view.set_count && wanted->k <= CACHE_HITS;
+	ask->is_wanted = store->results.view.set_count &&
+			 wanted->k <= CACHE_HITS && !wanted->accept &&
+			 !wanted->report;
 	if (!ask->is_wanted)
 		return;
 	ask->ask = (struct cache_ask){

@@ -9,7 +9,7 @@
  *	than a look at a number.
  *
  * key
- *	The query's floats, k, the filters' names, the threshold, what is left
+ *	The query's floats, k, the filters, the threshold, what is left
  *	out, the strategy and its width, and whether it is exact; the kernels,
  *	since theirs differ in the last bits; and the chain hash of the
  *	snapshot's commit.  Commit numbers alone repeat, when a backup is

@@ -11,6 +11,7 @@
  *	with fewer than k.
  */
 #include "rank.h"
+#include "results.h"
 
 #include <errno.h>
 #include <math.h>
@@ -370,22 +371,18 @@ static cop_err search_init(struct search *search, struct sift *sift,
 			   int *none)
 {
 	const struct disk_store *config = &read->store->config;
-	cop_err err = wanted_check(read, wanted);
-
 	*search = (struct search){.read = read,
 				  .wanted = wanted,
 				  .kernel = read->store->kernel,
 				  .sift = sift};
 	*none = 0;
-	if (err)
-		return err;
 	search->relative = config->rows ? code_row32_error(config->metric)
 					: code_row16_error(config->metric);
 	return sift_init(sift, read, wanted, none);
 }
 
-static cop_err search_one(struct search *search, struct cop_hit *hits,
-			  uint32_t *count)
+static cop_err search_make(struct search *search, struct cop_hit *hits,
+			   uint32_t *count)
 {
 	const struct cop_search *wanted = search->wanted;
 	struct ranking ranking;
@@ -402,25 +399,75 @@ static cop_err search_one(struct search *search, struct cop_hit *hits,
 	return 0;
 }
 
-cop_err cop_search(cop_read *read, const struct cop_search *wanted,
-		   struct cop_hit *hits, uint32_t *count)
+/* A search that the cache does not have. */
+static cop_err search_one(cop_read *read, const struct cop_search *wanted,
+			  struct cop_hit *hits, uint32_t *count)
 {
 	struct search search;
 	struct sift sift = {0};
 	int none;
-	cop_err err = read_check(read);
+	cop_err err = search_init(&search, &sift, read, wanted, &none);
 
-	if (!err && wanted && !wanted->vector)
-		err = error_set(COP_INVALID, "the search has no vector");
-	if (!err)
-		err = search_init(&search, &sift, read, wanted, &none);
-	if (!err)
-		err = query_check(read->store, wanted->vector);
 	if (!err && none)
 		*count = 0;
 	else if (!err)
-		err = search_one(&search, hits, count);
+		err = search_make(&search, hits, count);
 	sift_release(&sift);
+	return err;
+}
+
+/* Out of the cache or into it. */
+static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
+			     struct cop_hit *hits, uint32_t *count,
+			     uint32_t flags)
+{
+	struct results_ask ask;
+	cop_err err = wanted_check(read, wanted);
+
+	if (!err && !wanted->vector)
+		err = error_set(COP_INVALID, "the search has no vector");
+	if (!err)
+		err = query_check(read->store, wanted->vector);
+	if (err)
+		return err;
+	results_ask(read, wanted, wanted->vector, wanted->exclude, &ask);
+	if (results_find(read, &ask, hits, count))
+		return 0;
+	err = search_one(read, wanted, hits, count);
+	if (!err)
+		(void)results_put(read, &ask, hits, *count, flags);
+	return err;
+}
+
+cop_err cop_search(cop_read *read, const struct cop_search *wanted,
+		   struct cop_hit *hits, uint32_t *count)
+{
+	cop_err err = read_check(read);
+
+	return err ? err : search_cached(read, wanted, hits, count, 0);
+}
+
+cop_err cop_search_warm(cop_read *read, const struct cop_search *wanted,
+			const float *vectors, size_t count)
+{
+	struct cop_search one;
+	struct cop_hit *hits;
+	uint32_t found;
+	cop_err err = read_check(read);
+
+	if (!err)
+		err = wanted_check(read, wanted);
+	if (err)
+		return err;
+	hits = malloc(wanted->k * sizeof *hits);
+	if (!hits)
+		return error_system(ENOMEM, "no memory for hits");
+	one = *wanted;
+	for (size_t i = 0; i < count && !err; i++) {
+		one.vector = vectors + i * read->store->config.dim;
+		err = search_cached(read, &one, hits, &found, CACHE_WARM);
+	}
+	free(hits);
 	return err;
 }
 
