@@ -22,9 +22,8 @@ enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
 	EF_DEFAULT = 128,
-	SCAN_ROWS = 4000, /* fewer nodes than that are scanned */
-	SCAN_SHARE = 50,  /* more than that part of all rows, too */
 	SCAN_MATCHES = 3000,
+	SCAN_SHARE = 50,   /* more of the matches than that are not walked to */
 	PROBE_MATCHES = 8, /* expected among a query's neighbours */
 	PROBE_MOST = 256,
 	PROBE_CARE = 3,
@@ -237,12 +236,30 @@ static void plan_walk(struct plan *plan, const struct search *search)
 	plan->patience = (uint32_t)(PATIENCE_LEAST + rows / PATIENCE_SHARE);
 }
 
+/*
+ * What a scan and a walk take, in nanoseconds of the machine that they were
+ * measured on: a scan reads line by line, a walk waits for each of its rows.
+ */
+static double scan_ns(const struct segment *segment)
+{
+	double lines = segment->bank.line_bytes / 64.0;
+
+	return bank_count(segment) * lines * 1.4;
+}
+
+static double walk_ns(const struct plan *plan, const struct segment *segment)
+{
+	double lines = segment->bank.line_bytes / 64.0;
+
+	return plan->ef * 12.0 * (20 + 4 * lines);
+}
+
 static void plan_make(struct plan *plan, const struct search *search)
 {
 	const struct cop_search *wanted = search->wanted;
 	const struct sift *sift = search->sift;
-	uint64_t linked = hnsw_linked(read_segment(search->read));
-	double matches = sift->share * (double)linked;
+	const struct segment *segment = read_segment(search->read);
+	double matches = sift->share * (double)hnsw_linked(segment);
 
 	plan_walk(plan, search);
 	if (wanted->strategy)
@@ -254,10 +271,10 @@ static void plan_make(struct plan *plan, const struct search *search)
 	else if (sift->is_listed)
 		plan_set(plan, COP_SCAN,
 			 "few pass the filters: each is ranked");
-	else if (linked < SCAN_ROWS)
-		plan_set(plan, COP_SCAN, "few rows: a scan is as fast");
-	else if (wanted->k >= COP_EF_MAX || wanted->k > linked / SCAN_SHARE)
-		plan_set(plan, COP_SCAN, "k is a large part of all rows");
+	else if (wanted->k >= COP_EF_MAX ||
+		 scan_ns(segment) < walk_ns(plan, segment))
+		plan_set(plan, COP_SCAN,
+			 "few rows for this k: a scan is as fast");
 	else if (matches < SCAN_MATCHES || wanted->k > matches / SCAN_SHARE)
 		plan_set(plan, COP_SCAN,
 			 "too few pass the filters for a walk to meet them");
