@@ -151,6 +151,10 @@ static XXH128_hash_t tags_hash(const struct cop_search *wanted)
 	return XXH3_128bits(hashes, count * sizeof *hashes);
 }
 
+/* A new parameter belongs into the key. */
+static_assert(sizeof(void *) != 8 || sizeof(struct cop_search) == 136,
+	      "what a search is made of");
+
 static void key_make(const cop_read *read, const struct cop_search *wanted,
 		     const float *vector, uint64_t exclude, uint64_t out[2])
 {

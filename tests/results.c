@@ -77,11 +77,20 @@ static struct cop_stats stats_of(struct fixture *f)
 
 /* ---- questions ---------------------------------------------------------- */
 
+static int32_t all_pass(void *user, cop_read *read, uint64_t id)
+{
+	(void)user;
+	(void)read;
+	(void)id;
+	return 1;
+}
+
 static void what_differs_is_another_question(void)
 {
 	static const float west[DIM] = {-1, 0, 0, 0};
 	static const float minus[DIM] = {1, -0.0f, 0, 0};
-	struct cop_search all[16];
+	static const char *const tags[] = {"b", "c"};
+	struct cop_search all[25];
 	struct cop_search same = plain();
 	struct fixture f;
 	uint64_t count = 0;
@@ -109,6 +118,22 @@ static void what_differs_is_another_question(void)
 	all[count++].ef = 5;
 	all[count].type = "a";
 	all[count++].tag = "a";
+	all[count].tags = tags;
+	all[count++].tag_count = 1;
+	all[count].tags = tags;
+	all[count++].tag_count = 2;
+	all[count].tags = tags;
+	all[count].tag_mode = COP_TAGS_ANY;
+	all[count++].tag_count = 2;
+	all[count].prefix = "ab";
+	all[count++].prefix_size = 1;
+	all[count].prefix = "ab";
+	all[count++].prefix_size = 2;
+	all[count++].near = 1;
+	all[count].near = 1;
+	all[count++].hops = 2;
+	all[count].near = 1;
+	all[count++].direction = COP_OUT;
 	open_with(&f, CACHE, 0, 0);
 	read = read_of(&f);
 	for (uint64_t i = 0; i < count; i++) {
@@ -122,6 +147,9 @@ static void what_differs_is_another_question(void)
 	same.threshold = 3;
 	is_u64(find(read, &same), 1,
 	       "a threshold that is not asked for is none");
+	same.accept = all_pass;
+	is_int(put(read, &same, 77), 0, "the caller's own test is not known");
+	same.accept = NULL;
 	same.exclude = 9;
 	is_u64(find(read, &same), 0, "another that is left out is another");
 	cop_read_end(read);
@@ -236,6 +264,43 @@ static void all_processes_share_it(void)
 	}
 	is_int(child_wait(pid), 0, "a child finds what its parent kept");
 	is_u64(find(read, &other), 2, "and the parent what the child kept");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
+/* Through the public calls. */
+static void searches_are_answered_from_it(void)
+{
+	struct cop_search wanted = plain();
+	struct cop_hit first[5];
+	struct cop_hit again[5];
+	uint32_t count = 0;
+	uint32_t recount = 0;
+	struct cop_stats stats;
+	struct fixture f;
+	cop_write *write;
+	cop_read *read;
+
+	open_with(&f, CACHE, 0, 0);
+	write = write_of(&f);
+	put_simple(write, "one", NULL, east, DIM);
+	(void)commit_of(write);
+	read = read_of(&f);
+	must(cop_search_warm(read, &wanted, east, 1), "warm");
+	must(cop_search(read, &wanted, first, &count), "search");
+	must(cop_search(read, &wanted, again, &recount), "search");
+	cop_read_end(read);
+	stats = stats_of(&f);
+	ok(stats.cache_hits == 2 && stats.cache_precomputed == 1,
+	   "a search that was asked for before it came is in the cache");
+	ok(count == 1 && recount == 1 && first[0].id == again[0].id,
+	   "and says what it would have said");
+	write = write_of(&f);
+	put_simple(write, "two", NULL, east, DIM);
+	(void)commit_of(write);
+	read = read_of(&f);
+	must(cop_search(read, &wanted, first, &count), "search");
+	is_u64(count, 2, "after a commit it is made anew");
 	cop_read_end(read);
 	fixture_release(&f);
 }
@@ -413,6 +478,7 @@ int main(void)
 	time_passes(2000, 0, "a time to live");
 	time_passes(0, 2000, "a time to idle");
 	all_processes_share_it();
+	searches_are_answered_from_it();
 	the_figures_are_told();
 	a_store_without_has_none();
 	a_damaged_one_is_not_used();
