@@ -91,6 +91,8 @@ static int work_once(struct work *work, uint64_t i)
 				    .k = 5,
 				    .vector = work->queries[i % BATCH],
 				    .type = i % 3 ? NULL : "odd",
+				    .strategy =
+					i % 16 && i & 1 ? COP_HNSW : COP_AUTO,
 				    .exact = i % 16 == 0};
 	struct cop_walk walk = {.size = sizeof walk,
 				.hops = 2,
