@@ -8,7 +8,8 @@
 # make soak       all vectors renewed ten times over, then the kill -9 storm for
 #                 an hour, or SECONDS=...
 # make faults     failing calls and power cuts, complete: some minutes
-# make bench      every benchmark; make bench B=NAME one; make profile B=NAME
+# make bench      every benchmark but search1m; make bench B=NAME one;
+#                 make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
 # make format     rewrites the sources as .clang-format says
 # make lint       clang-format and cppcheck, complaints are errors
@@ -79,6 +80,18 @@ tool_obj := $(tool_src:%.c=$(out)/%.o)
 bench_common := $(filter tools/bench/bench_%,$(bench_src))
 bench_bin := $(patsubst tools/bench/%.c,$(out)/bench/%,\
 	$(filter-out $(bench_common),$(bench_src)))
+# The peer of search and search1m is in C++, and left out where it or a
+# compiler for it is not installed.  B=search installs it if that can be done.
+hnswlib := $(wildcard /usr/include/hnswlib/hnswlib.h)
+ifneq ($(filter search search1m,$(B)),)
+ifeq ($(hnswlib),)
+hnswlib := $(shell tools/deps peer >&2 || \
+	echo 'hnswlib cannot be had: coppice alone' >&2; \
+	ls /usr/include/hnswlib/hnswlib.h 2>/dev/null)
+endif
+endif
+peer_cxx := $(if $(hnswlib),$(shell command -v g++))
+peer_obj := $(if $(peer_cxx),$(out)/tools/bench/bench_hnswlib.o)
 demo_obj := $(demo_src:%.c=$(out)/%.o)
 test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
 torture_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tests/torture/*.c)))
@@ -118,11 +131,21 @@ $(out)/coppice: $(tool_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs) $(tool_libs)
 
+$(out)/tools/bench/bench_hnswlib.o: tools/bench/bench_hnswlib.cc Makefile
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(quiet)$(peer_cxx) -std=c++17 -O3 -march=native -g -fPIC -Wall -Wextra \
+		-Werror $(san) -MMD -MP -c -o $@ $<
+
+$(out)/bench/search $(out)/bench/search1m: $(peer_obj)
+$(out)/bench/search $(out)/bench/search1m: peer_libs := \
+	$(if $(peer_obj),-lstdc++)
+
 $(out)/bench/%: $(out)/tools/bench/%.o $(bench_common:%.c=$(out)/%.o) \
 		$(out)/libcoppice.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(quiet)$(link) -o $@ $^ $(lib_libs)
+	$(quiet)$(link) -o $@ $^ $(lib_libs) $(peer_libs)
 
 $(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
 	$(call say,LD)
@@ -186,7 +209,7 @@ faults: $(out)/tests/faults.t $(out)/tests/power_cut.t
 B ?=
 bench: all $(bench_bin)
 	@mkdir -p build/bench
-	@for b in $(or $(B),$(notdir $(bench_bin))); do \
+	@for b in $(or $(B),$(filter-out search1m,$(notdir $(bench_bin)))); do \
 		$(out)/bench/$$b build/bench || exit 1; done
 
 profile: all $(bench_bin)

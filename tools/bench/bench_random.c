@@ -10,6 +10,7 @@
  */
 #include "bench_random.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "bench_run.h"
@@ -68,5 +69,44 @@ float *bench_random_mixture(uint64_t seed, size_t rows, size_t dim,
 			    centre[index] + 0.5F * bench_random_normal(&random);
 	}
 	free(centres);
+	return out;
+}
+
+static float *normals(struct bench_random *random, size_t count, float scale)
+{
+	float *out = bench_alloc(count * sizeof *out);
+	size_t index;
+
+	for (index = 0; index < count; index++)
+		out[index] = scale * bench_random_normal(random);
+	return out;
+}
+
+float *bench_random_plane(uint64_t seed, size_t rows, size_t dim, size_t plane,
+			  size_t clusters)
+{
+	struct bench_random random = {seed};
+	float *centres = normals(&random, clusters * plane, 1);
+	float *map = normals(&random, plane * dim, 1 / sqrtf((float)dim));
+	float *out = normals(&random, rows * dim, 0.1F);
+	size_t row;
+	size_t along;
+	size_t index;
+
+	for (row = 0; row < rows; row++) {
+		const float *centre =
+		    centres + bench_random_below(&random, clusters) * plane;
+		float *at = out + row * dim;
+
+		for (along = 0; along < plane; along++) {
+			float step =
+			    centre[along] + bench_random_normal(&random);
+
+			for (index = 0; index < dim; index++)
+				at[index] += step * map[along * dim + index];
+		}
+	}
+	free(centres);
+	free(map);
 	return out;
 }

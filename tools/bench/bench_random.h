@@ -28,4 +28,13 @@ float bench_random_normal(struct bench_random *random);
 float *bench_random_mixture(uint64_t seed, size_t rows, size_t dim,
 			    size_t clusters);
 
+/*
+ * As real vectors are, of fewer dimensions than they have members: a mixture
+ * of Gaussians in `plane` dimensions, points of deviation 1 around centres of
+ * deviation 1, put into `dim` by a random linear map that keeps lengths on
+ * average, plus noise of deviation 0.1 in each member.
+ */
+float *bench_random_plane(uint64_t seed, size_t rows, size_t dim, size_t plane,
+			  size_t clusters);
+
 #endif

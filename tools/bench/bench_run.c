@@ -126,6 +126,14 @@ void bench_add(struct bench *bench, const char *subject, const char *system,
 	bench->row_count++;
 }
 
+void bench_add_point(struct bench *bench, const char *subject,
+		     const char *system, const char *metric, double value,
+		     const char *unit)
+{
+	bench_add(bench, subject, system, metric, value, unit);
+	bench->row[bench->row_count - 1].is_point = 1;
+}
+
 const char *bench_number(double value, char out[32])
 {
 	char digits[32];
@@ -179,15 +187,18 @@ static void print_machine(const struct bench *bench)
 
 static void print_table(const struct bench *bench)
 {
+	const char *subject = "";
 	size_t index;
 
 	for (index = 0; index < bench->row_count; index++) {
 		const struct bench_row *row = &bench->row[index];
 		char number[32];
 
-		if (index == 0 ||
-		    strcmp(row->subject, bench->row[index - 1].subject) != 0)
+		if (row->is_point)
+			continue;
+		if (strcmp(row->subject, subject) != 0)
 			printf("  %s\n", row->subject);
+		subject = row->subject;
 		printf("    %-26s %-28s %12s %s\n", row->system, row->metric,
 		       bench_number(row->value, number), row->unit);
 	}

@@ -11,7 +11,7 @@
 
 #include "coppice.h"
 
-enum { BENCH_ROWS_MAX = 256, BENCH_TEXT_BYTES = 96 };
+enum { BENCH_ROWS_MAX = 1024, BENCH_TEXT_BYTES = 96 };
 
 struct bench_row {
 	char subject[BENCH_TEXT_BYTES]; /* the case */
@@ -19,6 +19,7 @@ struct bench_row {
 	char metric[BENCH_TEXT_BYTES];
 	double value;
 	char unit[BENCH_TEXT_BYTES];
+	int is_point; /* of a curve: in NAME.json alone */
 };
 
 struct bench {
@@ -40,6 +41,11 @@ int bench_main(const char *name, int argument_count, char **arguments,
 
 void bench_add(struct bench *bench, const char *subject, const char *system,
 	       const char *metric, double value, const char *unit);
+
+/* The same for a point of a curve, which neither table nor bars show. */
+void bench_add_point(struct bench *bench, const char *subject,
+		     const char *system, const char *metric, double value,
+		     const char *unit);
 
 /* A line of text under the header, for what was left out and why. */
 void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -30,7 +30,8 @@ static const char *const colours[] = {"#2f6f4f", "#c9793a", "#4a6fa5",
 static int same_metric(const struct bench_row *left,
 		       const struct bench_row *right)
 {
-	return strcmp(left->metric, right->metric) == 0 &&
+	return !left->is_point && !right->is_point &&
+	       strcmp(left->metric, right->metric) == 0 &&
 	       strcmp(left->unit, right->unit) == 0;
 }
 
@@ -39,6 +40,8 @@ static int is_leader(const struct bench *bench, size_t index)
 {
 	size_t before;
 
+	if (bench->row[index].is_point)
+		return 0;
 	for (before = 0; before < index; before++)
 		if (same_metric(&bench->row[before], &bench->row[index]))
 			return 0;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_CURVE_H
+#define BENCH_CURVE_H
+
+#include "bench_run.h"
+
+/*
+ * Writes OUT/NAME-curves.svg: rate against recall, a panel a case, from the
+ * rows "recall_ef_N" and "qps_ef_N".
+ * Returns 0, or -1 and errno.
+ */
+int bench_curve_write(const struct bench *bench);
+
+#endif
