@@ -137,7 +137,7 @@ static void set_limit(const struct part *part, size_t query)
 	struct bench_truth *truth = part->truth;
 	const struct bench_scan_hit *best =
 	    part->best + (query - part->first) * part->keep;
-	double distance[BEST_MAX];
+	double distance[BEST_MAX] = {0};
 	size_t count = 0;
 	size_t at;
 	double last;

@@ -54,11 +54,14 @@ static void witness_run(char **arguments)
 	cop_read *read = NULL;
 	uint64_t before;
 	uint64_t after;
+	size_t there = 0;
 
-	if (file == NULL || fread(queries, sizeof *queries, SEARCHES * dim,
-				  file) != SEARCHES * dim)
+	if (file != NULL) {
+		there = fread(queries, sizeof *queries, SEARCHES * dim, file);
+		fclose(file);
+	}
+	if (there != SEARCHES * dim)
 		bench_fail("%s cannot be read", arguments[3]);
-	fclose(file);
 	before = bench_private_bytes(getpid());
 	bench_check("cop_open", cop_open(arguments[2], NULL, &store));
 	bench_check("cop_read_begin", cop_read_begin(store, &read));
