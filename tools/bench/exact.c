@@ -54,7 +54,11 @@ static void ask_store(const struct asker *asker, const float *query, int exact,
 		      struct cop_hit hits[K])
 {
 	struct cop_search search = {
-	    .size = sizeof search, .k = K, .vector = query, .exact = exact};
+	    .size = sizeof search,
+	    .k = K,
+	    .vector = query,
+	    .strategy = COP_SCAN,
+	    .exact = exact};
 	uint32_t count = 0;
 
 	bench_check("cop_search",
