@@ -53,12 +53,11 @@ struct asker {
 static void ask_store(const struct asker *asker, const float *query, int exact,
 		      struct cop_hit hits[K])
 {
-	struct cop_search search = {
-	    .size = sizeof search,
-	    .k = K,
-	    .vector = query,
-	    .strategy = COP_SCAN,
-	    .exact = exact};
+	struct cop_search search = {.size = sizeof search,
+				    .k = K,
+				    .vector = query,
+				    .strategy = COP_SCAN,
+				    .exact = exact};
 	uint32_t count = 0;
 
 	bench_check("cop_search",
