@@ -317,8 +317,9 @@ KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
 	_MM_TRANSPOSE4_PS(scale, offset, norm, sum);
 	out = _mm_fmadd_ps(norm, _mm_set1_ps(query->weight),
 			   _mm_set1_ps(query->base));
-	scale = _mm_mul_ps(scale, _mm_set1_ps(query->product));
-	out = _mm_fmadd_ps(scale, _mm_cvtepi32_ps(dots), out);
+	/* in this order: both scales may be small */
+	scale = _mm_mul_ps(scale, _mm_cvtepi32_ps(dots));
+	out = _mm_fmadd_ps(scale, _mm_set1_ps(query->product), out);
 	out = _mm_fmadd_ps(offset, _mm_set1_ps(query->shift), out);
 	return _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
 }

@@ -407,6 +407,7 @@ static void torn_rows_do_no_harm(const struct kernel *kernel, uint64_t *state)
 				    -1e38f, FLT_MAX,  1e-45f};
 	unsigned int bad = 0;
 	unsigned int lost = 0;
+	float hint;
 
 	for (int round = 0; round < 200; round++) {
 		struct survivors some;
@@ -424,6 +425,10 @@ static void torn_rows_do_no_harm(const struct kernel *kernel, uint64_t *state)
 				   4 * test_below(state, 5),
 			       &field, sizeof(field));
 			kernel->coded(&bank.query, bank_row(r));
+			kernel->gather(&bank.query, bank_row(0), bank.stride,
+				       &r, 1, &hint);
+			kernel->between(bank.metric, bank.dim, bank_row(0),
+					bank_row(r));
 			kernel->row16(&bank.query, bank_row16(r), field);
 		}
 		survivors_get(kernel, 0, ROWS, bank.exact[0], &some, &bad);
@@ -452,6 +457,8 @@ struct differences {
 	unsigned int exact;
 	unsigned int moved;
 	unsigned int kept;
+	unsigned int gather;
+	unsigned int between;
 };
 
 static void row_compare(const struct kernel *kernel, uint32_t r,
@@ -497,6 +504,78 @@ static void survivors_compare(const struct kernel *kernel, double limit,
 		bad->kept += mine.is_kept[r] != plain.is_kept[r];
 }
 
+static void row_code_of(uint32_t r, struct row_code *out)
+{
+	memcpy(out, bank_row(r) + ROW_CODE_OFFSET, sizeof(*out));
+}
+
+/* The magnitudes of what a gathered distance is the sum of. */
+static double gather_size(uint32_t r)
+{
+	const struct query_code *query = &bank.query;
+	const unsigned char *codes = bank_row(r) + ROW_CODES_OFFSET;
+	struct row_code c;
+	double dot = 0;
+
+	row_code_of(r, &c);
+	for (uint32_t i = 0; i < bank.dim; i++)
+		dot += (double)codes[i] * query->codes[i];
+	return fabs((double)query->base) +
+	       fabs((double)c.norm * (double)query->weight) +
+	       fabs((double)c.scale * dot * (double)query->product) +
+	       fabs((double)c.offset * (double)query->shift) +
+	       fabs((double)c.sum * (double)query->total);
+}
+
+/* What overflows in one order of additions may not in another. */
+static int is_alike(float got, float want, double size)
+{
+	if (!isfinite(got) || !isfinite(want))
+		return isfinite(got) == isfinite(want) ||
+		       size > (double)FLT_MAX / 16;
+	return is_near((double)got, (double)want, 1e-5,
+		       fmax(size, (double)FLT_MIN));
+}
+
+/* Any number of rows in any order, some of them twice. */
+static void gather_compare(const struct kernel *kernel, uint64_t *state,
+			   struct differences *bad)
+{
+	uint32_t numbers[ROWS] = {0};
+	float mine[ROWS + 1];
+	float plain[ROWS + 1];
+	size_t count = test_below(state, ROWS + 1);
+
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = (uint32_t)test_below(state, ROWS);
+	mine[count] = 4711;
+	kernel->gather(&bank.query, bank_row(0), bank.stride, numbers, count,
+		       mine);
+	kernel_scalar.gather(&bank.query, bank_row(0), bank.stride, numbers,
+			     count, plain);
+	for (size_t i = 0; i < count; i++)
+		bad->gather +=
+		    !is_alike(mine[i], plain[i], gather_size(numbers[i]));
+	bad->gather += mine[count] != 4711;
+}
+
+static void hints_compare(const struct kernel *kernel, uint64_t *state,
+			  struct differences *bad)
+{
+	gather_compare(kernel, state, bad);
+	for (uint32_t r = 0; r < ROWS; r++) {
+		const unsigned char *a = bank_row(r);
+		const unsigned char *b =
+		    bank_row((uint32_t)test_below(state, ROWS));
+		float mine = kernel->between(bank.metric, bank.dim, a, b);
+		float plain =
+		    kernel_scalar.between(bank.metric, bank.dim, a, b);
+
+		/* the integer product is, and the rest is shared */
+		bad->between += memcmp(&mine, &plain, sizeof(mine)) != 0;
+	}
+}
+
 static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
 					       uint64_t *state)
 {
@@ -510,6 +589,7 @@ static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
 				for (uint32_t r = 0; r < ROWS; r++)
 					row_compare(kernel, r, &bad);
 				survivors_compare(kernel, bank.exact[d], &bad);
+				hints_compare(kernel, state, &bad);
 				bank_release();
 			}
 		is_u64(bad.coded, 0, "%s, %s: coded distances are the same",
@@ -523,6 +603,12 @@ static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
 		is_u64(bad.exact, 0, "%s, %s: exact distances are the same",
 		       kernel->name, metric_names[metric]);
 		is_u64(bad.moved, 0, "%s, %s: a row's place does not matter",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.gather, 0,
+		       "%s, %s: gathered distances differ by rounding",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.between, 0,
+		       "%s, %s: distances of two rows are the same",
 		       kernel->name, metric_names[metric]);
 		ok(bad.kept <= DIMS * KINDS / 20,
 		   "%s, %s: the same rows survive, but for rounding (%u)",
@@ -644,8 +730,10 @@ static void exact_is_exact(const struct kernel *kernel, uint64_t *state)
 static void reads_end_where_the_vectors_end(const struct kernel *kernel,
 					    uint64_t *state)
 {
+	const uint32_t last = ROWS - 1;
 	struct fence a;
 	struct fence b;
+	float distance;
 
 	fence_init(&a, DIM * 4);
 	fence_init(&b, DIM * 4);
@@ -663,6 +751,10 @@ static void reads_end_where_the_vectors_end(const struct kernel *kernel,
 		kernel->row16(&bank.query, bank_row16(ROWS - 1), 0x1p60f);
 		kernel->row32(&bank.query, bank_row32(ROWS - 1));
 		kernel->coded(&bank.query, bank_row(ROWS - 1));
+		kernel->gather(&bank.query, bank_row(0), bank.stride, &last, 1,
+			       &distance);
+		kernel->between(bank.metric, dim, bank_row(ROWS - 1),
+				bank_row(ROWS - 1));
 		bank_release();
 	}
 	ok(1, "%s: nothing is read behind a row or a vector", kernel->name);
@@ -709,6 +801,49 @@ static void the_true_distance_is_in_its_range(const struct kernel *kernel,
 	is_u64(wide, 0, "%s: and the range is narrow", kernel->name);
 }
 
+/* Links in runs, repeated, zero and out of range, as a torn node may have. */
+static void unmarked_is_the_same(const struct kernel *kernel, uint64_t *state)
+{
+	enum { LINKS = 256, LIMIT = 1000, WORDS = LIMIT / 64 + 1 };
+	static _Atomic uint32_t links[LINKS];
+	static uint32_t fresh[2][LINKS + 17];
+	uint64_t marks[2][WORDS];
+	unsigned int found = 0;
+	unsigned int marked = 0;
+	unsigned int over = 0;
+
+	for (int round = 0; round < 400; round++) {
+		size_t count = 16 * test_below(state, LINKS / 16 + 1);
+		uint32_t limit = 1 + (uint32_t)test_below(state, LIMIT);
+		uint64_t reach = round % 4 ? LIMIT + 50 : UINT64_C(1) << 32;
+		size_t had[2];
+
+		if (round % 8 == 0)
+			memset(marks, 0, sizeof(marks));
+		for (size_t i = 0; i < count; i++)
+			atomic_store_explicit(
+			    &links[i],
+			    test_below(state, 9)
+				? (uint32_t)test_below(state, reach)
+				: 0,
+			    memory_order_relaxed);
+		fresh[0][count + 16] = 4711;
+		had[0] =
+		    kernel->unmarked(links, count, limit, marks[0], fresh[0]);
+		had[1] = kernel_scalar.unmarked(links, count, limit, marks[1],
+						fresh[1]);
+		found += had[0] != had[1] ||
+			 memcmp(fresh[0], fresh[1], had[1] * 4) != 0;
+		marked += memcmp(marks[0], marks[1], sizeof(marks[0])) != 0;
+		over += fresh[0][count + 16] != 4711;
+	}
+	is_u64(found, 0, "%s: the unmarked links are the same, in order",
+	       kernel->name);
+	is_u64(marked, 0, "%s: and so are the marks", kernel->name);
+	is_u64(over, 0, "%s: nothing is written behind the room for them",
+	       kernel->name);
+}
+
 static void a_kernel_is_chosen_by_name(void)
 {
 	const struct kernel *best = kernel_choose(NULL);
@@ -730,7 +865,7 @@ int main(void)
 	test_begin(600);
 	state = test_seed();
 	a_kernel_is_chosen_by_name();
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		const struct kernel *kernel = kernel_choose(names[i]);
 
 		if (!kernel) {
@@ -738,6 +873,7 @@ int main(void)
 			continue;
 		}
 		a_kernel_agrees_with_the_plain_one(kernel, &state);
+		unmarked_is_the_same(kernel, &state);
 		exact_is_exact(kernel, &state);
 		reads_end_where_the_vectors_end(kernel, &state);
 		no_limit_keeps_everything(kernel, &state);
