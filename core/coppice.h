@@ -142,7 +142,10 @@ COP_API const char *cop_last_error(void);
 /* "0.1.0", the version of the library that is running. */
 COP_API const char *cop_version(void);
 
-/* The distance kernels chosen in this process: "avx512", "avx2", "scalar". */
+/*
+ * The distance kernels chosen in this process: "avx512", "avx2", "neon-dot",
+ * "neon", "scalar".
+ */
 COP_API const char *cop_cpu(void);
 
 /* ---- a store ------------------------------------------------------------ */
@@ -220,10 +223,11 @@ struct cop_open_options {
  *		is attached, in another PID namespace: LMDB would take one for
  *		the other.  Distinct pids work across namespaces.
  * Progress	blocks while another process builds the segment.
- * Settings	COPPICE_CPU (avx512, avx2, scalar), COPPICE_RESERVE (address
- *		space of a new segment, bytes, suffixes K M G T), and
- *		COPPICE_MAP_SIZE (LMDB's map).  COPPICE_CHECKPOINT=0: no image
- *		is written by itself; see cop_checkpoint().
+ * Settings	COPPICE_CPU (avx512, avx2, neon-dot, neon, scalar),
+ *		COPPICE_RESERVE (address space of a new segment, bytes,
+ *		suffixes K M G T), and COPPICE_MAP_SIZE (LMDB's map).
+ *		COPPICE_CHECKPOINT=0: no image is written by itself; see
+ *		cop_checkpoint().
  */
 COP_MUST cop_err cop_open(const char *path,
 			  const struct cop_open_options *options,

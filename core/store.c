@@ -328,8 +328,8 @@ static cop_err kernel_pick(cop_store *store)
 		return 0;
 	return error_set(COP_INVALID,
 			 "COPPICE_CPU=%s: this processor or build has no such "
-			 "kernels; there are avx512, avx2 and scalar, or unset "
-			 "it for the best",
+			 "kernels; there are avx512, avx2, neon-dot, neon and "
+			 "scalar, or unset it for the best",
 			 wanted);
 }
 

@@ -19,6 +19,8 @@
 #include <string.h>
 #if KERNEL_X86
 #include <cpuid.h>
+#elif KERNEL_NEON
+#include <sys/auxv.h>
 #endif
 
 /* The leading 24 bits of a double. */
@@ -122,6 +124,12 @@ const struct kernel *kernel_choose(const char *wanted)
 		return &kernel_avx512;
 	if ((!wanted || !strcmp(wanted, "avx2")) && cpu_has_avx2())
 		return &kernel_avx2;
+#elif KERNEL_NEON
+	if ((!wanted || !strcmp(wanted, "neon-dot")) &&
+	    (getauxval(AT_HWCAP) & HWCAP_ASIMDDP))
+		return &kernel_neon_dot;
+	if (!wanted || !strcmp(wanted, "neon"))
+		return &kernel_neon;
 #endif
 	if (!wanted || !strcmp(wanted, "scalar"))
 		return &kernel_scalar;

@@ -13,10 +13,11 @@
  *	count, ascending, and never traps.
  *
  *	One u8 * s8 multiply-add takes 64 dimensions (AVX-512 VNNI); AVX2
- *	widens to 16 bits, since its byte multiply saturates.  Sixteen rows at
- *	a time: their sums are brought into one register by transposing adds,
- *	their headers by 4 x 4 transposes, and the bound is computed for all
- *	sixteen at once, without a square root.
+ *	widens to 16 bits, since its byte multiply saturates; AArch64 multiplies
+ *	s8 by s8 and corrects.  Sixteen rows at a time, or four: their sums are
+ *	brought into one register by transposing adds, their headers by 4 x 4
+ *	transposes, and the bound is computed for all of them at once, without
+ *	a square root.
  *
  * limits
  *	The full-row kernels give the same value for the same bytes, whatever
@@ -37,7 +38,7 @@ enum {
 };
 
 struct kernel {
-	const char *name; /* "avx512", "avx2", "scalar" */
+	const char *name; /* "avx512", "avx2", "neon-dot", "neon", "scalar" */
 
 	/*
 	 * Finds the rows that cannot be left out.
@@ -114,6 +115,11 @@ const struct kernel *kernel_choose(const char *wanted);
 #else
 #define KERNEL_X86 0
 #endif
+#if defined(__aarch64__) && !defined(COP_SCALAR_ONLY)
+#define KERNEL_NEON 1
+#else
+#define KERNEL_NEON 0
+#endif
 
 /* Rows may change while they are read: see the essay. */
 #define KERNEL_TORN __attribute__((no_sanitize("thread")))
@@ -122,6 +128,10 @@ extern const struct kernel kernel_scalar;
 #if KERNEL_X86
 extern const struct kernel kernel_avx2;
 extern const struct kernel kernel_avx512;
+#endif
+#if KERNEL_NEON
+extern const struct kernel kernel_neon;
+extern const struct kernel kernel_neon_dot;
 #endif
 
 /* Sets the marks of numbers; returns how many of them were not set. */

@@ -859,7 +859,8 @@ static void a_kernel_is_chosen_by_name(void)
 
 int main(void)
 {
-	static const char *const names[] = {"scalar", "avx2", "avx512"};
+	static const char *const names[] = {"scalar", "avx2", "avx512", "neon",
+					    "neon-dot"};
 	uint64_t state;
 
 	test_begin(600);
