@@ -102,8 +102,9 @@ int hnsw_is_linked(const struct segment *segment, uint32_t row)
 {
 	const _Atomic uint32_t *node = node_at(segment, row);
 
+	/* G3: acquires the links of a row that is */
 	return node &&
-	       atomic_load_explicit(node, memory_order_relaxed) == HNSW_LINKED;
+	       atomic_load_explicit(node, memory_order_acquire) == HNSW_LINKED;
 }
 
 uint64_t hnsw_linked(const struct segment *segment)
