@@ -92,7 +92,7 @@ uint32_t hnsw_limit(const struct segment *segment)
 	return rows < lists ? rows : (uint32_t)lists;
 }
 
-static _Atomic uint32_t *node_at(const struct segment *segment, uint32_t row)
+_Atomic uint32_t *hnsw_node(const struct segment *segment, uint32_t row)
 {
 	return region_at(segment->header, segment_region(segment, REGION_NODES),
 			 row * UINT64_C(4), 4);
@@ -100,7 +100,7 @@ static _Atomic uint32_t *node_at(const struct segment *segment, uint32_t row)
 
 int hnsw_is_linked(const struct segment *segment, uint32_t row)
 {
-	const _Atomic uint32_t *node = node_at(segment, row);
+	const _Atomic uint32_t *node = hnsw_node(segment, row);
 
 	/* G3: acquires the links of a row that is */
 	return node &&

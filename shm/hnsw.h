@@ -151,9 +151,6 @@ struct hnsw_search {
  */
 void hnsw_walk(const struct segment *segment, struct hnsw_search *search);
 
-/* Marks a row; returns 0 if it was. */
-int hnsw_room_mark(struct hnsw_room *room, uint32_t row);
-
 /* Ends a search: no row is marked. */
 void hnsw_room_clear(struct hnsw_room *room, const struct segment *segment);
 
@@ -267,6 +264,9 @@ uint32_t hnsw_level(uint32_t row);
 
 /* The row on that level among 16^level from slot * 16^level on. */
 uint32_t hnsw_row_at(uint32_t slot, uint32_t level);
+
+/* A row's word, enum hnsw_state; NULL if it has no room for one. */
+_Atomic uint32_t *hnsw_node(const struct segment *segment, uint32_t row);
 
 /* Links of a row on a level, NULL if it has no room for them there. */
 _Atomic uint32_t *hnsw_links(const struct segment *segment, uint32_t row,

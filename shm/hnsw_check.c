@@ -15,33 +15,43 @@ struct look {
 	uint32_t limit;
 };
 
-static uint32_t link_at(const struct segment *segment, uint32_t row,
-			uint32_t level, uint32_t i)
+/* Copies a list as it is, with what is wrong in it; zeros if there is none. */
+static uint32_t list_copy(const struct segment *segment, uint32_t row,
+			  uint32_t level, uint32_t out[HNSW_LINKS])
 {
 	_Atomic uint32_t *links = hnsw_links(segment, row, level);
+	uint32_t max = hnsw_links_max(level);
 
-	return links ? atomic_load_explicit(&links[i], memory_order_relaxed)
-		     : 0;
+	for (uint32_t i = 0; i < max; i++)
+		out[i] = links ? atomic_load_explicit(&links[i],
+						      memory_order_relaxed)
+			       : 0;
+	return max;
 }
 
 static int links_to(const struct segment *segment, uint32_t row, uint32_t level,
 		    uint32_t wanted)
 {
-	for (uint32_t i = 0; i < hnsw_links_max(level); i++)
-		if (link_at(segment, row, level, i) == wanted)
-			return 1;
-	return 0;
+	uint32_t rows[HNSW_LINKS];
+	uint32_t max = list_copy(segment, row, level, rows);
+	uint32_t i = 0;
+
+	while (i < max && rows[i] != wanted)
+		i++;
+	return i < max;
 }
 
 static void list_look(const struct look *look, uint32_t row, uint32_t level)
 {
 	const struct segment *segment = look->segment;
 	struct hnsw_figures *figures = look->figures;
+	uint32_t rows[HNSW_LINKS];
+	uint32_t max = list_copy(segment, row, level, rows);
 	uint32_t degree = 0;
 	int has_ended = 0;
 
-	for (uint32_t i = 0; i < hnsw_links_max(level); i++) {
-		uint32_t to = link_at(segment, row, level, i);
+	for (uint32_t i = 0; i < max; i++) {
+		uint32_t to = rows[i];
 		int is_broken = to && has_ended;
 
 		has_ended |= !to;
@@ -52,7 +62,7 @@ static void list_look(const struct look *look, uint32_t row, uint32_t level)
 			     !hnsw_is_linked(segment, to) ||
 			     hnsw_level(to) < level;
 		for (uint32_t j = 0; j < i; j++)
-			is_broken |= link_at(segment, row, level, j) == to;
+			is_broken |= rows[j] == to;
 		figures->broken += (uint64_t)is_broken;
 		figures->one_way +=
 		    !is_broken && !links_to(segment, to, level, row);
@@ -75,10 +85,12 @@ static void reach(const struct look *look, uint64_t *seen, uint32_t *stack)
 		stack[depth++] = entry;
 	}
 	while (depth) {
-		uint32_t row = stack[--depth];
+		uint32_t rows[HNSW_LINKS];
+		uint32_t max =
+		    list_copy(look->segment, stack[--depth], 0, rows);
 
-		for (uint32_t i = 0; i < HNSW_LINKS; i++) {
-			uint32_t to = link_at(look->segment, row, 0, i);
+		for (uint32_t i = 0; i < max; i++) {
+			uint32_t to = rows[i];
 			uint64_t bit = UINT64_C(1) << (to & 63);
 
 			if (!to || to >= look->limit || seen[to / 64] & bit)

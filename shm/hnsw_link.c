@@ -34,7 +34,7 @@
 #include <string.h>
 
 enum {
-	LOCKS = 1 << 14,
+	LOCK_BITS = 14,
 	DEGREE_MIN = 8, /* of a node that may lose a link, lowest level */
 	DOING_LINK = 1,
 	DOING_UNLINK = 2,
@@ -175,7 +175,7 @@ static int near_compare(const void *a, const void *b)
 
 static uint32_t lock_of(uint32_t row)
 {
-	return row * UINT32_C(2654435761) >> 18;
+	return row * UINT32_C(2654435761) >> (32 - LOCK_BITS);
 }
 
 static void lock_one(const struct pen *pen, uint32_t lock)
@@ -261,7 +261,6 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 {
 	struct near near[HNSW_LINKS + 1];
 	uint32_t rows[HNSW_LINKS + 1];
-	float distances[HNSW_LINKS + 1];
 	uint32_t count = list_get(segment, node, level, rows);
 	uint32_t spare = fresh;
 
@@ -269,9 +268,8 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 		return 0;
 	rows[count++] = fresh;
 	for (uint32_t i = 0; i < count; i++)
-		distances[i] = between(segment, node, rows[i]);
-	for (uint32_t i = 0; i < count; i++)
-		near[i] = (struct near){distances[i], rows[i]};
+		near[i] =
+		    (struct near){between(segment, node, rows[i]), rows[i]};
 	qsort(near, count, sizeof *near, near_compare);
 	for (uint32_t i = 0; i < count; i++)
 		rows[i] = near[i].row;
@@ -418,17 +416,11 @@ static void entry_raise(const struct segment *segment, uint32_t row,
 			break;
 }
 
-static _Atomic uint32_t *node_of(const struct segment *segment, uint32_t row)
-{
-	return region_at(segment->header, segment_region(segment, REGION_NODES),
-			 row * UINT64_C(4), 4);
-}
-
 static void node_set(const struct segment *segment, uint32_t row,
 		     uint32_t state)
 {
 	/* G3: publishes the row's links */
-	atomic_store_explicit(node_of(segment, row), state,
+	atomic_store_explicit(hnsw_node(segment, row), state,
 			      memory_order_release);
 }
 
@@ -436,7 +428,7 @@ static void node_set(const struct segment *segment, uint32_t row,
 static int row_claim(const struct pen *pen, uint32_t row)
 {
 	const struct segment *segment = pen->segment;
-	_Atomic uint32_t *node = row ? node_of(segment, row) : NULL;
+	_Atomic uint32_t *node = row ? hnsw_node(segment, row) : NULL;
 	uint32_t loose = HNSW_LOOSE;
 	uint64_t born;
 	uint64_t died;
@@ -665,7 +657,7 @@ static void nodes_recount(struct segment *segment)
 	uint64_t linked = 0;
 
 	for (uint32_t row = 1; row < limit; row++) {
-		if (atomic_load_explicit(node_of(segment, row),
+		if (atomic_load_explicit(hnsw_node(segment, row),
 					 memory_order_relaxed) == HNSW_LINKING)
 			row_loosen(segment, row);
 		linked += (uint64_t)hnsw_is_linked(segment, row);
@@ -681,7 +673,7 @@ int hnsw_derive(struct segment *segment)
 	int err = 0;
 
 	for (uint32_t row = 1; row < rows && !err; row++) {
-		_Atomic uint32_t *node = node_of(segment, row);
+		_Atomic uint32_t *node = hnsw_node(segment, row);
 		uint64_t born = COMMIT_NEVER;
 		uint64_t died;
 
@@ -732,7 +724,7 @@ int hnsw_bulk_begin(struct hnsw_bulk *bulk, struct segment *segment,
 	struct hnsw *hnsw = &segment->header->hnsw;
 
 	*bulk = (struct hnsw_bulk){.segment = segment};
-	bulk->locks = calloc(LOCKS, 1);
+	bulk->locks = calloc(1 << LOCK_BITS, 1);
 	if (!bulk->locks)
 		return ENOMEM;
 	bulk->count =

@@ -93,17 +93,6 @@ static void room_note(struct hnsw_room *room, const uint32_t *rows,
 	room->touched_count += (uint32_t)count;
 }
 
-int hnsw_room_mark(struct hnsw_room *room, uint32_t row)
-{
-	uint64_t bit = UINT64_C(1) << (row & 63);
-
-	if (room->marks[row / 64] & bit)
-		return 0;
-	room->marks[row / 64] |= bit;
-	room_note(room, &row, 1);
-	return 1;
-}
-
 void hnsw_room_clear(struct hnsw_room *room, const struct segment *segment)
 {
 	if (room->touched_count > TOUCHED_MAX)
@@ -146,6 +135,19 @@ struct pool {
 	uint32_t next;	/* all before it were followed */
 	uint32_t bound; /* an order from which on nothing is wanted */
 };
+
+/* What the room has. */
+static struct pool pool_open(const struct hnsw_search *search)
+{
+	struct pool pool = {.entries = search->room->pool,
+			    .count = search->room->pool_count,
+			    .ef = search->ef,
+			    .bound = UINT32_MAX};
+
+	for (uint32_t i = 0; i < pool.count; i++)
+		pool.passing += !(pool.entries[i] & PASSED_BY);
+	return pool;
+}
 
 /* Drops what is beyond the ef-th that passes. */
 static void pool_trim(struct pool *pool)
@@ -248,7 +250,6 @@ static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 {
 	float distances[HNSW_LINKS];
 
-	room_note(search->room, rows, count);
 	search->evaluated += (uint32_t)count;
 	ground->segment->kernel->gather(search->query, ground->lines,
 					ground->stride, rows, count, distances);
@@ -260,6 +261,18 @@ static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 		links_ahead(ground, rows[i]);
 		pool_put(pool, entry_make(ground, search, rows[i], order));
 	}
+}
+
+/* The rows on a list that were not seen yet; they are now. */
+static size_t rows_see(const struct ground *ground, struct hnsw_search *search,
+		       const _Atomic uint32_t *links, uint32_t max,
+		       uint32_t rows[HNSW_LINKS + 16])
+{
+	size_t count = ground->segment->kernel->unmarked(
+	    links, max, ground->limit, search->room->marks, rows);
+
+	room_note(search->room, rows, count);
+	return count;
 }
 
 /* Those of the rows that pass, to the front; the rest behind them. */
@@ -290,40 +303,31 @@ static size_t rows_part(const struct ground *ground,
 static void rows_across(const struct ground *ground, struct hnsw_search *search,
 			struct pool *pool, uint32_t *rows, size_t count)
 {
-	const struct segment *segment = ground->segment;
 	size_t passing = rows_part(ground, search, rows, count);
 
 	for (size_t i = passing; i < count; i++)
 		links_ahead(ground, rows[i]);
 	rows_weigh(ground, search, pool, rows,
 		   pool->passing < pool->ef ? count : passing);
-	room_note(search->room, rows + passing, count - passing);
 	for (size_t i = passing; i < count; i++) {
 		uint32_t next[HNSW_LINKS + 16];
-		size_t found = segment->kernel->unmarked(
-		    hnsw_links(segment, rows[i], 0), HNSW_LINKS, ground->limit,
-		    search->room->marks, next);
-		size_t matching = rows_part(ground, search, next, found);
+		size_t found = rows_see(ground, search,
+					hnsw_links(ground->segment, rows[i], 0),
+					HNSW_LINKS, next);
 
-		rows_weigh(ground, search, pool, next, matching);
-		room_note(search->room, next + matching, found - matching);
+		rows_weigh(ground, search, pool, next,
+			   rows_part(ground, search, next, found));
 	}
 }
 
 static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		       uint32_t level)
 {
-	struct hnsw_room *room = search->room;
-	struct pool pool = {.entries = room->pool,
-			    .count = room->pool_count,
-			    .ef = search->ef,
-			    .bound = UINT32_MAX};
+	struct pool pool = pool_open(search);
 	uint32_t max = hnsw_links_max(level);
 	uint32_t fresh[HNSW_LINKS + 16];
 	size_t count;
 
-	for (uint32_t i = 0; i < pool.count; i++)
-		pool.passing += !(pool.entries[i] & PASSED_BY);
 	while (pool.next < pool.count) {
 		uint64_t entry = pool.entries[pool.next];
 		const _Atomic uint32_t *links;
@@ -337,8 +341,7 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		if (!links)
 			continue;
 		search->expanded++;
-		count = ground->segment->kernel->unmarked(
-		    links, max, ground->limit, room->marks, fresh);
+		count = rows_see(ground, search, links, max, fresh);
 		if (search->way == HNSW_ACROSS)
 			rows_across(ground, search, &pool, fresh, count);
 		else
@@ -348,7 +351,7 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 			break;
 		}
 	}
-	room->pool_count = pool.count;
+	search->room->pool_count = pool.count;
 }
 
 void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
@@ -357,28 +360,37 @@ void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
 	struct ground ground;
 
 	ground_init(&ground, segment);
-	for (uint32_t i = 0; i < search->room->pool_count; i++)
-		search->room->pool[i] &= ~FOLLOWED;
 	level_walk(&ground, search, level);
+}
+
+/* Makes a pool of the one row; of none if it is no row. */
+static void pool_start(const struct ground *ground, struct hnsw_search *search,
+		       uint32_t row)
+{
+	struct hnsw_room *room = search->room;
+	uint32_t marked = row;
+	float distance;
+
+	room->pool_count = 0;
+	if (!row || row >= ground->limit)
+		return;
+	ground->segment->kernel->gather(search->query, ground->lines,
+					ground->stride, &row, 1, &distance);
+	room->pool[0] = entry_make(ground, search, row, order_of(distance));
+	if (kernel_mark(room->marks, &marked, 1))
+		room_note(room, &row, 1);
+	else /* it is in the tail */
+		room->pool[0] |= PASSED_BY;
+	room->pool_count = 1;
 }
 
 void hnsw_pool_start(const struct segment *segment, struct hnsw_search *search,
 		     uint32_t row)
 {
 	struct ground ground;
-	float distance;
 
 	ground_init(&ground, segment);
-	search->room->pool_count = 0;
-	if (!row || row >= ground.limit)
-		return;
-	segment->kernel->gather(search->query, ground.lines, ground.stride,
-				&row, 1, &distance);
-	search->room->pool[0] =
-	    entry_make(&ground, search, row, order_of(distance));
-	if (!hnsw_room_mark(search->room, row)) /* the caller has it */
-		search->room->pool[0] |= PASSED_BY;
-	search->room->pool_count = 1;
+	pool_start(&ground, search, row);
 }
 
 /* ---- from the top ------------------------------------------------------- */
@@ -422,26 +434,33 @@ static uint32_t level_descend(const struct ground *ground,
 	return row;
 }
 
-int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
-		 uint32_t level)
+static int descend(const struct ground *ground, struct hnsw_search *search,
+		   uint32_t level)
 {
 	/* acquire: the entry's node was linked before */
-	uint64_t entry = atomic_load_explicit(&segment->header->hnsw.entry,
-					      memory_order_acquire);
+	uint64_t entry = atomic_load_explicit(
+	    &ground->segment->header->hnsw.entry, memory_order_acquire);
 	uint32_t row = (uint32_t)entry;
 	uint32_t top = (uint32_t)(entry >> 32);
-	struct ground ground;
 
-	ground_init(&ground, segment);
 	search->room->pool_count = 0;
-	if (!row || row >= ground.limit)
+	if (!row || row >= ground->limit)
 		return 0;
 	if (top > HNSW_LEVEL_MAX)
 		top = HNSW_LEVEL_MAX;
 	for (; top > level; top--)
-		row = level_descend(&ground, search, row, top);
-	hnsw_pool_start(segment, search, row);
+		row = level_descend(ground, search, row, top);
+	pool_start(ground, search, row);
 	return 1;
+}
+
+int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
+		 uint32_t level)
+{
+	struct ground ground;
+
+	ground_init(&ground, segment);
+	return descend(&ground, search, level);
 }
 
 /* ---- the tail ----------------------------------------------------------- */
@@ -468,6 +487,7 @@ static uint32_t tail_weigh(const struct ground *ground,
 			 !hnsw_is_linked(ground->segment, row) &&
 			 kernel_mark(search->room->marks, &row, 1);
 		if (found == HNSW_LINKS || i + 1 == count) {
+			room_note(search->room, rows, found);
 			rows_weigh(ground, search, &pool, rows, found);
 			found = 0;
 		}
@@ -477,18 +497,13 @@ static uint32_t tail_weigh(const struct ground *ground,
 
 static void tail_merge(struct hnsw_search *search, uint32_t count)
 {
-	struct hnsw_room *room = search->room;
-	struct pool pool = {.entries = room->pool,
-			    .count = room->pool_count,
-			    .ef = search->ef,
-			    .bound = UINT32_MAX};
+	const uint64_t *waiting = search->room->waiting;
+	struct pool pool = pool_open(search);
 
-	for (uint32_t i = 0; i < pool.count; i++)
-		pool.passing += !(pool.entries[i] & PASSED_BY);
 	for (uint32_t i = 0; i < count; i++)
-		if (room->waiting[i] >> 32 < pool.bound)
-			pool_put(&pool, room->waiting[i]);
-	room->pool_count = pool.count;
+		if (waiting[i] >> 32 < pool.bound)
+			pool_put(&pool, waiting[i]);
+	search->room->pool_count = pool.count;
 }
 
 void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
@@ -498,9 +513,7 @@ void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
 
 	ground_init(&ground, segment);
 	waiting = tail_weigh(&ground, search); /* G1: before the walk */
-	if (hnsw_descend(segment, search, 0)) {
-		ground_init(&ground, segment);
+	if (descend(&ground, search, 0))
 		level_walk(&ground, search, 0);
-	}
 	tail_merge(search, waiting);
 }
