@@ -166,6 +166,40 @@ static inline void kernel_ahead(const unsigned char *row, uint32_t lines)
 		__builtin_prefetch(row + i * CODE_LINE_BYTES);
 }
 
+/*
+ * A gather, four rows at a time; what is missing of the last four is filled
+ * up with the first of them.
+ * four		the distances of four rows; it is to be inlined
+ */
+typedef void kernel_four(const struct query_code *query,
+			 const unsigned char *const *row, float *distances);
+
+KERNEL_TORN static inline __attribute__((always_inline)) void
+kernel_gather(const struct query_code *query, const unsigned char *rows,
+	      size_t stride, const uint32_t *numbers, size_t count,
+	      float *distances, kernel_four *four)
+{
+	const unsigned char *row[4];
+	uint32_t lines = query->line_count;
+	float last[4];
+
+	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
+		kernel_ahead(rows + numbers[i] * stride, lines);
+	for (size_t at = 0; at < count; at += 4) {
+		size_t left = count - at < 4 ? count - at : 4;
+
+		for (size_t i = 0; i < 4; i++)
+			row[i] =
+			    rows + numbers[i < left ? at + i : at] * stride;
+		for (size_t i = at + KERNEL_AHEAD;
+		     i < at + KERNEL_AHEAD + 4 && i < count; i++)
+			kernel_ahead(rows + numbers[i] * stride, lines);
+		four(query, row, left == 4 ? distances + at : last);
+		for (size_t i = 0; left < 4 && i < left; i++)
+			distances[at + i] = last[i];
+	}
+}
+
 /* The coded distance of two rows from the integer product of their codes. */
 float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
 		     const struct row_code *b, int32_t dot);

@@ -171,30 +171,44 @@ static inline unsigned int block_kept(const struct query_limit *l,
 	return (unsigned int)_mm_movemask_ps(pruned) ^ 0xf;
 }
 
+/* Sums of products of the bytes of `c` and the signed bytes of `q`. */
+static inline __m256i line_products(__m256i c, __m256i q)
+{
+	__m256i low = _mm256_and_si256(c, _mm256_set1_epi16(0xff));
+	__m256i high = _mm256_srli_epi16(c, 8);
+
+	return _mm256_add_epi32(_mm256_madd_epi16(low, even_codes(q)),
+				_mm256_madd_epi16(high, odd_codes(q)));
+}
+
+KERNEL_TORN static inline __m256i line_dots(const struct query_code *query,
+					    const unsigned char *row)
+{
+	const unsigned char *codes = row + ROW_CODES_OFFSET;
+	__m256i sum = _mm256_setzero_si256();
+	size_t end = (size_t)query->line_count * CODE_LINE_BYTES;
+
+	for (size_t at = 0; at < end; at += HALF_LINE)
+		sum = _mm256_add_epi32(
+		    sum, line_products(bytes_get(codes + at),
+				       _mm256_load_si256(
+					   (const void *)(query->codes + at))));
+	return sum;
+}
+
+static inline int32_t dots_sum(__m256i dots)
+{
+	__m128i four = _mm_add_epi32(_mm256_castsi256_si128(dots),
+				     _mm256_extracti128_si256(dots, 1));
+
+	four = _mm_hadd_epi32(four, four);
+	return _mm_cvtsi128_si32(_mm_hadd_epi32(four, four));
+}
+
 KERNEL_TORN static int32_t avx2_dot(const struct query_code *query,
 				    const unsigned char *row)
 {
-	const unsigned char *codes = row + ROW_CODES_OFFSET;
-	__m256i low_bytes = _mm256_set1_epi16(0xff);
-	__m256i sum = _mm256_setzero_si256();
-	__m128i four;
-	size_t end = (size_t)query->line_count * CODE_LINE_BYTES;
-
-	for (size_t at = 0; at < end; at += HALF_LINE) {
-		__m256i q =
-		    _mm256_load_si256((const void *)(query->codes + at));
-		__m256i c = bytes_get(codes + at);
-		__m256i low = _mm256_and_si256(c, low_bytes);
-		__m256i high = _mm256_srli_epi16(c, 8);
-
-		low = _mm256_madd_epi16(low, even_codes(q));
-		high = _mm256_madd_epi16(high, odd_codes(q));
-		sum = _mm256_add_epi32(sum, _mm256_add_epi32(low, high));
-	}
-	four = _mm_add_epi32(_mm256_castsi256_si128(sum),
-			     _mm256_extracti128_si256(sum, 1));
-	four = _mm_hadd_epi32(four, four);
-	return _mm_cvtsi128_si32(_mm_hadd_epi32(four, four));
+	return dots_sum(line_dots(query, row));
 }
 
 KERNEL_TORN static inline void row_code_get(const unsigned char *row,
@@ -268,44 +282,20 @@ KERNEL_TORN static float avx2_coded(const struct query_code *query,
 	return query_coded(query, &code, avx2_dot(query, row));
 }
 
-/* Sums of products of the bytes of `c` and the signed bytes of `q`. */
-static inline __m256i line_products(__m256i c, __m256i q)
-{
-	__m256i low = _mm256_and_si256(c, _mm256_set1_epi16(0xff));
-	__m256i high = _mm256_srli_epi16(c, 8);
-
-	return _mm256_add_epi32(_mm256_madd_epi16(low, even_codes(q)),
-				_mm256_madd_epi16(high, odd_codes(q)));
-}
-
-KERNEL_TORN static inline __m256i walk_dots(const struct query_code *query,
-					    const unsigned char *row)
-{
-	const unsigned char *codes = row + ROW_CODES_OFFSET;
-	__m256i sum = _mm256_setzero_si256();
-	size_t end = (size_t)query->line_count * CODE_LINE_BYTES;
-
-	for (size_t at = 0; at < end; at += HALF_LINE)
-		sum = _mm256_add_epi32(
-		    sum, line_products(bytes_get(codes + at),
-				       _mm256_load_si256(
-					   (const void *)(query->codes + at))));
-	return sum;
-}
-
 KERNEL_TORN static inline __m128 code_quad(const unsigned char *row)
 {
 	return _mm_loadu_ps((const void *)(row + ROW_CODE_OFFSET));
 }
 
-KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
-						const unsigned char *const *row)
+KERNEL_TORN static inline void four_distances(const struct query_code *query,
+					      const unsigned char *const *row,
+					      float *distances)
 {
 	__m256i sums =
-	    _mm256_hadd_epi32(_mm256_hadd_epi32(walk_dots(query, row[0]),
-						walk_dots(query, row[1])),
-			      _mm256_hadd_epi32(walk_dots(query, row[2]),
-						walk_dots(query, row[3])));
+	    _mm256_hadd_epi32(_mm256_hadd_epi32(line_dots(query, row[0]),
+						line_dots(query, row[1])),
+			      _mm256_hadd_epi32(line_dots(query, row[2]),
+						line_dots(query, row[3])));
 	__m128i dots = _mm_add_epi32(_mm256_castsi256_si128(sums),
 				     _mm256_extracti128_si256(sums, 1));
 	__m128 scale = code_quad(row[0]);
@@ -321,7 +311,8 @@ KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
 	scale = _mm_mul_ps(scale, _mm_cvtepi32_ps(dots));
 	out = _mm_fmadd_ps(scale, _mm_set1_ps(query->product), out);
 	out = _mm_fmadd_ps(offset, _mm_set1_ps(query->shift), out);
-	return _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+	out = _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+	_mm_storeu_ps(distances, out);
 }
 
 KERNEL_TORN static void avx2_gather(const struct query_code *query,
@@ -329,24 +320,8 @@ KERNEL_TORN static void avx2_gather(const struct query_code *query,
 				    const uint32_t *numbers, size_t count,
 				    float *distances)
 {
-	const unsigned char *row[4];
-	uint32_t lines = query->line_count;
-
-	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
-		kernel_ahead(rows + numbers[i] * stride, lines);
-	for (size_t at = 0; at < count; at += 4) {
-		size_t left = count - at < 4 ? count - at : 4;
-		float four[4];
-
-		for (size_t i = 0; i < 4; i++)
-			row[i] =
-			    rows + numbers[i < left ? at + i : at] * stride;
-		for (size_t i = at + KERNEL_AHEAD;
-		     i < at + KERNEL_AHEAD + 4 && i < count; i++)
-			kernel_ahead(rows + numbers[i] * stride, lines);
-		_mm_storeu_ps(four, four_distances(query, row));
-		memcpy(distances + at, four, left * sizeof(*four));
-	}
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      four_distances);
 }
 
 KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
@@ -358,8 +333,6 @@ KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
 	uint32_t end = code_bytes(dim);
 	struct row_code code_a;
 	struct row_code code_b;
-	__m128i four;
-	int32_t dot;
 
 	for (uint32_t at = 0; at < end; at += HALF_LINE) {
 		__m256i x = bytes_get(a + ROW_CODES_OFFSET + at);
@@ -372,14 +345,9 @@ KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
 		    sum, _mm256_madd_epi16(_mm256_srli_epi16(x, 8),
 					   _mm256_srli_epi16(y, 8)));
 	}
-	four = _mm_add_epi32(_mm256_castsi256_si128(sum),
-			     _mm256_extracti128_si256(sum, 1));
-	four = _mm_hadd_epi32(four, four);
-	four = _mm_hadd_epi32(four, four);
-	dot = _mm_cvtsi128_si32(four);
 	row_code_get(a, &code_a);
 	row_code_get(b, &code_b);
-	return kernel_between(metric, dim, &code_a, &code_b, dot);
+	return kernel_between(metric, dim, &code_a, &code_b, dots_sum(sum));
 }
 
 static double row_distance(const struct query_code *query, double sum)

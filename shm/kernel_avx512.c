@@ -73,10 +73,10 @@ static inline __m512i merge_lanes(__m512i u0, __m512i u1, __m512i u2,
 				_mm512_shuffle_i64x2(v0, v1, 0xdd));
 }
 
-/* A row's partial sums; its header goes to `head` on the way. */
-KERNEL_TORN static inline __m512i row_dots(const struct query_code *query,
-					   const unsigned char *row,
-					   uint32_t lines, unsigned char *head)
+/* A row's partial sums. */
+KERNEL_TORN static inline __m512i line_dots(const struct query_code *query,
+					    const unsigned char *row,
+					    uint32_t lines)
 {
 	const unsigned char *codes = row + ROW_CODES_OFFSET;
 	__m512i even = _mm512_setzero_si512();
@@ -84,9 +84,6 @@ KERNEL_TORN static inline __m512i row_dots(const struct query_code *query,
 	size_t end = (size_t)lines * CODE_LINE_BYTES;
 	size_t at;
 
-	_mm256_store_si256(
-	    (void *)head,
-	    _mm256_loadu_si256((const void *)(row + ROW_CODE_OFFSET)));
 	for (at = 0; at + 2 * CODE_LINE_BYTES <= end;
 	     at += 2 * CODE_LINE_BYTES) {
 		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
@@ -99,6 +96,17 @@ KERNEL_TORN static inline __m512i row_dots(const struct query_code *query,
 		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
 					   line_get(query->codes + at));
 	return _mm512_add_epi32(even, odd);
+}
+
+/* The same; its header goes to `head` on the way. */
+KERNEL_TORN static inline __m512i row_dots(const struct query_code *query,
+					   const unsigned char *row,
+					   uint32_t lines, unsigned char *head)
+{
+	_mm256_store_si256(
+	    (void *)head,
+	    _mm256_loadu_si256((const void *)(row + ROW_CODE_OFFSET)));
+	return line_dots(query, row, lines);
 }
 
 KERNEL_TORN static inline __m512i four_dots(const struct query_code *query,
@@ -237,24 +245,8 @@ static inline __mmask16 block_kept(const struct block_limit *l,
 KERNEL_TORN static int32_t avx512_dot(const struct query_code *query,
 				      const unsigned char *row)
 {
-	const unsigned char *codes = row + ROW_CODES_OFFSET;
-	__m512i r0 = _mm512_setzero_si512();
-	__m512i r1 = r0;
-	uint32_t lines = query->line_count;
-	uint32_t i;
-
-	for (i = 0; i + 2 <= lines; i += 2) {
-		size_t at = (size_t)i * CODE_LINE_BYTES;
-
-		r0 = _mm512_dpbusd_epi32(r0, line_get(codes + at),
-					 line_get(query->codes + at));
-		r1 = _mm512_dpbusd_epi32(r1, line_get(codes + at + 64),
-					 line_get(query->codes + at + 64));
-	}
-	if (i < lines)
-		r0 = _mm512_dpbusd_epi32(r0, line_get(codes + i * 64),
-					 line_get(query->codes + i * 64));
-	return _mm512_reduce_add_epi32(_mm512_add_epi32(r0, r1));
+	return _mm512_reduce_add_epi32(
+	    line_dots(query, row, query->line_count));
 }
 
 /* Two whole stores: what follows a masked one would wait for it. */
@@ -329,43 +321,19 @@ KERNEL_TORN static float avx512_coded(const struct query_code *query,
 	return query_coded(query, &code, avx512_dot(query, row));
 }
 
-/* The partial sums of a row, without its header. */
-KERNEL_TORN static inline __m512i walk_dots(const struct query_code *query,
-					    const unsigned char *row,
-					    uint32_t lines)
-{
-	const unsigned char *codes = row + ROW_CODES_OFFSET;
-	__m512i even = _mm512_setzero_si512();
-	__m512i odd = even;
-	size_t end = (size_t)lines * CODE_LINE_BYTES;
-	size_t at;
-
-	for (at = 0; at + 2 * CODE_LINE_BYTES <= end;
-	     at += 2 * CODE_LINE_BYTES) {
-		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
-					   line_get(query->codes + at));
-		odd = _mm512_dpbusd_epi32(
-		    odd, line_get(codes + at + CODE_LINE_BYTES),
-		    line_get(query->codes + at + CODE_LINE_BYTES));
-	}
-	if (at < end)
-		even = _mm512_dpbusd_epi32(even, line_get(codes + at),
-					   line_get(query->codes + at));
-	return _mm512_add_epi32(even, odd);
-}
-
 KERNEL_TORN static inline __m128 quad_get(const unsigned char *row)
 {
 	return _mm_loadu_ps((const void *)(row + ROW_CODE_OFFSET));
 }
 
-KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
-						const unsigned char *const *row)
+KERNEL_TORN static inline void four_distances(const struct query_code *query,
+					      const unsigned char *const *row,
+					      float *distances)
 {
 	uint32_t lines = query->line_count;
 	__m512i sums = merge_rows(
-	    walk_dots(query, row[0], lines), walk_dots(query, row[1], lines),
-	    walk_dots(query, row[2], lines), walk_dots(query, row[3], lines));
+	    line_dots(query, row[0], lines), line_dots(query, row[1], lines),
+	    line_dots(query, row[2], lines), line_dots(query, row[3], lines));
 	__m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(sums),
 					  _mm512_extracti64x4_epi64(sums, 1));
 	__m128i dots = _mm_add_epi32(_mm256_castsi256_si128(halves),
@@ -383,7 +351,8 @@ KERNEL_TORN static inline __m128 four_distances(const struct query_code *query,
 	scale = _mm_mul_ps(scale, _mm_cvtepi32_ps(dots));
 	out = _mm_fmadd_ps(scale, _mm_set1_ps(query->product), out);
 	out = _mm_fmadd_ps(offset, _mm_set1_ps(query->shift), out);
-	return _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+	out = _mm_fmadd_ps(sum, _mm_set1_ps(query->total), out);
+	_mm_storeu_ps(distances, out);
 }
 
 KERNEL_TORN static void avx512_gather(const struct query_code *query,
@@ -391,23 +360,8 @@ KERNEL_TORN static void avx512_gather(const struct query_code *query,
 				      const uint32_t *numbers, size_t count,
 				      float *distances)
 {
-	const unsigned char *row[4];
-	uint32_t lines = query->line_count;
-
-	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
-		kernel_ahead(rows + numbers[i] * stride, lines);
-	for (size_t at = 0; at < count; at += 4) {
-		size_t left = count - at < 4 ? count - at : 4;
-
-		for (size_t i = 0; i < 4; i++)
-			row[i] =
-			    rows + numbers[i < left ? at + i : at] * stride;
-		for (size_t i = at + KERNEL_AHEAD;
-		     i < at + KERNEL_AHEAD + 4 && i < count; i++)
-			kernel_ahead(rows + numbers[i] * stride, lines);
-		_mm_mask_storeu_ps(distances + at, (__mmask8)((1u << left) - 1),
-				   four_distances(query, row));
-	}
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      four_distances);
 }
 
 KERNEL_TORN static float avx512_between(int32_t metric, uint32_t dim,

@@ -234,17 +234,21 @@ KERNEL_TORN static float neon_coded(const struct query_code *query,
 	return query_coded(query, &code, neon_dot(query, row));
 }
 
-static inline float32x4_t block_distances(const struct query_code *query,
-					  const struct block *b)
+KERNEL_TORN static inline void four_distances(const struct query_code *query,
+					      const unsigned char *const *row,
+					      float *distances)
 {
-	/* in this order: both scales may be small */
-	float32x4_t inner = vmulq_f32(b->scale, vcvtq_f32_s32(b->dots));
-	float32x4_t out =
-	    vfmaq_n_f32(vdupq_n_f32(query->base), b->norm, query->weight);
+	struct block b;
+	float32x4_t inner;
+	float32x4_t out;
 
+	block_get(query, row, &b);
+	/* in this order: both scales may be small */
+	inner = vmulq_f32(b.scale, vcvtq_f32_s32(b.dots));
+	out = vfmaq_n_f32(vdupq_n_f32(query->base), b.norm, query->weight);
 	out = vfmaq_n_f32(out, inner, query->product);
-	out = vfmaq_n_f32(out, b->offset, query->shift);
-	return vfmaq_n_f32(out, b->sum, query->total);
+	out = vfmaq_n_f32(out, b.offset, query->shift);
+	vst1q_f32(distances, vfmaq_n_f32(out, b.sum, query->total));
 }
 
 KERNEL_TORN static void neon_gather(const struct query_code *query,
@@ -252,26 +256,8 @@ KERNEL_TORN static void neon_gather(const struct query_code *query,
 				    const uint32_t *numbers, size_t count,
 				    float *distances)
 {
-	uint32_t lines = query->line_count;
-
-	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
-		kernel_ahead(rows + numbers[i] * stride, lines);
-	for (size_t at = 0; at < count; at += BLOCK) {
-		size_t left = count - at < BLOCK ? count - at : BLOCK;
-		const unsigned char *row[BLOCK];
-		struct block block;
-		float four[BLOCK];
-
-		for (size_t i = 0; i < BLOCK; i++)
-			row[i] =
-			    rows + numbers[i < left ? at + i : at] * stride;
-		for (size_t i = at + KERNEL_AHEAD;
-		     i < at + KERNEL_AHEAD + BLOCK && i < count; i++)
-			kernel_ahead(rows + numbers[i] * stride, lines);
-		block_get(query, row, &block);
-		vst1q_f32(four, block_distances(query, &block));
-		memcpy(distances + at, four, left * sizeof(*four));
-	}
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      four_distances);
 }
 
 KERNEL_TORN static float neon_between(int32_t metric, uint32_t dim,
