@@ -2,10 +2,10 @@
 #include "build.h"
 #include "checkpoint.h"
 #include "link.h"
+#include "telling.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <xxhash.h>
 
 enum { RECORD_BYTES_DEFAULT = 512 };
@@ -17,11 +17,10 @@ struct build {
 	env_txn *txn;
 	const struct disk_state *state;
 	struct segment *segment;
-	const struct cop_open_options *options;
+	struct telling telling;
 	const char *what;
 	uint64_t done;
 	uint64_t total;
-	uint64_t told_ms;
 };
 
 uint64_t build_key_hash(const void *key, size_t key_size)
@@ -117,26 +116,12 @@ static cop_err damaged(const struct build *build, const char *what)
 			 build->store->path, what);
 }
 
-/* Tells how far it is, ten times a second at most. */
 static cop_err build_step(struct build *build)
 {
-	struct timespec now;
-	uint64_t ms;
-
-	if (!(++build->done & 0x3ff) && build->options &&
-	    build->options->progress) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		ms = (uint64_t)now.tv_sec * 1000 +
-		     (uint64_t)now.tv_nsec / 1000000;
-		if (ms - build->told_ms < 100)
-			return 0;
-		build->told_ms = ms;
-		if (build->options->progress(build->options->user, build->what,
-					     build->done, build->total))
-			return error_set(COP_STOPPED, "stopped while the index "
-						      "segment was built");
-	}
-	return 0;
+	return ++build->done & 0x3ff
+		   ? 0
+		   : telling_tell(&build->telling, build->what, build->done,
+				  build->total, "the index segment was built");
 }
 
 typedef cop_err entry_work(struct build *build, struct bytes key,
@@ -396,7 +381,7 @@ cop_err build_run(cop_store *store, env_txn *txn,
 			      .txn = txn,
 			      .state = state,
 			      .segment = segment,
-			      .options = options,
+			      .telling = {options, 0},
 			      .what = "keys"};
 	cop_err err;
 

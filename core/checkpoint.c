@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint.h"
+#include "clock.h"
 #include "generation.h"
 #include "lock.h"
 #include "point.h"
@@ -11,18 +12,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CLOSE_WAIT_MS = 100, TRIM_MOST = 32, KEEP_LOOK = 8 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* relaxed, here and below: figures, or W is held */
 static uint64_t word_get(const _Atomic uint64_t *word)
@@ -201,7 +193,7 @@ static cop_err take_plan(struct take *take)
 
 	if (err)
 		return err;
-	start_ns = now_ns();
+	start_ns = clock_ns(CLOCK_MONOTONIC);
 	err = writer_settle(store, NULL);
 	if (!err)
 		err = attach_refresh(store);
@@ -216,7 +208,7 @@ static cop_err take_plan(struct take *take)
 		code = imagefile_plan(&take->file, &plan);
 		err = code ? take_error(take, code) : 0;
 	}
-	take->result.locked_ns += now_ns() - start_ns;
+	take->result.locked_ns += clock_ns(CLOCK_MONOTONIC) - start_ns;
 	writer_unlock(store);
 	return err;
 }
@@ -296,9 +288,9 @@ static cop_err take_passes(struct take *take)
 	err = writer_lock(store, take->timeout_ms);
 	if (err)
 		return err;
-	start_ns = now_ns();
+	start_ns = clock_ns(CLOCK_MONOTONIC);
 	err = take_rest(take);
-	take->result.locked_ns += now_ns() - start_ns;
+	take->result.locked_ns += clock_ns(CLOCK_MONOTONIC) - start_ns;
 	writer_unlock(store);
 	return err;
 }
@@ -362,9 +354,9 @@ static void images_keep(struct take *take)
 
 	if (writer_lock(store, take->timeout_ms))
 		return;
-	start_ns = now_ns();
+	start_ns = clock_ns(CLOCK_MONOTONIC);
 	(void)images_settle(take);
-	take->result.locked_ns += now_ns() - start_ns;
+	take->result.locked_ns += clock_ns(CLOCK_MONOTONIC) - start_ns;
 	writer_unlock(store);
 	error_clear();
 }
@@ -450,7 +442,7 @@ static cop_err take_run(cop_store *store, uint32_t timeout_ms,
 			struct cop_checkpoint_result *result)
 {
 	struct take take = {.store = store, .timeout_ms = timeout_ms};
-	uint64_t start_ns = now_ns();
+	uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
 	cop_err err = generation_refresh(store);
 
 	if (!err)
@@ -466,7 +458,7 @@ static cop_err take_run(cop_store *store, uint32_t timeout_ms,
 		close(take.folder);
 	}
 	image_unlock(store);
-	take.result.ns = now_ns() - start_ns;
+	take.result.ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
 	take.result.size = sizeof take.result;
 	if (!err && result)
 		*result = take.result;

@@ -7,6 +7,7 @@
  *	folder without it is no store, and can be removed.
  */
 #include "env.h"
+#include "clock.h"
 #include "error.h"
 #include "folder.h"
 #include "format.h"
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GENERATION_FIRST "gen-000001"
@@ -92,14 +92,6 @@ static cop_err options_check(const struct cop_options *options)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static cop_err config_fill(struct disk_store *config,
 			   const struct cop_options *options)
 {
@@ -115,7 +107,7 @@ static cop_err config_fill(struct disk_store *config,
 				     : 100000,
 	    .bloom_rate =
 		options->bloom_rate > 1e-9 ? options->bloom_rate : 0.01,
-	    .created_ns = now_ns(),
+	    .created_ns = clock_ns(CLOCK_REALTIME),
 	    .record_bytes = options->record_bytes,
 	    .cache_bytes = options->cache_bytes,
 	    .cache_ttl_ms = options->cache_ttl_ms,

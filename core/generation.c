@@ -31,6 +31,7 @@
  *	after 2		see above
  */
 #include "generation.h"
+#include "clock.h"
 #include "copy.h"
 #include "folder.h"
 #include "imagefile.h"
@@ -47,7 +48,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GENERATION_MAX UINT64_C(999999999)
@@ -496,14 +496,6 @@ struct building {
 	struct cop_compact_result *out;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static cop_err disk_bytes(const cop_store *store, uint64_t number,
 			  uint64_t *bytes)
 {
@@ -660,9 +652,10 @@ static cop_err building_run(struct building *building)
 		err = writer_lock(store, store->timeout_ms);
 	if (err)
 		return err;
-	building->started_ns = now_ns();
+	building->started_ns = clock_ns(CLOCK_MONOTONIC);
 	err = switch_locked(building);
-	building->out->pause_ns = now_ns() - building->started_ns;
+	building->out->pause_ns =
+	    clock_ns(CLOCK_MONOTONIC) - building->started_ns;
 	writer_unlock(store);
 	return err;
 }

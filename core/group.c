@@ -30,6 +30,7 @@
  *	points	taken, commit-*, answering, answered: see mailbox.h
  */
 #include "group.h"
+#include "clock.h"
 #include "link.h"
 #include "commit.h"
 #include "generation.h"
@@ -59,14 +60,6 @@ struct answer {
 };
 
 static_assert(sizeof(struct answer) <= MAILBOX_ANSWER_BYTES, "answer fits");
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- leading ------------------------------------------------------------ */
 
@@ -370,7 +363,7 @@ static cop_err give_up(const struct waiting *waiting)
 	switch (
 	    mailbox_phase(&store->mailboxes, waiting->box, waiting->number)) {
 	case MAILBOX_DONE: answer_take(waiting); return 0;
-	case MAILBOX_RETRY: return retry(waiting, now_ns());
+	case MAILBOX_RETRY: return retry(waiting, clock_ns(CLOCK_MONOTONIC));
 	default: return not_known(waiting);
 	}
 }
@@ -418,7 +411,7 @@ static cop_err post_wait(const struct waiting *waiting)
 
 	for (;;) {
 		uint32_t calls = mailbox_calls(mailboxes, waiting->box);
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 		int tried;
 
 		switch (
@@ -503,8 +496,8 @@ cop_err group_commit(cop_store *store, struct request *request,
 		return direct_commit(store, request, options);
 	}
 	if (options->timeout_ms != LOCK_FOREVER)
-		waiting.until_ns =
-		    now_ns() + options->timeout_ms * UINT64_C(1000000);
+		waiting.until_ns = clock_ns(CLOCK_MONOTONIC) +
+				   options->timeout_ms * UINT64_C(1000000);
 	err = posted_commit(&waiting, &packed);
 	buffer_release(&packed);
 	return err;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link.h"
+#include "clock.h"
 #include "commit.h"
 #include "point.h"
+#include "telling.h"
 
 #include <errno.h>
-#include <time.h>
 
 enum {
 	SLICE_NS = 1000000,
@@ -12,14 +13,6 @@ enum {
 	BULK_STEP = 64,	 /* rows between two looks at the clock */
 	DRAIN_STEP = 1024
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static cop_err no_memory(void)
 {
@@ -42,43 +35,34 @@ void link_release(cop_store *store)
 
 struct linking {
 	struct hnsw_bulk bulk;
-	const struct cop_open_options *options;
+	struct telling telling;
 	uint32_t threads;
 	_Atomic int stop;
 };
 
 /* By the calling thread alone. */
-static cop_err linking_tell(const struct linking *linking, uint64_t *told_ns)
+static cop_err linking_tell(struct linking *linking)
 {
-	const struct cop_open_options *options = linking->options;
 	uint64_t done =
 	    atomic_load_explicit(&linking->bulk.next, memory_order_relaxed);
 
-	if (!options || !options->progress ||
-	    now_ns() - *told_ns < UINT64_C(100000000))
-		return 0;
-	*told_ns = now_ns();
 	if (done > linking->bulk.count)
 		done = linking->bulk.count;
-	if (options->progress(options->user, "linking vectors", done,
-			      linking->bulk.count))
-		return error_set(COP_STOPPED, "stopped while vectors were "
-					      "linked");
-	return 0;
+	return telling_tell(&linking->telling, "linking vectors", done,
+			    linking->bulk.count, "vectors were linked");
 }
 
 static cop_err linking_work(void *user, uint32_t thread)
 {
 	struct linking *linking = user;
 	struct room room = {0};
-	uint64_t told_ns = 0;
 	cop_err err = room_open(&room, linking->bulk.segment) ? no_memory() : 0;
 
 	while (!err &&
 	       !atomic_load_explicit(&linking->stop, memory_order_relaxed) &&
 	       hnsw_link_part(&linking->bulk, &room.hnsw, BULK_STEP))
 		if (thread + 1 == linking->threads)
-			err = linking_tell(linking, &told_ns);
+			err = linking_tell(linking);
 	if (err)
 		atomic_store_explicit(&linking->stop, 1, memory_order_relaxed);
 	room_close(&room);
@@ -88,7 +72,7 @@ static cop_err linking_work(void *user, uint32_t thread)
 static cop_err all_link(struct segment *segment, uint32_t threads, int audit,
 			const struct cop_open_options *options)
 {
-	struct linking linking = {.options = options};
+	struct linking linking = {.telling = {options, 0}};
 	struct room room = {0};
 	cop_err err;
 	int code;
@@ -149,10 +133,11 @@ static uint64_t limbo_step(cop_store *store)
 	return before - limbo_count(segment);
 }
 
-/* Whether somebody waits for this process to let go of W. */
-static int is_wanted(const cop_store *store)
+/* Whether there is time left, and nobody waits for W. */
+static int is_spare(const cop_store *store, uint64_t until_ns)
 {
-	return mailbox_any(&store->mailboxes, MAILBOX_POSTED);
+	return clock_ns(CLOCK_MONOTONIC) < until_ns &&
+	       !mailbox_any(&store->mailboxes, MAILBOX_POSTED);
 }
 
 void link_slice(cop_store *store, uint32_t threads)
@@ -165,20 +150,18 @@ void link_slice(cop_store *store, uint32_t threads)
 	/* not after a commit that is still to be taken back */
 	if (!segment->header ||
 	    atomic_load_explicit(&segment->header->intent.attempt,
-				 memory_order_acquire) ||
-	    !(room = writer_room(store)))
+				 memory_order_acquire))
 		return;
-	until_ns = now_ns() + SLICE_NS;
-	waiting = hnsw_tail_count(segment);
-	if (waiting >= BULK_MIN && threads > 1)
+	room = writer_room(store);
+	until_ns = clock_ns(CLOCK_MONOTONIC) + SLICE_NS;
+	if (threads > 1 && hnsw_tail_count(segment) >= BULK_MIN)
 		(void)link_all(segment, threads);
-	while (
-	    (waiting = hnsw_tail_count(segment)) &&
-	    (waiting > LINK_TAIL || (now_ns() < until_ns && !is_wanted(store))))
+	while (room && (waiting = hnsw_tail_count(segment)) &&
+	       (waiting > LINK_TAIL || is_spare(store, until_ns)))
 		(void)hnsw_link_next(segment, room);
-	while ((limbo_count(segment) > LINK_LIMBO ||
-		(now_ns() < until_ns && !is_wanted(store))) &&
-	       limbo_step(store))
+	while (
+	    (limbo_count(segment) > LINK_LIMBO || is_spare(store, until_ns)) &&
+	    limbo_step(store))
 		;
 }
 
@@ -190,21 +173,23 @@ static void maintain_locked(cop_store *store,
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room = writer_room(store);
-	uint64_t until_ns =
-	    options->budget_ms
-		? now_ns() + options->budget_ms * UINT64_C(1000000)
-		: UINT64_MAX;
+	uint64_t until_ns = options->budget_ms
+				? clock_ns(CLOCK_MONOTONIC) +
+				      options->budget_ms * UINT64_C(1000000)
+				: UINT64_MAX;
 	uint64_t linked = hnsw_linked(segment);
 	uint64_t freed;
 
 	if (!options->budget_ms && options->threads > 1)
 		(void)link_all(segment, options->threads);
-	while (room && now_ns() < until_ns && hnsw_link_next(segment, room))
+	while (room && clock_ns(CLOCK_MONOTONIC) < until_ns &&
+	       hnsw_link_next(segment, room))
 		;
 	result->linked += hnsw_linked(segment) - linked;
-	while (now_ns() < until_ns && (freed = limbo_step(store)))
+	while (clock_ns(CLOCK_MONOTONIC) < until_ns &&
+	       (freed = limbo_step(store)))
 		result->reclaimed += freed;
-	if (room && now_ns() < until_ns)
+	if (room && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		result->mended = hnsw_mend(segment, room);
 	result->unlinked = hnsw_tail_count(segment);
 	result->waiting = limbo_count(segment);

@@ -15,13 +15,13 @@
  *	renewal makes it anew, detaching removes it.
  */
 #include "renew.h"
+#include "clock.h"
 #include "build.h"
 #include "checkpoint.h"
 #include "generation.h"
 #include "point.h"
 
 #include <errno.h>
-#include <time.h>
 
 enum { ROUNDS = 3 };
 
@@ -32,14 +32,6 @@ struct renewal {
 	struct segment segment;
 	struct disk_state state; /* that the new segment has */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static cop_err state_renew(struct renewal *renewal, struct disk_state *state)
 {
@@ -163,9 +155,9 @@ static cop_err renewal_run(struct renewal *renewal,
 		err = writer_lock(store, store->timeout_ms);
 	if (err)
 		return err;
-	started_ns = now_ns();
+	started_ns = clock_ns(CLOCK_MONOTONIC);
 	err = install_locked(renewal);
-	*pause_ns += now_ns() - started_ns;
+	*pause_ns += clock_ns(CLOCK_MONOTONIC) - started_ns;
 	writer_unlock(store);
 	return err;
 }

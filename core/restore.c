@@ -1,56 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint.h"
 #include "point.h"
+#include "telling.h"
 #include "trust.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Images that are looked at: there are two, and perhaps some of a backup. */
-enum { CANDIDATES = 8, TOLD_MS = 100 };
+enum { CANDIDATES = 8 };
 
 struct restore {
 	cop_store *store;
 	struct segment *segment;
 	struct imagefile file;
 	struct segment_header *kept; /* chunk 0 */
-	const struct cop_open_options *options;
+	struct telling telling;
 	uint32_t threads;
 	_Atomic uint64_t next;
 	_Atomic int stop;
-	uint64_t told_ms;
 	struct trust trust;
 };
 
 /* ---- chunks ------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* By the calling thread alone. */
 static cop_err restore_tell(struct restore *restore, uint64_t done)
 {
-	const struct cop_open_options *options = restore->options;
-	uint64_t ms;
-
-	if (!options || !options->progress)
-		return 0;
-	ms = now_ms();
-	if (ms - restore->told_ms < TOLD_MS)
-		return 0;
-	restore->told_ms = ms;
-	if (options->progress(options->user, "loading image", done,
-			      restore->file.header.chunk_count))
-		return error_set(COP_STOPPED, "stopped while the index "
-					      "segment was loaded");
-	return 0;
+	return telling_tell(&restore->telling, "loading image", done,
+			    restore->file.header.chunk_count,
+			    "the index segment was loaded");
 }
 
 static int chunk_restore(struct restore *restore, uint64_t chunk, void *room)
@@ -296,8 +276,9 @@ cop_err restore_run(cop_store *store, env_txn *txn,
 	for (uint32_t i = 0;
 	     err && err != ERANGE && err != COP_STOPPED && i < candidates.count;
 	     i++) {
-		struct restore restore = {
-		    .store = store, .segment = segment, .options = options};
+		struct restore restore = {.store = store,
+					  .segment = segment,
+					  .telling = {options, 0}};
 		int touched = 0;
 
 		err = candidate_try(&restore, txn, state, &candidates, i,

@@ -388,6 +388,7 @@ static cop_err search_init(struct search *search, struct sift *sift,
 			   int *none)
 {
 	const struct disk_store *config = &read->store->config;
+
 	*search = (struct search){.read = read,
 				  .wanted = wanted,
 				  .kernel = read->store->kernel,

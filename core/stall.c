@@ -30,13 +30,13 @@
  *	not counted; nor are dead edges that a list has kept for a read.
  */
 #include "lock.h"
+#include "clock.h"
 #include "setting.h"
 #include "store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Less than this is not worth a look. */
@@ -185,14 +185,6 @@ cop_err stall_check(cop_store *store, uint64_t newest)
 
 /* ---- readers ------------------------------------------------------------ */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /*
  * How long ago the commit after `commit` was made: since then it is old.  If
  * its record is not kept any more, the oldest one that is says the least.
@@ -200,7 +192,7 @@ static uint64_t now_ns(void)
 static int age_of(const cop_read *read, uint64_t commit, uint64_t *age_ns)
 {
 	uint64_t next = commit + 1;
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_REALTIME);
 	struct bytes key = bytes_of(&next, sizeof next);
 	struct bytes value;
 	env_cursor *cursor;
