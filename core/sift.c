@@ -84,12 +84,11 @@ cop_err sift_tags(const struct sift *sift, uint64_t id, int *has)
 
 static void entity_set(struct sift *sift, uint64_t id)
 {
-	uint64_t *word = &sift->entities[id / 64];
 	uint64_t bit = UINT64_C(1) << (id & 63);
 
-	if (id >= sift->sieve.entity_end || *word & bit)
+	if (id >= sift->sieve.entity_end || sift->entities[id / 64] & bit)
 		return;
-	*word |= bit;
+	sift->entities[id / 64] |= bit;
 	if (sift->listed_count < SIFT_LIST)
 		sift->read->listed[sift->listed_count] = (uint32_t)id;
 	sift->listed_count++;
@@ -184,8 +183,11 @@ static cop_err near_sift(struct sift *sift)
 
 /* ---- how many ----------------------------------------------------------- */
 
-/* Rows spread over the bank, tested. */
-static void share_estimate(struct sift *sift)
+/*
+ * Rows spread over the bank, tested.
+ * Returns	1 if there are surely too many for a list
+ */
+static int share_estimate(struct sift *sift)
 {
 	const struct segment *segment = read_segment(sift->read);
 	uint32_t rows = bank_count(segment) - 1;
@@ -200,9 +202,7 @@ static void share_estimate(struct sift *sift)
 		passing += line && hnsw_sieve_passes(&sift->sieve, line);
 	}
 	sift->share = count ? (double)passing / count : 0;
-	/* many are not worth a list */
-	sift->is_listed =
-	    passing >= SAMPLE_SURE && sift->share * rows > 2 * SIFT_LIST;
+	return passing >= SAMPLE_SURE && sift->share * rows > 2 * SIFT_LIST;
 }
 
 static cop_err members_list(struct sift *sift, uint32_t name)
@@ -298,11 +298,8 @@ static cop_err count_learn(struct sift *sift)
 {
 	cop_err err = 0;
 
-	share_estimate(sift);
-	if (sift->is_listed) { /* that is, there are far too many */
-		sift->is_listed = 0;
+	if (share_estimate(sift))
 		return 0;
-	}
 	if (!sift->entities && (sift->tag_count || sift->sieve.type))
 		err = list_make(sift);
 	else if (!sift->entities)
@@ -314,16 +311,19 @@ static cop_err count_learn(struct sift *sift)
 cop_err sift_init(struct sift *sift, cop_read *read,
 		  const struct cop_search *wanted, int *none)
 {
+	int has_prefix = wanted->prefix && wanted->prefix_size;
 	cop_err err;
 
 	*sift = (struct sift){.read = read, .wanted = wanted, .share = 1};
 	sift->sieve.snapshot = read->state.commit;
 	err = names_init(sift, none);
 	sift->is_filtered = wanted->type || wanted->tag || wanted->tag_count ||
-			    wanted->prefix || wanted->near || wanted->accept;
+			    has_prefix || wanted->near || wanted->accept;
+	/* no key is that long */
+	*none |= wanted->prefix && wanted->prefix_size > COP_KEY_BYTES;
 	if (err || *none || !sift->is_filtered)
 		return err;
-	if (wanted->prefix)
+	if (has_prefix)
 		err = prefix_sift(sift);
 	if (!err && wanted->near)
 		err = near_sift(sift);

@@ -311,6 +311,30 @@ static void every_filter_returns_k(struct world *w, int32_t strategy)
 		      hundredth);
 }
 
+static int none_match(const struct world *w, uint32_t row)
+{
+	(void)w;
+	(void)row;
+	return 0;
+}
+
+static void prefixes_may_be_of_any_size(struct world *w)
+{
+	static char longest[COP_KEY_BYTES + 2];
+
+	memset(longest, 'e', sizeof longest);
+	searches_find(w, "a prefix of nothing lets all through",
+		      &(struct cop_search){.prefix = "early-"}, all_match);
+	searches_find(w, "a prefix as long as a key may be",
+		      &(struct cop_search){.prefix = longest,
+					   .prefix_size = COP_KEY_BYTES},
+		      none_match);
+	searches_find(w, "a longer one",
+		      &(struct cop_search){.prefix = longest,
+					   .prefix_size = COP_KEY_BYTES + 1},
+		      none_match);
+}
+
 /* ---- a neighbourhood ---------------------------------------------------- */
 
 static int first_ten(const struct world *w, uint32_t row)
@@ -408,6 +432,7 @@ int main(void)
 	every_filter_returns_k(&w, COP_AUTO);
 	every_filter_returns_k(&w, COP_HNSW);
 	every_filter_returns_k(&w, COP_SCAN);
+	prefixes_may_be_of_any_size(&w);
 	a_neighbourhood_is_a_filter(&w);
 	what_cannot_be_is_refused(&w);
 	maintenance_leaves_nothing_waiting(&w);
