@@ -177,13 +177,8 @@ static void lists_read(struct seat *seat)
 
 	must_be(slot_take(seat->slots, &slot), "slot");
 	while (!atomic_load(&world->done)) {
-		uint64_t snapshot;
+		uint64_t snapshot = seat_enter(seat, slot, &world->committed);
 
-		slot_enter(seat->slots, slot,
-			   atomic_load_explicit(&world->committed,
-						memory_order_acquire));
-		snapshot = atomic_load_explicit(&world->committed,
-						memory_order_acquire);
 		for (uint64_t i = test_below(&state, 300); i; i--) {
 			wrong += list_wrong(
 			    seat->segment, test_below(&state, LISTS), snapshot);

@@ -194,16 +194,6 @@ struct world {
 	uint32_t row[ENTITIES]; /* the writer's */
 };
 
-/* The commit that wrote what an entity is at a snapshot; 0: none. */
-static uint64_t version_at(uint32_t entity, uint64_t snapshot)
-{
-	uint64_t past = snapshot % ENTITIES;
-	uint64_t back =
-	    past >= entity ? past - entity : past + ENTITIES - entity;
-
-	return snapshot > back ? snapshot - back : 0;
-}
-
 static void commit_vector(float *vector, uint64_t commit)
 {
 	uint64_t state = commit;
@@ -282,13 +272,13 @@ static uint64_t snapshot_wrong(const struct segment *segment,
 			wrong++;
 			continue;
 		}
-		commit = version_at(seen.entity, snapshot);
+		commit = version_at(seen.entity, ENTITIES, snapshot);
 		wrong += seen.born != commit || seen.signature != commit ||
 			 seen.type != (uint32_t)commit ||
 			 !distance_fits(commit, distance);
 	}
 	for (uint32_t i = 0; i < ENTITIES; i++)
-		wrong += times[i] != (version_at(i, snapshot) != 0);
+		wrong += times[i] != (version_at(i, ENTITIES, snapshot) != 0);
 	return wrong;
 }
 
@@ -305,13 +295,8 @@ static void snapshots_read(struct seat *seat)
 	query_encode(METRIC_L2, zeros, DIM, &query);
 	must_be(slot_take(seat->slots, &slot), "slot");
 	while (!atomic_load(&world->done)) {
-		uint64_t snapshot;
+		uint64_t snapshot = seat_enter(seat, slot, &world->committed);
 
-		slot_enter(seat->slots, slot,
-			   atomic_load_explicit(&world->committed,
-						memory_order_acquire));
-		snapshot = atomic_load_explicit(&world->committed,
-						memory_order_acquire);
 		for (uint64_t i = 1 + test_below(&state, 20); i; i--) {
 			wrong +=
 			    snapshot_wrong(seat->segment, &query, snapshot);

@@ -30,16 +30,6 @@ struct world {
 	uint32_t row[ENTITIES]; /* the writer's */
 };
 
-/* The commit that wrote what an entity is at a snapshot; 0: none. */
-static uint64_t version_at(uint32_t entity, uint64_t snapshot)
-{
-	uint64_t past = snapshot % ENTITIES;
-	uint64_t back =
-	    past >= entity ? past - entity : past + ENTITIES - entity;
-
-	return snapshot > back ? snapshot - back : 0;
-}
-
 static void commit_vector(float *vector, uint64_t commit)
 {
 	uint64_t state = commit;
@@ -138,12 +128,12 @@ static void pool_judge(struct seat *seat, const struct query_code *query,
 			wrong++;
 			continue;
 		}
-		commit = version_at(seen.entity, snapshot);
+		commit = version_at(seen.entity, ENTITIES, snapshot);
 		wrong += seen.born != commit ||
 			 !distance_fits(commit, vector, distance);
 	}
 	for (uint32_t i = 0; i < ENTITIES; i++)
-		missed += !times[i] && version_at(i, snapshot);
+		missed += !times[i] && version_at(i, ENTITIES, snapshot);
 	atomic_fetch_add(&world->wrong, wrong);
 	atomic_fetch_add(&world->missed, missed);
 	atomic_fetch_add(&world->walks, 1);
@@ -175,13 +165,8 @@ static void walks_make(struct seat *seat)
 	room_make(&room, seat->segment);
 	must_be(slot_take(seat->slots, &slot), "slot");
 	while (!atomic_load(&world->done)) {
-		uint64_t snapshot;
+		uint64_t snapshot = seat_enter(seat, slot, &world->committed);
 
-		slot_enter(seat->slots, slot,
-			   atomic_load_explicit(&world->committed,
-						memory_order_acquire));
-		snapshot = atomic_load_explicit(&world->committed,
-						memory_order_acquire);
 		for (uint64_t i = 1 + test_below(&state, 8); i; i--)
 			walk_once(seat, &room, &state, snapshot);
 		slot_leave(seat->slots, slot);

@@ -303,6 +303,29 @@ struct seat {
 	pid_t pid;
 };
 
+/* Begins a read in a seat's slot; returns the snapshot it has. */
+static inline uint64_t seat_enter(struct seat *seat, uint32_t slot,
+				  const _Atomic uint64_t *committed)
+{
+	slot_enter(seat->slots, slot,
+		   atomic_load_explicit(committed, memory_order_acquire));
+	return atomic_load_explicit(committed, memory_order_acquire);
+}
+
+/*
+ * Where commit c renews entity c mod `entities`: the commit that wrote what an
+ * entity is at a snapshot; 0: none.
+ */
+static inline uint64_t version_at(uint32_t entity, uint32_t entities,
+				  uint64_t snapshot)
+{
+	uint64_t past = snapshot % entities;
+	uint64_t back =
+	    past >= entity ? past - entity : past + entities - entity;
+
+	return snapshot > back ? snapshot - back : 0;
+}
+
 static inline void *seat_thread(void *argument)
 {
 	struct seat *seat = argument;
