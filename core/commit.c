@@ -38,7 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DRAIN_BUDGET = 4096, DISK_FULL_BYTES = 1 << 20 };
+enum { DISK_FULL_BYTES = 1 << 20 };
 
 static int mutex_take(pthread_mutex_t *mutex, uint32_t timeout_ms)
 {
@@ -351,8 +351,6 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 	}
 	prepare_finish(apply);
 	checkpoint_note(store, apply_change_count(apply));
-	limbo_drain(&store->writable, slot_oldest(&store->slots, apply->commit),
-		    DRAIN_BUDGET + 3 * (uint64_t)apply_change_count(apply));
 	prepare_close(apply);
 	return 0;
 }
