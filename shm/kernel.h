@@ -181,7 +181,7 @@ kernel_gather(const struct query_code *query, const unsigned char *rows,
 {
 	const unsigned char *row[4];
 	uint32_t lines = query->line_count;
-	float last[4];
+	float last[4] = {0};
 
 	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
 		kernel_ahead(rows + numbers[i] * stride, lines);
