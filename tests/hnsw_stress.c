@@ -120,6 +120,10 @@ static void pool_judge(struct seat *seat, const struct query_code *query,
 		double distance;
 		uint64_t commit;
 
+		/* a row that is linked just now may be there once more, as
+		   what a walk began with */
+		if (!hnsw_passes(room->pool[i]))
+			continue;
 		if (row_accept(seat->segment, kernel_choose(NULL), query,
 			       hnsw_row_of(room->pool[i]), snapshot, &seen,
 			       &distance) != 1)
