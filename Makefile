@@ -112,7 +112,7 @@ $(out)/%.o: %.c Makefile
 # The kernels are compiled for their own instruction sets and chosen at run
 # time; nothing else may use more than the baseline.
 arch := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-isa_avx2_x86_64 := -mavx2 -mfma -mf16c
+isa_avx2_x86_64 := -mavx2 -mfma -mf16c -mpopcnt
 isa_avx512_x86_64 := $(isa_avx2_x86_64) -mavx512f -mavx512bw -mavx512vl \
 	-mavx512dq -mavx512vnni
 isa_neon_dot_aarch64 := -march=armv8.2-a+dotprod

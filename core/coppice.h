@@ -176,7 +176,9 @@ struct cop_options {
 				       shared memory, too: up to
 				       COP_RECORD_BYTES; 0: 512, UINT32_MAX:
 				       none */
-	uint32_t reserved;	    /* 0 */
+	uint32_t signs;		    /* 1: 32 bytes more a vector are kept for
+				       COP_LSH and COP_HIERARCHICAL; 16
+				       dimensions or more */
 	uint64_t cache_bytes;	    /* of shared memory for results of searches,
 				       COP_CACHE_MIN to COP_CACHE_MAX; 0: none
 				       are kept */
@@ -493,6 +495,9 @@ enum cop_strategy {
 	COP_AUTO = 0, /* by the store's size, k and the filters */
 	COP_SCAN = 1, /* all rows are looked at: exact */
 	COP_HNSW = 2, /* a walk through the vector graph */
+	COP_LSH = 3,  /* the `ef` rows whose signs are most like the query's:
+			 in a store that keeps signs */
+	COP_HIERARCHICAL = 4 /* a walk that sets out from some of these */
 };
 
 enum cop_tag_mode {

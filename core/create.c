@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "format.h"
 #include "lock.h"
+#include "signs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -74,9 +75,11 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
-	if (options->reserved)
-		return error_set(COP_INVALID, "the options' reserved word is "
-					      "not 0; clear what is not set");
+	if (options->signs > 1 || (options->signs && options->dim < SIGNS_DIM))
+		return error_set(COP_INVALID,
+				 "signs %u in %u dimensions; they are kept, 1, "
+				 "in %d or more, or not, 0",
+				 options->signs, options->dim, SIGNS_DIM);
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,
@@ -112,6 +115,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .cache_bytes = options->cache_bytes,
 	    .cache_ttl_ms = options->cache_ttl_ms,
 	    .cache_idle_ms = options->cache_idle_ms,
+	    .signs = options->signs,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");

@@ -41,7 +41,9 @@ struct disk_store {
 	uint64_t cache_bytes; /* these three as in cop_options */
 	uint32_t cache_ttl_ms;
 	uint32_t cache_idle_ms;
-	uint64_t reserved[2];
+	uint32_t signs;
+	uint32_t reserved_word;
+	uint64_t reserved;
 };
 
 enum { DISK_STORE_LEAST = 328 };

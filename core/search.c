@@ -22,6 +22,7 @@ enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
 	EF_DEFAULT = 128,
+	EF_LSH = 1024, /* rows picked by their signs */
 	SCAN_MATCHES = 3000,
 	SCAN_SHARE = 50,   /* more of the matches than that are not walked to */
 	PROBE_MATCHES = 8, /* expected among a query's neighbours */
@@ -94,7 +95,8 @@ struct plan {
 /* What a walk looks for, unless the caller says how wide it is to be. */
 static uint32_t ef_for(const struct cop_search *wanted)
 {
-	uint64_t ef = wanted->ef ? wanted->ef : EF_DEFAULT;
+	uint32_t usual = wanted->strategy == COP_LSH ? EF_LSH : EF_DEFAULT;
+	uint64_t ef = wanted->ef ? wanted->ef : usual;
 
 	/* rows that are left out after all */
 	if (ef < wanted->k + UINT64_C(1))
@@ -147,7 +149,10 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 
 	if (walk.way == HNSW_ACROSS && !is_common_near(ranking, room))
 		walk.way = HNSW_THROUGH;
-	hnsw_walk(segment, &walk);
+	if (plan->strategy == COP_HNSW)
+		hnsw_walk(segment, &walk);
+	else
+		signs_walk(segment, &walk, plan->strategy == COP_HIERARCHICAL);
 	*done = !walk.gave_up;
 	if (*done)
 		err = ranking_pool(ranking, room);
@@ -262,7 +267,9 @@ static void plan_make(struct plan *plan, const struct search *search)
 	double matches = sift->share * (double)hnsw_linked(segment);
 
 	plan_walk(plan, search);
-	if (wanted->strategy)
+	if (wanted->strategy >= COP_LSH && !signs_ready(segment))
+		plan_set(plan, COP_SCAN, "too few rows to be told by signs");
+	else if (wanted->strategy)
 		plan_set(plan, wanted->strategy, "asked for");
 	else if (wanted->exact)
 		plan_set(plan, COP_SCAN, "an exact search looks at all rows");
@@ -297,7 +304,7 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 	cop_err err = 0;
 
 	report_begin(search, plan);
-	if (plan->strategy == COP_HNSW) {
+	if (plan->strategy != COP_SCAN) {
 		err = graph_rank(ranking, room, plan, &done);
 		if (err || (done && ranking->count == k))
 			return err;
@@ -352,9 +359,14 @@ static cop_err wanted_check(const cop_read *read,
 	if (!wanted->k || wanted->k > COP_K_MAX)
 		return error_set(COP_INVALID, "k is %u; it may be 1 to %d",
 				 wanted->k, COP_K_MAX);
-	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HNSW)
+	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HIERARCHICAL)
 		return error_set(COP_INVALID, "there is no strategy %d",
 				 wanted->strategy);
+	if (wanted->strategy >= COP_LSH && !read->store->config.signs)
+		return error_set(COP_INVALID,
+				 "%s keeps no signs of its vectors; `init "
+				 "--signs` makes a store that does",
+				 read->store->path);
 	if (wanted->ef > COP_EF_MAX)
 		return error_set(COP_INVALID, "ef is %u; it may be up to %d",
 				 wanted->ef, COP_EF_MAX);

@@ -106,6 +106,8 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 				   after * segment->bank.row_bytes);
 	if (!err) /* now: a row that is free must not want for them later */
 		err = hnsw_reserve(segment, count);
+	if (!err)
+		err = signs_reserve(segment, count);
 	if (err)
 		return err;
 	line = bank_line_at(segment, count);
@@ -135,6 +137,21 @@ int bank_take(struct segment *segment, uint32_t *row)
 	    atomic_load_explicit(&line->entity, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&bank->free_count, 1, memory_order_relaxed);
 	return 0;
+}
+
+int bank_floats(const struct segment *segment, uint32_t row, float *out)
+{
+	const struct bank_line *line = bank_line_at(segment, row);
+	const void *full = bank_row_at(segment, row);
+	const uint16_t *halves = full;
+
+	if (!line || !full)
+		return 0;
+	if (segment->bank.rows)
+		memcpy(out, full, segment->bank.dim * sizeof *out);
+	for (uint32_t i = 0; !segment->bank.rows && i < segment->bank.dim; i++)
+		out[i] = half_decode(halves[i]) * line->code.row_scale;
+	return 1;
 }
 
 /* Relaxed stores of whole words: readers may look at any time. */

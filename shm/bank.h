@@ -159,6 +159,12 @@ void bank_kill(struct segment *segment, uint32_t row, uint64_t commit);
 int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 	      uint64_t *died);
 
+/*
+ * A row's components, `dim` of them, by its full row: of the unit vector for
+ * cosine.  0 if the number is out of range.
+ */
+int bank_floats(const struct segment *segment, uint32_t row, float *out);
+
 /* Rows on the free list, by following it. */
 uint64_t bank_free_length(const struct segment *segment);
 

@@ -85,6 +85,13 @@ struct kernel {
 			   uint32_t limit, uint64_t *marks, uint32_t *fresh);
 
 	/*
+	 * In how many of 256 bits rows differ from a query; see signs.h.
+	 * signs	four words a row, which may change meanwhile
+	 */
+	void (*hamming)(const uint64_t *query, const _Atomic uint64_t *signs,
+			size_t count, uint16_t *distances);
+
+	/*
 	 * The distance from a row of the bank.  For cosine it is
 	 * ||q - x||^2 / 2, which does not cancel for near pairs.
 	 * row		dim halves or floats, any alignment of their own size.
@@ -150,6 +157,23 @@ static inline size_t kernel_mark(uint64_t *marks, uint32_t *numbers,
 		kept += !(word & bit);
 	}
 	return kept;
+}
+
+/* A `hamming`, to be inlined where there is an instruction that counts. */
+KERNEL_TORN static inline __attribute__((always_inline)) void
+kernel_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+	       size_t count, uint16_t *distances)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t sum = 0;
+
+		for (size_t j = 0; j < 4; j++) /* relaxed: a hint */
+			sum += (uint32_t)__builtin_popcountll(
+			    query[j] ^
+			    atomic_load_explicit(&signs[i * 4 + j],
+						 memory_order_relaxed));
+		distances[i] = (uint16_t)sum;
+	}
 }
 
 /* The plain `unmarked`. */

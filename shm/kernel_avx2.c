@@ -559,6 +559,12 @@ static double avx2_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void avx2_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			 size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_avx2 = {
     .name = "avx2",
     .scan = avx2_scan,
@@ -566,6 +572,7 @@ const struct kernel kernel_avx2 = {
     .gather = avx2_gather,
     .between = avx2_between,
     .unmarked = kernel_unmarked,
+    .hamming = avx2_hamming,
     .row16 = avx2_row16,
     .row32 = avx2_row32,
     .exact = avx2_exact,

@@ -621,6 +621,12 @@ static double avx512_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void avx512_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			   size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_avx512 = {
     .name = "avx512",
     .scan = avx512_scan,
@@ -628,6 +634,7 @@ const struct kernel kernel_avx512 = {
     .gather = avx512_gather,
     .between = avx512_between,
     .unmarked = avx512_unmarked,
+    .hamming = avx512_hamming,
     .row16 = avx512_row16,
     .row32 = avx512_row32,
     .exact = avx512_exact,

@@ -515,6 +515,12 @@ static double neon_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -wide_sum(&sums) : wide_sum(&sums);
 }
 
+static void neon_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			 size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel NEON_KERNEL = {
     .name = NEON_NAME,
     .scan = neon_scan,
@@ -522,6 +528,7 @@ const struct kernel NEON_KERNEL = {
     .gather = neon_gather,
     .between = neon_between,
     .unmarked = kernel_unmarked,
+    .hamming = neon_hamming,
     .row16 = neon_row16,
     .row32 = neon_row32,
     .exact = neon_exact,

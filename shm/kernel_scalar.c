@@ -176,6 +176,12 @@ static double scalar_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void scalar_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			   size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_scalar = {
     .name = "scalar",
     .scan = scalar_scan,
@@ -183,6 +189,7 @@ const struct kernel kernel_scalar = {
     .gather = scalar_gather,
     .between = scalar_between,
     .unmarked = kernel_unmarked,
+    .hamming = scalar_hamming,
     .row16 = scalar_row16,
     .row32 = scalar_row32,
     .exact = scalar_exact,

@@ -22,10 +22,10 @@ enum { ADVICE_COLLAPSE = 25 };
 /* Sixty-fourths of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
     [REGION_IDMAP] = 3,	  [REGION_TEXT] = 4,   [REGION_HEADS] = 4,
-    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 8,
+    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 7,
     [REGION_BLOOM] = 1,	  [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
     [REGION_RECORDS] = 6, [REGION_LINKS] = 7,  [REGION_UPPER] = 1,
-    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,
+    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,   [REGION_SIGNS] = 1,
 };
 
 uint32_t segment_signature(void)

@@ -43,12 +43,13 @@
 #include "limbo.h"
 #include "record.h"
 #include "region.h"
+#include "signs.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 3, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 4, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 
@@ -91,7 +92,7 @@ struct segment_header {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
-	uint32_t reserved;
+	uint32_t signs; /* 1: rows are signed, see signs.h */
 	struct region regions[REGION_COUNT];
 
 	/* writer lock held to change, read by any process */

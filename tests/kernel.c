@@ -869,6 +869,37 @@ static void unmarked_is_the_same(const struct kernel *kernel, uint64_t *state)
 	       kernel->name);
 }
 
+static void hamming_counts_bits(const struct kernel *kernel, uint64_t *state)
+{
+	enum { SIGNED = 67 };
+	static _Atomic uint64_t signs[SIGNED * 4];
+	uint16_t distances[SIGNED + 1];
+	uint64_t query[4];
+	unsigned int wrong = 0;
+
+	for (int round = 0; round < 100; round++) {
+		size_t count = test_below(state, SIGNED + 1);
+
+		for (size_t i = 0; i < SIGNED * 4; i++)
+			atomic_store_explicit(&signs[i], test_random(state),
+					      memory_order_relaxed);
+		for (size_t i = 0; i < 4; i++)
+			query[i] = test_random(state);
+		distances[count] = 4711;
+		kernel->hamming(query, signs, count, distances);
+		wrong += distances[count] != 4711;
+		for (size_t i = 0; i < count; i++) {
+			uint32_t bits = 0;
+
+			for (size_t j = 0; j < 256; j++)
+				bits += (query[j / 64] >> (j % 64) & 1) !=
+					(signs[i * 4 + j / 64] >> (j % 64) & 1);
+			wrong += distances[i] != bits;
+		}
+	}
+	is_u64(wrong, 0, "%s: bits that differ are counted", kernel->name);
+}
+
 static void a_kernel_is_chosen_by_name(void)
 {
 	const struct kernel *best = kernel_choose(NULL);
@@ -903,6 +934,7 @@ int main(void)
 		}
 		a_kernel_agrees_with_the_plain_one(kernel, &state);
 		unmarked_is_the_same(kernel, &state);
+		hamming_counts_bits(kernel, &state);
 		exact_is_exact(kernel, &state);
 		reads_end_where_the_vectors_end(kernel, &state);
 		no_limit_keeps_everything(kernel, &state);
