@@ -119,7 +119,8 @@ isa_neon_dot_aarch64 := -march=armv8.2-a+dotprod
 $(out)/shm/kernel_avx2.o: isa := $(isa_avx2_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_avx512.o: isa := $(isa_avx512_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_neon_dot.o: isa := $(isa_neon_dot_$(arch)) -O3 -fno-lto
-$(out)/shm/kernel_neon.o $(out)/shm/kernel_scalar.o: isa := -O3 -fno-lto
+$(out)/shm/kernel_neon.o $(out)/shm/kernel_scalar.o $(out)/shm/code.o: \
+	isa := -O3 -fno-lto
 
 $(out)/libcoppice.a: $(lib_obj)
 	@rm -f $@

@@ -334,17 +334,18 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 
 static cop_err query_check(const cop_store *store, const float *vector)
 {
-	int zero = 1;
+	uint32_t at = 0;
+	int is_zero;
 
-	for (uint32_t i = 0; i < store->config.dim; i++) {
-		if (!isfinite(vector[i]))
-			return error_set(COP_BAD_VECTOR,
-					 "component %u of the query is %f; all "
-					 "must be finite",
-					 i, (double)vector[i]);
-		zero &= vector[i] == 0;
+	if (!vector_is_finite(vector, store->config.dim, &is_zero)) {
+		while (isfinite(vector[at]))
+			at++;
+		return error_set(COP_BAD_VECTOR,
+				 "component %u of the query is %f; all must be "
+				 "finite",
+				 at, (double)vector[at]);
 	}
-	if (zero && store->config.metric == COP_COSINE)
+	if (is_zero && store->config.metric == COP_COSINE)
 		return error_set(COP_BAD_VECTOR,
 				 "the query is zero, which has no cosine");
 	return 0;

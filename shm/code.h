@@ -164,6 +164,9 @@ void code_encode(int32_t metric, const float *vector, uint32_t dim,
 		 struct row_code *out, uint8_t *codes, uint16_t *row16,
 		 float *row32);
 
+/* Whether all components are finite; *is_zero: whether none is anything. */
+int vector_is_finite(const float *vector, uint32_t dim, int *is_zero);
+
 /* Prepares a query; the same conditions on the vector. */
 void query_encode(int32_t metric, const float *vector, uint32_t dim,
 		  struct query_code *out);

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20, SMALL_PAGE = 4096 };
+enum { GROW_MIN = 64 << 10, GROW_MAX = 16 << 20, SMALL_PAGE = 4096 };
 
 /* MADV_COLLAPSE, which Debian 12's headers do not have yet. */
 enum { ADVICE_COLLAPSE = 25 };
@@ -278,7 +278,7 @@ static void huge_fill(const struct segment *segment, uint64_t from, uint64_t to)
 
 static uint64_t growth(uint64_t have, uint64_t want)
 {
-	uint64_t ahead = have / 4;
+	uint64_t ahead = have / 8;
 
 	if (ahead < GROW_MIN)
 		ahead = GROW_MIN;

@@ -153,7 +153,7 @@ int segment_attach(struct segment *segment, int fd, int writable);
 void segment_detach(struct segment *segment);
 
 /*
- * Makes sure that a region has `bytes` bytes, allocating ahead by a quarter.
+ * Makes sure that a region has `bytes` bytes, allocating ahead by an eighth.
  * Returns	0, ENOSPC (tmpfs full, or the region's reservation) or errno.
  */
 int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes);
