@@ -48,7 +48,7 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 3, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 4, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 
@@ -91,7 +91,7 @@ struct segment_header {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
-	uint32_t reserved;
+	int32_t codes;
 	struct region regions[REGION_COUNT];
 
 	/* writer lock held to change, read by any process */
