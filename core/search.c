@@ -4,8 +4,8 @@
  *
  * idea
  *	The graph leads to the rows near a query (hnsw.h), whose pool is then
- *	ranked (rank.h).  Or all rows are looked at: a kernel scans the 8-bit
- *	codes of a chunk and leaves out what a proven bound places beyond the
+ *	ranked (rank.h).  Or all rows are looked at: a kernel scans the codes
+ *	of a chunk and leaves out what a proven bound places beyond the
  *	worst hit so far, and what survives is ranked.  That is exact, and the
  *	better way for few rows, for many hits, and where a walk came back
  *	with fewer than k.
@@ -54,8 +54,8 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 
 	if (!lines)
 		return 0;
-	left = ranking->search->kernel->scan(&ranking->query, lines, stride,
-					     count, ranking->limit, survivors);
+	left = ranking->search->kernel->codes[segment->bank.codes].scan(
+	    &ranking->query, lines, stride, count, ranking->limit, survivors);
 	for (size_t i = 0; i < left && !err; i++) {
 		const void *line = lines + survivors[i] * stride;
 
@@ -244,11 +244,14 @@ static void plan_walk(struct plan *plan, const struct search *search)
 /*
  * What a scan and a walk take, in nanoseconds of the machine that they were
  * measured on: a scan reads line by line, a walk waits for each of its rows.
+ * Of bits a scan leaves out next to nothing: full rows are read, too.
  */
 static double scan_ns(const struct segment *segment)
 {
 	double lines = segment->bank.line_bytes / 64.0;
 
+	if (segment->bank.codes == CODES_B1)
+		lines += segment->bank.row_bytes / 64.0;
 	return bank_count(segment) * lines * 1.4;
 }
 

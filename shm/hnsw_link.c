@@ -141,9 +141,10 @@ static const unsigned char *line_of(const struct segment *segment, uint32_t row)
 
 static float between(const struct segment *segment, uint32_t a, uint32_t b)
 {
-	return segment->kernel->between(segment->bank.metric, segment->bank.dim,
-					line_of(segment, a),
-					line_of(segment, b));
+	const struct bank_shape *bank = &segment->bank;
+
+	return segment->kernel->codes[bank->codes].between(
+	    bank->metric, bank->dim, line_of(segment, a), line_of(segment, b));
 }
 
 /* Whether one of the rows is as near to `row` as `distance`. */
@@ -391,8 +392,8 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		       32);
 
 	memset(choice->count, 0, sizeof choice->count);
-	query_from_row(segment->bank.metric, segment->bank.dim,
-		       line_of(segment, row), &query);
+	query_from_row(segment->bank.codes, segment->bank.metric,
+		       segment->bank.dim, line_of(segment, row), &query);
 	if (level > top)
 		level = top;
 	if (!hnsw_descend(segment, &search, level))

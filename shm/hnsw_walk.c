@@ -34,6 +34,7 @@ enum {
 /* What a walk works on. */
 struct ground {
 	const struct segment *segment;
+	const struct kernel_codes *kernel;
 	const unsigned char *lines;
 	const unsigned char *links; /* of the lowest level */
 	size_t stride;
@@ -43,6 +44,7 @@ struct ground {
 static void ground_init(struct ground *ground, const struct segment *segment)
 {
 	ground->segment = segment;
+	ground->kernel = &segment->kernel->codes[segment->bank.codes];
 	ground->stride = segment->bank.line_bytes;
 	ground->limit = hnsw_limit(segment);
 	ground->lines =
@@ -255,8 +257,8 @@ static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 	float distances[HNSW_LINKS];
 
 	search->evaluated += (uint32_t)count;
-	ground->segment->kernel->gather(search->query, ground->lines,
-					ground->stride, rows, count, distances);
+	ground->kernel->gather(search->query, ground->lines, ground->stride,
+			       rows, count, distances);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t order = order_of(distances[i]);
 
@@ -400,7 +402,7 @@ static uint32_t level_descend(const struct ground *ground,
 			      struct hnsw_search *search, uint32_t row,
 			      uint32_t level)
 {
-	const struct kernel *kernel = ground->segment->kernel;
+	const struct kernel_codes *kernel = ground->kernel;
 	uint32_t rows[HNSW_M + 16];
 	float distances[HNSW_M];
 	uint32_t nearest;
@@ -446,8 +448,8 @@ static void beam_descend(const struct ground *ground,
 	    .query = search->query, .room = search->room, .ef = BEAM};
 	float distance;
 
-	ground->segment->kernel->gather(search->query, ground->lines,
-					ground->stride, &row, 1, &distance);
+	ground->kernel->gather(search->query, ground->lines, ground->stride,
+			       &row, 1, &distance);
 	search->room->pool[0] =
 	    entry_make(ground, &beam, row, order_of(distance));
 	search->room->pool_count = 1;

@@ -92,7 +92,9 @@ struct segment_header {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
+	int32_t codes;
 	uint32_t signs; /* 1: rows are signed, see signs.h */
+	uint32_t reserved;
 	struct region regions[REGION_COUNT];
 
 	/* writer lock held to change, read by any process */

@@ -77,7 +77,7 @@ static void ask(struct world *w, const float *vector, uint32_t ef, int on)
 	struct hnsw_search search = {
 	    .query = &query, .room = &w->room, .sieve = &sieve, .ef = ef};
 
-	query_encode(METRIC_L2, vector, DIM, &query);
+	query_encode(CODES_U8, METRIC_L2, vector, DIM, &query);
 	signs_walk(&w->f.segment, &search, on);
 	hnsw_room_clear(&w->room, &w->f.segment);
 }

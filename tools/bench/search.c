@@ -18,6 +18,7 @@
  * settings
  *	BENCH_CASE=NAME		one set alone
  *	BENCH_EXACT, BENCH_F32	see bench_ann.c
+ *	BENCH_CODES=NUMBER	the store's codes, as in enum cop_codes
  */
 #include <stdlib.h>
 #include <string.h>
