@@ -273,11 +273,12 @@ components_code(struct encoding *e, const float *vector, uint32_t dim,
 		double row = component_row(x, i, row_inverse, e, to);
 		double decoded = row;
 
-		if (kind == CODES_U8)
-			code_sum += to.codes[i] =
-			    component_code(x, inverse, e, &decoded);
-		else if (kind == CODES_B1)
+		if (kind == CODES_U8) {
+			to.codes[i] = component_code(x, inverse, e, &decoded);
+			code_sum += to.codes[i];
+		} else if (kind == CODES_B1) {
 			code_sum += component_bit(x, i, to.codes, e, &decoded);
+		}
 		norm += decoded * decoded;
 		from_vector += (x - decoded) * (x - decoded);
 		from_row += (row - decoded) * (row - decoded);
