@@ -500,8 +500,8 @@ struct cop_hit {
 	uint64_t id;
 	double distance; /* see enum cop_metric; smaller is nearer.  By the
 			    row that ranked it: with rows in half precision
-			    off by about 1e-4 of the vectors' size, unless
-			    the search was exact */
+			    off by about 1e-4 of the vectors' size, in
+			    bfloat16 by 1e-3, unless the search was exact */
 };
 
 enum cop_strategy {
