@@ -835,7 +835,9 @@ COP_MUST cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
  * thinks it holds nothing but memory: thousands may be open, for hours.
  * A read of something that has changed since the beginning returns
  * COP_CONFLICT, and so does the commit if something read has changed: end the
- * transaction and begin again, or let cop_txn_run do so.
+ * transaction and begin again, or let cop_txn_run do so.  What a writer left
+ * that was killed counts as changed until somebody commits or calls cop_poke;
+ * cop_txn_run does.
  * A transaction belongs to one thread at a time.
  * Returns	as cop_read_begin.
  */
