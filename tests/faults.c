@@ -5,8 +5,9 @@
  *
  * idea
  *	A child runs the script (faults/script.h): it makes a store, opens it,
- *	commits, asks, checks, closes, detaches, opens again.  The shim
- *	(faults/shim.h) lets the n-th call of some kinds fail.  n goes up
+ *	commits, asks, checks, compacts, links, takes images, closes,
+ *	detaches, opens again from an image; a transaction meets a rival.  The
+ *	shim (faults/shim.h) lets the n-th call of some kinds fail.  n goes up
  *	until no call is left to fail.  The child does what a caller would:
  *	it tries again, with the same handle, then with a new one, and gives
  *	up if that fails, too.  So the commits that are there are always the
@@ -15,6 +16,8 @@
  *	Afterwards another child, with no faults, opens what was left, checks
  *	it, and runs the rest.  Or, as its peer, that other child has the
  *	store open all the while, and a read that must not change.
+ *	An image that was taken stays, and what has an image's name is whole,
+ *	after each call that fails and at the end, when it is loaded.
  *
  * cases
  *	Once: one call fails, and the next try must succeed.
@@ -25,8 +28,10 @@
  *	Without it a run takes some ten seconds.
  */
 #include "faults/script.h"
+#include "faults/images.h"
 #include "faults/shim.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -49,6 +54,7 @@ enum end {
 	END_WRONG_CLASS,  /* an error that this fault does not explain */
 	END_NO_WORDS,
 	END_OUTCOME, /* a commit that failed is there */
+	END_IMAGE,   /* one is gone, or not whole */
 	END_LOST
 };
 
@@ -59,8 +65,9 @@ static struct {
 	uint32_t created;
 	uint32_t acked;	  /* commits that returned success */
 	uint32_t unknown; /* the one after them may be there */
-	uint32_t detached;
+	uint32_t image;	  /* commit of the image that must be there, 0: none */
 	uint32_t findings;
+	uint32_t loaded; /* 1: at last the segment came from an image */
 	int32_t err;
 	char stage[16];
 	char text[TEXT_BYTES];
@@ -311,6 +318,7 @@ static void compact(cop_store **store)
 
 	if (err) {
 		told("compact", err, cop_last_error());
+		shared->image = 0; /* one may have stayed behind */
 		cop_close(*store); /* its data file may be unusable */
 		*store = opened();
 		err = cop_compact(*store, NULL, NULL);
@@ -319,6 +327,87 @@ static void compact(cop_store **store)
 	}
 	if (err)
 		give_up();
+}
+
+static void maintain(cop_store *store)
+{
+	cop_err err = cop_maintain(store, NULL, NULL);
+
+	if (err) {
+		told("maintain", err, cop_last_error());
+		err = cop_maintain(store, NULL, NULL);
+		if (err && !fault->sticky)
+			told("maintain again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+}
+
+/* Looked at with no fault. */
+static void images_look(cop_store *store)
+{
+	uint32_t mode = atomic_exchange(&page->mode, SHIM_OFF);
+	uint64_t newest = 0;
+
+	if (!images_are_whole(store, &newest) || newest < shared->image)
+		leave(END_IMAGE);
+	atomic_store(&page->mode, mode);
+}
+
+static void checkpoint(cop_store *store)
+{
+	struct cop_checkpoint_result result = {.size = sizeof result};
+	cop_err err = cop_checkpoint(store, &result);
+
+	if (err) {
+		told("checkpoint", err, cop_last_error());
+		images_look(store);
+		err = cop_checkpoint(store, &result);
+		if (err && !fault->sticky)
+			told("checkpoint again", err, cop_last_error());
+	}
+	if (!err)
+		shared->image = (uint32_t)result.commit;
+	images_look(store);
+	if (err)
+		give_up();
+	if (result.commit != shared->acked)
+		leave(END_IMAGE);
+}
+
+/* The transaction's rival. */
+static cop_err rival_commit(void *store)
+{
+	cop_err err = script_commit(store, SCRIPT_RIVAL);
+
+	shared->acked += !err;
+	shared->unknown = err == COP_UNKNOWN;
+	return err;
+}
+
+/* The last two steps, one within the other. */
+static void transact(cop_store **store)
+{
+	for (int i = 0;; i++) {
+		struct script_txn script = {*store, rival_commit, *store, 0};
+		cop_err err = script_transact(&script);
+
+		if (!err)
+			break;
+		told(i ? "transact again" : "transact", err, cop_last_error());
+		if (i)
+			give_up();
+		shared->unknown |= err == COP_UNKNOWN;
+		if (!shared->unknown)
+			continue;
+		cop_close(*store);
+		*store = opened();
+		ask(*store);
+		shared->unknown = 0;
+		if (shared->acked == SCRIPT_STEPS)
+			return;
+	}
+	shared->acked++;
 }
 
 static void detach(void)
@@ -335,6 +424,42 @@ static void detach(void)
 		give_up();
 }
 
+/* The segment is loaded or built anew, unless a peer has it. */
+static void attach_anew(cop_store **store)
+{
+	cop_close(*store);
+	if (!shared->with_peer)
+		detach();
+	*store = opened();
+	ask(*store);
+}
+
+/* What comes after a step. */
+static void upkeep(cop_store **store, int step)
+{
+	switch (step) {
+	case 1:
+		cop_close(*store);
+		*store = opened();
+		break;
+	case 2: attach_anew(store); break; /* there is no image yet */
+	case 3: checkpoint(*store); break;
+	case 4:
+		check(*store);
+		attach_anew(store); /* the image is brought forward */
+		break;
+	case 5:
+		compact(store);
+		ask(*store);
+		break;
+	case 6:
+		maintain(*store);
+		checkpoint(*store);
+		break;
+	case 7: checkpoint(*store); break; /* the oldest goes */
+	}
+}
+
 static _Noreturn void child_script(void)
 {
 	cop_store *store;
@@ -342,26 +467,14 @@ static _Noreturn void child_script(void)
 	if (!shared->with_peer)
 		create();
 	store = opened();
-	for (int i = 0; i < SCRIPT_STEPS; i++) {
+	for (int i = 0; i < SCRIPT_RIVAL; i++) {
 		commit(&store, filled(store, i), i);
 		ask(store);
-		if (i == 1) {
-			cop_close(store);
-			store = opened();
-		}
-		if (i == 5) {
-			compact(&store);
-			ask(store);
-		}
-		if (i == 4 &&
-		    !shared->with_peer) { /* the segment is built anew */
-			check(store);
-			cop_close(store);
-			detach();
-			store = opened();
-			ask(store);
-		}
+		upkeep(&store, i);
 	}
+	transact(&store);
+	ask(store);
+	attach_anew(&store);
 	cop_close(store);
 	leave(END_DONE);
 }
@@ -377,8 +490,19 @@ static pid_t child_start(void (*body)(void))
 	_exit(END_DONE);
 }
 
+/* Calls are made in one order if there is one thread. */
+static void one_thread(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)sched_getcpu(), &cpus);
+	(void)sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 static void child_faulty(void)
 {
+	one_thread();
 	shim_use(page);
 	atomic_store(&page->mode, SHIM_INJECT);
 	child_script();
@@ -399,6 +523,22 @@ static void rest_is_right(cop_store *store)
 		_exit(END_WRONG_ANSWER);
 }
 
+/* The newest image there is is loaded, and brought to the newest commit. */
+static void images_are_right(cop_store **store)
+{
+	uint64_t newest = 0;
+
+	if (!images_are_whole(*store, &newest) || newest < shared->image)
+		_exit(END_IMAGE);
+	cop_close(*store);
+	must(cop_detach(store_path), "detach");
+	must(cop_open(store_path, NULL, store), "open");
+	if (image_loaded(*store) != newest ||
+	    !script_is_right(*store, SCRIPT_STEPS))
+		_exit(END_IMAGE);
+	shared->loaded += newest != 0;
+}
+
 static void child_peer(void)
 {
 	uint64_t first = 0;
@@ -417,6 +557,7 @@ static void child_peer(void)
 		_exit(END_WRONG_ANSWER);
 	cop_read_end(old);
 	rest_is_right(store);
+	images_are_right(&store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 }
@@ -434,6 +575,7 @@ static void child_aftermath(void)
 	}
 	must(err, "open");
 	rest_is_right(store);
+	images_are_right(&store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 	if (rmdir(shm_path))
@@ -501,7 +643,9 @@ static void every_kind_of_call_comes_by(void)
 	    "open",  "create", "rename",   "unlink",   "mkdir",
 	    "lock",  "own",    "read",	   "memory"};
 
-	ok(one_fault(&none, 1, 0) < 0, "with no fault the script runs through");
+	ok(one_fault(&none, 1, 0) < 0 && shared->loaded &&
+	       shared->image == SCRIPT_RIVAL,
+	   "with no fault the script runs through");
 	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
 		if (kind != SHIM_TRUNCATE && /* by a repair alone */
 		    (kind != SHIM_MEMORY || !SANITIZED))
