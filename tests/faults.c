@@ -134,6 +134,10 @@ static const struct fault faults[] = {
     {"no memory from then on", KIND(SHIM_MEMORY), SHIM_FAIL, ENOMEM, 1},
 };
 
+enum { FAULTS = sizeof faults / sizeof *faults };
+
+static const struct fault no_fault = {"no fault", 0, 0, 0, 0};
+
 /* 1 if an error is what the fault explains. */
 static int class_is_right(const struct fault *fault, cop_err err)
 {
@@ -594,6 +598,18 @@ static pid_t peer_start(void)
 	return pid;
 }
 
+static void fault_set(const struct fault *which, uint64_t n)
+{
+	fault = which;
+	page->kinds = which->kinds;
+	page->how = which->how;
+	page->error = which->error;
+	page->sticky = which->sticky;
+	page->at = n;
+	page->calls = 0;
+	page->hits = 0;
+}
+
 /* 1: right, 0: wrong, -1: no call was left to fail. */
 static int one_fault(const struct fault *which, uint64_t n, int peers)
 {
@@ -602,20 +618,13 @@ static int one_fault(const struct fault *which, uint64_t n, int peers)
 	int after;
 	int right;
 
-	fault = which;
 	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
 	if (mkdir(shm_path, 0700))
 		bail_out("mkdir %s: %s", shm_path, strerror(errno));
 	shared->with_peer = (uint32_t)peers;
 	if (peers)
 		peer = peer_start();
-	page->kinds = which->kinds;
-	page->how = which->how;
-	page->error = which->error;
-	page->sticky = which->sticky;
-	page->at = n;
-	page->calls = 0;
-	page->hits = 0;
+	fault_set(which, n);
 	status = child_wait(child_start(child_faulty));
 	right = status == END_DONE || (which->sticky && status == END_GAVE_UP);
 	shared->go = 1;
@@ -637,13 +646,12 @@ static int one_fault(const struct fault *which, uint64_t n, int peers)
 /* Linked statically or not, the library's calls and LMDB's meet the shim. */
 static void every_kind_of_call_comes_by(void)
 {
-	static const struct fault none = {"no fault", 0, 0, 0, 0};
 	static const char *const names[SHIM_KIND_COUNT] = {
 	    "write", "sync",   "truncate", "allocate", "map",
 	    "open",  "create", "rename",   "unlink",   "mkdir",
 	    "lock",  "own",    "read",	   "memory"};
 
-	ok(one_fault(&none, 1, 0) < 0 && shared->loaded &&
+	ok(one_fault(&no_fault, 1, 0) < 0 && shared->loaded &&
 	       shared->image == SCRIPT_RIVAL,
 	   "with no fault the script runs through");
 	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
@@ -674,10 +682,112 @@ static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
 	   cases);
 }
 
+/* ---- the last to close a large store ------------------------------------ */
+
+enum { LARGE = CHECKPOINT_IDS + 50, LARGE_PART = LARGE / 9 };
+
+static void large_put(cop_store *store, int count)
+{
+	cop_write *write;
+
+	must(cop_write_begin(store, &write), "write");
+	for (int i = 0; i < count; i++) {
+		char key[16];
+
+		script_key(key, i);
+		put_simple(write, key, "many", NULL, 0);
+	}
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+	shared->acked++;
+}
+
+static void child_closing(void)
+{
+	cop_store *store;
+
+	one_thread();
+	must(cop_open(store_path, NULL, &store), "open");
+	large_put(store, shared->acked ? LARGE_PART : LARGE);
+	shim_use(page);
+	atomic_store(&page->mode, SHIM_INJECT);
+	cop_close(store);
+	leave(END_DONE);
+}
+
+static void child_closed(void)
+{
+	cop_store *store;
+	uint64_t newest;
+	uint64_t findings = 9;
+
+	setenv("COPPICE_CHECKPOINT", "0", 1);
+	must(cop_open(store_path, NULL, &store), "open");
+	if (!images_are_whole(store, &newest) || newest < shared->image)
+		_exit(END_IMAGE);
+	shared->image = (uint32_t)newest;
+	cop_close(store);
+	must(cop_detach(store_path), "detach");
+	must(cop_open(store_path, NULL, &store), "open");
+	must(cop_check(store, finding_tell, NULL, &findings), "check");
+	if (image_loaded(store) != newest || findings ||
+	    atomic_load(&store->index->segment.header->committed) !=
+		shared->acked)
+		_exit(END_WRONG_ANSWER);
+	cop_close(store);
+}
+
+/* As one_fault(); the store and its images stay for the next one. */
+static int one_close(const struct fault *which, uint64_t n)
+{
+	int status;
+	int after;
+
+	fault_set(which, n);
+	status = child_wait(child_start(child_closing));
+	after = child_wait(child_start(child_closed));
+	if (status || after)
+		diag("%s at the last close, call %" PRIu64 " (%s): ended %d, "
+		     "then %d; %u acked, image %u",
+		     which->name, n, page->first, status, after, shared->acked,
+		     shared->image);
+	if (status || after)
+		return 0;
+	return page->hits ? 1 : -1;
+}
+
+/* Each with an image by itself, before which there is an older one. */
+static void older_images_outlive_faults(uint64_t stride, const char *only)
+{
+	uint64_t cases = 0;
+	int right = 1;
+
+	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
+	mkdir(shm_path, 0700);
+	must(script_create(store_path, shm_path), "create");
+	ok(one_close(&no_fault, 1) < 0 && shared->image == 1,
+	   "the last to close a large store takes an image");
+	for (size_t i = 0; i < FAULTS && right; i++) {
+		if (only && !strstr(faults[i].name, only))
+			continue;
+		for (uint64_t n = 1 + i % stride;
+		     (right = one_close(&faults[i], n)) > 0; n += stride)
+			cases++;
+	}
+	ok(right && shared->image > 1,
+	   "%" PRIu64 " faults while it does: the older image stays until the "
+	   "new one is whole, and is loaded",
+	   cases);
+	must(cop_detach(store_path), "detach");
+	script_clear(store_path);
+	script_clear(shm_path);
+}
+
 int main(int argc, char **argv)
 {
-	const char *stride = getenv("COPPICE_TEST_STRIDE");
+	const char *text = getenv("COPPICE_TEST_STRIDE");
 	const char *only = getenv("COPPICE_TEST_FAULT");
+	uint64_t stride = text ? strtoull(text, NULL, 10) : 11;
 	const size_t size = sizeof *page;
 
 	(void)argc;
@@ -700,11 +810,10 @@ int main(int argc, char **argv)
 	script_clear(store_path);
 	script_clear(shm_path);
 	every_kind_of_call_comes_by();
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+	for (size_t i = 0; i < FAULTS; i++)
 		if (!only || strstr(faults[i].name, only))
-			nothing_is_lost_to(&faults[i],
-					   stride ? strtoull(stride, NULL, 10)
-						  : 11);
+			nothing_is_lost_to(&faults[i], stride);
+	older_images_outlive_faults(stride, only);
 	for (uint32_t i = 0;
 	     getenv("COPPICE_TEST_TEXTS") && i < shared->text_count; i++)
 		diag("%s", shared->texts[i]);
