@@ -12,7 +12,7 @@
  * the switch
  *	1	the successor is complete and on disk
  *	2	the old LMDB names it: this commit is the switch
- *	3	CURRENT names it
+ *	3	it has the images of the segment, and CURRENT names it
  *	4	the old folder is removed; who would open it reads CURRENT again
  *	5	the control segment has the number: others move there
  *	Whoever takes W looks at 2 first and finishes 3 to 5, so that after a
@@ -283,7 +283,10 @@ static void older_remove(const cop_store *store, uint64_t number)
 	closedir(folder);
 }
 
-/* Images are of the segment, which goes on: they come along. */
+/*
+ * Images are of the segment, which goes on: they come along.  Before CURRENT
+ * does, since who opens by that removes the old folder with what is in it.
+ */
 static void images_move(const cop_store *store, uint64_t to)
 {
 	char old[NAME_BYTES];
@@ -307,6 +310,9 @@ static void images_move(const cop_store *store, uint64_t to)
 		/* one that stays behind is missed by nobody */
 		(void)renameat(from_fd, image, to_fd, image);
 	}
+	if (count)
+		(void)fsync(to_fd);
+	point("switch-images");
 	if (from_fd >= 0)
 		close(from_fd);
 	if (to_fd >= 0)
@@ -323,6 +329,7 @@ static cop_err switch_finish(cop_store *store, uint64_t to)
 	struct folder_owner owner;
 	int code;
 
+	images_move(store, to);
 	name_of(name, to);
 	code = folder_owner_of(store->lock_fd, &owner);
 	if (!code)
@@ -331,7 +338,6 @@ static cop_err switch_finish(cop_store *store, uint64_t to)
 		return error_system(code, "cannot write %s/CURRENT",
 				    store->path);
 	point("switch-current");
-	images_move(store, to);
 	older_remove(store, to);
 	point("switch-removed");
 	return 0;
