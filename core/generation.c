@@ -774,6 +774,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 {
 	struct cop_compact_result out = {.size = sizeof out};
 	struct building building = {.store = store, .out = &out};
+	struct limit limit;
 	cop_err err = store_use(store);
 
 	if (err)
@@ -784,6 +785,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	err = compact_begin(store);
 	if (err)
 		return err;
+	limit_enter(&limit);
 	err = begin_settled(store);
 	if (!err) {
 		building.from = generation_hold(store);
@@ -794,6 +796,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	}
 	if (!err)
 		err = segment_renew(store, options, &out);
+	limit_leave(&limit);
 	compact_end(store);
 	if (!err)
 		err = disk_bytes(store, store->generation->number,

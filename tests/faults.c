@@ -322,7 +322,7 @@ static void compact(cop_store **store)
 
 	if (err) {
 		told("compact", err, cop_last_error());
-		shared->image = 0; /* one may have stayed behind */
+		shared->image = 0;
 		cop_close(*store); /* its data file may be unusable */
 		*store = opened();
 		err = cop_compact(*store, NULL, NULL);
@@ -331,6 +331,8 @@ static void compact(cop_store **store)
 	}
 	if (err)
 		give_up();
+	if (page->hits) /* one may have stayed behind */
+		shared->image = 0;
 }
 
 static void maintain(cop_store *store)
