@@ -19,6 +19,7 @@
  *	RLIMIT_MEMLOCK (nothing is locked in memory), RLIMIT_NPROC (work is
  *	done without the threads it may have) and RLIMIT_STACK (also of
  *	threads: the program starts itself again with it).
+ *	Who leads a group under a limit fails alone: the others do it again.
  */
 #include "faults/script.h"
 
@@ -48,6 +49,8 @@ enum end {
 };
 
 static struct {
+	_Atomic uint32_t ready; /* two processes' */
+	_Atomic uint32_t done;
 	uint32_t refused; /* stages under the limit */
 	uint32_t passed;
 	cop_err err;
@@ -309,6 +312,78 @@ static void a_small_limit_is_told(const struct limit *limit)
 	   limit->name, refused, passed);
 }
 
+/* ---- whose limit it is -------------------------------------------------- */
+
+enum { COMMITS = 200 };
+
+static cop_err key_commit(int i)
+{
+	char key[16];
+	cop_write *write;
+	cop_err err = cop_write_begin(store, &write);
+
+	if (err)
+		return err;
+	script_key(key, i);
+	put_simple(write, key, "one", NULL, 0);
+	err = cop_commit(write, NULL);
+	cop_abort(write);
+	return err;
+}
+
+/* Leads groups, which it cannot write, until the other is done. */
+static void child_limited(void)
+{
+	alarm(60);
+	must(cop_open(store_path, NULL, &store), "open");
+	limit_set(&limits[0], 4096);
+	shared->ready = 1;
+	while (!shared->done) {
+		cop_err err = key_commit(0); /* another may do it for him */
+
+		if (err && err != COP_NO_SPACE)
+			_exit(END_WRONG_ANSWER);
+		shared->refused += err != 0;
+	}
+	cop_close(store);
+	_exit(END_DONE);
+}
+
+static void a_leaders_limit_is_its_own(void)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	uint64_t findings = 9;
+	cop_read *read;
+	int done = 0;
+	pid_t pid;
+
+	memset(shared, 0, sizeof *shared);
+	mkdir(shm_path, 0700);
+	must(script_create(store_path, shm_path), "create");
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		child_limited();
+	must(cop_open(store_path, NULL, &store), "open");
+	while (!shared->ready && !waitpid(pid, NULL, WNOHANG))
+		usleep(100);
+	while (done < COMMITS && !key_commit(done))
+		done++;
+	shared->done = 1;
+	ok(child_wait(pid) == END_DONE && shared->refused,
+	   "who may not write is told, %u times", shared->refused);
+	must(cop_read_begin(store, &read), "read");
+	must(cop_stat(read, &stats), "stat");
+	cop_read_end(read);
+	must(cop_check(store, finding_tell, NULL, &findings), "check");
+	ok(done == COMMITS && stats.entities == COMMITS && !findings,
+	   "and what others posted to it they commit themselves");
+	cop_close(store);
+	must(cop_detach(store_path), "detach");
+	script_clear(store_path);
+	script_clear(shm_path);
+}
+
 /* ---- the stack ---------------------------------------------------------- */
 
 /* Threads have stacks of the size that is the limit when a program starts. */
@@ -383,6 +458,7 @@ int main(int argc, char **argv)
 		else
 			a_small_limit_is_told(&limits[i]);
 	}
+	a_leaders_limit_is_its_own();
 	if (!SANITIZED)
 		a_small_stack_is_enough(argv, 64 << 10);
 	script_clear(root);
