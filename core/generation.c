@@ -552,8 +552,10 @@ static cop_err next_make(struct building *building)
 	point("switch-folder");
 	err = generation_make(store, number, ENV_CREATE | ENV_WHOLE,
 			      &building->next);
-	if (err)
+	if (err) { /* perhaps for want of the room that it takes */
+		folder_remove(store, number);
 		return err;
+	}
 	code = files_own(store, name, &owner);
 	if (!code)
 		code = env_read_begin(&building->from->env, &building->txn);
