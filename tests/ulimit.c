@@ -171,8 +171,8 @@ static const struct stage {
 
 struct limit {
 	const char *name;
-	int resource; /* of setrlimit */
-	cop_err want; /* 0: none may fail */
+	unsigned resource; /* of setrlimit */
+	cop_err want;	   /* 0: none may fail */
 	const char *word;
 	int ignore; /* SIGXFSZ is ignored */
 	uint64_t from;
