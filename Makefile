@@ -8,7 +8,8 @@
 # make check-arm  tests of shm and ipc for AArch64, under qemu
 # make soak       all vectors renewed ten times over, then the kill -9 storm for
 #                 an hour, or SECONDS=...
-# make faults     failing calls and power cuts, complete: some minutes
+# make faults     failing calls, power cuts and deaths, complete: some ten
+#                 minutes
 # make bench      every benchmark but search1m; make bench B=NAME one;
 #                 make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
@@ -235,7 +236,7 @@ soak: $(out)/torture $(out)/bench/churn
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2)) \
 		--folder /dev/shm
 
-faults: $(out)/tests/faults.t $(out)/tests/power_cut.t
+faults: $(addprefix $(out)/tests/,faults.t power_cut.t crash.t)
 	@COPPICE_TEST_STRIDE=1 $(prove) $^
 
 B ?=

@@ -40,6 +40,8 @@
  *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
  *		in NUL.  A struct that starts with `size` is set to its sizeof
  *		by the caller, zero everywhere else means "the default".
+ *	Signals	A limit of a file's size is COP_NO_SPACE: SIGXFSZ, which the
+ *		kernel sends with it, is blocked meanwhile and taken away.
  *	System	"No system call" means: once the first call of its kind has
  *		been made on this cop_read, and until the segment is replaced.
  *
@@ -853,7 +855,9 @@ COP_MUST cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
  * thinks it holds nothing but memory: thousands may be open, for hours.
  * A read of something that has changed since the beginning returns
  * COP_CONFLICT, and so does the commit if something read has changed: end the
- * transaction and begin again, or let cop_txn_run do so.
+ * transaction and begin again, or let cop_txn_run do so.  What a writer left
+ * that was killed counts as changed until somebody commits or calls cop_poke;
+ * cop_txn_run does.
  * A transaction belongs to one thread at a time.
  * Returns	as cop_read_begin.
  */

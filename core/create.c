@@ -11,6 +11,7 @@
 #include "error.h"
 #include "folder.h"
 #include "format.h"
+#include "limit.h"
 #include "lock.h"
 #include "signs.h"
 
@@ -287,6 +288,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	struct creation creation = {
 	    .path = path, .folder_fd = -1, .lock_fd = -1};
 	struct disk_store config;
+	struct limit limit;
 	cop_err err;
 
 	error_clear();
@@ -302,6 +304,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	creation.owner.mode = config.mode;
 	creation.owner.user = (uid_t)-1;
 	creation.owner.group = options->group ? options->group - 1 : (gid_t)-1;
+	limit_enter(&limit);
 	err = store_folder_make(&creation);
 	if (err)
 		goto out;
@@ -319,5 +322,6 @@ out:
 		close(creation.folder_fd);
 	else if (creation.made_folder)
 		rmdir(path);
+	limit_leave(&limit);
 	return err;
 }
