@@ -352,7 +352,7 @@ static void open_peer(struct ann *ann)
 	double bytes;
 	int index;
 
-	if (&bench_peer == NULL)
+	if (&bench_peer == NULL || ann->is_alone)
 		return;
 	ann->peer =
 	    bench_peer.create(ann->rows.columns, ann->rows.rows + ANN_SPARE,

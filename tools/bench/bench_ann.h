@@ -31,6 +31,7 @@ struct ann {
 	struct bench_matrix rows;
 	struct bench_matrix queries;
 	const uint32_t *self; /* see struct bench_truth; NULL: none */
+	int32_t is_alone;     /* 1: no hnswlib beside it */
 	/* adds to what is put of a row, tags say; NULL: nothing */
 	void (*dress)(const struct ann *ann, uint32_t row, struct cop_put *put);
 
