@@ -585,24 +585,27 @@ static cop_err group_run(const struct search_many *many,
 	return err;
 }
 
+/* One thread alone has the read's own room. */
 static cop_err many_part(void *user, uint32_t thread)
 {
 	const struct search_many *many = user;
+	cop_read *read = many->search->read;
 	size_t at = many->count * thread / many->threads;
 	size_t to = many->count * (thread + 1) / many->threads;
 	struct ranking *rankings = aligned_alloc(64, GROUP * sizeof *rankings);
-	struct room room = {0};
+	struct room own = {0};
+	struct room *room = many->threads == 1 ? &read->room : &own;
 	cop_err err = 0;
 
-	if (!rankings || room_open(&room, read_segment(many->search->read)))
+	if (!rankings || (room == &own && room_open(room, read_segment(read))))
 		err = error_system(ENOMEM, "no memory for a batch of searches");
 	while (at < to && !err) {
 		uint32_t count = to - at < GROUP ? (uint32_t)(to - at) : GROUP;
 
-		err = group_run(many, rankings, &room.hnsw, at, count);
+		err = group_run(many, rankings, &room->hnsw, at, count);
 		at += count;
 	}
-	room_close(&room);
+	room_close(&own);
 	free(rankings);
 	return err;
 }

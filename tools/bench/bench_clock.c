@@ -27,7 +27,7 @@ uint64_t bench_now_ns(void)
 
 uint64_t bench_cpu_ns(void)
 {
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 double bench_seconds_since(uint64_t start_ns)
