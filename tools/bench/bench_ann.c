@@ -19,7 +19,6 @@
  *
  * settings
  *	BENCH_EXACT=1	cop_search with exact = 1: ranked by the float32 in LMDB
- *	BENCH_F32=1	a store with rows of single precision
  */
 #include "bench_ann.h"
 

@@ -16,6 +16,7 @@
  */
 #include "bench_ways.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,13 @@
 
 #include "bench_clock.h"
 
-const struct way ways[WAYS] = {
-    {"auto", COP_AUTO}, {"scan", COP_SCAN}, {"hnsw", COP_HNSW}};
+const struct way ways[] = {
+    {"auto", COP_AUTO},
+    {"scan", COP_SCAN},
+    {"hnsw", COP_HNSW},
+};
+const size_t way_count = sizeof ways / sizeof ways[0];
+static_assert(sizeof ways / sizeof ways[0] <= WAYS_MAX, "a trial has room");
 
 static const double recall_wanted = 0.95;
 static const double factor_wanted = 0.9;
@@ -124,7 +130,7 @@ static void note_way(struct trial *trial,
 {
 	size_t way;
 
-	for (way = WAY_AUTO + 1; way < WAYS; way++)
+	for (way = WAY_AUTO + 1; way < way_count; way++)
 		trial->took[way] += report->strategy == ways[way].strategy;
 	trial->listed += report->listed != 0;
 }
@@ -155,14 +161,13 @@ static double recall_of(struct trial *trial, size_t way)
 
 	asking_open(&asking, trial, way);
 	asking.search.report = &report;
-	for (query = 0; query < trial->queries->rows && !error; query++) {
+	for (query = 0; query < trial->queries->rows; query++) {
 		uint32_t count = 0;
 
 		error = ask(&asking, query, &count);
-		if (error && query > 0)
-			bench_check("cop_search", error);
-		if (error)
-			break;
+		if (error == COP_INVALID && way != WAY_AUTO)
+			break; /* not of this store */
+		bench_check("cop_search", error);
 		trial->short_ones += count < trial->hits_wanted;
 		if (way == WAY_AUTO)
 			note_way(trial, &report);
@@ -215,20 +220,20 @@ static double rate_of(const struct trial *trial, size_t way, size_t first,
 
 static void measure_rates(struct trial *trial, double seconds)
 {
-	double rates[WAYS][WAYS_ROUNDS];
+	double rates[WAYS_MAX][WAYS_ROUNDS];
 	double factors[WAYS_ROUNDS];
 	size_t round;
 	size_t turn;
 	size_t way;
 
 	for (round = 0; round < trial->round_count; round++)
-		for (turn = 0; turn < WAYS; turn++) {
-			way = (turn + round) % WAYS;
+		for (turn = 0; turn < way_count; turn++) {
+			way = (turn + round) % way_count;
 			if (!isnan(trial->recall[way]))
 				rates[way][round] =
 				    rate_of(trial, way, round * 7919, seconds);
 		}
-	for (way = 0; way < WAYS; way++) {
+	for (way = 0; way < way_count; way++) {
 		if (isnan(trial->recall[way]))
 			continue;
 		for (round = 0; round < trial->round_count; round++)
@@ -245,7 +250,7 @@ void trial_run(struct trial *trial)
 	size_t way;
 
 	find_truth(trial);
-	for (way = 0; way < WAYS; way++)
+	for (way = 0; way < way_count; way++)
 		trial->recall[way] = recall_of(trial, way);
 	trial->round_count = is_quick ? 3 : WAYS_ROUNDS;
 	measure_rates(trial, is_quick ? 0.003 : 0.03);
@@ -260,7 +265,7 @@ static size_t fastest(const struct trial *trial)
 	size_t best = WAY_AUTO;
 	size_t way;
 
-	for (way = 0; way < WAYS; way++) {
+	for (way = 0; way < way_count; way++) {
 		double recall = trial->recall[way];
 
 		if (isnan(recall) || (recall < recall_wanted &&
@@ -292,7 +297,7 @@ static void tell_way(const struct trial *trial, char out[32])
 	const char *name;
 	size_t way;
 
-	for (way = most; way < WAYS; way++)
+	for (way = most; way < way_count; way++)
 		if (trial->took[way] > trial->took[most])
 			most = way;
 	name = ways[most].strategy == COP_SCAN && trial->listed != 0
@@ -311,7 +316,7 @@ void tally_begin(struct tally *tally)
 
 	*tally = (struct tally){0};
 	printf("  %-38s %9s", "", "auto took");
-	for (way = 0; way < WAYS; way++)
+	for (way = 0; way < way_count; way++)
 		printf(" %9s %6s", ways[way].name, "recall");
 	printf("  %s\n", "auto to the best");
 }
@@ -323,7 +328,7 @@ static void print(const struct trial *trial)
 
 	tell_way(trial, text);
 	printf("  %-38s %9s", trial->subject, text);
-	for (way = 0; way < WAYS; way++)
+	for (way = 0; way < way_count; way++)
 		if (isnan(trial->recall[way]))
 			printf(" %9s %6s", "-", "-");
 		else
@@ -350,7 +355,7 @@ static void add_all(const struct trial *trial)
 {
 	size_t way;
 
-	for (way = 0; way < WAYS; way++) {
+	for (way = 0; way < way_count; way++) {
 		if (isnan(trial->recall[way]))
 			continue;
 		add(trial, "recall", way, trial->recall[way], "");

@@ -7,7 +7,7 @@
 
 #include "bench_ann.h"
 
-enum { WAYS = 3, WAY_AUTO = 0, WAYS_ROUNDS = 9 };
+enum { WAYS_MAX = 8, WAY_AUTO = 0, WAYS_ROUNDS = 9 };
 
 struct way {
 	const char *name;
@@ -15,7 +15,8 @@ struct way {
 };
 
 /* The first is what a store chooses by itself, then all it can be told. */
-extern const struct way ways[WAYS];
+extern const struct way ways[];
+extern const size_t way_count; /* up to WAYS_MAX */
 
 struct trial {
 	/* set by the caller */
@@ -30,13 +31,14 @@ struct trial {
 	/* set by trial_run */
 	struct bench_truth truth;
 	size_t round_count;
-	size_t hits_wanted; /* a query: k, or all that pass */
-	size_t short_ones;  /* queries with fewer hits than that */
-	size_t took[WAYS];  /* queries that auto answered this way */
-	size_t listed;	    /* by ranking a list of matches */
-	double recall[WAYS];
-	double rate[WAYS];   /* queries a second */
-	double factor[WAYS]; /* auto's rate to this one's, of equal rounds */
+	size_t hits_wanted;    /* a query: k, or all that pass */
+	size_t short_ones;     /* queries with fewer hits than that */
+	size_t took[WAYS_MAX]; /* queries that auto answered this way */
+	size_t listed;	       /* by ranking a list of matches */
+	double recall[WAYS_MAX];
+	double rate[WAYS_MAX]; /* queries a second */
+	double
+	    factor[WAYS_MAX]; /* auto's rate to this one's, of equal rounds */
 };
 
 void trial_run(struct trial *trial);

@@ -12,7 +12,7 @@
  *
  * settings
  *	BENCH_CASE=NAME		one set alone
- *	BENCH_EXACT, BENCH_F32	see bench_ann.c
+ *	BENCH_EXACT		see bench_ann.c
  */
 #include <stdlib.h>
 #include <string.h>
