@@ -22,12 +22,14 @@ enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
 	EF_DEFAULT = 128,
-	EF_LSH = 1024, /* rows picked by their signs */
+	EF_LSH = 1024,	 /* rows picked by their signs */
+	SCAN_ROWS = 500, /* fewer are always looked at, all of them */
 	SCAN_MATCHES = 3000,
-	SCAN_SHARE = 50,   /* more of the matches than that are not walked to */
+	SCAN_SHARE = 5,	   /* more of the matches than that are not walked to */
 	PROBE_MATCHES = 8, /* expected among a query's neighbours */
 	PROBE_MOST = 256,
 	PROBE_CARE = 3,
+	WALK_LEAST = 8,	       /* distances for each row of a walk's width */
 	PATIENCE_LEAST = 4000, /* distances that a filtered walk computes */
 	PATIENCE_SHARE = 8     /* and that part of the rows */
 };
@@ -48,6 +50,7 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 	const unsigned char *lines =
 	    region_at(segment->header, segment_region(segment, REGION_CODES),
 		      first * stride, count * stride);
+	const struct sift *sift = ranking->search->sift;
 	uint32_t survivors[CHUNK_ROWS];
 	size_t left;
 	cop_err err = 0;
@@ -59,6 +62,9 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 	for (size_t i = 0; i < left && !err; i++) {
 		const void *line = lines + survivors[i] * stride;
 
+		/* full rows cost more than a header that is in the cache */
+		if (sift->is_filtered && !hnsw_sieve_passes(&sift->sieve, line))
+			continue;
 		err = ranking_row(ranking, first + survivors[i], line);
 	}
 	return err;
@@ -104,11 +110,8 @@ static uint32_t ef_for(const struct cop_search *wanted)
 	return ef < HNSW_EF_MAX ? (uint32_t)ef : HNSW_EF_MAX;
 }
 
-/*
- * Whether what passes is as common near the query as elsewhere.  If not, a
- * walk from match to match would see one side of them only.
- */
-static int is_common_near(const struct ranking *ranking, struct hnsw_room *room)
+/* Of the rows near the query, the share that passes. */
+static double share_near(const struct ranking *ranking, struct hnsw_room *room)
 {
 	const struct sift *sift = ranking->search->sift;
 	const struct segment *segment = read_segment(ranking->search->read);
@@ -129,7 +132,27 @@ static int is_common_near(const struct ranking *ranking, struct hnsw_room *room)
 		passing += line && hnsw_sieve_passes(&sift->sieve, line);
 	}
 	hnsw_room_clear(room, segment);
-	return passing > room->pool_count * sift->share / PROBE_CARE;
+	return room->pool_count ? (double)passing / room->pool_count : 0;
+}
+
+/*
+ * Looks where the query lies.  Where less passes than elsewhere, a walk from
+ * match to match would see one side of them only: it goes through all.
+ * Returns	0 if that would take more than its patience
+ */
+static int walk_prepare(const struct ranking *ranking, struct hnsw_room *room,
+			struct hnsw_search *walk)
+{
+	const struct sift *sift = ranking->search->sift;
+	double near;
+
+	if (walk->way != HNSW_ACROSS)
+		return 1;
+	near = share_near(ranking, room);
+	if (near > sift->share / PROBE_CARE)
+		return 1;
+	walk->way = HNSW_THROUGH;
+	return walk->ef * (double)WALK_LEAST < near * walk->patience;
 }
 
 /* *done is 0 if the walk gave up. */
@@ -147,8 +170,9 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 				   .patience = plan->patience};
 	cop_err err = 0;
 
-	if (walk.way == HNSW_ACROSS && !is_common_near(ranking, room))
-		walk.way = HNSW_THROUGH;
+	*done = 0;
+	if (!walk_prepare(ranking, room, &walk))
+		return 0;
 	if (plan->strategy == COP_HNSW)
 		hnsw_walk(segment, &walk);
 	else
@@ -255,11 +279,40 @@ static double scan_ns(const struct segment *segment)
 	return bank_count(segment) * lines * 1.4;
 }
 
-static double walk_ns(const struct plan *plan, const struct segment *segment)
+/* Ranking a row by its full vector. */
+static double row_ns(const struct segment *segment)
 {
-	double lines = segment->bank.line_bytes / 64.0;
+	return 150 + 10 * (segment->bank.row_bytes / 64.0);
+}
 
-	return plan->ef * 12.0 * (20 + 4 * lines);
+/*
+ * What a scan ranks: each row that is among the k nearest of those before it,
+ * in no order.  It looks at the headers of those that do not pass, too.
+ */
+static double scan_rank_ns(const struct search *search, double matches)
+{
+	const struct segment *segment = read_segment(search->read);
+	double k = search->wanted->k;
+	double rows = k < matches ? k * (1 + log(matches / k)) : matches;
+
+	return rows * (row_ns(segment) + 5 / (search->sift->share + 1e-3));
+}
+
+static double walk_ns(const struct plan *plan, const struct search *search)
+{
+	const struct segment *segment = read_segment(search->read);
+	double distance = 18 + 2.5 * (segment->bank.line_bytes / 64.0);
+	double share = search->sift->share;
+	double rows = (double)hnsw_linked(segment);
+	double ranked = search->wanted->k * row_ns(segment);
+	double seen;
+
+	if (plan->way == HNSW_ACROSS) { /* headers of neighbours' neighbours */
+		seen = fmin(plan->ef * 144.0, rows);
+		return seen * (20 + share * distance) + ranked;
+	}
+	seen = fmin(plan->ef * 12.0 / (share + 1e-3), 0.7 * rows);
+	return seen * distance + ranked;
 }
 
 static void plan_make(struct plan *plan, const struct search *search)
@@ -281,11 +334,12 @@ static void plan_make(struct plan *plan, const struct search *search)
 	else if (sift->is_listed)
 		plan_set(plan, COP_SCAN,
 			 "few pass the filters: each is ranked");
-	else if (wanted->k >= COP_EF_MAX ||
-		 scan_ns(segment) < walk_ns(plan, segment))
-		plan_set(plan, COP_SCAN,
-			 "few rows for this k: a scan is as fast");
-	else if (matches < SCAN_MATCHES || wanted->k > matches / SCAN_SHARE)
+	else if (matches < SCAN_ROWS || wanted->k >= COP_EF_MAX ||
+		 scan_ns(segment) + scan_rank_ns(search, matches) <
+		     walk_ns(plan, search))
+		plan_set(plan, COP_SCAN, "a scan is as fast as a walk");
+	else if (sift->is_filtered &&
+		 (matches < SCAN_MATCHES || wanted->k > matches / SCAN_SHARE))
 		plan_set(plan, COP_SCAN,
 			 "too few pass the filters for a walk to meet them");
 	else
@@ -547,24 +601,27 @@ static cop_err group_run(const struct search_many *many,
 	return err;
 }
 
+/* One thread alone has the read's own room. */
 static cop_err many_part(void *user, uint32_t thread)
 {
 	const struct search_many *many = user;
+	cop_read *read = many->search->read;
 	size_t at = many->count * thread / many->threads;
 	size_t to = many->count * (thread + 1) / many->threads;
 	struct ranking *rankings = aligned_alloc(64, GROUP * sizeof *rankings);
-	struct room room = {0};
+	struct room own = {0};
+	struct room *room = many->threads == 1 ? &read->room : &own;
 	cop_err err = 0;
 
-	if (!rankings || room_open(&room, read_segment(many->search->read)))
+	if (!rankings || (room == &own && room_open(room, read_segment(read))))
 		err = error_system(ENOMEM, "no memory for a batch of searches");
 	while (at < to && !err) {
 		uint32_t count = to - at < GROUP ? (uint32_t)(to - at) : GROUP;
 
-		err = group_run(many, rankings, &room.hnsw, at, count);
+		err = group_run(many, rankings, &room->hnsw, at, count);
 		at += count;
 	}
-	room_close(&room);
+	room_close(&own);
 	free(rankings);
 	return err;
 }

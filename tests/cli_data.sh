@@ -89,7 +89,7 @@ exits 0 '.fvecs' import "$store" "$data/sift10k/base.fvecs" --json
 is "$(field vectors_put <"$work/out")" 9000 '9,000 vectors'
 is "$(figure entities)" 9000 'and entities'
 exits 0 '1,000 queries' search "$store" --queries "$data/sift10k/query.fvecs" \
-	-k 10 --threads 2
+	-k 10 --strategy scan --threads 2
 is "$(wc -l <"$work/out")" 10000 'ten hits each'
 perl -e 'local $/; open my $f, "<:raw", $ARGV[0] or die; my $d = <$f>;
 	for my $q (0 .. 999) {

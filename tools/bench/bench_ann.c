@@ -19,7 +19,6 @@
  *
  * settings
  *	BENCH_EXACT=1	cop_search with exact = 1: ranked by the float32 in LMDB
- *	BENCH_F32=1	a store with rows of single precision
  */
 #include "bench_ann.h"
 
@@ -175,6 +174,8 @@ static void put_row(cop_write *write, const struct ann *ann, uint32_t row)
 	put.key_size = (uint32_t)bench_key(row, key);
 	put.vector = ann->rows.data + (size_t)row * ann->rows.columns;
 	put.dim = (uint32_t)ann->rows.columns;
+	if (ann->dress != NULL)
+		ann->dress(ann, row, &put);
 	bench_check("cop_put", cop_put(write, &put));
 }
 
@@ -198,8 +199,6 @@ static void build_store(struct ann *ann)
 	struct cop_commit_options options = {.size = sizeof options,
 					     .threads = ANN_THREADS};
 	uint64_t start_ns = bench_now_ns();
-	double commit_seconds = 0;
-	double seconds;
 	cop_write *write = NULL;
 	uint32_t rows = (uint32_t)ann->rows.rows;
 	uint32_t row;
@@ -214,13 +213,11 @@ static void build_store(struct ann *ann)
 		commit_ns = bench_now_ns();
 		bench_check("cop_commit_with",
 			    cop_commit_with(write, &options, NULL));
-		commit_seconds += bench_seconds_since(commit_ns);
+		ann->commit_seconds += bench_seconds_since(commit_ns);
 	}
 	cop_abort(write);
-	seconds = maintain(ann->store);
+	ann->maintain_seconds = maintain(ann->store);
 	ann->build_seconds[ANN_COPPICE] = bench_seconds_since(start_ns);
-	ann_add(ann, ANN_COPPICE, "build_commits", commit_seconds, "s");
-	ann_add(ann, ANN_COPPICE, "build_maintain", seconds, "s");
 }
 
 static int32_t note_linking(void *user, const char *what, uint64_t done,
@@ -282,22 +279,10 @@ static int is_set(const char *name)
 	return value != NULL && *value == '1';
 }
 
-static void open_store(struct ann *ann)
+static void learn_ids(struct ann *ann)
 {
-	struct cop_options options = {.size = sizeof options};
-	char name[64];
 	size_t row;
 
-	snprintf(name, sizeof name, "store-%s", ann->name);
-	bench_path(ann->bench, name, ann->path, sizeof ann->path);
-	ann->store = bench_store_create(ann->path, (uint32_t)ann->rows.columns,
-					ann->metric,
-					(uint32_t)(ann->rows.rows + ANN_SPARE));
-	build_store(ann);
-	if (ann->rows.rows <= REBUILD_ROWS_MAX)
-		rebuild_segment(ann);
-	ann_look(ann);
-	tell_memory(ann);
 	ann->id_of = bench_store_ids(ann->read, (uint32_t)ann->rows.rows);
 	for (row = 0; row < ann->rows.rows; row++)
 		if (ann->id_of[row] > ann->id_most)
@@ -307,6 +292,36 @@ static void open_store(struct ann *ann)
 	ann->row_of = bench_alloc((ann->id_most + 1) * sizeof *ann->row_of);
 	for (row = 0; row < ann->rows.rows; row++)
 		ann->row_of[ann->id_of[row]] = (uint32_t)row;
+}
+
+void ann_fill(struct ann *ann)
+{
+	char name[64];
+
+	/* an image would be written, and loaded, by itself */
+	setenv("COPPICE_CHECKPOINT", "0", 1);
+	ann->next_key = (uint32_t)ann->rows.rows;
+	snprintf(name, sizeof name, "store-%s", ann->name);
+	bench_path(ann->bench, name, ann->path, sizeof ann->path);
+	ann->store = bench_store_create(ann->path, (uint32_t)ann->rows.columns,
+					ann->metric,
+					(uint32_t)(ann->rows.rows + ANN_SPARE));
+	build_store(ann);
+	ann_look(ann);
+	learn_ids(ann);
+}
+
+static void open_store(struct ann *ann)
+{
+	ann_fill(ann);
+	ann_add(ann, ANN_COPPICE, "build_commits", ann->commit_seconds, "s");
+	ann_add(ann, ANN_COPPICE, "build_maintain", ann->maintain_seconds, "s");
+	if (ann->rows.rows <= REBUILD_ROWS_MAX) {
+		ann_look_away(ann);
+		rebuild_segment(ann);
+		ann_look(ann);
+	}
+	tell_memory(ann);
 }
 
 /* ---- the peer ----------------------------------------------------------- */
@@ -336,7 +351,7 @@ static void open_peer(struct ann *ann)
 	double bytes;
 	int index;
 
-	if (&bench_peer == NULL)
+	if (&bench_peer == NULL || ann->is_alone)
 		return;
 	ann->peer =
 	    bench_peer.create(ann->rows.columns, ann->rows.rows + ANN_SPARE,
@@ -362,7 +377,6 @@ void ann_open(struct ann *ann)
 	int system;
 
 	ann->exact = is_set("BENCH_EXACT");
-	ann->next_key = (uint32_t)ann->rows.rows;
 	ann->truth =
 	    (struct bench_truth){.rows = &ann->rows,
 				 .queries = &ann->queries,
@@ -374,8 +388,6 @@ void ann_open(struct ann *ann)
 		   ann->metric == COP_COSINE ? "cosine" : "L2",
 		   ann->queries.rows);
 	bench_truth_init(&ann->truth, ANN_THREADS);
-	/* an image would be written, and loaded, by itself */
-	setenv("COPPICE_CHECKPOINT", "0", 1);
 	open_store(ann);
 	open_peer(ann);
 	for (system = 0; system < ANN_SYSTEMS; system++) {

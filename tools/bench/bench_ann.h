@@ -31,6 +31,9 @@ struct ann {
 	struct bench_matrix rows;
 	struct bench_matrix queries;
 	const uint32_t *self; /* see struct bench_truth; NULL: none */
+	int32_t is_alone;     /* 1: no hnswlib beside it */
+	/* adds to what is put of a row, tags say; NULL: nothing */
+	void (*dress)(const struct ann *ann, uint32_t row, struct cop_put *put);
 
 	/* set by ann_open */
 	char path[4096];
@@ -44,6 +47,8 @@ struct ann {
 	struct bench_hnswlib *peer; /* NULL: there is none */
 	uint32_t next_key;	    /* that is not in the store yet */
 	double build_seconds[ANN_SYSTEMS];
+	double commit_seconds;	 /* of them, ours */
+	double maintain_seconds; /* and these */
 
 	/* set by ann_sweep */
 	size_t point_count;
@@ -58,6 +63,8 @@ extern const uint32_t ann_efs[ANN_POINTS];
 
 /* Finds the truth, builds both, and reports what that took. */
 void ann_open(struct ann *ann);
+/* The store alone: no truth, no peer, no report. */
+void ann_fill(struct ann *ann);
 void ann_close(struct ann *ann);
 
 /* One search; returns how many rows it found. */

@@ -19,6 +19,8 @@ struct bench_series {
 /* CLOCK_MONOTONIC */
 uint64_t bench_now_ns(void);
 double bench_seconds_since(uint64_t start_ns);
+/* CLOCK_PROCESS_CPUTIME_ID: what others take of the machine is not in it. */
+uint64_t bench_cpu_ns(void);
 
 /* Keeps the first BENCH_SERIES_MAX. */
 void bench_series_add(struct bench_series *series, double value);

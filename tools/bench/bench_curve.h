@@ -11,4 +11,11 @@
  */
 int bench_curve_write(const struct bench *bench);
 
+/*
+ * Writes OUT/NAME-growth.svg: a panel for each of the metrics, which end in
+ * NULL, against the size at the end of the case's name, "mixture_10000".
+ * Returns as above.
+ */
+int bench_curve_grow(const struct bench *bench, const char *const *metrics);
+
 #endif

@@ -11,7 +11,7 @@
 
 #include "coppice.h"
 
-enum { BENCH_ROWS_MAX = 1024, BENCH_TEXT_BYTES = 96 };
+enum { BENCH_ROWS_MAX = 4096, BENCH_TEXT_BYTES = 96 };
 
 struct bench_row {
 	char subject[BENCH_TEXT_BYTES]; /* the case */

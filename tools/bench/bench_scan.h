@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BENCH_SCAN_K_MAX = 128 };
+enum { BENCH_SCAN_K_MAX = 1024 };
 
 struct bench_scan_hit {
 	float distance;

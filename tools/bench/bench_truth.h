@@ -9,7 +9,7 @@
 
 #include "bench_npy.h"
 
-enum { BENCH_TRUTH_K_MAX = 100 };
+enum { BENCH_TRUTH_K_MAX = 1000 };
 
 struct bench_truth {
 	const struct bench_matrix *rows; /* borrowed, as are the next two */
