@@ -163,13 +163,15 @@ enum cop_rows { /* the row of the bank that ranks a search's candidates */
 		COP_ROWS_F32 = 1 /* single precision: twice the memory, exact */
 };
 
-enum cop_codes {		   /* what a walk and a scan read of a vector */
-		 COP_CODES_U8 = 0, /* 8 bits a dimension (the default), ranked
-				      by the row; about 1 + 2 bytes in all */
-		 COP_CODES_F16 = 1,  /* these three are the row, too: 2, */
-		 COP_CODES_BF16 = 2, /* 2 */
-		 COP_CODES_F32 = 3,  /* and 4 bytes a dimension */
-		 COP_CODES_B1 = 4    /* its sign, ranked by the row: for vectors
+enum cop_codes { /* what a walk and a scan read of a vector */
+		 COP_CODES_AUTO = 0, /* by the dimension: 32 bits up to 16,
+					which take no more memory, else 8 */
+		 COP_CODES_U8 = 1,   /* 8 bits a dimension, ranked by the row:
+					about 1 + 2 bytes in all */
+		 COP_CODES_F16 = 2,  /* these three are the row, too: 2, */
+		 COP_CODES_BF16 = 3, /* 2 */
+		 COP_CODES_F32 = 4,  /* and 4 bytes a dimension */
+		 COP_CODES_B1 = 5    /* its sign, ranked by the row: for vectors
 					of +-1, and a first sieve of others */
 };
 

@@ -49,11 +49,11 @@ static cop_err options_check(const struct cop_options *options)
 				 options->rows);
 	if (options->codes < 0 || options->codes > COP_CODES_B1)
 		return error_set(COP_INVALID,
-				 "codes %d; there are u8 0, f16 1, bf16 2, "
-				 "f32 3, b1 4",
+				 "codes %d; there are u8 1, f16 2, bf16 3, "
+				 "f32 4, b1 5, and 0, by the dimension",
 				 options->codes);
-	if (options->rows && options->codes != COP_CODES_U8 &&
-	    options->codes != COP_CODES_B1)
+	if (options->rows && options->codes >= COP_CODES_F16 &&
+	    options->codes <= COP_CODES_F32)
 		return error_set(COP_INVALID,
 				 "rows f32, but codes that are the rows "
 				 "themselves; choose rows with codes u8 or b1");
@@ -109,16 +109,28 @@ static cop_err options_check(const struct cop_options *options)
 	return 0;
 }
 
+/* As the store's description has them, enum vector_codes. */
+static int32_t codes_choose(const struct cop_options *options)
+{
+	if (options->codes)
+		return options->codes - COP_CODES_U8;
+	return options->dim && options->dim * sizeof(float) <= CODE_LINE_BYTES
+		   ? CODES_F32
+		   : CODES_U8;
+}
+
 static cop_err config_fill(struct disk_store *config,
 			   const struct cop_options *options)
 {
+	int32_t codes = codes_choose(options);
+
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
-	    .format = options->codes ? FORMAT_CODES : FORMAT_PLAIN,
+	    .format = codes || options->signs ? FORMAT_CODES : FORMAT_PLAIN,
 	    .dim = options->dim,
 	    .metric = options->metric ? options->metric : COP_COSINE,
-	    .rows = options->rows,
-	    .codes = options->codes,
+	    .rows = code_is_row(codes) ? COP_ROWS_F16 : options->rows,
+	    .codes = codes,
 	    .mode = options->mode ? options->mode : 0600,
 	    .expected_entities = options->expected_entities
 				     ? options->expected_entities

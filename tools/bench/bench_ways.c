@@ -28,6 +28,8 @@ const struct way ways[] = {
     {"auto", COP_AUTO},
     {"scan", COP_SCAN},
     {"hnsw", COP_HNSW},
+    {"lsh", COP_LSH},
+    {"hierarchical", COP_HIERARCHICAL},
 };
 const size_t way_count = sizeof ways / sizeof ways[0];
 static_assert(sizeof ways / sizeof ways[0] <= WAYS_MAX, "a trial has room");
