@@ -37,6 +37,7 @@ int bank_init(struct segment *segment)
 	if (err)
 		return err;
 	atomic_init(&segment->header->bank.row_count, 1);
+	kd_init(segment);
 	return 0;
 }
 
@@ -106,6 +107,8 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 				   after * segment->bank.row_bytes);
 	if (!err) /* now: a row that is free must not want for them later */
 		err = hnsw_reserve(segment, count);
+	if (!err)
+		err = kd_reserve(segment, count);
 	if (err)
 		return err;
 	line = bank_line_at(segment, count);

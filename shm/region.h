@@ -31,7 +31,9 @@ enum region_id {
 	REGION_UPPER = 11,  /* and of the higher levels */
 	REGION_NODES = 12,  /* a word for each row */
 	REGION_TAIL = 13,   /* rows that wait to be linked */
-	REGION_COUNT = 14
+	REGION_TREE = 14,   /* the tree's leaves and nodes */
+	REGION_LEAVES = 15, /* the leaf of each row */
+	REGION_COUNT = 16
 };
 
 /* In the segment. */
