@@ -61,7 +61,9 @@
  *	A node of n rows has at most 0.7 n + 4 of them on one side, and one of
  *	14 or less becomes a leaf: the depth is at most
  *	log(2^32 / 1.7) / log(1 / 0.7) < 61.
- *	Laying out n rows anew takes memory of the process, 36 bytes a row.
+ *	Laying out n rows anew takes memory of the process, 36 bytes a row,
+ *	and of a million 0.4 s, with the writer lock held; a million rows that
+ *	come in order take 2.6 us each, and the longest of them 0.1 s.
  *	Where there is none, or none in the segment, there is no tree until
  *	kd_mend has made one.
  */

@@ -250,7 +250,9 @@ static enum kd_outcome tail_visit(struct probe *probe)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = hnsw_tail_at(segment, i);
 
-		if (row && row < limit && !kd_has(segment, row) &&
+		if (!row) /* past the region: the count is garbage */
+			break;
+		if (row < limit && !kd_has(segment, row) &&
 		    row_visit(probe, row))
 			return KD_STOPPED;
 	}

@@ -174,7 +174,8 @@ static int row_visit(void *user, uint32_t row, double *limit)
 
 	nearest->visits++;
 	if (nearest->seen) {
-		nearest->twice += nearest->seen[row / 64] >> (row & 63) & 1;
+		nearest->twice +=
+		    (uint32_t)(nearest->seen[row / 64] >> (row & 63) & 1);
 		nearest->seen[row / 64] |= UINT64_C(1) << (row & 63);
 	}
 	if (row_accept(nearest->segment, nearest->segment->kernel, &query, row,
