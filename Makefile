@@ -122,6 +122,7 @@ $(out)/shm/kernel_avx512.o: isa := $(isa_avx512_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_neon_dot.o: isa := $(isa_neon_dot_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_neon.o $(out)/shm/kernel_scalar.o $(out)/shm/code.o: \
 	isa := -O3 -fno-lto
+$(out)/shm/kdtree_search.o: isa := -O3
 
 $(out)/libcoppice.a: $(lib_obj)
 	@rm -f $@

@@ -541,6 +541,18 @@ static void rows_left_out(struct check *check)
 			(unsigned long long)left_out);
 }
 
+static void tree_in_segment(struct check *check)
+{
+	struct kd_figures figures;
+
+	if (kd_validate(check->segment, &figures) == EBADMSG)
+		finding(check,
+			"the tree of the vectors has %llu rows of %llu, or "
+			"boxes that do not hold them",
+			(unsigned long long)figures.rows,
+			(unsigned long long)hnsw_linked(check->segment));
+}
+
 static void graph_in_segment(struct check *check)
 {
 	struct hnsw_figures figures;
@@ -581,6 +593,7 @@ static void rows_in_segment(struct check *check)
 			(unsigned long long)bank_free_length(check->segment),
 			(unsigned long long)free_rows);
 	graph_in_segment(check);
+	tree_in_segment(check);
 	if (idmap_validate(check->segment))
 		finding(check, "the id map names entities that have no head");
 }

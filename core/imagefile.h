@@ -28,7 +28,7 @@
 
 #include <sys/types.h>
 
-enum { IMAGEFILE_FORMAT = 2, IMAGEFILE_NAME_BYTES = 40 };
+enum { IMAGEFILE_FORMAT = 3, IMAGEFILE_NAME_BYTES = 40 };
 
 #define IMAGEFILE_MAGIC UINT64_C(0x4547414d49504f43) /* "COPIMAGE" */
 
@@ -53,11 +53,11 @@ struct image_header {
 	uint64_t next_name;
 	uint64_t chunk_count;
 	uint64_t table_at;
-	uint64_t used[16]; /* bytes of each region */
+	uint64_t used[24]; /* bytes of each region */
 };
 
-static_assert(sizeof(struct image_header) == 256, "an image's header");
-static_assert(REGION_COUNT <= 16, "room for a region in image_header");
+static_assert(sizeof(struct image_header) == 320, "an image's header");
+static_assert(REGION_COUNT <= 24, "room for a region in image_header");
 
 struct image_entry {
 	uint64_t offset; /* in the file */

@@ -159,6 +159,7 @@ void link_slice(cop_store *store, uint32_t threads)
 	while (room && (waiting = hnsw_tail_count(segment)) &&
 	       (waiting > LINK_TAIL || is_spare(store, until_ns)))
 		(void)hnsw_link_next(segment, room);
+	kd_mend(segment);
 	while (
 	    (limbo_count(segment) > LINK_LIMBO || is_spare(store, until_ns)) &&
 	    limbo_step(store))
@@ -186,6 +187,7 @@ static void maintain_locked(cop_store *store,
 	       hnsw_link_next(segment, room))
 		;
 	result->linked += hnsw_linked(segment) - linked;
+	kd_mend(segment);
 	while (clock_ns(CLOCK_MONOTONIC) < until_ns &&
 	       (freed = limbo_step(store)))
 		result->reclaimed += freed;

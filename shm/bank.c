@@ -40,6 +40,7 @@ int bank_init(struct segment *segment)
 	if (err)
 		return err;
 	atomic_init(&segment->header->bank.row_count, 1);
+	kd_init(segment);
 	return 0;
 }
 
@@ -141,6 +142,8 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 		err = hnsw_reserve(segment, count);
 	if (!err)
 		err = signs_reserve(segment, count);
+	if (!err)
+		err = kd_reserve(segment, count);
 	if (err)
 		return err;
 	line = bank_line_at(segment, count);

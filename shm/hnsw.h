@@ -40,8 +40,9 @@
  *	more, and a row used again is born after every open snapshot; so a
  *	stale link costs a little recall, never a wrong hit, and nodes need no
  *	grace period of their own.
- *	G1	a row is linked, then leaves the tail: the pop stores the
- *		count (release).  A search acquires the count and looks
+ *	G1	a row is linked, and in the tree of kdtree.h where there is
+ *		one, then leaves the tail: the pop stores the count
+ *		(release).  A search acquires the count and looks
  *		through the tail before it walks, so it misses nothing.
  *	G3	or it is said to be linked (release), and a search that acquires
  *		that passes it over in the tail.

@@ -35,6 +35,7 @@
 
 enum {
 	LOCK_BITS = 14,
+	BULK_SHARE = 8, /* of the nodes: for so many the tree is built anew */
 	DEGREE_MIN = 8, /* of a node that may lose a link, lowest level */
 	DOING_LINK = 1,
 	DOING_UNLINK = 2,
@@ -479,6 +480,8 @@ static void row_link(const struct pen *pen, uint32_t row)
 		for (uint32_t j = 0; j < choice.count[i]; j++)
 			link_back(pen, row, choice.rows[i][j], i);
 	}
+	if (!pen->locks)
+		kd_insert(segment, row);
 	node_set(segment, row, HNSW_LINKED);
 	atomic_fetch_add_explicit(&segment->header->hnsw.linked, 1,
 				  memory_order_relaxed);
@@ -602,6 +605,7 @@ void hnsw_unlink(struct segment *segment, uint32_t row)
 	for (uint32_t level = hnsw_level(row) + 1; level-- > 0;)
 		level_unlink(&pen, row, level);
 	node_set(segment, row, HNSW_LOOSE);
+	kd_remove(segment, row);
 	atomic_fetch_sub_explicit(&hnsw->linked, 1, memory_order_relaxed);
 	point("hnsw-loose");
 	doing_end(&pen);
@@ -707,19 +711,16 @@ int hnsw_derive(struct segment *segment)
 			err = hnsw_await(segment, row);
 	}
 	nodes_recount(segment);
-	return err;
+	return err ? err : kd_derive(segment);
 }
 
-void hnsw_recover(struct segment *segment)
+/* Mends the graph; returns the row that the tree may not agree with it on. */
+static uint32_t graph_recover(struct segment *segment, uint64_t doing)
 {
 	struct hnsw *hnsw = &segment->header->hnsw;
-	uint64_t doing =
-	    atomic_load_explicit(&hnsw->doing, memory_order_acquire);
 	uint32_t limit = hnsw_limit(segment);
 	uint32_t row = (uint32_t)(doing >> DOING_SHIFT);
 
-	if (!doing)
-		return;
 	if ((doing & DOING_ALL) == DOING_ALL) {
 		for (row = 1; row < limit; row++)
 			for (uint32_t i = 0; i <= hnsw_level(row); i++)
@@ -733,7 +734,18 @@ void hnsw_recover(struct segment *segment)
 	}
 	point("hnsw-verified");
 	nodes_recount(segment);
-	atomic_store_explicit(&hnsw->doing, 0, memory_order_release);
+	return (doing & DOING_ALL) == DOING_ALL ? UINT32_MAX : row;
+}
+
+void hnsw_recover(struct segment *segment)
+{
+	struct hnsw *hnsw = &segment->header->hnsw;
+	uint64_t doing =
+	    atomic_load_explicit(&hnsw->doing, memory_order_acquire);
+
+	kd_recover(segment, doing ? graph_recover(segment, doing) : 0);
+	if (doing)
+		atomic_store_explicit(&hnsw->doing, 0, memory_order_release);
 }
 
 /* ---- with several threads ----------------------------------------------- */
@@ -775,12 +787,28 @@ int hnsw_link_part(struct hnsw_bulk *bulk, struct hnsw_room *room,
 	return 1;
 }
 
+/* What was linked comes into the tree, before it leaves the tail. */
+static void bulk_grow_tree(const struct hnsw_bulk *bulk)
+{
+	if (bulk->count > hnsw_linked(bulk->segment) / BULK_SHARE) {
+		(void)kd_build(bulk->segment);
+		return;
+	}
+	for (uint32_t i = 0; i < bulk->count; i++) {
+		uint32_t row = hnsw_tail_at(bulk->segment, i);
+
+		if (row && hnsw_is_linked(bulk->segment, row))
+			kd_insert(bulk->segment, row);
+	}
+}
+
 void hnsw_bulk_end(struct hnsw_bulk *bulk)
 {
 	struct hnsw *hnsw = &bulk->segment->header->hnsw;
 	uint32_t kept = 0;
 
 	point("hnsw-bulk-linked");
+	bulk_grow_tree(bulk);
 	for (uint32_t i = 0; i < bulk->count; i++) {
 		uint32_t row = hnsw_tail_at(bulk->segment, i);
 

@@ -43,6 +43,8 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 	case REGION_TAIL: return 0;
 	case REGION_INTENT: return 0;
 	case REGION_LIMBO: return 0;
+	case REGION_TREE: return 0;
+	case REGION_LEAVES: return 0;
 	default: return UINT64_MAX; /* all that is published */
 	}
 }

@@ -32,7 +32,9 @@ enum region_id {
 	REGION_NODES = 12,  /* a word for each row */
 	REGION_TAIL = 13,   /* rows that wait to be linked */
 	REGION_SIGNS = 14,  /* signatures of rows, see signs.h */
-	REGION_COUNT = 15
+	REGION_TREE = 15,   /* the tree's leaves and nodes */
+	REGION_LEAVES = 16, /* the leaf of each row */
+	REGION_COUNT = 17
 };
 
 /* In the segment. */

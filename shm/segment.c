@@ -19,25 +19,37 @@ enum { ADVICE_COLLAPSE = 25 };
 
 #define REGION_ALIGN (UINT64_C(2) << 20)
 
-/* Sixty-fourths of the reservation; the header's share is before the first. */
+/* Of 128 of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
-    [REGION_IDMAP] = 3,	  [REGION_TEXT] = 4,   [REGION_HEADS] = 4,
-    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 7,
-    [REGION_BLOOM] = 1,	  [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
-    [REGION_RECORDS] = 6, [REGION_LINKS] = 7,  [REGION_UPPER] = 1,
-    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,   [REGION_SIGNS] = 1,
+    [REGION_IDMAP] = 6,	   [REGION_TEXT] = 8,	[REGION_HEADS] = 8,
+    [REGION_CODES] = 24,   [REGION_ROWS] = 28,	[REGION_EDGES] = 14,
+    [REGION_BLOOM] = 2,	   [REGION_INTENT] = 1, [REGION_LIMBO] = 2,
+    [REGION_RECORDS] = 12, [REGION_LINKS] = 14, [REGION_UPPER] = 1,
+    [REGION_NODES] = 1,	   [REGION_TAIL] = 1,	[REGION_TREE] = 3,
+    [REGION_LEAVES] = 1,   [REGION_SIGNS] = 2,
 };
 
 uint32_t segment_signature(void)
 {
 	const uint32_t sizes[] = {
-	    sizeof(struct segment_header), sizeof(struct idmap),
-	    sizeof(struct head),	   sizeof(struct bank),
-	    sizeof(struct bank_line),	   sizeof(struct adjacency),
-	    sizeof(struct edge_block),	   sizeof(struct bloom),
-	    sizeof(struct limbo_entry),	   sizeof(struct region),
-	    sizeof(struct intent_entry),   sizeof(struct record_block),
-	    sizeof(struct hnsw),	   UINT32_C(0x01020304),
+	    sizeof(struct segment_header),
+	    sizeof(struct idmap),
+	    sizeof(struct head),
+	    sizeof(struct bank),
+	    sizeof(struct bank_line),
+	    sizeof(struct adjacency),
+	    sizeof(struct edge_block),
+	    sizeof(struct bloom),
+	    sizeof(struct limbo_entry),
+	    sizeof(struct region),
+	    sizeof(struct intent_entry),
+	    sizeof(struct record_block),
+	    sizeof(struct hnsw),
+	    sizeof(struct kdtree),
+	    sizeof(struct kd_leaf),
+	    sizeof(struct kd_node),
+	    KD_LEAF_ROWS,
+	    UINT32_C(0x01020304),
 	};
 	uint32_t hash = UINT32_C(2166136261);
 
@@ -52,7 +64,7 @@ static void plan_regions(struct segment_header *header, uint64_t reserve)
 	uint64_t at = REGION_ALIGN;
 
 	for (int i = 0; i < REGION_COUNT; i++) {
-		uint64_t bytes = reserve / 128 * region_share[i] * 2;
+		uint64_t bytes = reserve / 128 * region_share[i];
 
 		if (i == REGION_CODES)
 			bytes -= REGION_ALIGN; /* the header's page */

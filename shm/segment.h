@@ -13,7 +13,7 @@
  *	0		struct segment_header, one page and more
  *	regions[i]	from .offset, .published bytes of .reserved are there
  *
- *	reserve / 64 is the unit of the plan in segment.c; a region's offset
+ *	reserve / 128 is the unit of the plan in segment.c; a region's offset
  *	is a multiple of 2 MiB.
  *
  * ordering
@@ -40,6 +40,7 @@
 #include "head.h"
 #include "hnsw.h"
 #include "idmap.h"
+#include "kdtree.h"
 #include "limbo.h"
 #include "record.h"
 #include "region.h"
@@ -111,6 +112,7 @@ struct segment_header {
 	struct limbo limbo;
 	struct records records;
 	struct hnsw hnsw;
+	struct kdtree kdtree;
 	struct bloom key_bloom;
 	struct bloom edge_bloom;
 	uint64_t bloom_end; /* writer's: bytes of REGION_BLOOM in use */
