@@ -112,14 +112,15 @@ $(out)/%.o: %.c Makefile
 # The kernels are compiled for their own instruction sets and chosen at run
 # time; nothing else may use more than the baseline.
 arch := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-isa_avx2_x86_64 := -mavx2 -mfma -mf16c
+isa_avx2_x86_64 := -mavx2 -mfma -mf16c -mpopcnt
 isa_avx512_x86_64 := $(isa_avx2_x86_64) -mavx512f -mavx512bw -mavx512vl \
 	-mavx512dq -mavx512vnni
 isa_neon_dot_aarch64 := -march=armv8.2-a+dotprod
 $(out)/shm/kernel_avx2.o: isa := $(isa_avx2_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_avx512.o: isa := $(isa_avx512_$(arch)) -O3 -fno-lto
 $(out)/shm/kernel_neon_dot.o: isa := $(isa_neon_dot_$(arch)) -O3 -fno-lto
-$(out)/shm/kernel_neon.o $(out)/shm/kernel_scalar.o: isa := -O3 -fno-lto
+$(out)/shm/kernel_neon.o $(out)/shm/kernel_scalar.o $(out)/shm/code.o: \
+	isa := -O3 -fno-lto
 
 $(out)/libcoppice.a: $(lib_obj)
 	@rm -f $@

@@ -223,6 +223,8 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 	if (!err && (segment->bank.dim != store->config.dim ||
 		     segment->bank.metric != store->config.metric ||
 		     segment->bank.rows != store->config.rows ||
+		     segment->header->signs != store->config.signs ||
+		     segment->bank.codes != store->config.codes ||
 		     !atomic_load_explicit(&segment->header->ready,
 					   memory_order_acquire))) {
 		segment_detach(segment);

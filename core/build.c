@@ -354,6 +354,8 @@ static cop_err header_fill(struct build *build)
 	header->dim = config->dim;
 	header->metric = config->metric;
 	header->rows = config->rows;
+	header->signs = config->signs;
+	header->codes = config->codes;
 	header->base_commit = state->commit;
 	err = bank_init(segment);
 	if (!err)

@@ -304,17 +304,16 @@ static int row_differs(const struct check *check, uint32_t row,
 	const struct bank_shape *shape = &check->segment->bank;
 	struct bank_line *line = bank_line_at(check->segment, row);
 	const void *full = bank_row_at(check->segment, row);
-	_Alignas(64) uint8_t codes[CODE_DIM_MAX];
-	_Alignas(64) unsigned char again[CODE_DIM_MAX * 4] = {0};
+	_Alignas(64) unsigned char codes[CODE_DIM_MAX * 4];
+	_Alignas(64) unsigned char again[CODE_DIM_MAX * 4];
 	struct row_code code;
 
 	if (!line || !full)
 		return 1;
-	code_encode(shape->metric, vector, shape->dim, &code, codes,
-		    shape->rows ? NULL : (uint16_t *)(void *)again,
-		    shape->rows ? (float *)(void *)again : NULL);
+	bank_encode(shape, vector, &code, codes, again);
 	return memcmp(&code, &line->code, sizeof code) != 0 ||
-	       memcmp(codes, line->codes, code_bytes(shape->dim)) != 0 ||
+	       memcmp(codes, line->codes, shape->line_bytes - sizeof *line) !=
+		   0 ||
 	       memcmp(again, full, shape->row_bytes) != 0;
 }
 

@@ -66,7 +66,7 @@ int checkpoint_fits(const cop_store *store, env_txn *txn,
 
 	if (memcmp(header->uuid, config->uuid, sizeof header->uuid) != 0 ||
 	    header->dim != config->dim || header->metric != config->metric ||
-	    header->rows != config->rows)
+	    header->rows != config->rows || header->codes != config->codes)
 		return 0;
 	if (!header->committed)
 		return !header->chain;
@@ -233,6 +233,7 @@ static cop_err header_take(struct take *take)
 	*header = (struct image_header){.dim = store->config.dim,
 					.metric = store->config.metric,
 					.rows = store->config.rows,
+					.codes = store->config.codes,
 					.reserve = segment->reserve,
 					.base_commit = segment->base_commit,
 					.committed = state.commit,

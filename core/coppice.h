@@ -161,6 +161,16 @@ enum cop_rows { /* the row of the bank that ranks a search's candidates */
 		COP_ROWS_F32 = 1 /* single precision: twice the memory, exact */
 };
 
+enum cop_codes {		   /* what a walk and a scan read of a vector */
+		 COP_CODES_U8 = 0, /* 8 bits a dimension (the default), ranked
+				      by the row; about 1 + 2 bytes in all */
+		 COP_CODES_F16 = 1,  /* these three are the row, too: 2, */
+		 COP_CODES_BF16 = 2, /* 2 */
+		 COP_CODES_F32 = 3,  /* and 4 bytes a dimension */
+		 COP_CODES_B1 = 4    /* its sign, ranked by the row: for vectors
+					of +-1, and a first sieve of others */
+};
+
 struct cop_options {
 	uint32_t size;
 	uint32_t dim;		    /* COP_DIM_MIN to COP_DIM_MAX; 0: a store
@@ -176,6 +186,11 @@ struct cop_options {
 				       shared memory, too: up to
 				       COP_RECORD_BYTES; 0: 512, UINT32_MAX:
 				       none */
+	int32_t codes;		    /* enum cop_codes; with codes that are the
+				       row, rows is 0 */
+	uint32_t signs;		    /* 1: 32 bytes more a vector are kept for
+				       COP_LSH and COP_HIERARCHICAL; 16
+				       dimensions or more */
 	uint32_t reserved;	    /* 0 */
 	uint64_t cache_bytes;	    /* of shared memory for results of searches,
 				       COP_CACHE_MIN to COP_CACHE_MAX; 0: none
@@ -493,6 +508,9 @@ enum cop_strategy {
 	COP_AUTO = 0, /* by the store's size, k and the filters */
 	COP_SCAN = 1, /* all rows are looked at: exact */
 	COP_HNSW = 2, /* a walk through the vector graph */
+	COP_LSH = 3,  /* the `ef` rows whose signs are most like the query's:
+			 in a store that keeps signs */
+	COP_HIERARCHICAL = 4 /* a walk that sets out from some of these */
 };
 
 enum cop_tag_mode {
@@ -553,9 +571,9 @@ struct cop_search {
  * of them (`ef` says how nearly); with COP_SCAN, `exact` or a threshold all
  * rows are looked at.  A commit's vectors are found as soon as it returns.
  * Hits are ranked by the bank's rows (half precision, or float32 in a store of
- * COP_ROWS_F32); with `exact`, by the float32 that was put.
- * Filters	type, tags, prefix, near and accept must all let an entity
- *		through.  Few matches are ranked one by one, exactly.
+ * COP_ROWS_F32, or what enum cop_codes says); with `exact`, by the float32 that
+ *was put. Filters	type, tags, prefix, near and accept must all let an
+ *entity through.  Few matches are ranked one by one, exactly.
  * hits		room for search->k
  * count	how many there are: fewer than k only if no more qualify.
  * Returns	COP_BAD_VECTOR, COP_INVALID, COP_TOO_LARGE.  A type or tag that
@@ -1015,7 +1033,7 @@ struct cop_stats {
 	uint64_t oldest_snapshot; /* commit of the oldest read that is open */
 	uint64_t held_bytes;	  /* shared memory that waits in limbo */
 	uint32_t stalled;	  /* reads that are stalled, see cop_readers */
-	uint32_t reserved;
+	int32_t codes;		  /* enum cop_codes */
 	uint64_t cache_bytes;  /* of the cache of results, 0: there is none */
 	uint64_t cache_hits;   /* searches answered from it, all processes */
 	uint64_t cache_misses; /* searches that were not */

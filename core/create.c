@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "format.h"
 #include "lock.h"
+#include "signs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -45,6 +46,16 @@ static cop_err options_check(const struct cop_options *options)
 	if (options->rows < 0 || options->rows > COP_ROWS_F32)
 		return error_set(COP_INVALID, "rows %d; there are f16 0, f32 1",
 				 options->rows);
+	if (options->codes < 0 || options->codes > COP_CODES_B1)
+		return error_set(COP_INVALID,
+				 "codes %d; there are u8 0, f16 1, bf16 2, "
+				 "f32 3, b1 4",
+				 options->codes);
+	if (options->rows && options->codes != COP_CODES_U8 &&
+	    options->codes != COP_CODES_B1)
+		return error_set(COP_INVALID,
+				 "rows f32, but codes that are the rows "
+				 "themselves; choose rows with codes u8 or b1");
 	if (options->mode & ~0666u ||
 	    (options->mode && (options->mode & 0600) != 0600))
 		return error_set(COP_INVALID,
@@ -74,6 +85,11 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
+	if (options->signs > 1 || (options->signs && options->dim < SIGNS_DIM))
+		return error_set(COP_INVALID,
+				 "signs %u in %u dimensions; they are kept, 1, "
+				 "in %d or more, or not, 0",
+				 options->signs, options->dim, SIGNS_DIM);
 	if (options->reserved)
 		return error_set(COP_INVALID, "the options' reserved word is "
 					      "not 0; clear what is not set");
@@ -97,10 +113,11 @@ static cop_err config_fill(struct disk_store *config,
 {
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
-	    .format = FORMAT_VERSION,
+	    .format = options->codes ? FORMAT_CODES : FORMAT_PLAIN,
 	    .dim = options->dim,
 	    .metric = options->metric ? options->metric : COP_COSINE,
 	    .rows = options->rows,
+	    .codes = options->codes,
 	    .mode = options->mode ? options->mode : 0600,
 	    .expected_entities = options->expected_entities
 				     ? options->expected_entities
@@ -112,6 +129,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .cache_bytes = options->cache_bytes,
 	    .cache_ttl_ms = options->cache_ttl_ms,
 	    .cache_idle_ms = options->cache_idle_ms,
+	    .signs = options->signs,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");

@@ -19,7 +19,12 @@
 #error "coppice's format is written for little-endian machines"
 #endif
 
-enum { FORMAT_VERSION = 1, FORMAT_UUID_BYTES = 16 };
+enum {
+	FORMAT_PLAIN = 1,
+	FORMAT_CODES = 2,   /* of a store with other codes than u8 */
+	FORMAT_VERSION = 2, /* the newest that is read */
+	FORMAT_UUID_BYTES = 16
+};
 
 #define FORMAT_MAGIC UINT64_C(0x45524f5453504f43) /* "COPSTORE" */
 
@@ -41,7 +46,9 @@ struct disk_store {
 	uint64_t cache_bytes; /* these three as in cop_options */
 	uint32_t cache_ttl_ms;
 	uint32_t cache_idle_ms;
-	uint64_t reserved[2];
+	int32_t codes; /* enum cop_codes */
+	uint32_t signs;
+	uint32_t reserved[2];
 };
 
 enum { DISK_STORE_LEAST = 328 };

@@ -28,7 +28,7 @@
 
 #include <sys/types.h>
 
-enum { IMAGEFILE_FORMAT = 1, IMAGEFILE_NAME_BYTES = 40 };
+enum { IMAGEFILE_FORMAT = 2, IMAGEFILE_NAME_BYTES = 40 };
 
 #define IMAGEFILE_MAGIC UINT64_C(0x4547414d49504f43) /* "COPIMAGE" */
 
@@ -42,6 +42,8 @@ struct image_header {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
+	int32_t codes;
+	uint32_t reserved;
 	unsigned char uuid[FORMAT_UUID_BYTES]; /* the store's */
 	uint64_t reserve; /* of the segment it was taken of */
 	uint64_t base_commit;
@@ -54,7 +56,7 @@ struct image_header {
 	uint64_t used[16]; /* bytes of each region */
 };
 
-static_assert(sizeof(struct image_header) == 248, "an image's header");
+static_assert(sizeof(struct image_header) == 256, "an image's header");
 static_assert(REGION_COUNT <= 16, "room for a region in image_header");
 
 struct image_entry {

@@ -122,11 +122,8 @@ static int row_read(const struct ranking *ranking, uint32_t row,
 				     visible one is never written */
 		out->code.norm = out->seen.norm;
 		out->code.error = out->seen.error;
-		out->distance =
-		    segment->bank.rows
-			? search->kernel->row32(&ranking->query, full)
-			: search->kernel->row16(&ranking->query, full,
-						out->seen.row_scale);
+		out->distance = bank_distance(segment, &ranking->query, full,
+					      out->seen.row_scale);
 		if (bank_unchanged(line, seq))
 			return 1;
 	}
@@ -208,12 +205,14 @@ static void pool_ahead(const struct segment *segment,
 
 /*
  * In coded order, until even a row whose code errs half as much again as the
- * worst so far could not become a hit.
+ * worst so far could not become a hit.  Bits err more than that would tell:
+ * all of their pool is ranked.
  */
 cop_err ranking_pool(struct ranking *ranking, const struct hnsw_room *room)
 {
 	const struct segment *segment = read_segment(ranking->search->read);
 	uint32_t k = ranking->search->wanted->k;
+	int is_rough = segment->bank.codes == CODES_B1;
 	uint32_t ranked = 0;
 	double worst = 0;
 	cop_err err = 0;
@@ -228,7 +227,7 @@ cop_err ranking_pool(struct ranking *ranking, const struct hnsw_room *room)
 
 		if (!hnsw_passes(entry) || !line)
 			continue;
-		if (ranking->count == k && ranked >= POOL_LEAST &&
+		if (!is_rough && ranking->count == k && ranked >= POOL_LEAST &&
 		    coded - POOL_CARE * worst > ranking->limit)
 			break;
 		err = row_rank(ranking, row, line, &distance);
@@ -252,5 +251,6 @@ void ranking_init(struct ranking *ranking, const struct search *search,
 	ranking->hits = hits;
 	ranking->count = 0;
 	ranking->limit = limit_of(ranking);
-	query_encode(config->metric, vector, config->dim, &ranking->query);
+	query_encode(config->codes, config->metric, vector, config->dim,
+		     &ranking->query);
 }

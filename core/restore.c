@@ -82,6 +82,8 @@ static void segment_describe(const cop_store *store, struct segment *segment)
 	header->dim = store->config.dim;
 	header->metric = store->config.metric;
 	header->rows = store->config.rows;
+	header->signs = store->config.signs;
+	header->codes = store->config.codes;
 }
 
 static cop_err chunks_restore(struct restore *restore)

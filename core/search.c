@@ -4,8 +4,8 @@
  *
  * idea
  *	The graph leads to the rows near a query (hnsw.h), whose pool is then
- *	ranked (rank.h).  Or all rows are looked at: a kernel scans the 8-bit
- *	codes of a chunk and leaves out what a proven bound places beyond the
+ *	ranked (rank.h).  Or all rows are looked at: a kernel scans the codes
+ *	of a chunk and leaves out what a proven bound places beyond the
  *	worst hit so far, and what survives is ranked.  That is exact, and the
  *	better way for few rows, for many hits, and where a walk came back
  *	with fewer than k.
@@ -22,6 +22,7 @@ enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
 	EF_DEFAULT = 128,
+	EF_LSH = 1024,	 /* rows picked by their signs */
 	SCAN_ROWS = 500, /* fewer are always looked at, all of them */
 	SCAN_MATCHES = 3000,
 	SCAN_SHARE = 5,	   /* more of the matches than that are not walked to */
@@ -56,8 +57,8 @@ static cop_err chunk_rank(struct ranking *ranking, uint32_t first,
 
 	if (!lines)
 		return 0;
-	left = ranking->search->kernel->scan(&ranking->query, lines, stride,
-					     count, ranking->limit, survivors);
+	left = ranking->search->kernel->codes[segment->bank.codes].scan(
+	    &ranking->query, lines, stride, count, ranking->limit, survivors);
 	for (size_t i = 0; i < left && !err; i++) {
 		const void *line = lines + survivors[i] * stride;
 
@@ -100,7 +101,8 @@ struct plan {
 /* What a walk looks for, unless the caller says how wide it is to be. */
 static uint32_t ef_for(const struct cop_search *wanted)
 {
-	uint64_t ef = wanted->ef ? wanted->ef : EF_DEFAULT;
+	uint32_t usual = wanted->strategy == COP_LSH ? EF_LSH : EF_DEFAULT;
+	uint64_t ef = wanted->ef ? wanted->ef : usual;
 
 	/* rows that are left out after all */
 	if (ef < wanted->k + UINT64_C(1))
@@ -169,9 +171,12 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 	cop_err err = 0;
 
 	*done = 0;
-	if (!walk_prepare(ranking, room, &walk))
+	if (plan->strategy != COP_LSH && !walk_prepare(ranking, room, &walk))
 		return 0;
-	hnsw_walk(segment, &walk);
+	if (plan->strategy == COP_HNSW)
+		hnsw_walk(segment, &walk);
+	else
+		signs_walk(segment, &walk, plan->strategy == COP_HIERARCHICAL);
 	*done = !walk.gave_up;
 	if (*done)
 		err = ranking_pool(ranking, room);
@@ -263,11 +268,14 @@ static void plan_walk(struct plan *plan, const struct search *search)
 /*
  * What a scan and a walk take, in nanoseconds of the machine that they were
  * measured on: a scan reads line by line, a walk waits for each of its rows.
+ * Of bits a scan leaves out next to nothing: full rows are read, too.
  */
 static double scan_ns(const struct segment *segment)
 {
 	double lines = segment->bank.line_bytes / 64.0;
 
+	if (segment->bank.codes == CODES_B1)
+		lines += segment->bank.row_bytes / 64.0;
 	return bank_count(segment) * lines * 1.4;
 }
 
@@ -315,7 +323,9 @@ static void plan_make(struct plan *plan, const struct search *search)
 	double matches = sift->share * (double)hnsw_linked(segment);
 
 	plan_walk(plan, search);
-	if (wanted->strategy)
+	if (wanted->strategy >= COP_LSH && !signs_ready(segment))
+		plan_set(plan, COP_SCAN, "too few rows to be told by signs");
+	else if (wanted->strategy)
 		plan_set(plan, wanted->strategy, "asked for");
 	else if (wanted->exact)
 		plan_set(plan, COP_SCAN, "an exact search looks at all rows");
@@ -351,7 +361,7 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 	cop_err err = 0;
 
 	report_begin(search, plan);
-	if (plan->strategy == COP_HNSW) {
+	if (plan->strategy != COP_SCAN) {
 		err = graph_rank(ranking, room, plan, &done);
 		if (err || (done && ranking->count == k))
 			return err;
@@ -381,17 +391,18 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 
 static cop_err query_check(const cop_store *store, const float *vector)
 {
-	int zero = 1;
+	uint32_t at = 0;
+	int is_zero;
 
-	for (uint32_t i = 0; i < store->config.dim; i++) {
-		if (!isfinite(vector[i]))
-			return error_set(COP_BAD_VECTOR,
-					 "component %u of the query is %f; all "
-					 "must be finite",
-					 i, (double)vector[i]);
-		zero &= vector[i] == 0;
+	if (!vector_is_finite(vector, store->config.dim, &is_zero)) {
+		while (isfinite(vector[at]))
+			at++;
+		return error_set(COP_BAD_VECTOR,
+				 "component %u of the query is %f; all must be "
+				 "finite",
+				 at, (double)vector[at]);
 	}
-	if (zero && store->config.metric == COP_COSINE)
+	if (is_zero && store->config.metric == COP_COSINE)
 		return error_set(COP_BAD_VECTOR,
 				 "the query is zero, which has no cosine");
 	return 0;
@@ -406,9 +417,14 @@ static cop_err wanted_check(const cop_read *read,
 	if (!wanted->k || wanted->k > COP_K_MAX)
 		return error_set(COP_INVALID, "k is %u; it may be 1 to %d",
 				 wanted->k, COP_K_MAX);
-	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HNSW)
+	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HIERARCHICAL)
 		return error_set(COP_INVALID, "there is no strategy %d",
 				 wanted->strategy);
+	if (wanted->strategy >= COP_LSH && !read->store->config.signs)
+		return error_set(COP_INVALID,
+				 "%s keeps no signs of its vectors; `init "
+				 "--signs` makes a store that does",
+				 read->store->path);
 	if (wanted->ef > COP_EF_MAX)
 		return error_set(COP_INVALID, "ef is %u; it may be up to %d",
 				 wanted->ef, COP_EF_MAX);

@@ -92,6 +92,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .dim = store->config.dim,
 	    .metric = store->config.metric,
 	    .rows = store->config.rows,
+	    .codes = store->config.codes,
 	    .commits = state->commit,
 	    .commit_time_ns = state->time_ns,
 	    .entities = state->entities,

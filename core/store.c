@@ -144,7 +144,8 @@ static cop_err config_read(cop_store *store)
 				 store->path, store->config.format,
 				 FORMAT_VERSION);
 	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||
-	    store->config.rows > COP_ROWS_F32 ||
+	    store->config.rows > COP_ROWS_F32 || store->config.codes < 0 ||
+	    store->config.codes > COP_CODES_B1 ||
 	    store->config.metric < COP_COSINE ||
 	    store->config.metric > COP_IP ||
 	    store->config.cache_bytes > COP_CACHE_MAX)

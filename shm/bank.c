@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bank.h"
+#include "kernel.h"
 #include "point.h"
 #include "segment.h"
 
@@ -8,24 +9,26 @@
 
 enum { LINE = 64, ROW_MAX = CODE_DIM_MAX * 4 };
 
-static uint32_t round_line(uint32_t bytes)
-{
-	return (bytes + LINE - 1) & ~(uint32_t)(LINE - 1);
-}
-
 int bank_shape_init(struct segment *segment)
 {
 	const struct segment_header *header = segment->header;
-	struct bank_shape shape = {
-	    .dim = header->dim, .metric = header->metric, .rows = header->rows};
-	uint32_t width = shape.rows ? sizeof(float) : sizeof(uint16_t);
+	struct bank_shape shape = {.dim = header->dim,
+				   .metric = header->metric,
+				   .rows = header->rows,
+				   .codes = header->codes,
+				   .full =
+				       header->rows ? CODES_F32 : CODES_F16};
 
 	if (shape.dim > CODE_DIM_MAX || shape.rows < 0 || shape.rows > 1 ||
+	    shape.codes < 0 || shape.codes >= CODES_KINDS ||
 	    (shape.dim &&
 	     (shape.metric < METRIC_COSINE || shape.metric > METRIC_IP)))
 		return EINVAL;
-	shape.line_bytes = LINE + round_line(shape.dim);
-	shape.row_bytes = round_line(shape.dim * width);
+	shape.line_bytes = LINE + code_bytes(shape.codes, shape.dim);
+	if (code_is_row(shape.codes))
+		shape.full = shape.codes;
+	else
+		shape.row_bytes = code_bytes(shape.full, shape.dim);
 	segment->bank = shape;
 	return 0;
 }
@@ -83,9 +86,39 @@ struct bank_seen bank_peek(const struct bank_line *line)
 const void *bank_row_at(const struct segment *segment, uint32_t row)
 {
 	uint32_t bytes = segment->bank.row_bytes;
+	const struct bank_line *line;
 
+	if (code_is_row(segment->bank.codes)) {
+		line = bank_line_at(segment, row);
+		return line ? line->codes : NULL;
+	}
 	return region_at(segment->header, segment_region(segment, REGION_ROWS),
 			 (uint64_t)row * bytes, bytes);
+}
+
+double bank_distance(const struct segment *segment,
+		     const struct query_code *query, const void *full,
+		     float row_scale)
+{
+	const struct kernel *kernel = segment->kernel;
+
+	switch (segment->bank.full) {
+	case CODES_F32: return kernel->row32(query, full);
+	case CODES_BF16: return kernel->rowb16(query, full);
+	default: return kernel->row16(query, full, row_scale);
+	}
+}
+
+void bank_encode(const struct bank_shape *shape, const float *vector,
+		 struct row_code *code, unsigned char *codes, void *full)
+{
+	int has_row = !code_is_row(shape->codes);
+
+	memset(codes, 0, shape->line_bytes - LINE);
+	memset(full, 0, shape->row_bytes);
+	code_encode(shape->codes, shape->metric, vector, shape->dim, code,
+		    codes, has_row && !shape->rows ? full : NULL,
+		    has_row && shape->rows ? full : NULL);
 }
 
 static int take_fresh(struct segment *segment, uint32_t *row)
@@ -106,6 +139,8 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 				   after * segment->bank.row_bytes);
 	if (!err) /* now: a row that is free must not want for them later */
 		err = hnsw_reserve(segment, count);
+	if (!err)
+		err = signs_reserve(segment, count);
 	if (err)
 		return err;
 	line = bank_line_at(segment, count);
@@ -137,6 +172,18 @@ int bank_take(struct segment *segment, uint32_t *row)
 	return 0;
 }
 
+int bank_floats(const struct segment *segment, uint32_t row, float *out)
+{
+	const struct bank_line *line = bank_line_at(segment, row);
+	const void *full = bank_row_at(segment, row);
+
+	if (!line || !full)
+		return 0;
+	code_floats(segment->bank.full, full, line->code.row_scale,
+		    segment->bank.dim, out);
+	return 1;
+}
+
 /* Relaxed stores of whole words: readers may look at any time. */
 static void store_words(void *to, const void *from, size_t bytes)
 {
@@ -155,7 +202,7 @@ int bank_write(struct segment *segment, uint32_t row,
 	       const struct bank_entry *entry, const float *vector)
 {
 	const struct bank_shape *shape = &segment->bank;
-	_Alignas(LINE) unsigned char codes[CODE_DIM_MAX];
+	_Alignas(LINE) unsigned char codes[ROW_MAX];
 	_Alignas(LINE) unsigned char full[ROW_MAX];
 	struct bank_line *line = bank_line_at(segment, row);
 	void *at = (void *)(uintptr_t)bank_row_at(segment, row);
@@ -164,11 +211,7 @@ int bank_write(struct segment *segment, uint32_t row,
 
 	if (!line || !at)
 		return EINVAL;
-	memset(codes, 0, shape->line_bytes - LINE);
-	memset(full, 0, shape->row_bytes);
-	code_encode(shape->metric, vector, shape->dim, &code, codes,
-		    shape->rows ? NULL : (uint16_t *)(void *)full,
-		    shape->rows ? (float *)(void *)full : NULL);
+	bank_encode(shape, vector, &code, codes, full);
 	seq = atomic_load_explicit(&line->seq, memory_order_relaxed) | 1;
 	atomic_store_explicit(&line->seq, seq, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release); /* B1 */

@@ -4,9 +4,11 @@
  *
  * idea
  *	A row is a version of one entity's vector: born at a commit, dead from
- *	another on.  It has a header line and 8-bit codes, which a scan reads
- *	from first to last, and a full row in half or single precision, which
- *	ranks what the codes could not exclude.  A changed vector, type or set
+ *	another on.  It has a header line and codes (code.h), 8 bits a
+ *	dimension by default, which a scan reads from first to last, and a full
+ *	row in half or single precision, which ranks what the codes could not
+ *	exclude.  Where the codes are the components, in 16 or 32 bits, there
+ *	is no other row.  A changed vector, type or set
  *	of tags is a new row and a death; nothing visible is ever rewritten.
  *	Rows from which every snapshot has moved on are used again.
  *
@@ -21,7 +23,7 @@
  *	16  struct row_code (scale, offset, norm, sum, error, row_scale)
  *	40  signature	a bit of 64 for each tag
  *	48  born, died	commit numbers
- *	64  codes	u8, padded with zeros to a multiple of 64
+ *	64  codes	padded with zeros to a multiple of 64
  *
  * ordering
  *	B1	bank_write makes seq odd (release fence), stores everything
@@ -74,10 +76,12 @@ struct bank {
 /* In this process: what a row looks like, from the segment's parameters. */
 struct bank_shape {
 	uint32_t line_bytes; /* header and codes */
-	uint32_t row_bytes;  /* full row */
+	uint32_t row_bytes;  /* full row, 0 if the code is the row */
 	uint32_t dim;
 	int32_t metric;
-	int32_t rows; /* 0: half, 1: single precision */
+	int32_t rows;  /* 0: half, 1: single precision */
+	int32_t codes; /* enum vector_codes */
+	int32_t full;  /* what ranks: CODES_F16, CODES_BF16 or CODES_F32 */
 };
 
 /* What a row says of itself besides numbers. */
@@ -101,7 +105,7 @@ struct bank_seen {
 };
 
 /*
- * Works out the shape from the header's dim, metric and rows.
+ * Works out the shape from the header's dim, metric, rows and codes.
  * Returns	0, or EINVAL if they are out of range.
  */
 int bank_shape_init(struct segment *segment);
@@ -134,8 +138,21 @@ static inline int bank_unchanged(const struct bank_line *line, uint64_t seq)
 /* Copies the header between bank_seq and bank_unchanged. */
 struct bank_seen bank_peek(const struct bank_line *line);
 
-/* A full row, NULL if the number is out of range. */
+/* A full row, NULL if the number is out of range; it may be the codes. */
 const void *bank_row_at(const struct segment *segment, uint32_t row);
+
+/* A query's distance from a full row, whose row_scale is given. */
+double bank_distance(const struct segment *segment,
+		     const struct query_code *query, const void *full,
+		     float row_scale);
+
+/*
+ * What bank_write makes of a vector.
+ * codes	line_bytes less the header's
+ * full		row_bytes
+ */
+void bank_encode(const struct bank_shape *shape, const float *vector,
+		 struct row_code *code, unsigned char *codes, void *full);
 
 /* The rest is for who holds the writer lock. */
 
@@ -158,6 +175,12 @@ void bank_kill(struct segment *segment, uint32_t row, uint64_t commit);
 /* The commits between which a row lives; 0 if the number is out of range. */
 int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 	      uint64_t *died);
+
+/*
+ * A row's components, `dim` of them, by its full row: of the unit vector for
+ * cosine.  0 if the number is out of range.
+ */
+int bank_floats(const struct segment *segment, uint32_t row, float *out);
 
 /* Rows on the free list, by following it. */
 uint64_t bank_free_length(const struct segment *segment);

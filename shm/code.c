@@ -16,7 +16,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 _Static_assert(sizeof(struct row_code) == 24, "fields of a row's header");
 _Static_assert(offsetof(struct row_code, error) == 16, "layout of a header");
@@ -125,6 +124,83 @@ float half_decode(uint16_t half)
 	return value;
 }
 
+/* By their bits: these the compiler tests many at a time. */
+int vector_is_finite(const float *vector, uint32_t dim, int *is_zero)
+{
+	uint32_t odd = 0;
+	uint32_t any = 0;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		uint32_t bits;
+
+		memcpy(&bits, &vector[i], sizeof(bits));
+		bits <<= 1; /* without the sign */
+		odd |= bits >= UINT32_C(0xff000000);
+		any |= bits;
+	}
+	*is_zero = !any;
+	return !odd;
+}
+
+uint16_t brain_encode(float value)
+{
+	uint32_t bits;
+	uint32_t up;
+
+	memcpy(&bits, &value, sizeof(bits));
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (uint16_t)(bits >> 16 | 0x40);
+	/* to even: a half of the last place, less one if it is even */
+	up = bits + 0x7fff + (bits >> 16 & 1);
+	if ((up & 0x7fffffff) >= 0x7f800000 && (bits & 0x7fffffff) < 0x7f800000)
+		up = (bits & 0x80000000) | 0x7f7f0000;
+	return (uint16_t)(up >> 16);
+}
+
+enum { LANES = 4 };
+
+typedef float lane_floats __attribute__((vector_size(LANES * 4)));
+typedef double lane_doubles __attribute__((vector_size(LANES * 8)));
+typedef int32_t lane_ints __attribute__((vector_size(LANES * 4)));
+
+/* a where the mask is -1, b where it is 0. */
+static inline lane_floats lanes_choose(lane_ints mask, lane_floats a,
+				       lane_floats b)
+{
+	return (lane_floats)(((lane_ints)a & mask) | ((lane_ints)b & ~mask));
+}
+
+/* The sum of squares of whole LANES, and the range. */
+static uint32_t lanes_measure(const float *vector, uint32_t dim, double *sum,
+			      float *low, float *high)
+{
+	uint32_t whole = dim / LANES * LANES;
+	lane_doubles sums = {0};
+	lane_floats least;
+	lane_floats most;
+
+	for (uint32_t at = 0; at < whole; at += LANES) {
+		lane_floats in;
+		lane_doubles x;
+
+		memcpy(&in, vector + at, sizeof(in));
+		if (!at) {
+			least = in;
+			most = in;
+		}
+		x = __builtin_convertvector(in, lane_doubles);
+		sums += x * x;
+		least = lanes_choose(in < least, in, least);
+		most = lanes_choose(in > most, in, most);
+	}
+	for (int i = 0; whole && i < LANES; i++) {
+		*sum += sums[i];
+		*low = least[i] < *low ? least[i] : *low;
+		*high = most[i] > *high ? most[i] : *high;
+	}
+	return whole;
+}
+
 /* First pass: length and range. */
 static void encoding_measure(struct encoding *e, int32_t metric,
 			     const float *vector, uint32_t dim)
@@ -133,7 +209,8 @@ static void encoding_measure(struct encoding *e, int32_t metric,
 	float low = vector[0];
 	float high = vector[0];
 
-	for (uint32_t i = 0; i < dim; i++) {
+	for (uint32_t i = lanes_measure(vector, dim, &sum, &low, &high);
+	     i < dim; i++) {
 		float x = vector[i];
 
 		sum += (double)x * (double)x;
@@ -154,20 +231,41 @@ static void encoding_measure(struct encoding *e, int32_t metric,
 	e->high = e->is_broken ? 0 : (double)high * e->factor;
 }
 
-/* Scales: of the codes from the range, of the halves from the magnitude. */
-static void encoding_scale(struct encoding *e, int is_row16)
+/* Where the codes and a full row go. */
+struct encoded {
+	uint8_t *codes;
+	void *row;
+	int32_t kind;	  /* of the codes */
+	int32_t row_kind; /* CODES_F16 to CODES_F32, or ROW_NONE */
+};
+
+enum { ROW_NONE = -1 };
+
+/* Of the codes, from the range or, of bits, from the length. */
+static void scale_codes(struct encoding *e, int32_t kind, uint32_t dim)
+{
+	e->scale = float_near((e->high - e->low) / 255);
+	e->offset = (float)e->low;
+	if (kind == CODES_B1) {
+		e->scale = float_near(2 * e->length / sqrt(dim));
+		e->offset = e->scale < FLT_MIN ? 0 : -e->scale / 2;
+	} else if (e->scale < FLT_MIN) {
+		e->offset = (float)((e->low + e->high) / 2);
+	}
+	if (e->scale < FLT_MIN)
+		e->scale = 0;
+	if (code_is_row(kind))
+		e->scale = e->offset = 0;
+}
+
+/* Of halves, from the magnitude. */
+static void scale_row(struct encoding *e, int32_t row_kind)
 {
 	double magnitude = fmax(fabs(e->low), fabs(e->high));
 	int exponent;
 
-	e->scale = float_near((e->high - e->low) / 255);
-	e->offset = (float)e->low;
-	if (e->scale < FLT_MIN) {
-		e->scale = 0;
-		e->offset = (float)((e->low + e->high) / 2);
-	}
 	e->row_scale = 1;
-	if (is_row16 && magnitude > 0 &&
+	if (row_kind == CODES_F16 && magnitude > 0 &&
 	    (magnitude < 0x1p-4 || magnitude > 0x1p15)) {
 		frexp(magnitude, &exponent);
 		e->row_scale =
@@ -190,65 +288,188 @@ static uint8_t component_code(double x, double inverse,
 	return code;
 }
 
+/* The same of a bit. */
+static uint8_t component_bit(double x, uint32_t i, uint8_t *codes,
+			     const struct encoding *e, double *decoded)
+{
+	uint8_t bit = x > 0;
+
+	codes[i / 8] |= (uint8_t)(bit << (i & 7));
+	*decoded = (double)e->scale * bit + (double)e->offset;
+	return bit;
+}
+
+/* One component of a full row: what is kept of it. */
+static inline double component_row(double x, uint32_t i, double inverse,
+				   const struct encoding *e, struct encoded to)
+{
+	uint16_t *shorts = to.row;
+	float *floats = to.row;
+
+	switch (to.row_kind) {
+	case CODES_F32: floats[i] = (float)x; return (double)floats[i];
+	case CODES_F16:
+		shorts[i] = half_encode((float)(x * inverse));
+		return (double)half_decode(shorts[i]) * (double)e->row_scale;
+	case CODES_BF16:
+		shorts[i] = brain_encode((float)x);
+		return (double)brain_decode(shorts[i]);
+	default: return x;
+	}
+}
+
+/* What the second pass sums up. */
+struct sums {
+	double norm;
+	double from_vector;
+	double from_row;
+	uint32_t code_sum;
+};
+
 /* Second pass: codes, row, and how far both are from the vector. */
-static void encoding_code(struct encoding *e, const float *vector, uint32_t dim,
-			  uint8_t *codes, uint16_t *row16, float *row32)
+static inline __attribute__((always_inline)) void
+components_code(const struct encoding *e, const float *vector, uint32_t from,
+		uint32_t dim, struct encoded to, int32_t kind,
+		struct sums *sums)
 {
 	double inverse = e->scale > 0 ? 1 / (double)e->scale : 0;
 	double row_inverse = 1 / (double)e->row_scale;
-	double norm = 0;
-	double from_vector = 0;
-	double from_row = 0;
-	double slack;
-	uint32_t code_sum = 0;
 
-	for (uint32_t i = 0; i < dim; i++) {
+	for (uint32_t i = from; i < dim; i++) {
 		double x = e->is_broken ? 0 : (double)vector[i] * e->factor;
-		double row = x;
-		double decoded;
+		double row = component_row(x, i, row_inverse, e, to);
+		double decoded = row;
 
-		codes[i] = component_code(x, inverse, e, &decoded);
-		code_sum += codes[i];
-		norm += decoded * decoded;
-		if (row32) {
-			row32[i] = (float)x;
-			row = (double)row32[i];
-		} else if (row16) {
-			row16[i] = half_encode((float)(x * row_inverse));
-			row = (double)half_decode(row16[i]) *
-			      (double)e->row_scale;
-		}
-		from_vector += (x - decoded) * (x - decoded);
-		from_row += (row - decoded) * (row - decoded);
+		if (kind == CODES_U8)
+			sums->code_sum += to.codes[i] =
+			    component_code(x, inverse, e, &decoded);
+		else if (kind == CODES_B1)
+			sums->code_sum +=
+			    component_bit(x, i, to.codes, e, &decoded);
+		sums->norm += decoded * decoded;
+		sums->from_vector += (x - decoded) * (x - decoded);
+		sums->from_row += (row - decoded) * (row - decoded);
 	}
-	memset(codes + dim, 0, code_bytes(dim) - dim);
-	e->norm = norm;
-	e->code_sum = code_sum;
-	slack = (e->length + sqrt(norm)) * e->rounding;
-	e->error = (sqrt(fmax(from_vector, from_row)) + slack) * SPARE;
+}
+
+/*
+ * As many components of u8 and floats as there are whole vectors, which the
+ * compiler has instructions for; returns how many.
+ */
+static uint32_t lanes_code(const struct encoding *e, const float *vector,
+			   uint32_t dim, const struct encoded *to,
+			   struct sums *sums)
+{
+	double inverse = e->scale > 0 ? 1 / (double)e->scale : 0;
+	double scale = (double)e->scale;
+	double offset = (double)e->offset;
+	uint32_t whole = dim / LANES * LANES;
+	lane_doubles norm = {0};
+	lane_doubles from_vector = {0};
+	lane_doubles from_row = {0};
+	lane_ints code_sum = {0};
+	double factor = e->factor;
+	uint8_t *codes = to->codes;
+	float *row = to->row;
+
+	for (uint32_t at = 0; at < whole; at += LANES) {
+		lane_floats in;
+		lane_doubles x;
+		lane_doubles decoded;
+		lane_doubles off;
+		lane_ints code;
+		lane_ints over;
+
+		memcpy(&in, vector + at, sizeof(in));
+		x = __builtin_convertvector(in, lane_doubles) * factor;
+		in = __builtin_convertvector(x, lane_floats);
+		memcpy(row + at, &in, sizeof(in));
+		code = __builtin_convertvector((x - offset) * inverse + 0.5,
+					       lane_ints);
+		code &= ~(code >> 31);
+		over = code > 255;
+		code = (code & ~over) | (over & 255);
+		for (int i = 0; i < LANES; i++)
+			codes[at + (uint32_t)i] = (uint8_t)code[i];
+		decoded = __builtin_convertvector(code, lane_doubles) * scale +
+			  offset;
+		code_sum += code;
+		norm += decoded * decoded;
+		off = x - decoded;
+		from_vector += off * off;
+		off = __builtin_convertvector(in, lane_doubles) - decoded;
+		from_row += off * off;
+	}
+	for (int i = 0; i < LANES; i++) {
+		sums->norm += norm[i];
+		sums->from_vector += from_vector[i];
+		sums->from_row += from_row[i];
+		sums->code_sum += (uint32_t)code_sum[i];
+	}
+	return whole;
+}
+
+static void encoding_code(struct encoding *e, const float *vector, uint32_t dim,
+			  const struct encoded *to)
+{
+	uint32_t bytes = code_bytes(to->kind, dim);
+	struct sums sums = {0, 0, 0, 0};
+	uint32_t done = 0;
+	double slack;
+
+	switch (to->kind) {
+	case CODES_U8:
+		memset(to->codes + dim, 0, bytes - dim);
+		if (to->row_kind == CODES_F32 && !e->is_broken)
+			done = lanes_code(e, vector, dim, to, &sums);
+		components_code(e, vector, done, dim, *to, CODES_U8, &sums);
+		break;
+	case CODES_B1:
+		memset(to->codes, 0, bytes);
+		components_code(e, vector, 0, dim, *to, CODES_B1, &sums);
+		break;
+	default:
+		components_code(e, vector, 0, dim, *to, CODES_F32, &sums);
+		break;
+	}
+	e->norm = sums.norm;
+	e->code_sum = sums.code_sum;
+	slack = (e->length + sqrt(sums.norm)) * e->rounding;
+	e->error =
+	    (sqrt(fmax(sums.from_vector, sums.from_row)) + slack) * SPARE;
 }
 
 static void encoding_make(struct encoding *e, int32_t metric,
-			  const float *vector, uint32_t dim, uint8_t *codes,
-			  uint16_t *row16, float *row32)
+			  const float *vector, uint32_t dim,
+			  const struct encoded *to)
 {
 	encoding_measure(e, metric, vector, dim);
-	encoding_scale(e, row16 != NULL);
-	encoding_code(e, vector, dim, codes, row16, row32);
+	scale_codes(e, to->kind, dim);
+	scale_row(e, to->row_kind);
+	encoding_code(e, vector, dim, to);
 	if (e->is_broken || !float_fits((double)e->scale) ||
 	    !float_fits((double)e->offset) ||
 	    !float_fits(metric == METRIC_IP ? sqrt(e->norm) : e->norm))
 		e->error = (double)INFINITY;
 }
 
-void code_encode(int32_t metric, const float *vector, uint32_t dim,
-		 struct row_code *out, uint8_t *codes, uint16_t *row16,
-		 float *row32)
+void code_encode(int32_t kind, int32_t metric, const float *vector,
+		 uint32_t dim, struct row_code *out, uint8_t *codes,
+		 uint16_t *row16, float *row32)
 {
+	struct encoded to = {codes, row16, kind, CODES_F16};
 	struct encoding e;
 	double sum;
 
-	encoding_make(&e, metric, vector, dim, codes, row16, row32);
+	if (code_is_row(kind)) {
+		memset(codes, 0, code_bytes(kind, dim));
+		to.row = codes;
+		to.row_kind = kind;
+	} else if (!row16) {
+		to.row = row32;
+		to.row_kind = row32 ? CODES_F32 : ROW_NONE;
+	}
+	encoding_make(&e, metric, vector, dim, &to);
 	sum = (double)e.scale * e.code_sum + (double)e.offset * dim;
 	out->scale = e.scale;
 	out->offset = e.offset;
@@ -280,61 +501,144 @@ static void query_fold(struct query_code *query)
 	}
 }
 
-void query_from_row(int32_t metric, uint32_t dim, const unsigned char *row,
-		    struct query_code *out)
+static void query_shape(int32_t kind, int32_t metric, uint32_t dim,
+			struct query_code *out)
+{
+	out->dim = dim;
+	out->line_count = code_bytes(kind, dim) / CODE_LINE_BYTES;
+	out->metric = metric;
+	out->kind = kind;
+}
+
+/* The inner product of bits is scale * D * the row's scale alone. */
+static void query_bits(double scale, struct query_code *out)
+{
+	out->scale = scale / 4;
+	out->offset = 0;
+	out->code_sum = 0;
+}
+
+/* From what unsigned codes decode with, and their sum. */
+static void query_bytes(float scale, float offset, double sum,
+			struct query_code *out)
+{
+	out->scale = (double)scale;
+	out->offset = (double)offset + 128 * (double)scale;
+	out->code_sum = sum - 128.0 * out->dim;
+}
+
+void code_floats(int32_t kind, const void *row, float row_scale, uint32_t dim,
+		 float *out)
+{
+	const uint16_t *shorts = row;
+
+	if (kind == CODES_F32)
+		memcpy(out, row, dim * sizeof(float));
+	else if (kind == CODES_F16)
+		for (uint32_t i = 0; i < dim; i++)
+			out[i] = half_decode(shorts[i]) * row_scale;
+	else
+		for (uint32_t i = 0; i < dim; i++)
+			out[i] = brain_decode(shorts[i]);
+}
+
+void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
+		    const unsigned char *row, struct query_code *out)
 {
 	const unsigned char *codes = row + ROW_CODES_OFFSET;
 	struct row_code code;
+	uint32_t bytes = code_bytes(kind, dim);
 	uint32_t sum = 0;
 
 	memcpy(&code, row + ROW_CODE_OFFSET, sizeof(code));
-	for (uint32_t i = 0; i < code_bytes(dim); i++) {
-		out->codes[i] = (int8_t)(codes[i] ^ 0x80);
-		sum += codes[i];
+	query_shape(kind, metric, dim, out);
+	query_bits((double)code.scale, out);
+	if (kind == CODES_B1) {
+		memcpy(out->codes, codes, bytes);
+	} else if (code_is_row(kind)) {
+		code_floats(kind, codes, code.row_scale, dim, out->vector);
+		memset(out->vector + dim, 0, 16 * sizeof(float));
+	} else {
+		for (uint32_t i = 0; i < bytes; i++) {
+			out->codes[i] = (int8_t)(codes[i] ^ 0x80);
+			sum += codes[i];
+		}
+		for (uint32_t i = dim; i < bytes; i++)
+			out->codes[i] = 0;
+		query_bytes(code.scale, code.offset, sum, out);
 	}
-	for (uint32_t i = dim; i < code_bytes(dim); i++)
-		out->codes[i] = 0;
-	out->scale = (double)code.scale;
-	out->offset = (double)code.offset + 128 * (double)code.scale;
-	out->code_sum = sum - 128.0 * dim;
 	out->norm = (double)code.norm;
 	if (metric == METRIC_IP)
 		out->norm *= out->norm;
-	out->dim = dim;
-	out->line_count = code_bytes(dim) / CODE_LINE_BYTES;
-	out->metric = metric;
 	query_fold(out);
 }
 
-void query_encode(int32_t metric, const float *vector, uint32_t dim,
-		  struct query_code *out)
+void query_encode(int32_t kind, int32_t metric, const float *vector,
+		  uint32_t dim, struct query_code *out)
 {
 	uint8_t *codes = (uint8_t *)out->codes;
+	uint32_t bytes = code_is_row(kind) ? 0 : code_bytes(kind, dim);
+	/* a query's vector is not rounded to what a row is */
+	struct encoded to = {codes, out->vector,
+			     bytes ? kind : (int32_t)CODES_F32, CODES_F32};
 	struct encoding e;
 	double magnitude;
 
-	encoding_make(&e, metric, vector, dim, codes, NULL, out->vector);
-	for (uint32_t i = 0; i < dim; i++)
-		codes[i] ^= 0x80;
-	memset(codes + code_bytes(dim), 0,
-	       sizeof(out->codes) - code_bytes(dim));
-	memset(out->vector + dim, 0, sizeof(out->vector) - dim * sizeof(float));
-	out->scale = (double)e.scale;
-	out->offset = (double)e.offset + 128 * (double)e.scale;
-	out->code_sum = e.code_sum - 128.0 * dim;
+	query_shape(kind, metric, dim, out);
+	encoding_make(&e, metric, vector, dim, &to);
+	query_bits((double)e.scale, out);
+	if (kind == CODES_U8) {
+		for (uint32_t i = 0; i < dim; i++)
+			codes[i] ^= 0x80;
+		query_bytes(e.scale, e.offset, e.code_sum, out);
+	}
+	memset(codes + bytes, 0, CODE_LINE_BYTES);
+	memset(out->vector + dim, 0, 16 * sizeof(float));
 	out->norm = e.norm;
 	out->error = e.error;
 	/* a unit vector of floats may be longer than 1 */
 	out->length = e.length * (1 + FLOAT_ERROR);
-	out->dim = dim;
-	out->line_count = code_bytes(dim) / CODE_LINE_BYTES;
-	out->metric = metric;
 	magnitude = fmax(fabs(e.low), fabs(e.high));
 	out->is_moderate =
 	    magnitude == 0 || (magnitude >= 0x1p-60 && magnitude <= 0x1p50);
 	if (e.is_broken)
 		out->is_moderate = 0;
 	query_fold(out);
+}
+
+/* Of kinds other than u8: see the essay of code.h. */
+static void query_limit_plain(const struct query_code *query, double limit,
+			      struct query_limit *out)
+{
+	const double tiny = 0x1p-112;
+	double square = query->metric == METRIC_COSINE ? 2 * limit : limit;
+	int is_bits = query->kind == CODES_B1;
+
+	square = square > 0 ? square * (1 + KERNEL_ERROR) : 0;
+	*out = (struct query_limit){.product = 1};
+	if (query->metric == METRIC_IP) {
+		out->base = -float_up(limit + fabs(limit) * 0x1p-19 + tiny);
+		out->weight =
+		    -float_up((query->error +
+			       query->length * 2 * (0x1p-19 + KERNEL_ERROR)) *
+			      SPARE);
+		out->far = float_up(query->length * (SPARE + KERNEL_ERROR));
+	} else {
+		out->base =
+		    is_bits ? -float_up(query->norm * 0x1p-18 + tiny) : 0;
+		out->weight = is_bits ? -0x1p-18f : 0;
+		out->product = 1 - 0x1p-14f;
+		if (query->metric == METRIC_COSINE)
+			out->product *= 2;
+		out->near = float_up((sqrt(square) + query->error) * SPARE);
+		out->far = out->near;
+		out->square = 1;
+	}
+	/* nothing is proven where a sum of products may have lost its parts */
+	if (!(query->error <= DBL_MAX) ||
+	    (is_bits ? !float_fits((double)query->product)
+		     : query->metric == METRIC_IP && !query->is_moderate))
+		out->base = -INFINITY;
 }
 
 void query_limit(const struct query_code *query, double limit,
@@ -346,6 +650,10 @@ void query_limit(const struct query_code *query, double limit,
 
 	if (isnan(limit))
 		limit = (double)INFINITY;
+	if (query->kind != CODES_U8) {
+		query_limit_plain(query, limit, out);
+		return;
+	}
 	out->product = float_near(sign * query->scale);
 	out->shift = float_near(sign * query->scale * query->code_sum);
 	out->total = float_near(sign * query->offset);
@@ -388,6 +696,17 @@ int query_prunes(const struct query_limit *limit, const struct row_code *row,
 	return bound > reach && bound <= FLT_MAX;
 }
 
+int query_leaves(const struct query_limit *limit, const struct row_code *row,
+		 float distance)
+{
+	float bound = limit->base + row->norm * limit->weight;
+	float reach = (limit->near + row->error) *
+		      (limit->far + row->error * limit->square);
+
+	bound += distance * limit->product;
+	return bound > reach && bound <= FLT_MAX;
+}
+
 float query_coded(const struct query_code *query, const struct row_code *row,
 		  int32_t dot)
 {
@@ -419,6 +738,7 @@ void query_range(const struct query_code *query, const struct row_code *row,
 {
 	double length = (double)row->error;
 	double factor = query->metric == METRIC_COSINE ? 2 : 1;
+	double off;
 	double away;
 	double root;
 
@@ -431,14 +751,15 @@ void query_range(const struct query_code *query, const struct row_code *row,
 		*high = (double)INFINITY;
 		return;
 	}
+	off = code_is_row(query->kind) ? (double)row->error : relative * length;
 	if (query->metric == METRIC_IP) {
-		away = (relative + KERNEL_ERROR) * length * query->length;
+		away = (off + KERNEL_ERROR * length) * query->length;
 		*low = distance - away;
 		*high = distance + away;
 		return;
 	}
 	/* the query is a unit vector of floats: what that is off counts too */
-	away = relative * length + (factor > 1 ? FLOAT_ERROR : 0);
+	away = off + (factor > 1 ? FLOAT_ERROR : 0);
 	root = sqrt(distance * factor * (1 - KERNEL_ERROR)) - away;
 	*low = root > 0 ? root * root / factor * (1 - 0x1p-40) : 0;
 	root = sqrt(distance * factor * (1 + KERNEL_ERROR)) + away;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * code: one byte a dimension, and a proven bound on what that loses.
+ * code: a vector in few bytes, and a proven bound on what that loses.
  *
  * idea
  *	A vector is coded as u8 with a scale and an offset of its own, taken
@@ -13,6 +13,15 @@
  *	the original: then the distance that is computed is exactly one
  *	between two decoded vectors, its errors cancel for near pairs, and the
  *	triangle inequality applies to it.
+ *
+ *	Other kinds of code keep more, or less:
+ *	f16, bf16, f32	the components themselves, of the unit vector for
+ *			cosine.  The code is the row: a walk, a scan and the
+ *			ranking all read it, and there is no other.
+ *	b1		a bit a component, set if it is above zero; it decodes
+ *			to +-|x| / sqrt(dim), which keeps the length.  The
+ *			codes differ in h places: D = dim - 2 h, and
+ *			<q^,x^> = s_q s_x D / 4.
  *
  * layout
  *	A row of the bank is a line of 64 bytes, then the codes, padded with
@@ -57,6 +66,16 @@
  *	about numbers as computed: no row whose row16, row32 or exact distance
  *	is computed as <= limit is ever pruned.
  *
+ *	For the other kinds the distance comes first, as a walk has it.  That
+ *	of a row, summed in float in at least 16 places, errs by less than
+ *	2^-16 of its value as row16 does, for which twice that is taken off.
+ *	Of squares that underflow too little is added, which prunes less; for
+ *	an inner product a query that is not moderate prunes nothing, and of a
+ *	moderate one the 4096 products that may each lose 2^-126 are covered by
+ *	2^-112 and by 2^-16 |q| |x|.  That of bits is a sum of three terms,
+ *	whose magnitudes are together at most twice both norms: 2^-18 of the
+ *	norms is more than ten roundings of them.
+ *
  *	A row is pruned only if its bound is finite and above the limit.  Any
  *	NaN or infinity, from a torn row too, keeps it.  Where a field leaves
  *	the range of normal floats the error is +infinity: never pruned.
@@ -74,8 +93,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum vector_metric { METRIC_COSINE = 1, METRIC_L2 = 2, METRIC_IP = 3 };
+
+enum vector_codes {
+	CODES_U8 = 0,
+	CODES_F16 = 1, /* from here on the code is the row */
+	CODES_BF16 = 2,
+	CODES_F32 = 3, /* to here */
+	CODES_B1 = 4,
+	CODES_KINDS = 5
+};
 
 enum {
 	ROW_CODE_OFFSET = 16,  /* of struct row_code in a row's header */
@@ -87,7 +116,7 @@ enum {
 /* Part of a row's header. */
 struct row_code {
 	float scale;	 /* component = scale * code + offset */
-	float offset;	 /* */
+	float offset;	 /* these and sum are 0 where the code is the row */
 	float norm;	 /* of the decoded vector: squared for L2 and cosine,
 			    the norm itself, rounded up, for IP */
 	float sum;	 /* of the decoded components */
@@ -101,7 +130,9 @@ struct row_code {
  * A query prepared for scanning.  About 21 KB, on the caller's stack.
  *
  * The codes are signed, code - 128, and `offset` says so: component =
- * scale * code + offset.  Zeros follow the last component.
+ * scale * code + offset.  Zeros follow the last component: a line, sixteen
+ * floats.  Bits are as in a row, with scale * D * row's scale for the inner
+ * product.  For a code that is the row there are no codes but the vector.
  */
 struct query_code {
 	_Alignas(64) int8_t codes[CODE_DIM_MAX + 64];
@@ -115,6 +146,7 @@ struct query_code {
 	uint32_t dim;
 	uint32_t line_count;  /* lines of codes */
 	int32_t metric;	      /* enum vector_metric */
+	int32_t kind;	      /* enum vector_codes */
 	uint32_t is_moderate; /* squares of its components fit a float well */
 	/* a coded distance in float is base + norm * weight +
 	   scale * D * product + offset * shift + sum * total */
@@ -126,13 +158,14 @@ struct query_code {
 };
 
 /*
- * The bound with everything folded that is the same for all rows.  With
+ * The bound with everything folded that is the same for all rows.  For u8, with
  * p = scale * D * product, o = offset * shift and s = sum * total of a row it
  * is pruned when
  *
  *	base + norm * weight + (p + o + s) - slack * (|p| + |o| + |s|)
  *
- * is finite and greater than (near + error) * (far + error * square).
+ * is finite and greater than (near + error) * (far + error * square); for other
+ * kinds when that is so of base + norm * weight + distance * product.
  */
 struct query_limit {
 	float product;
@@ -146,34 +179,64 @@ struct query_limit {
 	float square;
 };
 
-/* Bytes of a vector's codes with their padding. */
-static inline uint32_t code_bytes(uint32_t dim)
+static inline int code_is_row(int32_t kind)
 {
-	return (dim + CODE_LINE_BYTES - 1) / CODE_LINE_BYTES * CODE_LINE_BYTES;
+	return kind >= CODES_F16 && kind <= CODES_F32;
+}
+
+/* Whole lines. */
+static inline uint32_t code_padded(uint32_t bytes)
+{
+	return (bytes + CODE_LINE_BYTES - 1) / CODE_LINE_BYTES *
+	       CODE_LINE_BYTES;
+}
+
+/* Bytes of a vector's codes with their padding. */
+static inline uint32_t code_bytes(int32_t kind, uint32_t dim)
+{
+	switch (kind) {
+	case CODES_F16:
+	case CODES_BF16: return code_padded(dim * 2);
+	case CODES_F32: return code_padded(dim * 4);
+	case CODES_B1: return code_padded((dim + 7) / 8);
+	default: return code_padded(dim);
+	}
 }
 
 /*
  * Codes a vector, everything in double inside.
+ * kind		enum vector_codes
  * vector	dim floats, finite; for cosine not all zero (then, as for NaN,
  *		the error is +infinity and the row is never pruned).
- * codes	code_bytes(dim) bytes, padding set to zero.
+ * codes	code_bytes() bytes, padding set to zero; aligned to 8.
  * row16	dim halves, or NULL; row32 dim floats, or NULL: the full row,
- *		of the unit vector for cosine.  At most one of them.
+ *		of the unit vector for cosine.  At most one of them, and none
+ *		where the code is the row.
  */
-void code_encode(int32_t metric, const float *vector, uint32_t dim,
-		 struct row_code *out, uint8_t *codes, uint16_t *row16,
-		 float *row32);
-
-/* Prepares a query; the same conditions on the vector. */
-void query_encode(int32_t metric, const float *vector, uint32_t dim,
-		  struct query_code *out);
+void code_encode(int32_t kind, int32_t metric, const float *vector,
+		 uint32_t dim, struct row_code *out, uint8_t *codes,
+		 uint16_t *row16, float *row32);
 
 /*
- * A query from a row's codes, as if its decoded vector had been encoded;
- * without the floats, so for coded distances alone.
+ * The components of a full row.
+ * kind		CODES_F16, CODES_BF16 or CODES_F32
  */
-void query_from_row(int32_t metric, uint32_t dim, const unsigned char *row,
-		    struct query_code *out);
+void code_floats(int32_t kind, const void *row, float row_scale, uint32_t dim,
+		 float *out);
+
+/* Whether all components are finite; *is_zero: whether none is anything. */
+int vector_is_finite(const float *vector, uint32_t dim, int *is_zero);
+
+/* Prepares a query; the same conditions on the vector. */
+void query_encode(int32_t kind, int32_t metric, const float *vector,
+		  uint32_t dim, struct query_code *out);
+
+/*
+ * A query from a row's codes, as if its decoded vector had been encoded; for
+ * coded distances alone.
+ */
+void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
+		    const unsigned char *row, struct query_code *out);
 
 /*
  * Folds a limit: the largest distance that still matters, in the metric's
@@ -183,13 +246,17 @@ void query_limit(const struct query_code *query, double limit,
 		 struct query_limit *out);
 
 /*
- * Whether a row may be left out, `dot` being the integer dot product of its
- * codes with the query's.  The bytes of `row` may be anything.
+ * Whether a row of u8 may be left out, `dot` being the integer dot product of
+ * its codes with the query's.  The bytes of `row` may be anything.
  */
 int query_prunes(const struct query_limit *limit, const struct row_code *row,
 		 int32_t dot);
 
-/* The distance between the decoded query and the decoded row. */
+/* The same of another kind than u8, `distance` being the coded one. */
+int query_leaves(const struct query_limit *limit, const struct row_code *row,
+		 float distance);
+
+/* The distance between the decoded query and the decoded row, of u8. */
 float query_coded(const struct query_code *query, const struct row_code *row,
 		  int32_t dot);
 
@@ -207,7 +274,8 @@ double code_row32_error(int32_t metric);
 
 /*
  * Where the true distance must be, given the one that row16 (or row32, with
- * its error) has computed.  relative: code_row16_error or code_row32_error.
+ * its error) has computed.  relative: code_row16_error or code_row32_error;
+ * where the code is the row, its own error is known and taken instead.
  * *low and *high may be infinite; true means on the exact vectors.
  */
 void query_range(const struct query_code *query, const struct row_code *row,
@@ -216,5 +284,20 @@ void query_range(const struct query_code *query, const struct row_code *row,
 /* IEEE half precision, rounding to even, as F16C does it. */
 uint16_t half_encode(float value);
 float half_decode(uint16_t half);
+
+/*
+ * bfloat16, the upper half of a float, rounding to even.  What would round to
+ * infinity is the largest there is.
+ */
+uint16_t brain_encode(float value);
+
+static inline float brain_decode(uint16_t brain)
+{
+	uint32_t bits = (uint32_t)brain << 16;
+	float value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
 
 #endif

@@ -77,6 +77,7 @@ enum {
 	HNSW_LINKS = 32, /* links on the lowest level */
 	HNSW_LEVEL_MAX = 6,
 	HNSW_EF_MAX = 65536,
+	HNSW_PICK_MAX = 4 * HNSW_EF_MAX,
 	HNSW_EF_BUILD = 200
 };
 
@@ -97,6 +98,7 @@ struct hnsw_room {
 	uint32_t *touched; /* whose bits are set, as long as they fit */
 	uint64_t *pool;	   /* see hnsw_row_of() */
 	uint64_t *waiting; /* the same, of the tail */
+	uint64_t *picked;  /* see signs.c */
 	uint32_t touched_count;
 	uint32_t pool_count;
 };
@@ -284,15 +286,26 @@ uint32_t hnsw_limit(const struct segment *segment);
 void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
 		     uint32_t level);
 
+/*
+ * The nearest of the rows that wait to be linked, marked and kept aside until
+ * hnsw_tail_merge puts them into the pool.  Returns how many.
+ */
+uint32_t hnsw_tail_weigh(const struct segment *segment,
+			 struct hnsw_search *search);
+void hnsw_tail_merge(struct hnsw_search *search, uint32_t count);
+
+/* Puts rows that were not seen yet into the pool, as far as it takes them. */
+void hnsw_weigh(const struct segment *segment, struct hnsw_search *search,
+		const uint32_t *rows, uint32_t count);
+
 /* Writes an entry of the tail. */
 void hnsw_tail_put(const struct segment *segment, uint32_t index, uint32_t row);
 
-/* Puts the row nearest on the levels above `level` into an empty pool. */
+/* Makes a pool of the few rows nearest on the levels above `level`. */
 int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
 		 uint32_t level);
 
-/* Makes a pool of the one row. */
-void hnsw_pool_start(const struct segment *segment, struct hnsw_search *search,
-		     uint32_t row);
+/* Leaves the nearest few in the pool, to set out from on another level. */
+void hnsw_pool_renew(const struct segment *segment, struct hnsw_search *search);
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MEND_ROUNDS = 8 };
+
 struct look {
 	const struct segment *segment;
 	struct hnsw_figures *figures;
@@ -164,7 +166,8 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 		   : 0;
 }
 
-uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room)
+/* Once through; what is linked anew may push others out. */
+static uint64_t mend_round(struct segment *segment, struct hnsw_room *room)
 {
 	struct look look = {segment, NULL, hnsw_limit(segment)};
 	uint64_t *seen = NULL;
@@ -182,5 +185,17 @@ uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room)
 			count++;
 		}
 	free(seen);
+	return count;
+}
+
+uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room)
+{
+	uint64_t count = 0;
+	uint64_t mended = 1;
+
+	for (int i = 0; i < MEND_ROUNDS && mended; i++) {
+		mended = mend_round(segment, room);
+		count += mended;
+	}
 	return count;
 }

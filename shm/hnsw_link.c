@@ -4,11 +4,11 @@
  *
  * idea
  *	A new node chooses up to M of the nearest that are not occluded: c is
- *	occluded by a chosen s that is nearer to c than the node is.  If they
+ *	occluded by a chosen s that is as near to c as the node is.  If they
  *	are fewer, the nearest of the rest fill up.  Each chosen one links
- *	back.  If its list is full it gives up its farthest link that another
- *	one occludes, unless that would leave a node with too few; and that
- *	link's other end gives it up, too.
+ *	back.  If its list is full it gives up the farthest link that it would
+ *	not choose by the same rule, unless that would leave a node with too
+ *	few; and that link's other end gives it up, too.
  *
  *	When a node goes, each of its neighbours gets at most one link to the
  *	nearest other of them that nothing in its list occludes, and more only
@@ -141,17 +141,19 @@ static const unsigned char *line_of(const struct segment *segment, uint32_t row)
 
 static float between(const struct segment *segment, uint32_t a, uint32_t b)
 {
-	return segment->kernel->between(segment->bank.metric, segment->bank.dim,
-					line_of(segment, a),
-					line_of(segment, b));
+	const struct bank_shape *bank = &segment->bank;
+
+	return segment->kernel->codes[bank->codes].between(
+	    bank->metric, bank->dim, line_of(segment, a), line_of(segment, b));
 }
 
-/* Whether one of the rows is nearer to `row` than `distance`. */
+/* Whether one of the rows is as near to `row` as `distance`. */
 static int is_occluded(const struct segment *segment, uint32_t row,
 		       float distance, const uint32_t *rows, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (rows[i] != row && between(segment, row, rows[i]) < distance)
+		if (rows[i] != row &&
+		    between(segment, row, rows[i]) <= distance)
 			return 1;
 	return 0;
 }
@@ -253,6 +255,36 @@ static void doing_end(const struct pen *pen)
 /* ---- linking back ------------------------------------------------------- */
 
 /*
+ * Of rows, nearest first, the farthest that may go and is occluded by one that
+ * is not itself; if there is none, the farthest that may go.  So a node amid
+ * many that are alike gives one of these up, not its only link out.
+ */
+static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
+			      uint32_t level, const struct near *near,
+			      uint32_t count)
+{
+	uint32_t chosen[HNSW_LINKS + 1];
+	uint32_t chosen_count = 0;
+	uint32_t occluded = 0;
+	uint32_t spare = fresh;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t row = near[i].row;
+		int may_go = row == fresh ||
+			     degree_of(segment, row, level) > degree_min(level);
+
+		if (may_go)
+			spare = row;
+		if (!is_occluded(segment, row, near[i].distance, chosen,
+				 chosen_count))
+			chosen[chosen_count++] = row;
+		else if (may_go)
+			occluded = row;
+	}
+	return occluded ? occluded : spare;
+}
+
+/*
  * Which link a full node gives up for `fresh`: a neighbour, `fresh` itself,
  * or 0 if its list is not full.
  */
@@ -262,7 +294,6 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 	struct near near[HNSW_LINKS + 1];
 	uint32_t rows[HNSW_LINKS + 1];
 	uint32_t count = list_get(segment, node, level, rows);
-	uint32_t spare = fresh;
 
 	if (count < hnsw_links_max(level))
 		return 0;
@@ -271,18 +302,7 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 		near[i] =
 		    (struct near){between(segment, node, rows[i]), rows[i]};
 	qsort(near, count, sizeof *near, near_compare);
-	for (uint32_t i = 0; i < count; i++)
-		rows[i] = near[i].row;
-	for (uint32_t i = count; i-- > 1;) {
-		if (rows[i] != fresh &&
-		    degree_of(segment, rows[i], level) <= degree_min(level))
-			continue;
-		if (spare == fresh)
-			spare = rows[i];
-		if (is_occluded(segment, rows[i], near[i].distance, rows, i))
-			return rows[i];
-	}
-	return spare;
+	return victim_choose(segment, fresh, level, near, count);
 }
 
 /*
@@ -372,8 +392,8 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		       32);
 
 	memset(choice->count, 0, sizeof choice->count);
-	query_from_row(segment->bank.metric, segment->bank.dim,
-		       line_of(segment, row), &query);
+	query_from_row(segment->bank.codes, segment->bank.metric,
+		       segment->bank.dim, line_of(segment, row), &query);
 	if (level > top)
 		level = top;
 	if (!hnsw_descend(segment, &search, level))
@@ -382,12 +402,11 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		hnsw_walk_level(segment, &search, level);
 		choice->count[level] =
 		    neighbours_choose(pen, row, choice->rows[level]);
-		hnsw_room_clear(pen->room, segment);
 		if (!level)
 			break;
-		hnsw_pool_start(segment, &search,
-				hnsw_row_of(pen->room->pool[0]));
+		hnsw_pool_renew(segment, &search);
 	}
+	hnsw_room_clear(pen->room, segment);
 }
 
 /* Writes a row's own list, over what a row before it has left there. */
@@ -452,6 +471,7 @@ static void row_link(const struct pen *pen, uint32_t row)
 		return;
 	}
 	point("hnsw-claimed");
+	signs_put(segment, row);
 	choice_make(pen, row, level, &choice);
 	for (uint32_t i = 0; i <= level; i++) {
 		list_write(segment, row, i, choice.rows[i], choice.count[i]);
@@ -476,6 +496,7 @@ int hnsw_link_next(struct segment *segment, struct hnsw_room *room)
 
 	if (!count)
 		return 0;
+	signs_learn(segment);
 	row_link(&pen, hnsw_tail_at(segment, count - 1));
 	point("hnsw-untailed");
 	/* G1: publishes its links */
@@ -724,6 +745,7 @@ int hnsw_bulk_begin(struct hnsw_bulk *bulk, struct segment *segment,
 	struct hnsw *hnsw = &segment->header->hnsw;
 
 	*bulk = (struct hnsw_bulk){.segment = segment};
+	signs_learn(segment);
 	bulk->locks = calloc(1 << LOCK_BITS, 1);
 	if (!bulk->locks)
 		return ENOMEM;

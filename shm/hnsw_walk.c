@@ -23,6 +23,7 @@ enum {
 	TOUCHED_MAX = 1 << 16,
 	POOL_MAX = 2 * HNSW_EF_MAX,
 	STEPS_MAX = 1 << 16, /* of a descent: rows that change might lead on */
+	BEAM = 4,	     /* rows that a descent leads to */
 	ENTRY_ROW_SHIFT = 2
 };
 
@@ -33,6 +34,7 @@ enum {
 /* What a walk works on. */
 struct ground {
 	const struct segment *segment;
+	const struct kernel_codes *kernel;
 	const unsigned char *lines;
 	const unsigned char *links; /* of the lowest level */
 	size_t stride;
@@ -42,6 +44,7 @@ struct ground {
 static void ground_init(struct ground *ground, const struct segment *segment)
 {
 	ground->segment = segment;
+	ground->kernel = &segment->kernel->codes[segment->bank.codes];
 	ground->stride = segment->bank.line_bytes;
 	ground->limit = hnsw_limit(segment);
 	ground->lines =
@@ -64,7 +67,8 @@ static uint64_t marks_bytes(const struct segment *segment)
 
 uint64_t hnsw_room_bytes(const struct segment *segment)
 {
-	return marks_bytes(segment) + 2 * POOL_MAX * sizeof(uint64_t) +
+	return marks_bytes(segment) +
+	       (2 * POOL_MAX + HNSW_PICK_MAX) * sizeof(uint64_t) +
 	       TOUCHED_MAX * sizeof(uint32_t);
 }
 
@@ -79,6 +83,8 @@ void hnsw_room_init(struct hnsw_room *room, const struct segment *segment,
 	at += POOL_MAX * sizeof(uint64_t);
 	room->waiting = (uint64_t *)(void *)at;
 	at += POOL_MAX * sizeof(uint64_t);
+	room->picked = (uint64_t *)(void *)at;
+	at += HNSW_PICK_MAX * sizeof(uint64_t);
 	room->touched = (uint32_t *)(void *)at;
 	room->touched_count = 0;
 	room->pool_count = 0;
@@ -251,8 +257,8 @@ static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 	float distances[HNSW_LINKS];
 
 	search->evaluated += (uint32_t)count;
-	ground->segment->kernel->gather(search->query, ground->lines,
-					ground->stride, rows, count, distances);
+	ground->kernel->gather(search->query, ground->lines, ground->stride,
+			       rows, count, distances);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t order = order_of(distances[i]);
 
@@ -363,34 +369,30 @@ void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
 	level_walk(&ground, search, level);
 }
 
-/* Makes a pool of the one row; of none if it is no row. */
-static void pool_start(const struct ground *ground, struct hnsw_search *search,
-		       uint32_t row)
+/* Leaves the nearest few in the pool, to set out from on another level. */
+static void pool_renew(const struct ground *ground, struct hnsw_search *search)
 {
 	struct hnsw_room *room = search->room;
-	uint32_t marked = row;
-	float distance;
 
-	room->pool_count = 0;
-	if (!row || row >= ground->limit)
-		return;
-	ground->segment->kernel->gather(search->query, ground->lines,
-					ground->stride, &row, 1, &distance);
-	room->pool[0] = entry_make(ground, search, row, order_of(distance));
-	if (kernel_mark(room->marks, &marked, 1))
+	hnsw_room_clear(room, ground->segment);
+	if (room->pool_count > BEAM)
+		room->pool_count = BEAM;
+	for (uint32_t i = 0; i < room->pool_count; i++) {
+		uint32_t row = hnsw_row_of(room->pool[i]);
+
+		room->pool[i] = entry_make(ground, search, row,
+					   (uint32_t)(room->pool[i] >> 32));
+		kernel_mark(room->marks, &row, 1);
 		room_note(room, &row, 1);
-	else /* it is in the tail */
-		room->pool[0] |= PASSED_BY;
-	room->pool_count = 1;
+	}
 }
 
-void hnsw_pool_start(const struct segment *segment, struct hnsw_search *search,
-		     uint32_t row)
+void hnsw_pool_renew(const struct segment *segment, struct hnsw_search *search)
 {
 	struct ground ground;
 
 	ground_init(&ground, segment);
-	pool_start(&ground, search, row);
+	pool_renew(&ground, search);
 }
 
 /* ---- from the top ------------------------------------------------------- */
@@ -400,7 +402,7 @@ static uint32_t level_descend(const struct ground *ground,
 			      struct hnsw_search *search, uint32_t row,
 			      uint32_t level)
 {
-	const struct kernel *kernel = ground->segment->kernel;
+	const struct kernel_codes *kernel = ground->kernel;
 	uint32_t rows[HNSW_M + 16];
 	float distances[HNSW_M];
 	uint32_t nearest;
@@ -434,6 +436,31 @@ static uint32_t level_descend(const struct ground *ground,
 	return row;
 }
 
+/*
+ * The last step down sees several rows, not only the nearest one: of clusters
+ * that have little to do with one another the right one is among them.
+ */
+static void beam_descend(const struct ground *ground,
+			 struct hnsw_search *search, uint32_t row,
+			 uint32_t level)
+{
+	struct hnsw_search beam = {
+	    .query = search->query, .room = search->room, .ef = BEAM};
+	float distance;
+
+	ground->kernel->gather(search->query, ground->lines, ground->stride,
+			       &row, 1, &distance);
+	search->room->pool[0] =
+	    entry_make(ground, &beam, row, order_of(distance));
+	search->room->pool_count = 1;
+	kernel_mark(search->room->marks, &row, 1);
+	room_note(search->room, &row, 1);
+	if (level)
+		level_walk(ground, &beam, level);
+	search->evaluated += beam.evaluated;
+	pool_renew(ground, search);
+}
+
 static int descend(const struct ground *ground, struct hnsw_search *search,
 		   uint32_t level)
 {
@@ -448,9 +475,9 @@ static int descend(const struct ground *ground, struct hnsw_search *search,
 		return 0;
 	if (top > HNSW_LEVEL_MAX)
 		top = HNSW_LEVEL_MAX;
-	for (; top > level; top--)
+	for (; top > level + 1; top--)
 		row = level_descend(ground, search, row, top);
-	pool_start(ground, search, row);
+	beam_descend(ground, search, row, top > level ? top : 0);
 	return 1;
 }
 
@@ -463,12 +490,30 @@ int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
 	return descend(&ground, search, level);
 }
 
+void hnsw_weigh(const struct segment *segment, struct hnsw_search *search,
+		const uint32_t *rows, uint32_t count)
+{
+	struct pool pool = pool_open(search);
+	struct ground ground;
+	uint32_t fresh[HNSW_LINKS];
+	size_t found = 0;
+
+	ground_init(&ground, segment);
+	for (uint32_t i = 0; i < count; i++) {
+		fresh[found] = rows[i];
+		found += rows[i] && rows[i] < ground.limit &&
+			 kernel_mark(search->room->marks, &fresh[found], 1);
+		if (found == HNSW_LINKS || i + 1 == count) {
+			room_note(search->room, fresh, found);
+			rows_weigh(&ground, search, &pool, fresh, found);
+			found = 0;
+		}
+	}
+	search->room->pool_count = pool.count;
+}
+
 /* ---- the tail ----------------------------------------------------------- */
 
-/*
- * The nearest of the rows that wait to be linked, in room->waiting; they are
- * marked.  Returns how many.
- */
 static uint32_t tail_weigh(const struct ground *ground,
 			   struct hnsw_search *search)
 {
@@ -495,7 +540,16 @@ static uint32_t tail_weigh(const struct ground *ground,
 	return pool.count;
 }
 
-static void tail_merge(struct hnsw_search *search, uint32_t count)
+uint32_t hnsw_tail_weigh(const struct segment *segment,
+			 struct hnsw_search *search)
+{
+	struct ground ground;
+
+	ground_init(&ground, segment);
+	return tail_weigh(&ground, search);
+}
+
+void hnsw_tail_merge(struct hnsw_search *search, uint32_t count)
 {
 	const uint64_t *waiting = search->room->waiting;
 	struct pool pool = pool_open(search);
@@ -512,8 +566,8 @@ void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
 	uint32_t waiting;
 
 	ground_init(&ground, segment);
+	(void)descend(&ground, search, 0);
 	waiting = tail_weigh(&ground, search); /* G1: before the walk */
-	if (descend(&ground, search, 0))
-		level_walk(&ground, search, 0);
-	tail_merge(search, waiting);
+	level_walk(&ground, search, 0);
+	hnsw_tail_merge(search, waiting);
 }

@@ -39,6 +39,7 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 	case REGION_LINKS: return hnsw_region_bytes(segment, id);
 	case REGION_UPPER: return hnsw_region_bytes(segment, id);
 	case REGION_NODES: return hnsw_region_bytes(segment, id);
+	case REGION_SIGNS: return signs_bytes(segment);
 	case REGION_TAIL: return 0;
 	case REGION_INTENT: return 0;
 	case REGION_LIMBO: return 0;

@@ -102,6 +102,7 @@ static int cpu_has_avx2(void)
 	unsigned int d;
 
 	return __builtin_cpu_supports("avx2") &&
+	       __builtin_cpu_supports("popcnt") &&
 	       __builtin_cpu_supports("fma") &&
 	       __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }

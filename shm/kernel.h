@@ -19,10 +19,16 @@
  *	transposes, and the bound is computed for all of them at once, without
  *	a square root.
  *
+ *	Of the other kinds of code (see code.h) a row's distance is computed
+ *	first, one row after the other, and compared with a bound: how a row is
+ *	measured is all that differs, so their functions are written once, in
+ *	kernel_kinds.h, and compiled for each instruction set and kind.
+ *
  * limits
  *	The full-row kernels give the same value for the same bytes, whatever
  *	the address.  Two kernels may differ by rounding: row16 by less than
- *	2^-16 of the value (for IP: of |q| |x|), row32 and exact by 1e-12.
+ *	2^-16 of the value (for IP: of |q| |x|), row32, rowb16 and exact by
+ *	1e-12.
  */
 #ifndef SHM_KERNEL_H
 #define SHM_KERNEL_H
@@ -37,13 +43,12 @@ enum {
 	KERNEL_AHEAD_LINES = 4 /* lines of each; the processor goes on */
 };
 
-struct kernel {
-	const char *name; /* "avx512", "avx2", "neon-dot", "neon", "scalar" */
-
+/* What is done with rows of one kind of code. */
+struct kernel_codes {
 	/*
 	 * Finds the rows that cannot be left out.
 	 * rows		the first row's header; `stride` bytes a row, at least
-	 *		64 + code_bytes(dim).
+	 *		64 + code_bytes().
 	 * count	up to KERNEL_SCAN_MAX.
 	 * limit	the largest distance that still matters, in the
 	 *		store's metric (1 - cos, squared L2, -ip); +infinity
@@ -54,10 +59,6 @@ struct kernel {
 	size_t (*scan)(const struct query_code *query,
 		       const unsigned char *rows, size_t stride, size_t count,
 		       double limit, uint32_t *survivors);
-
-	/* The coded, approximate, distance of one row. */
-	float (*coded)(const struct query_code *query,
-		       const unsigned char *row);
 
 	/*
 	 * The coded distances of rows here and there, in float: a hint for
@@ -72,6 +73,15 @@ struct kernel {
 	/* The coded distance of two rows. */
 	float (*between)(int32_t metric, uint32_t dim, const unsigned char *a,
 			 const unsigned char *b);
+};
+
+struct kernel {
+	const char *name; /* "avx512", "avx2", "neon-dot", "neon", "scalar" */
+	struct kernel_codes codes[CODES_KINDS];
+
+	/* The coded, approximate, distance of one row of u8. */
+	float (*coded)(const struct query_code *query,
+		       const unsigned char *row);
 
 	/*
 	 * Marks a node's neighbours, and says which were not marked before.
@@ -85,13 +95,22 @@ struct kernel {
 			   uint32_t limit, uint64_t *marks, uint32_t *fresh);
 
 	/*
+	 * In how many of 256 bits rows differ from a query; see signs.h.
+	 * signs	four words a row, which may change meanwhile
+	 */
+	void (*hamming)(const uint64_t *query, const _Atomic uint64_t *signs,
+			size_t count, uint16_t *distances);
+
+	/*
 	 * The distance from a row of the bank.  For cosine it is
 	 * ||q - x||^2 / 2, which does not cancel for near pairs.
-	 * row		dim halves or floats, any alignment of their own size.
+	 * row		dim halves, floats or bfloat16, any alignment of their
+	 *		own size.
 	 */
 	double (*row16)(const struct query_code *query, const uint16_t *row,
 			float row_scale);
 	double (*row32)(const struct query_code *query, const float *row);
+	double (*rowb16)(const struct query_code *query, const uint16_t *row);
 
 	/*
 	 * The distance of two float vectors, in double: good to 1e-12 of the
@@ -150,6 +169,23 @@ static inline size_t kernel_mark(uint64_t *marks, uint32_t *numbers,
 		kept += !(word & bit);
 	}
 	return kept;
+}
+
+/* A `hamming`, to be inlined where there is an instruction that counts. */
+KERNEL_TORN static inline __attribute__((always_inline)) void
+kernel_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+	       size_t count, uint16_t *distances)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t sum = 0;
+
+		for (size_t j = 0; j < 4; j++) /* relaxed: a hint */
+			sum += (uint32_t)__builtin_popcountll(
+			    query[j] ^
+			    atomic_load_explicit(&signs[i * 4 + j],
+						 memory_order_relaxed));
+		distances[i] = (uint16_t)sum;
+	}
 }
 
 /* The plain `unmarked`. */

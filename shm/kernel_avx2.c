@@ -10,7 +10,7 @@
  *	a scan, into the same order.  Rows are read in the order they lie.
  *	The rest is as in kernel_avx512.c, four rows wide.
  */
-#include "kernel.h"
+#include "kernel_kinds.h"
 
 #if KERNEL_X86
 
@@ -330,7 +330,7 @@ KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
 {
 	__m256i low_bytes = _mm256_set1_epi16(0xff);
 	__m256i sum = _mm256_setzero_si256();
-	uint32_t end = code_bytes(dim);
+	uint32_t end = code_bytes(CODES_U8, dim);
 	struct row_code code_a;
 	struct row_code code_b;
 
@@ -369,6 +369,26 @@ KERNEL_TORN static inline __m256 halves_get(const uint16_t *row, uint32_t at,
 	for (uint32_t i = 0; i < dim - at; i++)
 		last[i] = row[at + i];
 	return _mm256_cvtph_ps(_mm_loadu_si128((const void *)last));
+}
+
+/* Eight bfloat16 at the address. */
+KERNEL_TORN static inline __m256 brains_at(const uint16_t *at)
+{
+	__m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)at));
+
+	return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
+}
+
+KERNEL_TORN static inline __m256 brains_get(const uint16_t *row, uint32_t at,
+					    uint32_t dim)
+{
+	uint16_t last[8] = {0};
+
+	if (dim - at >= 8)
+		return brains_at(row + at);
+	for (uint32_t i = 0; i < dim - at; i++)
+		last[i] = row[at + i];
+	return brains_at(last);
 }
 
 KERNEL_TORN static inline __m256 floats_get(const void *row, uint32_t at,
@@ -484,6 +504,67 @@ KERNEL_TORN static double avx2_row32(const struct query_code *query,
 	return row_distance(query, sum_get(_mm256_add_pd(sums.low, sums.high)));
 }
 
+KERNEL_TORN static double avx2_rowb16(const struct query_code *query,
+				      const uint16_t *row)
+{
+	struct wide_sums sums = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+	__m256d one = _mm256_set1_pd(1);
+
+	for (uint32_t at = 0; at < query->dim; at += 8)
+		wide_add(&sums, query->metric,
+			 _mm256_load_ps(query->vector + at),
+			 brains_get(row, at, query->dim), one);
+	return row_distance(query, sum_get(_mm256_add_pd(sums.low, sums.high)));
+}
+
+/* ---- codes that are rows, and bits -------------------------------------- */
+
+/* Eight components; behind the last one there are zeros. */
+KERNEL_TORN static inline __m256 part_get(const struct parts *from, uint32_t at)
+{
+	const char *parts = from->at;
+
+	if (from->kind == CODES_F32)
+		return _mm256_loadu_ps(
+		    (const void *)(parts + at * sizeof(float)));
+	if (from->kind == CODES_BF16)
+		return brains_get(from->at, at, at + 8);
+	return _mm256_mul_ps(halves_get(from->at, at, at + 8),
+			     _mm256_set1_ps(from->scale));
+}
+
+KERNEL_TORN static inline __attribute__((always_inline)) float
+parts_distance(int32_t metric, uint32_t dim, const struct parts *a,
+	       const struct parts *b)
+{
+	__m256 sums[4];
+	__m128 four;
+
+	for (int i = 0; i < 4; i++)
+		sums[i] = _mm256_setzero_ps();
+	for (uint32_t at = 0; at < dim; at += 32) {
+		for (uint32_t i = 0; i < 4 && at + 8 * i < dim; i++) {
+			__m256 x = part_get(a, at + 8 * i);
+			__m256 y = part_get(b, at + 8 * i);
+
+			if (metric != METRIC_IP)
+				x = y = _mm256_sub_ps(x, y);
+			sums[i] = _mm256_fmadd_ps(x, y, sums[i]);
+		}
+	}
+	sums[0] = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]),
+				_mm256_add_ps(sums[2], sums[3]));
+	four = _mm_add_ps(_mm256_castps256_ps128(sums[0]),
+			  _mm256_extractf128_ps(sums[0], 1));
+	four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+	four = _mm_add_ss(four, _mm_movehdup_ps(four));
+	return kernel_distance(metric, _mm_cvtss_f32(four));
+}
+
+KERNEL_KINDS
+
+/* ---- vectors ------------------------------------------------------------ */
+
 /* The first pass of an exact cosine. */
 static void cosine_sums(const float *query, const float *vector, uint32_t dim,
 			struct kernel_cosine *out)
@@ -559,15 +640,21 @@ static double avx2_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void avx2_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			 size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_avx2 = {
     .name = "avx2",
-    .scan = avx2_scan,
+    .codes = KERNEL_CODES(avx2),
     .coded = avx2_coded,
-    .gather = avx2_gather,
-    .between = avx2_between,
     .unmarked = kernel_unmarked,
+    .hamming = avx2_hamming,
     .row16 = avx2_row16,
     .row32 = avx2_row32,
+    .rowb16 = avx2_rowb16,
     .exact = avx2_exact,
 };
 

@@ -22,7 +22,7 @@
  *	What remains below sixteen rows is the last sixteen once more, with
  *	the known ones masked out; fewer than sixteen in all go one by one.
  */
-#include "kernel.h"
+#include "kernel_kinds.h"
 
 #if KERNEL_X86
 
@@ -372,7 +372,7 @@ KERNEL_TORN static float avx512_between(int32_t metric, uint32_t dim,
 	__m512i ones = _mm512_set1_epi8(1);
 	__m512i dots = _mm512_setzero_si512();
 	__m512i sums = dots;
-	uint32_t end = code_bytes(dim);
+	uint32_t end = code_bytes(CODES_U8, dim);
 	struct row_code code_a;
 	struct row_code code_b;
 	int32_t dot;
@@ -448,6 +448,15 @@ KERNEL_TORN static inline __m512 floats_get(const void *row, uint32_t at,
 {
 	return _mm512_maskz_loadu_ps(there(at, dim),
 				     (const char *)row + at * sizeof(float));
+}
+
+KERNEL_TORN static inline __m512 brains_get(const uint16_t *row, uint32_t at,
+					    uint32_t dim)
+{
+	__m256i x = _mm256_maskz_loadu_epi16(there(at, dim), row + at);
+
+	return _mm512_castsi512_ps(
+	    _mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
 }
 
 static inline __m512d low_half(__m512 x)
@@ -545,6 +554,59 @@ KERNEL_TORN static double avx512_row32(const struct query_code *query,
 	    query, _mm512_reduce_add_pd(_mm512_add_pd(sums.low, sums.high)));
 }
 
+KERNEL_TORN static double avx512_rowb16(const struct query_code *query,
+					const uint16_t *row)
+{
+	struct wide_sums sums = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+	__m512d one = _mm512_set1_pd(1);
+
+	for (uint32_t at = 0; at < query->dim; at += 16)
+		wide_add(&sums, query->metric,
+			 _mm512_load_ps(query->vector + at),
+			 brains_get(row, at, query->dim), one);
+	return row_distance(
+	    query, _mm512_reduce_add_pd(_mm512_add_pd(sums.low, sums.high)));
+}
+
+/* ---- codes that are rows, and bits -------------------------------------- */
+
+/* Sixteen components; behind the last one there are zeros. */
+KERNEL_TORN static inline __m512 part_get(const struct parts *from, uint32_t at)
+{
+	const char *parts = from->at;
+
+	if (from->kind == CODES_F32)
+		return _mm512_loadu_ps(parts + at * sizeof(float));
+	if (from->kind == CODES_BF16)
+		return brains_get(from->at, at, at + 16);
+	return _mm512_mul_ps(halves_get(from->at, at, at + 16),
+			     _mm512_set1_ps(from->scale));
+}
+
+KERNEL_TORN static inline __attribute__((always_inline)) float
+parts_distance(int32_t metric, uint32_t dim, const struct parts *a,
+	       const struct parts *b)
+{
+	__m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+
+	for (uint32_t at = 0; at < dim; at += 32) {
+		for (uint32_t i = 0; i < 2 && at + 16 * i < dim; i++) {
+			__m512 x = part_get(a, at + 16 * i);
+			__m512 y = part_get(b, at + 16 * i);
+
+			if (metric != METRIC_IP)
+				x = y = _mm512_sub_ps(x, y);
+			sums[i] = _mm512_fmadd_ps(x, y, sums[i]);
+		}
+	}
+	return kernel_distance(
+	    metric, _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1])));
+}
+
+KERNEL_KINDS
+
+/* ---- vectors ------------------------------------------------------------ */
+
 /* The first pass of an exact cosine. */
 static void cosine_sums(const float *query, const float *vector, uint32_t dim,
 			struct kernel_cosine *out)
@@ -621,15 +683,21 @@ static double avx512_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void avx512_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			   size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_avx512 = {
     .name = "avx512",
-    .scan = avx512_scan,
+    .codes = KERNEL_CODES(avx512),
     .coded = avx512_coded,
-    .gather = avx512_gather,
-    .between = avx512_between,
     .unmarked = avx512_unmarked,
+    .hamming = avx512_hamming,
     .row16 = avx512_row16,
     .row32 = avx512_row32,
+    .rowb16 = avx512_rowb16,
     .exact = avx512_exact,
 };
 

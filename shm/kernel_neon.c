@@ -31,7 +31,7 @@
  *	The conversion of halves is in every AArch64 processor, arithmetic of
  *	halves is not and is not used.
  */
-#include "kernel.h"
+#include "kernel_kinds.h"
 
 #if KERNEL_NEON
 
@@ -268,7 +268,7 @@ KERNEL_TORN static float neon_between(int32_t metric, uint32_t dim,
 	const unsigned char *y = b + ROW_CODES_OFFSET;
 	uint32x4_t even = vdupq_n_u32(0);
 	uint32x4_t odd = even;
-	uint32_t end = code_bytes(dim);
+	uint32_t end = code_bytes(CODES_U8, dim);
 	struct row_code code_a;
 	struct row_code code_b;
 
@@ -309,6 +309,25 @@ KERNEL_TORN static inline float32x4x2_t halves_get(const uint16_t *row,
 	}
 	out.val[0] = vcvt_f32_f16(vget_low_f16(x));
 	out.val[1] = vcvt_high_f32_f16(x);
+	return out;
+}
+
+KERNEL_TORN static inline float32x4x2_t brains_get(const uint16_t *row,
+						   uint32_t at, uint32_t dim)
+{
+	uint16_t last[8] = {0};
+	float32x4x2_t out;
+	uint16x8_t x;
+
+	if (dim - at < 8) {
+		for (uint32_t i = 0; i < dim - at; i++)
+			last[i] = row[at + i];
+		x = vld1q_u16(last);
+	} else {
+		x = vld1q_u16(row + at);
+	}
+	out.val[0] = vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(x), 16));
+	out.val[1] = vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(x), 16));
 	return out;
 }
 
@@ -464,6 +483,66 @@ KERNEL_TORN static double neon_row32(const struct query_code *query,
 	return row_distance(query, wide_sum(&sums));
 }
 
+KERNEL_TORN static double neon_rowb16(const struct query_code *query,
+				      const uint16_t *row)
+{
+	struct wide sums = wide_zero();
+
+	for (uint32_t at = 0; at < query->dim; at += 8)
+		wide_add(&sums, query->metric, query_get(query, at),
+			 brains_get(row, at, query->dim), 1);
+	return row_distance(query, wide_sum(&sums));
+}
+
+/* ---- codes that are rows, and bits -------------------------------------- */
+
+/* Eight components; behind the last one there are zeros. */
+KERNEL_TORN static inline float32x4x2_t part_get(const struct parts *from,
+						 uint32_t at)
+{
+	float32x4x2_t out;
+
+	if (from->kind == CODES_F32)
+		return floats_get(from->at, at, at + 8);
+	if (from->kind == CODES_BF16)
+		return brains_get(from->at, at, at + 8);
+	out = halves_get(from->at, at, at + 8);
+	out.val[0] = vmulq_n_f32(out.val[0], from->scale);
+	out.val[1] = vmulq_n_f32(out.val[1], from->scale);
+	return out;
+}
+
+KERNEL_TORN static inline __attribute__((always_inline)) float
+parts_distance(int32_t metric, uint32_t dim, const struct parts *a,
+	       const struct parts *b)
+{
+	float32x4x2_t sums[4];
+
+	for (int i = 0; i < 4; i++)
+		sums[i].val[0] = sums[i].val[1] = vdupq_n_f32(0);
+	for (uint32_t at = 0; at < dim; at += 32)
+		for (uint32_t i = 0; i < 4 && at + 8 * i < dim; i++) {
+			float32x4x2_t x = part_get(a, at + 8 * i);
+			float32x4x2_t y = part_get(b, at + 8 * i);
+
+			for (int h = 0; h < 2; h++) {
+				if (metric != METRIC_IP)
+					x.val[h] = y.val[h] =
+					    vsubq_f32(x.val[h], y.val[h]);
+				sums[i].val[h] = vfmaq_f32(sums[i].val[h],
+							   x.val[h], y.val[h]);
+			}
+		}
+	for (int i = 0; i < 4; i++)
+		sums[0].val[0] =
+		    i ? vaddq_f32(sums[0].val[0],
+				  vaddq_f32(sums[i].val[0], sums[i].val[1]))
+		      : vaddq_f32(sums[0].val[0], sums[0].val[1]);
+	return kernel_distance(metric, vaddvq_f32(sums[0].val[0]));
+}
+
+KERNEL_KINDS
+
 /* ---- vectors ------------------------------------------------------------ */
 
 static double neon_cosine(const float *query, const float *vector, uint32_t dim)
@@ -515,15 +594,21 @@ static double neon_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -wide_sum(&sums) : wide_sum(&sums);
 }
 
+static void neon_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			 size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel NEON_KERNEL = {
     .name = NEON_NAME,
-    .scan = neon_scan,
+    .codes = KERNEL_CODES(neon),
     .coded = neon_coded,
-    .gather = neon_gather,
-    .between = neon_between,
     .unmarked = kernel_unmarked,
+    .hamming = neon_hamming,
     .row16 = neon_row16,
     .row32 = neon_row32,
+    .rowb16 = neon_rowb16,
     .exact = neon_exact,
 };
 

@@ -2,7 +2,7 @@
 /*
  * kernel_scalar: plain C, for any machine, and the reference for the others.
  */
-#include "kernel.h"
+#include "kernel_kinds.h"
 
 #include <string.h>
 
@@ -125,6 +125,55 @@ KERNEL_TORN static double scalar_row32(const struct query_code *query,
 	return row_distance(query, sum);
 }
 
+KERNEL_TORN static double scalar_rowb16(const struct query_code *query,
+					const uint16_t *row)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < query->dim; i++) {
+		double x = (double)brain_decode(row[i]);
+		double q = (double)query->vector[i];
+
+		sum += query->metric == METRIC_IP ? q * x : (q - x) * (q - x);
+	}
+	return row_distance(query, sum);
+}
+
+/* ---- codes that are rows, and bits -------------------------------------- */
+
+KERNEL_TORN static inline float part_get(const struct parts *from, uint32_t i)
+{
+	const uint16_t *shorts = from->at;
+	const float *floats = from->at;
+
+	if (from->kind == CODES_F32)
+		return floats[i];
+	if (from->kind == CODES_BF16)
+		return brain_decode(shorts[i]);
+	return half_decode(shorts[i]) * from->scale;
+}
+
+KERNEL_TORN static inline __attribute__((always_inline)) float
+parts_distance(int32_t metric, uint32_t dim, const struct parts *a,
+	       const struct parts *b)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < dim; i++) {
+		float x = part_get(a, i);
+		float y = part_get(b, i);
+
+		x = metric == METRIC_IP ? x : x - y;
+		y = metric == METRIC_IP ? y : x;
+		sum += (double)x * (double)y;
+	}
+	return kernel_distance(metric, (float)sum);
+}
+
+KERNEL_KINDS
+
+/* ---- vectors ------------------------------------------------------------ */
+
 static double component(const float *vector, uint32_t index)
 {
 	float value;
@@ -176,14 +225,20 @@ static double scalar_exact(int32_t metric, const float *query,
 	return metric == METRIC_IP ? -sum : sum;
 }
 
+static void scalar_hamming(const uint64_t *query, const _Atomic uint64_t *signs,
+			   size_t count, uint16_t *distances)
+{
+	kernel_hamming(query, signs, count, distances);
+}
+
 const struct kernel kernel_scalar = {
     .name = "scalar",
-    .scan = scalar_scan,
+    .codes = KERNEL_CODES(scalar),
     .coded = scalar_coded,
-    .gather = scalar_gather,
-    .between = scalar_between,
     .unmarked = kernel_unmarked,
+    .hamming = scalar_hamming,
     .row16 = scalar_row16,
     .row32 = scalar_row32,
+    .rowb16 = scalar_rowb16,
     .exact = scalar_exact,
 };

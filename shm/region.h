@@ -31,7 +31,8 @@ enum region_id {
 	REGION_UPPER = 11,  /* and of the higher levels */
 	REGION_NODES = 12,  /* a word for each row */
 	REGION_TAIL = 13,   /* rows that wait to be linked */
-	REGION_COUNT = 14
+	REGION_SIGNS = 14,  /* signatures of rows, see signs.h */
+	REGION_COUNT = 15
 };
 
 /* In the segment. */

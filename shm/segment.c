@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROW_MIN = 64 << 10, GROW_MAX = 64 << 20, SMALL_PAGE = 4096 };
+enum { GROW_MIN = 64 << 10, GROW_MAX = 16 << 20, SMALL_PAGE = 4096 };
 
 /* MADV_COLLAPSE, which Debian 12's headers do not have yet. */
 enum { ADVICE_COLLAPSE = 25 };
@@ -22,10 +22,10 @@ enum { ADVICE_COLLAPSE = 25 };
 /* Sixty-fourths of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
     [REGION_IDMAP] = 3,	  [REGION_TEXT] = 4,   [REGION_HEADS] = 4,
-    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 8,
+    [REGION_CODES] = 12,  [REGION_ROWS] = 14,  [REGION_EDGES] = 7,
     [REGION_BLOOM] = 1,	  [REGION_INTENT] = 1, [REGION_LIMBO] = 1,
     [REGION_RECORDS] = 6, [REGION_LINKS] = 7,  [REGION_UPPER] = 1,
-    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,
+    [REGION_NODES] = 1,	  [REGION_TAIL] = 1,   [REGION_SIGNS] = 1,
 };
 
 uint32_t segment_signature(void)
@@ -278,7 +278,7 @@ static void huge_fill(const struct segment *segment, uint64_t from, uint64_t to)
 
 static uint64_t growth(uint64_t have, uint64_t want)
 {
-	uint64_t ahead = have / 4;
+	uint64_t ahead = have / 8;
 
 	if (ahead < GROW_MIN)
 		ahead = GROW_MIN;

@@ -43,12 +43,13 @@
 #include "limbo.h"
 #include "record.h"
 #include "region.h"
+#include "signs.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 3, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 4, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 
@@ -91,6 +92,8 @@ struct segment_header {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
+	int32_t codes;
+	uint32_t signs; /* 1: rows are signed, see signs.h */
 	uint32_t reserved;
 	struct region regions[REGION_COUNT];
 
@@ -152,7 +155,7 @@ int segment_attach(struct segment *segment, int fd, int writable);
 void segment_detach(struct segment *segment);
 
 /*
- * Makes sure that a region has `bytes` bytes, allocating ahead by a quarter.
+ * Makes sure that a region has `bytes` bytes, allocating ahead by an eighth.
  * Returns	0, ENOSPC (tmpfs full, or the region's reservation) or errno.
  */
 int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes);

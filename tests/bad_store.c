@@ -617,8 +617,8 @@ static void a_description_is_read_with_care(void)
 		cop_err want;
 		const char *what;
 	} cases[] = {
-	    {offsetof(struct disk_store, format), 2, COP_VERSION,
-	     "a newer format in the description"},
+	    {offsetof(struct disk_store, format), FORMAT_VERSION + 1,
+	     COP_VERSION, "a newer format in the description"},
 	    {offsetof(struct disk_store, magic), 7, COP_CORRUPT,
 	     "a description that is none"},
 	    {offsetof(struct disk_store, dim), 5000, COP_CORRUPT,

@@ -33,10 +33,10 @@ static int write_number(struct segment *segment, uint32_t row, uint32_t number,
 static int row_is(const struct segment *segment, uint32_t row, uint32_t number,
 		  uint64_t snapshot)
 {
-	const struct kernel *kernel = kernel_choose(NULL);
 	static _Thread_local struct query_code query;
 	int32_t metric = segment->bank.metric;
 	uint32_t dim = segment->bank.dim;
+	double rounding = segment->bank.codes == CODES_BF16 ? 0.2 : 0.02;
 	float wanted[DIM_MAX];
 	float vector[DIM_MAX];
 	struct bank_seen seen;
@@ -45,14 +45,13 @@ static int row_is(const struct segment *segment, uint32_t row, uint32_t number,
 
 	vector_of(wanted, dim, 1);
 	vector_of(vector, dim, number);
-	query_encode(metric, wanted, dim, &query);
-	if (row_accept(segment, kernel, &query, row, snapshot, &seen,
-		       &distance) != 1)
+	query_encode(segment->bank.codes, metric, wanted, dim, &query);
+	if (row_accept(segment, &query, row, snapshot, &seen, &distance) != 1)
 		return 0;
-	exact = kernel->exact(metric, wanted, vector, dim);
+	exact = segment->kernel->exact(metric, wanted, vector, dim);
 	return seen.entity == number && seen.type == number * 7 &&
 	       seen.signature == number * UINT64_C(0x123456789) &&
-	       fabs(distance - exact) <= 0.02 * (fabs(exact) + 1);
+	       fabs(distance - exact) <= rounding * (fabs(exact) + 1);
 }
 
 static uint32_t take(struct segment *segment)
@@ -76,16 +75,19 @@ static uint32_t put(struct segment *segment, uint32_t number, uint64_t born)
 static void what_is_written_is_what_is_read(void)
 {
 	const uint32_t dims[] = {2, 3, 63, 64, 65, 200, 4096};
+	const uint32_t bits[] = {8, 16, 16, 32, 1};
 	int wrong = 0;
 	int apart = 1;
 
-	for (int i = 0; i < 7 * 6; i++) {
+	for (int i = 0; i < 7 * 6 * CODES_KINDS; i++) {
 		struct shm_fixture f;
 		struct segment reader;
-		uint32_t dim = dims[i / 6];
+		uint32_t dim = dims[i / 6 % 7];
+		int32_t codes = i / 42;
 		const struct bank_shape *bank;
 
 		shm_fixture_init(&f, SHM_RESERVE, dim, i % 3 + 1, i / 3 % 2);
+		shm_fixture_codes(&f, codes);
 		shm_reader(&f, &reader);
 		for (uint32_t row = 1; row < 30; row++)
 			wrong += put(&f.segment, row + 5, row) != row;
@@ -94,16 +96,18 @@ static void what_is_written_is_what_is_read(void)
 		bank = &reader.bank;
 		apart &= bank->line_bytes % 64 == 0 &&
 			 bank->row_bytes % 64 == 0 &&
-			 bank->line_bytes >= 64 + dim &&
-			 bank->row_bytes >= dim * (i / 3 % 2 ? 4u : 2u);
+			 bank->line_bytes >= 64 + dim * bits[codes] / 8;
+		apart &= code_is_row(codes)
+			     ? !bank->row_bytes
+			     : bank->row_bytes >= dim * (i / 3 % 2 ? 4u : 2u);
 		wrong += bank_count(&reader) != 30;
 		segment_detach(&reader);
 		shm_fixture_release(&f);
 	}
 	ok(apart, "rows are whole lines");
 	is_int(wrong, 0,
-	       "7 dimensions, 3 metrics, halves and floats: a row is read as "
-	       "it was written, through a second mapping");
+	       "7 dimensions, 3 metrics, 5 kinds of code, halves and floats: a "
+	       "row is read as it was written, through a second mapping");
 }
 
 static void a_row_lives_from_its_birth_to_its_death(void)
@@ -516,6 +520,7 @@ static void write_with_a_header_of_rubbish(void *user)
 		header->dim = any_number(&rubbish->seed);
 		header->metric = (int32_t)any_number(&rubbish->seed);
 		header->rows = (int32_t)any_number(&rubbish->seed);
+		header->codes = (int32_t)any_number(&rubbish->seed);
 		if (write_number(&rubbish->f.segment, row, 4, 4) ||
 		    !row_is(&rubbish->reader, row, 4, 4))
 			_exit(1);
@@ -541,6 +546,11 @@ static void parameters_of_rubbish_are_not_attached(void)
 	header->rows = 2;
 	is_int(segment_attach(&reader, fd, 0), EINVAL, "rows there are not");
 	header->rows = 0;
+	header->codes = CODES_KINDS;
+	is_int(segment_attach(&reader, fd, 0), EINVAL, "codes there are not");
+	header->codes = -1;
+	is_int(segment_attach(&reader, fd, 0), EINVAL, "or below");
+	header->codes = 0;
 	is_int(segment_attach(&reader, fd, 0), 0, "as they were, they are");
 	segment_detach(&reader);
 	close(fd);

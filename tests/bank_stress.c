@@ -71,13 +71,13 @@ static void versions_init(struct versions *versions, struct segment *segment,
 		for (uint32_t i = 0; i < DIM; i++)
 			versions->vectors[v][i] =
 			    (float)(test_gaussian(&seed) * (v + 1));
-	query_encode(segment->bank.metric, versions->vectors[0], DIM,
-		     &versions->query);
+	query_encode(segment->bank.codes, segment->bank.metric,
+		     versions->vectors[0], DIM, &versions->query);
 	must_be(bank_take(segment, &row), "take");
 	for (uint32_t v = 0; v < VERSIONS; v++) {
 		version_write(segment, versions, row, v);
-		if (row_accept(segment, versions->kernel, &versions->query, row,
-			       v, &seen, &versions->distances[v]) != 1)
+		if (row_accept(segment, &versions->query, row, v, &seen,
+			       &versions->distances[v]) != 1)
 			bail_out("a row at rest is not accepted");
 	}
 	for (uint32_t i = 1; i < ROWS; i++) {
@@ -121,7 +121,7 @@ static uint64_t scan_is_wrong(const struct segment *segment,
 
 	if (count > ROWS || !lines)
 		return 1;
-	left = versions->kernel->scan(
+	left = versions->kernel->codes[CODES_U8].scan(
 	    &versions->query, lines, segment->bank.line_bytes, count,
 	    versions->distances[VERSIONS / 2], survivors);
 	wrong += left > count;
@@ -145,9 +145,8 @@ static void rows_read(struct seat *seat)
 		uint32_t row = 1 + (uint32_t)test_below(&state, ROWS);
 
 		wrong += scan_is_wrong(seat->segment, versions);
-		if (row_accept(seat->segment, versions->kernel,
-			       &versions->query, row, COMMIT_NEVER - 1, &seen,
-			       &distance) != 1)
+		if (row_accept(seat->segment, &versions->query, row,
+			       COMMIT_NEVER - 1, &seen, &distance) != 1)
 			continue;
 		accepted++;
 		torn += row_is_torn(versions, &seen, distance);
@@ -255,7 +254,6 @@ static uint64_t snapshot_wrong(const struct segment *segment,
 			       const struct query_code *query,
 			       uint64_t snapshot)
 {
-	const struct kernel *kernel = kernel_choose(NULL);
 	unsigned char times[ENTITIES] = {0};
 	uint32_t count = bank_count(segment);
 	uint64_t wrong = 0;
@@ -265,7 +263,7 @@ static uint64_t snapshot_wrong(const struct segment *segment,
 		double distance;
 		uint64_t commit;
 
-		if (row_accept(segment, kernel, query, row, snapshot, &seen,
+		if (row_accept(segment, query, row, snapshot, &seen,
 			       &distance) != 1)
 			continue;
 		if (seen.entity >= ENTITIES || times[seen.entity]++) {
@@ -292,7 +290,7 @@ static void snapshots_read(struct seat *seat)
 	uint64_t looks = 0;
 	uint32_t slot;
 
-	query_encode(METRIC_L2, zeros, DIM, &query);
+	query_encode(CODES_U8, METRIC_L2, zeros, DIM, &query);
 	must_be(slot_take(seat->slots, &slot), "slot");
 	while (!atomic_load(&world->done)) {
 		uint64_t snapshot = seat_enter(seat, slot, &world->committed);

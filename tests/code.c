@@ -16,9 +16,11 @@ enum { DIM = CODE_DIM_MAX };
 
 static const char *const metric_names[] = {"", "cosine", "l2", "ip"};
 
+static const char *const kind_names[] = {"u8", "f16", "bf16", "f32", "b1"};
+
 struct coded {
 	struct row_code code;
-	uint8_t codes[DIM];
+	_Alignas(64) uint8_t codes[DIM * 4];
 	uint16_t row16[DIM];
 	float row32[DIM];
 };
@@ -76,10 +78,49 @@ struct checks {
 	unsigned int useless; /* error infinite though the vector is ordinary */
 };
 
-/* row_kind 0: none, 1: halves, 2: floats. */
-static void coded_check(struct checks *bad, int32_t metric, const float *vector,
-			uint32_t dim, int row_kind, int is_ordinary)
+/* What component i decodes to. */
+static long double decoded(const struct coded *c, int32_t kind, uint32_t i)
 {
+	uint16_t brief;
+	float full;
+
+	memcpy(&brief, c->codes + (i * 2) % (DIM * 4), sizeof(brief));
+	memcpy(&full, c->codes + (i * 4) % (DIM * 4), sizeof(full));
+	switch (kind) {
+	case CODES_F16:
+		return (long double)half_decode(brief) *
+		       (long double)c->code.row_scale;
+	case CODES_BF16: return (long double)brain_decode(brief);
+	case CODES_F32: return (long double)full;
+	case CODES_B1:
+		return (long double)c->code.scale *
+			   (c->codes[i / 8] >> (i & 7) & 1) +
+		       (long double)c->code.offset;
+	default:
+		return (long double)c->code.scale * c->codes[i] +
+		       (long double)c->code.offset;
+	}
+}
+
+/* Where the codes have ended there are zeros. */
+static unsigned int padding_dirt(const struct coded *c, int32_t kind,
+				 uint32_t dim)
+{
+	static const uint32_t bits[] = {8, 16, 16, 32, 1};
+	unsigned int dirt = 0;
+
+	for (uint32_t i = dim * bits[kind]; i < code_bytes(kind, dim) * 8; i++)
+		dirt += c->codes[i / 8] >> (i & 7) & 1;
+	return dirt;
+}
+
+/* row_kind 0: none, 1: halves, 2: floats. */
+static void coded_check(struct checks *bad, int32_t kind, int32_t metric,
+			const float *vector, uint32_t dim, int row_kind,
+			int is_ordinary)
+{
+	static const long double roundings[] = {0, 0x1.1p-11L, 0x1.01p-8L,
+						0x1.1p-24L};
 	static struct coded c;
 	static long double truth[DIM];
 	long double error = 0;
@@ -93,13 +134,12 @@ static void coded_check(struct checks *bad, int32_t metric, const float *vector,
 	    row_kind == 1 ? code_row16_error(metric) : code_row32_error(metric);
 
 	memset(c.codes, 0xa5, sizeof(c.codes));
-	code_encode(metric, vector, dim, &c.code, c.codes,
+	code_encode(kind, metric, vector, dim, &c.code, c.codes,
 		    row_kind == 1 ? c.row16 : NULL,
 		    row_kind == 2 ? c.row32 : NULL);
 	truth_fill(metric, vector, dim, truth);
 	for (uint32_t i = 0; i < dim; i++) {
-		long double x = (long double)c.code.scale * c.codes[i] +
-				(long double)c.code.offset;
+		long double x = decoded(&c, kind, i);
 		long double row = truth[i];
 
 		if (row_kind == 1)
@@ -115,8 +155,7 @@ static void coded_check(struct checks *bad, int32_t metric, const float *vector,
 		size += fabsl(x);
 		length += truth[i] * truth[i];
 	}
-	for (uint32_t i = dim; i < code_bytes(dim); i++)
-		bad->padding += c.codes[i] != 0;
+	bad->padding += padding_dirt(&c, kind, dim) != 0;
 	bad->useless += is_ordinary && !(c.code.error <= FLT_MAX);
 	if (!(c.code.error <= FLT_MAX))
 		return;
@@ -127,46 +166,61 @@ static void coded_check(struct checks *bad, int32_t metric, const float *vector,
 	bad->norm +=
 	    !(fabsl(norm - (long double)c.code.norm) <= norm * 0x1p-22L);
 	bad->norm += metric == METRIC_IP && (long double)c.code.norm < norm;
+	if (code_is_row(kind)) {
+		bad->sum += c.code.sum != 0;
+		/* halves of tiny and huge vectors, too */
+		bad->useless += is_ordinary &&
+				c.code.error > roundings[kind] * sqrtl(length);
+		return;
+	}
 	bad->sum += !(fabsl(sum - (long double)c.code.sum) <=
 		      fabsl(sum) * 0x1p-23L + size * 0x1p-45L);
 }
 
-static void what_is_stored_is_true_of_the_decoded_vector(uint64_t *state)
+static void vectors_check(struct checks *bad, uint64_t *state, int32_t kind,
+			  int32_t metric, uint32_t dim)
+{
+	static float vector[DIM];
+
+	for (uint32_t i = 0; i < KINDS * 9; i++) {
+		uint32_t like = i % KINDS;
+		int row_kind = code_is_row(kind) ? 0 : (int)(i / KINDS % 3);
+		int is_ordinary = like == 0 || (like >= 3 && like <= 6) ||
+				  like == 8 ||
+				  (metric == METRIC_COSINE && like < 10);
+
+		vector_fill(state, like, vector, dim);
+		if (like == 6)
+			vector[0] = 1;
+		coded_check(bad, kind, metric, vector, dim, row_kind,
+			    is_ordinary);
+	}
+}
+
+static void what_is_stored_is_true_of_the_decoded_vector(uint64_t *state,
+							 int32_t kind)
 {
 	static const uint32_t dims[] = {2,   3,	   15,	 16,   17,
 					63,  64,   65,	 128,  200,
 					784, 1000, 1536, 4095, 4096};
-	static float vector[DIM];
-	struct checks bad = {0};
 
 	for (int32_t metric = METRIC_COSINE; metric <= METRIC_IP; metric++) {
-		memset(&bad, 0, sizeof(bad));
-		for (size_t d = 0; d < sizeof(dims) / sizeof(dims[0]); d++)
-			for (uint32_t i = 0; i < KINDS * 9; i++) {
-				uint32_t kind = i % KINDS;
-				int is_ordinary =
-				    kind == 0 || (kind >= 3 && kind <= 6) ||
-				    kind == 8 ||
-				    (metric == METRIC_COSINE && kind < 10);
+		struct checks bad = {0};
+		char name[16];
 
-				vector_fill(state, kind, vector, dims[d]);
-				if (kind == 6)
-					vector[0] = 1;
-				coded_check(&bad, metric, vector, dims[d],
-					    (int)(i / KINDS % 3), is_ordinary);
-			}
+		snprintf(name, sizeof name, "%s, %s", kind_names[kind],
+			 metric_names[metric]);
+		for (size_t d = 0; d < sizeof(dims) / sizeof(dims[0]); d++)
+			vectors_check(&bad, state, kind, metric, dims[d]);
 		is_u64(bad.error, 0, "%s: the error is never understated",
-		       metric_names[metric]);
+		       name);
 		is_u64(bad.norm, 0, "%s: the norm is the decoded vector's",
-		       metric_names[metric]);
-		is_u64(bad.sum, 0, "%s: the sum is the decoded vector's",
-		       metric_names[metric]);
-		is_u64(bad.row, 0, "%s: a row is as near as promised",
-		       metric_names[metric]);
-		is_u64(bad.padding, 0, "%s: codes are padded with zeros",
-		       metric_names[metric]);
+		       name);
+		is_u64(bad.sum, 0, "%s: the sum is the decoded vector's", name);
+		is_u64(bad.row, 0, "%s: a row is as near as promised", name);
+		is_u64(bad.padding, 0, "%s: codes are padded with zeros", name);
 		is_u64(bad.useless, 0, "%s: ordinary vectors have a bound",
-		       metric_names[metric]);
+		       name);
 	}
 }
 
@@ -181,7 +235,8 @@ static void the_error_is_about_a_step_of_the_code(uint64_t *state)
 		double step;
 
 		vector_fill(state, 0, vector, 128);
-		code_encode(METRIC_L2, vector, 128, &code, codes, NULL, NULL);
+		code_encode(CODES_U8, METRIC_L2, vector, 128, &code, codes,
+			    NULL, NULL);
 		/* components are off by at most half a step, on average by
 		   a step / sqrt(12) */
 		step = (double)code.scale * sqrt(128.0 / 12);
@@ -201,7 +256,7 @@ static void bytes_are_coded_without_loss(uint64_t *state)
 	vector_fill(state, 5, vector, 784);
 	vector[3] = 0;
 	vector[4] = 255;
-	code_encode(METRIC_L2, vector, 784, &code, codes, NULL, NULL);
+	code_encode(CODES_U8, METRIC_L2, vector, 784, &code, codes, NULL, NULL);
 	for (int i = 0; i < 784; i++)
 		wrong += codes[i] != (uint8_t)vector[i];
 	is_u64(wrong, 0, "components 0 to 255 are their own codes");
@@ -216,22 +271,35 @@ static void nonsense_is_never_pruned(void)
 	uint16_t row[4];
 	static struct query_code query;
 
-	code_encode(METRIC_L2, vector, 4, &code, codes, row, NULL);
+	code_encode(CODES_U8, METRIC_L2, vector, 4, &code, codes, row, NULL);
 	ok(isinf(code.error), "NaN: the error is infinite");
 	vector[1] = INFINITY;
-	code_encode(METRIC_IP, vector, 4, &code, codes, row, NULL);
+	code_encode(CODES_U8, METRIC_IP, vector, 4, &code, codes, row, NULL);
 	ok(isinf(code.error), "infinity: the error is infinite");
 	memset(vector, 0, sizeof(vector));
-	code_encode(METRIC_COSINE, vector, 4, &code, codes, NULL, vector);
+	code_encode(CODES_U8, METRIC_COSINE, vector, 4, &code, codes, NULL,
+		    vector);
 	ok(isinf(code.error), "cosine of nothing: the error is infinite");
-	code_encode(METRIC_L2, vector, 4, &code, codes, row, NULL);
+	code_encode(CODES_U8, METRIC_L2, vector, 4, &code, codes, row, NULL);
 	ok(!(code.error > 0) && !(code.norm > 0), "zeros are exact for L2");
 	vector[2] = NAN;
-	query_encode(METRIC_L2, vector, 4, &query);
+	query_encode(CODES_U8, METRIC_L2, vector, 4, &query);
 	ok(isinf(query.error), "a query with NaN has an infinite error");
 }
 
-static void the_query_decodes_as_it_says(uint64_t *state)
+/* What component j of a query decodes to. */
+static long double query_decoded(const struct query_code *q, uint32_t j)
+{
+	int bit = q->codes[j / 8] >> (j & 7) & 1;
+
+	if (q->kind == CODES_B1)
+		return (long double)q->scale * (bit ? 2 : -2);
+	if (code_is_row(q->kind))
+		return (long double)q->vector[j];
+	return (long double)q->scale * q->codes[j] + (long double)q->offset;
+}
+
+static void the_query_decodes_as_it_says(uint64_t *state, int32_t kind)
 {
 	static const uint32_t dims[] = {2, 63, 64, 65, 784, 4096};
 	static struct query_code query;
@@ -250,12 +318,10 @@ static void the_query_decodes_as_it_says(uint64_t *state)
 			memset(&query, 0xa5, sizeof(query));
 			vector_fill(state, i / 6, vector, dim);
 			vector[1] = vector[1] != 0 ? vector[1] : 1;
-			query_encode(metric, vector, dim, &query);
+			query_encode(kind, metric, vector, dim, &query);
 			truth_fill(metric, vector, dim, truth);
 			for (uint32_t j = 0; j < dim; j++) {
-				long double x =
-				    (long double)query.scale * query.codes[j] +
-				    (long double)query.offset;
+				long double x = query_decoded(&query, j);
 				long double f = (long double)query.vector[j];
 
 				error += (x - truth[j]) * (x - truth[j]);
@@ -267,13 +333,16 @@ static void the_query_decodes_as_it_says(uint64_t *state)
 			    !(sqrtl(float_error) <= (long double)query.error);
 			bad += !(sqrtl(length) <=
 				 (long double)query.length * (1 + 0x1p-50L));
-			for (uint32_t j = dim; j < sizeof(query.codes); j++)
+			for (uint32_t j = code_is_row(kind) ? 0 : dim;
+			     j < sizeof(query.codes); j++)
 				dirty += query.codes[j] != 0;
 			for (uint32_t j = dim; j < DIM + 16; j++)
 				dirty += query.vector[j] != 0;
 		}
-	is_u64(bad, 0, "error and length of a query are never understated");
-	is_u64(dirty, 0, "zeros follow a query's components");
+	is_u64(bad, 0, "%s: error and length of a query are never understated",
+	       kind_names[kind]);
+	is_u64(dirty, 0, "%s: zeros follow a query's components",
+	       kind_names[kind]);
 }
 
 #if defined(__x86_64__)
@@ -367,18 +436,49 @@ static void halves_keep_known_values(void)
 	   "infinity and NaN decode");
 }
 
+static void brains_are_floats_cut_in_half(uint64_t *state)
+{
+	unsigned int apart = 0;
+	unsigned int far = 0;
+
+	for (uint32_t b = 0; b < 65536; b++) {
+		float x = brain_decode((uint16_t)b);
+
+		apart += !isnan(x) && brain_encode(x) != b;
+	}
+	for (int i = 0; i < 1000000; i++) {
+		float x = (float)ldexp(test_gaussian(state),
+				       (int)test_below(state, 200) - 100);
+		float y = brain_decode(brain_encode(x));
+
+		far += fabsf(x - y) > fabsf(x) * 0x1p-8f;
+	}
+	is_u64(apart, 0, "all bfloat16 are coded as themselves");
+	is_u64(far, 0, "a million floats by the nearest");
+	is_int(brain_encode(0x1.01p0f), 0x3f80, "the middle goes to even");
+	is_int(brain_encode(0x1.03p0f), 0x3f82, "up, too");
+	is_int(brain_encode(-FLT_MAX), 0xff7f,
+	       "the greatest float is not infinite");
+	ok(isinf(brain_decode(brain_encode(INFINITY))) &&
+	       isnan(brain_decode(brain_encode(NAN))),
+	   "infinity and NaN stay what they are");
+}
+
 int main(void)
 {
 	uint64_t state;
 
 	test_begin(300);
 	state = test_seed();
-	what_is_stored_is_true_of_the_decoded_vector(&state);
+	for (int32_t kind = CODES_U8; kind < CODES_KINDS; kind++)
+		what_is_stored_is_true_of_the_decoded_vector(&state, kind);
 	the_error_is_about_a_step_of_the_code(&state);
 	bytes_are_coded_without_loss(&state);
 	nonsense_is_never_pruned();
-	the_query_decodes_as_it_says(&state);
+	for (int32_t kind = CODES_U8; kind < CODES_KINDS; kind++)
+		the_query_decodes_as_it_says(&state, kind);
 	halves_keep_known_values();
+	brains_are_floats_cut_in_half(&state);
 	halves_are_what_the_processor_makes_them(&state);
 	return done_testing();
 }

@@ -54,15 +54,21 @@ static inline void fixture_open(struct fixture *fixture)
 }
 
 /* A new, open store. */
+static inline void fixture_make(struct fixture *fixture,
+				const struct cop_options *options)
+{
+	fixture_folder(fixture);
+	must(cop_create(fixture->path, options), "create");
+	fixture_open(fixture);
+}
+
 static inline void fixture_init(struct fixture *fixture, uint32_t dim,
 				int32_t metric)
 {
 	struct cop_options options = {
 	    .size = sizeof options, .dim = dim, .metric = metric};
 
-	fixture_folder(fixture);
-	must(cop_create(fixture->path, &options), "create");
-	fixture_open(fixture);
+	fixture_make(fixture, &options);
 }
 
 static inline void fixture_close(struct fixture *fixture)

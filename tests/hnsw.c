@@ -43,6 +43,13 @@ static void world_init(struct world *w, uint32_t dim, int32_t metric)
 	room_make(w);
 }
 
+static void world_codes_init(struct world *w, uint32_t dim, int32_t metric,
+			     int32_t codes)
+{
+	world_init(w, dim, metric);
+	shm_fixture_codes(&w->f, codes);
+}
+
 static void world_release(struct world *w)
 {
 	munmap(w->memory, hnsw_room_bytes(&w->f.segment));
@@ -120,15 +127,22 @@ static void walk(struct world *w, const float *vector, uint32_t ef)
 	struct hnsw_search search = {
 	    .query = &query, .room = &w->room, .sieve = &sieve, .ef = ef};
 
-	query_encode(w->f.segment.bank.metric, vector, w->dim, &query);
+	query_encode(w->f.segment.bank.codes, w->f.segment.bank.metric, vector,
+		     w->dim, &query);
 	hnsw_walk(&w->f.segment, &search);
 	hnsw_room_clear(&w->room, &w->f.segment);
 }
 
 static float coded_of(const struct world *w, uint32_t row)
 {
-	return w->f.segment.kernel->coded(
-	    &query, (const void *)bank_line_at(&w->f.segment, row));
+	const struct segment *segment = &w->f.segment;
+	const uint32_t first = 0;
+	float distance;
+
+	segment->kernel->codes[segment->bank.codes].gather(
+	    &query, (const void *)bank_line_at(segment, row), 0, &first, 1,
+	    &distance);
+	return distance;
 }
 
 static int is_found(const struct world *w, uint32_t row)
@@ -236,14 +250,15 @@ static int row_remove(struct world *w)
 	return 0;
 }
 
-static void sequences_keep_the_graph_whole(uint32_t dim, int32_t metric)
+static void sequences_keep_the_graph_whole(uint32_t dim, int32_t metric,
+					   int32_t codes)
 {
 	enum { STEPS = 1200 / TEST_SLOW };
 	struct world w;
 	uint32_t broken = 0;
 	double found;
 
-	world_init(&w, dim, metric);
+	world_codes_init(&w, dim, metric, codes);
 	for (int i = 0; i < STEPS; i++) {
 		if (test_below(&w.seed, 10) < (i < STEPS / 2 ? 8 : 5))
 			(void)row_draw(&w);
@@ -253,8 +268,9 @@ static void sequences_keep_the_graph_whole(uint32_t dim, int32_t metric)
 			link_rows(&w);
 		broken += !graph_holds(&w);
 	}
-	is_u64(broken, 0, "%u-d, metric %d: after each of %d steps it is whole",
-	       dim, metric, STEPS);
+	is_u64(broken, 0,
+	       "%u-d, metric %d, codes %d: after each of %d steps it is whole",
+	       dim, metric, codes, STEPS);
 	found = recall(&w, 64, 100);
 	ok(found > 0.95, "and 64 wide finds %.3f of the nearest", found);
 	while (row_remove(&w))
@@ -322,12 +338,12 @@ static void what_is_equal_is_all_found(void)
 	world_release(&w);
 }
 
-static void extremes_are_linked(int32_t metric)
+static void extremes_are_linked(int32_t metric, int32_t codes)
 {
 	static const float sizes[] = {0, 1e-20f, 1, 1e20f, 3e38f};
 	struct world w;
 
-	world_init(&w, 5, metric);
+	world_codes_init(&w, 5, metric, codes);
 	for (int i = 0; i < 200; i++) {
 		float vector[DIM_MAX];
 
@@ -592,14 +608,18 @@ int main(void)
 {
 	test_begin(300);
 	every_row_has_its_own_links();
-	sequences_keep_the_graph_whole(2, METRIC_L2);
-	sequences_keep_the_graph_whole(24, METRIC_COSINE);
-	sequences_keep_the_graph_whole(24, METRIC_IP);
+	for (int32_t codes = CODES_U8; codes < CODES_KINDS; codes++) {
+		sequences_keep_the_graph_whole(2, METRIC_L2, codes);
+		sequences_keep_the_graph_whole(24, METRIC_COSINE, codes);
+		sequences_keep_the_graph_whole(24, METRIC_IP, codes);
+	}
 	churn_loses_nothing();
 	what_is_equal_is_all_found();
-	extremes_are_linked(METRIC_COSINE);
-	extremes_are_linked(METRIC_L2);
-	extremes_are_linked(METRIC_IP);
+	for (int32_t codes = CODES_U8; codes < CODES_KINDS; codes++) {
+		extremes_are_linked(METRIC_COSINE, codes);
+		extremes_are_linked(METRIC_L2, codes);
+		extremes_are_linked(METRIC_IP, codes);
+	}
 	what_waits_is_found();
 	a_snapshot_passes_through_what_it_does_not_see();
 	threads_link_together();

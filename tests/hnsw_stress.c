@@ -124,9 +124,8 @@ static void pool_judge(struct seat *seat, const struct query_code *query,
 		   what a walk began with */
 		if (!hnsw_passes(room->pool[i]))
 			continue;
-		if (row_accept(seat->segment, kernel_choose(NULL), query,
-			       hnsw_row_of(room->pool[i]), snapshot, &seen,
-			       &distance) != 1)
+		if (row_accept(seat->segment, query, hnsw_row_of(room->pool[i]),
+			       snapshot, &seen, &distance) != 1)
 			continue;
 		if (seen.entity >= ENTITIES || times[seen.entity]++) {
 			wrong++;
@@ -153,7 +152,7 @@ static void walk_once(struct seat *seat, struct hnsw_room *room,
 	float vector[DIM];
 
 	commit_vector(vector, test_random(state));
-	query_encode(METRIC_L2, vector, DIM, &query);
+	query_encode(CODES_U8, METRIC_L2, vector, DIM, &query);
 	hnsw_walk(seat->segment, &search);
 	pool_judge(seat, &query, vector, room, snapshot);
 	hnsw_room_clear(room, seat->segment);

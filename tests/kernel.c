@@ -13,7 +13,8 @@
 #include <float.h>
 #include <sys/mman.h>
 
-enum { DIM = CODE_DIM_MAX, ROWS = 61 };
+/* Of the other kinds of code only every fifth set is looked at, too. */
+enum { DIM = CODE_DIM_MAX, ROWS = 61, OTHER_STRIDE = 5 };
 
 static const uint32_t dims[] = {2,   3,	  5,   15,   16,   17,	 31,
 				63,  64,  65,  100,  127,  128,	 129,
@@ -21,6 +22,8 @@ static const uint32_t dims[] = {2,   3,	  5,   15,   16,   17,	 31,
 enum { DIMS = sizeof(dims) / sizeof(dims[0]) };
 
 static const char *const metric_names[] = {"", "cosine", "l2", "ip"};
+
+static const char *const code_names[] = {"u8", "f16", "bf16", "f32", "b1"};
 
 enum kind {
 	KIND_RANDOM,
@@ -80,6 +83,7 @@ struct bank {
 	struct fence halves;
 	struct fence floats;
 	struct query_code query;
+	int32_t codes;		      /* the kind that the rows are of */
 	float vectors[ROWS + 1][DIM]; /* the last is the query */
 	double exact[ROWS];
 	double row16[ROWS];
@@ -165,6 +169,35 @@ static void vectors_make(uint64_t *state, enum kind kind)
 	}
 }
 
+/* The codes, and where they are not the row both forms of one. */
+static void row_fill(uint32_t r, struct row_code *code)
+{
+	unsigned char *codes = bank_row(r) + ROW_CODES_OFFSET;
+	int has_rows = !code_is_row(bank.codes);
+
+	if (has_rows)
+		code_encode(bank.codes, bank.metric, bank.vectors[r], bank.dim,
+			    code, codes, NULL, bank_row32(r));
+	code_encode(bank.codes, bank.metric, bank.vectors[r], bank.dim, code,
+		    codes, has_rows ? bank_row16(r) : NULL, NULL);
+}
+
+/* The distance that a row is ranked by. */
+static double row_ranked(const struct kernel *kernel, uint32_t r)
+{
+	const void *codes = bank_row(r) + ROW_CODES_OFFSET;
+
+	switch (bank.codes) {
+	case CODES_F16:
+		return kernel->row16(&bank.query, codes, bank.row_scale[r]);
+	case CODES_BF16: return kernel->rowb16(&bank.query, codes);
+	case CODES_F32: return kernel->row32(&bank.query, codes);
+	default:
+		return kernel->row16(&bank.query, bank_row16(r),
+				     bank.row_scale[r]);
+	}
+}
+
 /* Header fields that are not the code's are noise, as in a real bank. */
 static void bank_fill(uint64_t *state)
 {
@@ -174,20 +207,20 @@ static void bank_fill(uint64_t *state)
 
 		for (size_t i = 0; i < 64; i++)
 			row[i] = (unsigned char)test_random(state);
-		code_encode(bank.metric, bank.vectors[r], bank.dim, &code,
-			    row + ROW_CODES_OFFSET, NULL, bank_row32(r));
-		code_encode(bank.metric, bank.vectors[r], bank.dim, &code,
-			    row + ROW_CODES_OFFSET, bank_row16(r), NULL);
+		row_fill(r, &code);
 		memcpy(row + ROW_CODE_OFFSET, &code, sizeof(code));
 		bank.row_scale[r] = code.row_scale;
 	}
-	query_encode(bank.metric, bank.vectors[ROWS], bank.dim, &bank.query);
+	query_encode(bank.codes, bank.metric, bank.vectors[ROWS], bank.dim,
+		     &bank.query);
 	for (uint32_t r = 0; r < ROWS; r++) {
 		bank.exact[r] = kernel_scalar.exact(
 		    bank.metric, bank.vectors[ROWS], bank.vectors[r], bank.dim);
-		bank.row16[r] = kernel_scalar.row16(&bank.query, bank_row16(r),
-						    bank.row_scale[r]);
-		bank.row32[r] = kernel_scalar.row32(&bank.query, bank_row32(r));
+		bank.row16[r] = row_ranked(&kernel_scalar, r);
+		bank.row32[r] =
+		    code_is_row(bank.codes)
+			? bank.row16[r]
+			: kernel_scalar.row32(&bank.query, bank_row32(r));
 	}
 }
 
@@ -196,7 +229,7 @@ static void bank_make(uint64_t *state, int32_t metric, uint32_t dim,
 {
 	bank.metric = metric;
 	bank.dim = dim;
-	bank.stride = ROW_CODES_OFFSET + code_bytes(dim);
+	bank.stride = ROW_CODES_OFFSET + code_bytes(bank.codes, dim);
 	/* sometimes with the full row, or anything else, behind the codes */
 	bank.stride += 64 * test_below(state, 3);
 	fence_init(&bank.rows, ROWS * bank.stride);
@@ -244,8 +277,9 @@ static void survivors_get(const struct kernel *kernel, uint32_t first,
 {
 	memset(out->is_kept, 0, sizeof(out->is_kept));
 	out->index[count] = 0xa5a5a5a5;
-	out->count = kernel->scan(&bank.query, bank_row(first), bank.stride,
-				  count, limit, out->index);
+	out->count = kernel->codes[bank.codes].scan(
+	    &bank.query, bank_row(first), bank.stride, count, limit,
+	    out->index);
 	*bad += out->count > count || out->index[count] != 0xa5a5a5a5;
 	for (size_t i = 0; i < out->count && i < count; i++) {
 		*bad += out->index[i] >= count ||
@@ -282,9 +316,7 @@ static void no_row_that_matters_is_pruned(const struct kernel *kernel,
 			bank_make(state, 1 + (round + round / DIMS) % 3, dim,
 				  (enum kind)kind);
 			for (uint32_t r = 0; r < ROWS; r++)
-				bank.tried16[r] =
-				    kernel->row16(&bank.query, bank_row16(r),
-						  bank.row_scale[r]);
+				bank.tried16[r] = row_ranked(kernel, r);
 			for (uint32_t r = 0; r < ROWS; r += 3) {
 				limit_check(kernel, bank.exact[r], &lost, &bad);
 				limit_check(kernel, bank.row16[r], &lost, &bad);
@@ -295,10 +327,10 @@ static void no_row_that_matters_is_pruned(const struct kernel *kernel,
 			limit_check(kernel, 0, &lost, &bad);
 			bank_release();
 		}
-		is_u64(lost, 0, "%s: no row within a limit is lost, %s",
-		       kernel->name, kind_names[kind]);
-		is_u64(bad, 0, "%s: the indices are in order, %s", kernel->name,
-		       kind_names[kind]);
+		is_u64(lost, 0, "%s, %s: no row within a limit is lost, %s",
+		       kernel->name, code_names[bank.codes], kind_names[kind]);
+		is_u64(bad, 0, "%s, %s: the indices are in order, %s",
+		       kernel->name, code_names[bank.codes], kind_names[kind]);
 	}
 }
 
@@ -310,13 +342,13 @@ static void no_limit_keeps_everything(const struct kernel *kernel,
 
 	bank_make(state, METRIC_L2, 100, KIND_RANDOM);
 	survivors_get(kernel, 0, ROWS, INFINITY, &kept, &bad);
-	is_u64(kept.count, ROWS, "%s: an infinite limit keeps every row",
-	       kernel->name);
+	is_u64(kept.count, ROWS, "%s, %s: an infinite limit keeps every row",
+	       kernel->name, code_names[bank.codes]);
 	survivors_get(kernel, 0, ROWS, NAN, &kept, &bad);
 	is_u64(kept.count, ROWS, "%s: and so does NaN", kernel->name);
 	survivors_get(kernel, 0, ROWS, -1, &kept, &bad);
-	is_u64(kept.count, 0, "%s: one below zero keeps none of them",
-	       kernel->name);
+	ok(kept.count == 0 || bank.codes == CODES_B1,
+	   "%s: one below zero keeps none of them", kernel->name);
 	is_u64(bad, 0, "%s: in order", kernel->name);
 	bank_release();
 }
@@ -346,8 +378,9 @@ static void any_count_of_rows_gives_the_same(const struct kernel *kernel,
 		bank_release();
 	}
 	/* the plain form of the bound and the wide one round apart */
-	ok(differs <= 2, "%s: a row is judged alike in a scan of any length",
-	   kernel->name);
+	ok(differs <= 2,
+	   "%s, %s: a row is judged alike in a scan of any length",
+	   kernel->name, code_names[bank.codes]);
 	is_u64(bad, 0, "%s: in order", kernel->name);
 }
 
@@ -384,10 +417,11 @@ static void most_rows_that_are_far_are_pruned(const struct kernel *kernel,
 				bank_release();
 			}
 			ok(kept < 40 * 5 * 3,
-			   "%s: %s, dim %u: %.1f of %d rows are kept for the "
-			   "nearest 5",
-			   kernel->name, metric_names[metric], wide[d],
-			   (double)kept / 40, ROWS);
+			   "%s, %s: %s, dim %u: %.1f of %d rows are kept for "
+			   "the nearest 5",
+			   kernel->name, code_names[bank.codes],
+			   metric_names[metric], wide[d], (double)kept / 40,
+			   ROWS);
 		}
 }
 
@@ -443,12 +477,15 @@ static void torn_rows_do_no_harm(const struct kernel *kernel, uint64_t *state)
 			memcpy(bank_row(r) + ROW_CODE_OFFSET +
 				   4 * test_below(state, 5),
 			       &field, sizeof(field));
-			kernel->coded(&bank.query, bank_row(r));
-			kernel->gather(&bank.query, bank_row(0), bank.stride,
-				       &r, 1, &hint);
-			kernel->between(bank.metric, bank.dim, bank_row(0),
-					bank_row(r));
+			if (bank.codes == CODES_U8)
+				kernel->coded(&bank.query, bank_row(r));
+			kernel->codes[bank.codes].gather(
+			    &bank.query, bank_row(0), bank.stride, &r, 1,
+			    &hint);
+			kernel->codes[bank.codes].between(
+			    bank.metric, bank.dim, bank_row(0), bank_row(r));
 			kernel->row16(&bank.query, bank_row16(r), field);
+			(void)row_ranked(kernel, r);
 		}
 		survivors_get(kernel, 0, ROWS, bank.exact[0], &some, &bad);
 		for (uint32_t r = 0; r < ROWS; r++) {
@@ -456,15 +493,17 @@ static void torn_rows_do_no_harm(const struct kernel *kernel, uint64_t *state)
 
 			memcpy(&code, bank_row(r) + ROW_CODE_OFFSET,
 			       sizeof(code));
+			/* which fields matter to others is theirs */
 			lost +=
-			    !some.is_kept[r] &&
+			    bank.codes == CODES_U8 && !some.is_kept[r] &&
 			    (!isfinite(code.scale) || !isfinite(code.offset) ||
 			     !isfinite(code.norm) || !isfinite(code.sum) ||
 			     !isfinite(code.error));
 		}
 		bank_release();
 	}
-	is_u64(bad, 0, "%s: torn rows give indices in order", kernel->name);
+	is_u64(bad, 0, "%s, %s: torn rows give indices in order", kernel->name,
+	       code_names[bank.codes]);
 	is_u64(lost, 0, "%s: a row with a field that is no number is kept",
 	       kernel->name);
 }
@@ -528,6 +567,23 @@ static void row_code_of(uint32_t r, struct row_code *out)
 	memcpy(out, bank_row(r) + ROW_CODE_OFFSET, sizeof(*out));
 }
 
+/* Of products, or of squares, of which many may be lost below a float. */
+static double components_size(const struct query_code *query, uint32_t r)
+{
+	static struct query_code row;
+	double sum = 0x1p-118;
+
+	query_from_row(bank.codes, bank.metric, bank.dim, bank_row(r), &row);
+	for (uint32_t i = 0; i < bank.dim; i++) {
+		double q = (double)query->vector[i];
+		double x = (double)row.vector[i];
+
+		sum +=
+		    bank.metric == METRIC_IP ? fabs(q * x) : (q - x) * (q - x);
+	}
+	return sum;
+}
+
 /* The magnitudes of what a gathered distance is the sum of. */
 static double gather_size(uint32_t r)
 {
@@ -537,8 +593,12 @@ static double gather_size(uint32_t r)
 	double dot = 0;
 
 	row_code_of(r, &c);
-	for (uint32_t i = 0; i < bank.dim; i++)
+	if (code_is_row(bank.codes))
+		return components_size(&bank.query, r);
+	for (uint32_t i = 0; i < bank.dim && bank.codes == CODES_U8; i++)
 		dot += (double)codes[i] * query->codes[i];
+	if (bank.codes == CODES_B1)
+		dot = bank.dim;
 	return fabs((double)query->base) +
 	       fabs((double)c.norm * (double)query->weight) +
 	       fabs((double)c.scale * dot * (double)query->product) +
@@ -568,14 +628,22 @@ static void gather_compare(const struct kernel *kernel, uint64_t *state,
 	for (size_t i = 0; i < count; i++)
 		numbers[i] = (uint32_t)test_below(state, ROWS);
 	mine[count] = 4711;
-	kernel->gather(&bank.query, bank_row(0), bank.stride, numbers, count,
-		       mine);
-	kernel_scalar.gather(&bank.query, bank_row(0), bank.stride, numbers,
-			     count, plain);
+	kernel->codes[bank.codes].gather(&bank.query, bank_row(0), bank.stride,
+					 numbers, count, mine);
+	kernel_scalar.codes[bank.codes].gather(
+	    &bank.query, bank_row(0), bank.stride, numbers, count, plain);
 	for (size_t i = 0; i < count; i++)
 		bad->gather +=
 		    !is_alike(mine[i], plain[i], gather_size(numbers[i]));
 	bad->gather += mine[count] != 4711;
+}
+
+static double pair_size(uint32_t a, uint32_t b)
+{
+	static struct query_code query;
+
+	query_from_row(bank.codes, bank.metric, bank.dim, bank_row(a), &query);
+	return components_size(&query, b);
 }
 
 static void hints_compare(const struct kernel *kernel, uint64_t *state,
@@ -584,14 +652,20 @@ static void hints_compare(const struct kernel *kernel, uint64_t *state,
 	gather_compare(kernel, state, bad);
 	for (uint32_t r = 0; r < ROWS; r++) {
 		const unsigned char *a = bank_row(r);
-		const unsigned char *b =
-		    bank_row((uint32_t)test_below(state, ROWS));
-		float mine = kernel->between(bank.metric, bank.dim, a, b);
-		float plain =
-		    kernel_scalar.between(bank.metric, bank.dim, a, b);
+		uint32_t other = (uint32_t)test_below(state, ROWS);
+		const unsigned char *b = bank_row(other);
+		float mine = kernel->codes[bank.codes].between(bank.metric,
+							       bank.dim, a, b);
+		float plain = kernel_scalar.codes[bank.codes].between(
+		    bank.metric, bank.dim, a, b);
 
 		/* the integer product is, and the rest is shared */
-		bad->between += memcmp(&mine, &plain, sizeof(mine)) != 0;
+		if (code_is_row(bank.codes))
+			bad->between +=
+			    !is_alike(mine, plain, pair_size(r, other));
+		else
+			bad->between +=
+			    memcmp(&mine, &plain, sizeof(mine)) != 0;
 	}
 }
 
@@ -634,6 +708,50 @@ static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
 		ok(bad.kept <= DIMS * KINDS / 20,
 		   "%s, %s: the same rows survive, but for rounding (%u)",
 		   kernel->name, metric_names[metric], bad.kept);
+	}
+}
+
+/* Rows of the other kinds, by whatever reads them. */
+static void a_kernel_codes_as_the_plain_one(const struct kernel *kernel,
+					    uint64_t *state)
+{
+	for (int32_t metric = METRIC_COSINE; metric <= METRIC_IP; metric++) {
+		struct differences bad = {0};
+
+		for (int round = 0; round < DIMS * KINDS; round++) {
+			if (is_left_out())
+				continue;
+			bank_make(state, metric, dims[round % DIMS],
+				  (enum kind)(round % KINDS));
+			survivors_compare(kernel, bank.exact[round % DIMS],
+					  &bad);
+			hints_compare(kernel, state, &bad);
+			for (uint32_t r = 0; r < ROWS; r++)
+				bad.row16 += !is_near(
+				    row_ranked(kernel, r), bank.row16[r],
+				    0x1p-16,
+				    metric == METRIC_IP
+					? product_size(bank.vectors[r],
+						       bank.vectors[ROWS],
+						       bank.dim)
+					: 0);
+			bank_release();
+		}
+		is_u64(bad.row16, 0, "%s, %s, %s: rows differ by rounding",
+		       kernel->name, code_names[bank.codes],
+		       metric_names[metric]);
+		is_u64(bad.gather, 0,
+		       "%s, %s, %s: gathered distances differ by rounding",
+		       kernel->name, code_names[bank.codes],
+		       metric_names[metric]);
+		is_u64(bad.between, 0,
+		       "%s, %s, %s: distances of two rows differ by rounding",
+		       kernel->name, code_names[bank.codes],
+		       metric_names[metric]);
+		ok(bad.kept <= DIMS * KINDS / 20,
+		   "%s, %s, %s: the same rows survive, but for rounding (%u)",
+		   kernel->name, code_names[bank.codes], metric_names[metric],
+		   bad.kept);
 	}
 }
 
@@ -770,17 +888,20 @@ static void reads_end_where_the_vectors_end(const struct kernel *kernel,
 	}
 	for (uint32_t dim = 2; dim <= 130; dim++) {
 		bank_make(state, 1 + (int32_t)dim % 3, dim, KIND_RANDOM);
+		(void)row_ranked(kernel, ROWS - 1);
 		kernel->row16(&bank.query, bank_row16(ROWS - 1), 1);
 		kernel->row16(&bank.query, bank_row16(ROWS - 1), 0x1p60f);
 		kernel->row32(&bank.query, bank_row32(ROWS - 1));
-		kernel->coded(&bank.query, bank_row(ROWS - 1));
-		kernel->gather(&bank.query, bank_row(0), bank.stride, &last, 1,
-			       &distance);
-		kernel->between(bank.metric, dim, bank_row(ROWS - 1),
-				bank_row(ROWS - 1));
+		if (bank.codes == CODES_U8)
+			kernel->coded(&bank.query, bank_row(ROWS - 1));
+		kernel->codes[bank.codes].gather(
+		    &bank.query, bank_row(0), bank.stride, &last, 1, &distance);
+		kernel->codes[bank.codes].between(
+		    bank.metric, dim, bank_row(ROWS - 1), bank_row(ROWS - 1));
 		bank_release();
 	}
-	ok(1, "%s: nothing is read behind a row or a vector", kernel->name);
+	ok(1, "%s, %s: nothing is read behind a row or a vector", kernel->name,
+	   code_names[bank.codes]);
 	fence_release(&a);
 	fence_release(&b);
 }
@@ -802,8 +923,7 @@ static void the_true_distance_is_in_its_range(const struct kernel *kernel,
 			struct row_code code;
 			double low;
 			double high;
-			double had = kernel->row16(&bank.query, bank_row16(r),
-						   bank.row_scale[r]);
+			double had = row_ranked(kernel, r);
 
 			memcpy(&code, bank_row(r) + ROW_CODE_OFFSET,
 			       sizeof(code));
@@ -813,6 +933,8 @@ static void the_true_distance_is_in_its_range(const struct kernel *kernel,
 			    !(bank.exact[r] >= low && bank.exact[r] <= high);
 			wide += round % KINDS == KIND_RANDOM &&
 				!(high - low <= 0.02 * (double)bank.dim);
+			if (code_is_row(bank.codes))
+				continue;
 			had = kernel->row32(&bank.query, bank_row32(r));
 			query_range(&bank.query, &code,
 				    code_row32_error(metric), had, &low, &high);
@@ -821,8 +943,8 @@ static void the_true_distance_is_in_its_range(const struct kernel *kernel,
 		}
 		bank_release();
 	}
-	is_u64(outside, 0, "%s: the true distance is in the range given",
-	       kernel->name);
+	is_u64(outside, 0, "%s, %s: the true distance is in the range given",
+	       kernel->name, code_names[bank.codes]);
 	is_u64(wide, 0, "%s: and the range is narrow", kernel->name);
 }
 
@@ -869,6 +991,37 @@ static void unmarked_is_the_same(const struct kernel *kernel, uint64_t *state)
 	       kernel->name);
 }
 
+static void hamming_counts_bits(const struct kernel *kernel, uint64_t *state)
+{
+	enum { SIGNED = 67 };
+	static _Atomic uint64_t signs[SIGNED * 4];
+	uint16_t distances[SIGNED + 1];
+	uint64_t query[4];
+	unsigned int wrong = 0;
+
+	for (int round = 0; round < 100; round++) {
+		size_t count = test_below(state, SIGNED + 1);
+
+		for (size_t i = 0; i < SIGNED * 4; i++)
+			atomic_store_explicit(&signs[i], test_random(state),
+					      memory_order_relaxed);
+		for (size_t i = 0; i < 4; i++)
+			query[i] = test_random(state);
+		distances[count] = 4711;
+		kernel->hamming(query, signs, count, distances);
+		wrong += distances[count] != 4711;
+		for (size_t i = 0; i < count; i++) {
+			uint32_t bits = 0;
+
+			for (size_t j = 0; j < 256; j++)
+				bits += (query[j / 64] >> (j % 64) & 1) !=
+					(signs[i * 4 + j / 64] >> (j % 64) & 1);
+			wrong += distances[i] != bits;
+		}
+	}
+	is_u64(wrong, 0, "%s: bits that differ are counted", kernel->name);
+}
+
 static void a_kernel_is_chosen_by_name(void)
 {
 	const struct kernel *best = kernel_choose(NULL);
@@ -880,6 +1033,25 @@ static void a_kernel_is_chosen_by_name(void)
 	   "an unknown name is no kernel");
 	ok(kernel_choose(best->name) == best, "the best one is had by name: %s",
 	   best->name);
+}
+
+/* All but what is of u8, or of no kind. */
+static void codes_test(const struct kernel *kernel, uint64_t *state,
+		       int32_t codes)
+{
+	bank.codes = codes;
+	a_kernel_codes_as_the_plain_one(kernel, state);
+	reads_end_where_the_vectors_end(kernel, state);
+	no_limit_keeps_everything(kernel, state);
+	no_row_that_matters_is_pruned(kernel, state);
+	any_count_of_rows_gives_the_same(kernel, state);
+	if (codes != CODES_B1) {
+		most_rows_that_are_far_are_pruned(kernel, state);
+		pruning_works_at_other_scales(kernel, state);
+	}
+	torn_rows_do_no_harm(kernel, state);
+	the_true_distance_is_in_its_range(kernel, state);
+	bank.codes = CODES_U8;
 }
 
 int main(void)
@@ -903,6 +1075,7 @@ int main(void)
 		}
 		a_kernel_agrees_with_the_plain_one(kernel, &state);
 		unmarked_is_the_same(kernel, &state);
+		hamming_counts_bits(kernel, &state);
 		exact_is_exact(kernel, &state);
 		reads_end_where_the_vectors_end(kernel, &state);
 		no_limit_keeps_everything(kernel, &state);
@@ -912,6 +1085,10 @@ int main(void)
 		pruning_works_at_other_scales(kernel, &state);
 		torn_rows_do_no_harm(kernel, &state);
 		the_true_distance_is_in_its_range(kernel, &state);
+		stride *= OTHER_STRIDE;
+		for (int32_t codes = CODES_F16; codes < CODES_KINDS; codes++)
+			codes_test(kernel, &state, codes);
+		stride /= OTHER_STRIDE;
 	}
 	return done_testing();
 }

@@ -61,11 +61,13 @@ static void entity_put(struct world *w, cop_write *write, uint32_t i)
 
 static void world_init(struct world *w)
 {
+	struct cop_options options = {
+	    .size = sizeof options, .dim = DIM, .metric = COP_L2, .signs = 1};
 	cop_write *write;
 
 	memset(w, 0, sizeof *w);
 	w->seed = test_seed();
-	fixture_init(&w->f, DIM, COP_L2);
+	fixture_make(&w->f, &options);
 	w->vectors = calloc(ROWS, DIM * sizeof(float));
 	w->types = calloc(ROWS, 1);
 	w->tenths = calloc(ROWS, 1);
@@ -228,7 +230,7 @@ static void query_ask(struct world *w, cop_read *read,
 		there = K;
 	tally->wanted += there;
 	tally->wrong += count != there;
-	tally->walks += report.strategy == COP_HNSW;
+	tally->walks += report.strategy != COP_SCAN;
 	for (uint32_t i = 0; i < count; i++) {
 		tally->wrong += !matches(w, row_of(hits[i].id));
 		for (uint32_t j = 0; j < i; j++)
@@ -398,6 +400,42 @@ static void what_cannot_be_is_refused(struct world *w)
 	cop_read_end(read);
 }
 
+/* ---- signs -------------------------------------------------------------- */
+
+static void signs_come_back_with_an_image(struct world *w)
+{
+	must(cop_checkpoint(w->f.store, NULL), "checkpoint");
+	fixture_close(&w->f);
+	must(cop_detach(w->f.path), "detach");
+	fixture_open(&w->f);
+	searches_find(w, "signs out of an image",
+		      &(struct cop_search){.strategy = COP_LSH}, all_match);
+}
+
+static void signs_are_there_or_refused(void)
+{
+	float east[DIM] = {1};
+	struct cop_search search = {
+	    .size = sizeof search, .k = 1, .vector = east, .strategy = COP_LSH};
+	struct cop_options options = {
+	    .size = sizeof options, .dim = 15, .signs = 1};
+	struct fixture f;
+	struct cop_hit hit;
+	uint32_t count;
+	cop_read *read;
+
+	fixture_init(&f, DIM, COP_L2);
+	read = read_of(&f);
+	is_int(cop_search(read, &search, &hit, &count), COP_INVALID,
+	       "a store that keeps no signs says so");
+	cop_read_end(read);
+	fixture_release(&f);
+	fixture_folder(&f);
+	is_int(cop_create(f.path, &options), COP_INVALID,
+	       "there are none of few dimensions");
+	fixture_release(&f);
+}
+
 /* ---- upkeep ------------------------------------------------------------- */
 
 static void maintenance_leaves_nothing_waiting(struct world *w)
@@ -432,6 +470,10 @@ int main(void)
 	every_filter_returns_k(&w, COP_AUTO);
 	every_filter_returns_k(&w, COP_HNSW);
 	every_filter_returns_k(&w, COP_SCAN);
+	every_filter_returns_k(&w, COP_LSH);
+	every_filter_returns_k(&w, COP_HIERARCHICAL);
+	signs_come_back_with_an_image(&w);
+	signs_are_there_or_refused();
 	prefixes_may_be_of_any_size(&w);
 	a_neighbourhood_is_a_filter(&w);
 	what_cannot_be_is_refused(&w);

@@ -128,6 +128,13 @@ static inline void shm_fixture_init(struct shm_fixture *f, uint64_t reserve,
 	bank_init(&f->segment);
 }
 
+/* Another kind of code, while the bank is empty. */
+static inline void shm_fixture_codes(struct shm_fixture *f, int32_t codes)
+{
+	f->segment.header->codes = codes;
+	must_be(bank_init(&f->segment), "codes");
+}
+
 /* Gives the fixture a control segment. */
 static inline void shm_fixture_slots(struct shm_fixture *f)
 {
@@ -186,7 +193,6 @@ enum { ROW_TRIES = 8 };
  * written, -1 if it is not visible at the snapshot.
  */
 static inline int row_accept(const struct segment *segment,
-			     const struct kernel *kernel,
 			     const struct query_code *query, uint32_t row,
 			     uint64_t snapshot, struct bank_seen *seen,
 			     double *distance)
@@ -202,9 +208,8 @@ static inline int row_accept(const struct segment *segment,
 		*seen = bank_peek(line);
 		if (seen->born > snapshot || snapshot >= seen->died)
 			return -1;
-		*distance = segment->bank.rows
-				? kernel->row32(query, full)
-				: kernel->row16(query, full, seen->row_scale);
+		*distance =
+		    bank_distance(segment, query, full, seen->row_scale);
 		if (bank_unchanged(line, seq))
 			return 1;
 	}

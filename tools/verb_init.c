@@ -16,6 +16,8 @@ enum {
 	INIT_DIM = ARG_OWN,
 	INIT_METRIC,
 	INIT_ROWS,
+	INIT_SIGNS,
+	INIT_CODES,
 	INIT_MODE,
 	INIT_GROUP,
 	INIT_SHM,
@@ -31,6 +33,10 @@ static const struct arg_row init_rows[] = {
     {INIT_DIM, "dim", "N", "numbers in a vector, 2 to 4096 (default: none)"},
     {INIT_METRIC, "metric", "NAME", "cosine (default), l2 (squared) or ip"},
     {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what searches read"},
+    {INIT_SIGNS, "signs", NULL, "keep signs of vectors, for other strategies"},
+    {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what ranks hits"},
+    {INIT_CODES, "codes", "KIND",
+     "u8 (default), f16, bf16, f32 or b1: what searches read first"},
     {INIT_MODE, "mode", "OCTAL", "permissions of its files (default: 0600)"},
     {INIT_GROUP, "group", "NAME|GID", "their group (default: yours)"},
     {INIT_SHM, "shm-dir", "DIR",
@@ -120,6 +126,8 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 {
 	static const char *const metrics[] = {"cosine", "l2", "ip", NULL};
 	static const char *const rows[] = {"f16", "f32", NULL};
+	static const char *const codes[] = {"u8",  "f16", "bf16",
+					    "f32", "b1",  NULL};
 	uint64_t number;
 
 	switch (id) {
@@ -131,6 +139,8 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 		options->metric = args_word(cli, metrics) + COP_COSINE;
 		break;
 	case INIT_ROWS: options->rows = args_word(cli, rows); break;
+	case INIT_SIGNS: options->signs = 1; break;
+	case INIT_CODES: options->codes = args_word(cli, codes); break;
 	case INIT_MODE: return init_mode(cli, options);
 	case INIT_GROUP: return init_group(cli, options);
 	case INIT_SHM: options->shm_dir = cli->value; break;

@@ -59,7 +59,8 @@ static const struct arg_row search_rows[] = {
     {SEARCH_HOPS, "hops", "N", "edges, in any direction, of --near (1)"},
     {SEARCH_THRESHOLD, "threshold", "D", "only at this distance or nearer"},
     {SEARCH_EXACT, "exact", NULL, "rank by the float32 as they were put"},
-    {SEARCH_STRATEGY, "strategy", "NAME", "auto (default), scan or hnsw"},
+    {SEARCH_STRATEGY, "strategy", "NAME",
+     "auto (default), scan, hnsw, lsh, hierarchical"},
     {SEARCH_EF, "ef", "N", "width of a walk: more finds more, slower"},
     {SEARCH_EXPLAIN, "explain", NULL, "say on stderr how it was done, and why"},
     {SEARCH_THREADS, "threads", "N", "threads for --queries (default: 1)"},
@@ -231,16 +232,15 @@ static int search_around(struct search *search)
 			       "there is no entity '%s'", search->near);
 }
 
-static const char *strategy_name(int32_t strategy)
-{
-	return strategy == COP_HNSW ? "hnsw" : "scan";
-}
+/* By their number. */
+static const char *const strategies[] = {"auto", "scan",	 "hnsw",
+					 "lsh",	 "hierarchical", NULL};
 
 static void search_explain(const struct search *search)
 {
 	const struct cop_search_report *report = &search->report;
 
-	fprintf(stderr, "strategy: %s: %s\n", strategy_name(report->strategy),
+	fprintf(stderr, "strategy: %s: %s\n", strategies[report->strategy],
 		report->reason);
 	fprintf(stderr, "rows: %" PRIu64 ", %" PRIu64 " wait to be linked\n",
 		report->rows, report->waiting);
@@ -373,20 +373,11 @@ static int search_many(struct search *search)
 
 static int search_strategy(struct search *search)
 {
-	struct cli *cli = search->cli;
-	int32_t *strategy = &search->search.strategy;
+	int chosen = args_word(search->cli, strategies);
 
-	if (!strcmp(cli->value, "auto"))
-		*strategy = COP_AUTO;
-	else if (!strcmp(cli->value, "scan"))
-		*strategy = COP_SCAN;
-	else if (!strcmp(cli->value, "hnsw"))
-		*strategy = COP_HNSW;
-	else
-		return args_fault(cli,
-				  "there is no strategy '%s'; there are "
-				  "auto, scan and hnsw",
-				  cli->value);
+	if (chosen < 0)
+		return search->cli->fault.code;
+	search->search.strategy = chosen;
 	return 0;
 }
 

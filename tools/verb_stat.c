@@ -89,8 +89,23 @@ static const char *stat_metric(const struct cop_stats *stats)
 	}
 }
 
+static const char *stat_code_kind(const struct cop_stats *stats)
+{
+	switch (stats->codes) {
+	case COP_CODES_U8: return "u8";
+	case COP_CODES_F16: return "f16";
+	case COP_CODES_BF16: return "bf16";
+	case COP_CODES_F32: return "f32";
+	case COP_CODES_B1: return "b1";
+	default: return "unknown";
+	}
+}
+
+/* What ranks: codes between bytes and bits are rows themselves. */
 static const char *stat_row_kind(const struct cop_stats *stats)
 {
+	if (stats->codes >= COP_CODES_F16 && stats->codes <= COP_CODES_F32)
+		return stat_code_kind(stats);
 	return stats->rows == COP_ROWS_F32 ? "f32" : "f16";
 }
 
@@ -98,8 +113,10 @@ static void stat_json(const struct cop_stats *stats, const char *path)
 {
 	printf("{\"schema\":\"coppice.stat/1\",\"store\":");
 	out_string(path, strlen(path));
-	printf(",\"dim\":%" PRIu32 ",\"metric\":\"%s\",\"rows\":\"%s\"",
-	       stats->dim, stat_metric(stats), stat_row_kind(stats));
+	printf(",\"dim\":%" PRIu32 ",\"metric\":\"%s\",\"codes\":\"%s\""
+	       ",\"rows\":\"%s\"",
+	       stats->dim, stat_metric(stats), stat_code_kind(stats),
+	       stat_row_kind(stats));
 	for (size_t i = 0; i < STAT_COUNT_OF; i++)
 		printf(",\"%s\":%" PRIu64, stat_table[i].name,
 		       stat_figure(stats, i));
@@ -137,8 +154,9 @@ static void stat_text(const struct cop_stats *stats)
 			   : words_count(text, figure));
 	}
 	printf("%-22s%.3g\n", "bloom rate", stats->bloom_rate);
-	printf("%-22s%" PRIu32 ", %s, ranked by %s\n", "dimension", stats->dim,
-	       stat_metric(stats), stat_row_kind(stats));
+	printf("%-22s%" PRIu32 ", %s, coded in %s, ranked by %s\n", "dimension",
+	       stats->dim, stat_metric(stats), stat_code_kind(stats),
+	       stat_row_kind(stats));
 	stat_time(stats);
 	printf("%-22s%.*s\n", "segment", (int)sizeof stats->segment,
 	       stats->segment);

@@ -31,8 +31,13 @@ cop_store *bench_store_create(const char *path, uint32_t dim, int32_t metric,
 				      .dim = dim,
 				      .metric = metric,
 				      .expected_entities = expected_entities};
+	const char *codes = getenv("BENCH_CODES");
+	const char *signs = getenv("BENCH_SIGNS");
 	cop_store *store = NULL;
 
+	if (codes != NULL)
+		options.codes = atoi(codes);
+	options.signs = signs != NULL && *signs == '1';
 	bench_check("cop_create", cop_create(path, &options));
 	bench_check("cop_open", cop_open(path, NULL, &store));
 	return store;

@@ -7,7 +7,9 @@
  *	returns), then cop_maintain, which links or unlinks what the commit has
  *	left.  A commit does some of that work itself, so the sum of both is
  *	what a vector costs.  Nobody reads meanwhile, or what is deleted would
- *	have to wait.  hnswlib is given the same new vectors, one by one.
+ *	have to wait.  A second cop_maintain finds nothing to do but the audit
+ *	of the graph, whose time, which is one of the rows and not of the
+ *	batch, is taken off.  hnswlib is given the same new vectors, one by one.
  */
 #include "bench_upkeep.h"
 
@@ -40,6 +42,10 @@ static void finish_batch(struct upkeep *upkeep)
 	bench_check("cop_maintain",
 		    cop_maintain(upkeep->ann->store, NULL, &result));
 	maintain = bench_seconds_since(start_ns) * 1e6 / BATCH;
+	start_ns = bench_now_ns();
+	bench_check("cop_maintain",
+		    cop_maintain(upkeep->ann->store, NULL, NULL));
+	maintain -= bench_seconds_since(start_ns) * 1e6 / BATCH;
 	if (result.unlinked != 0 || result.waiting != 0)
 		bench_note("%llu vectors wait to be linked, %llu to be freed",
 			   (unsigned long long)result.unlinked,
