@@ -8,8 +8,9 @@
 # make check-arm  tests of shm and ipc for AArch64, under qemu
 # make soak       all vectors renewed ten times over, then the kill -9 storm for
 #                 an hour, or SECONDS=...
-# make faults     failing calls and power cuts, complete: some minutes
-# make bench      every benchmark but growth; make bench B=NAME one;
+# make faults     failing calls, power cuts and deaths, complete: some ten
+#                 minutes
+# make bench      every benchmark but search1m; make bench B=NAME one;
 #                 make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
 # make format     rewrites the sources as .clang-format says
@@ -81,10 +82,10 @@ tool_obj := $(tool_src:%.c=$(out)/%.o)
 bench_common := $(filter tools/bench/bench_%,$(bench_src))
 bench_bin := $(patsubst tools/bench/%.c,$(out)/bench/%,\
 	$(filter-out $(bench_common),$(bench_src)))
-# The peer of search and growth is in C++, and left out where it or a
+# The peer of search and search1m is in C++, and left out where it or a
 # compiler for it is not installed.  B=search installs it if that can be done.
 hnswlib := $(wildcard /usr/include/hnswlib/hnswlib.h)
-ifneq ($(filter search growth,$(B)),)
+ifneq ($(filter search search1m,$(B)),)
 ifeq ($(hnswlib),)
 hnswlib := $(shell tools/deps peer >&2 || \
 	echo 'hnswlib cannot be had: coppice alone' >&2; \
@@ -144,8 +145,8 @@ $(out)/tools/bench/bench_hnswlib.o: tools/bench/bench_hnswlib.cc Makefile
 	$(quiet)$(peer_cxx) -std=c++17 -O3 -march=native -g -fPIC -Wall -Wextra \
 		-Werror $(san) -MMD -MP -c -o $@ $<
 
-$(out)/bench/search $(out)/bench/growth: $(peer_obj)
-$(out)/bench/search $(out)/bench/growth: peer_libs := \
+$(out)/bench/search $(out)/bench/search1m: $(peer_obj)
+$(out)/bench/search $(out)/bench/search1m: peer_libs := \
 	$(if $(peer_obj),-lstdc++)
 
 $(out)/bench/%: $(out)/tools/bench/%.o $(bench_common:%.c=$(out)/%.o) \
@@ -235,13 +236,13 @@ soak: $(out)/torture $(out)/bench/churn
 	$(test_env) $(out)/torture --seconds $$(($(SECONDS) / 2)) \
 		--folder /dev/shm
 
-faults: $(out)/tests/faults.t $(out)/tests/power_cut.t
+faults: $(addprefix $(out)/tests/,faults.t power_cut.t crash.t)
 	@COPPICE_TEST_STRIDE=1 $(prove) $^
 
 B ?=
 bench: all $(bench_bin)
 	@mkdir -p build/bench
-	@for b in $(or $(B),$(filter-out growth,$(notdir $(bench_bin)))); do \
+	@for b in $(or $(B),$(filter-out search1m,$(notdir $(bench_bin)))); do \
 		$(out)/bench/$$b build/bench || exit 1; done
 
 profile: all $(bench_bin)

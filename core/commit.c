@@ -81,6 +81,8 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 		else /* from here to writer_unlock a fork waits */
 			pthread_mutex_lock(&store->commit_mutex);
 	}
+	if (!err)
+		limit_enter(&store->limit);
 	if (err == EAGAIN || err == ETIMEDOUT) {
 		writer_name(store, name, sizeof name);
 		return error_set(COP_BUSY,
@@ -113,6 +115,7 @@ int writer_try(cop_store *store)
 		err = lock_file_check(store->lock_fd, store->folder_fd, "lock");
 		if (!err) {
 			pthread_mutex_lock(&store->commit_mutex);
+			limit_enter(&store->limit);
 			slots_writer_enter(&store->slots);
 			return 1;
 		}
@@ -124,10 +127,13 @@ int writer_try(cop_store *store)
 
 void writer_unlock(cop_store *store)
 {
+	struct limit limit = store->limit;
+
 	slots_writer_leave(&store->slots);
 	lock_release(store->lock_fd, LOCK_W);
 	pthread_mutex_unlock(&store->commit_mutex);
 	pthread_mutex_unlock(&store->write_mutex);
+	limit_leave(&limit);
 }
 
 /* The segment's files may have been removed under us (RemoveIPC). */
@@ -227,6 +233,11 @@ static cop_err commit_error(const cop_store *store, int code)
 	if (code == EIO && !fstatvfs(store->folder_fd, &disk) &&
 	    disk.f_bavail * disk.f_frsize < DISK_FULL_BYTES)
 		code = ENOSPC;
+	if (code == EFBIG)
+		return error_system(code,
+				    "%s: the data file may not grow; nothing "
+				    "of this commit took place",
+				    store->path);
 	if (error_public(code) == COP_NO_SPACE)
 		return error_system(code,
 				    "%s: the disk is full; nothing of this "

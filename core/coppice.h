@@ -40,6 +40,8 @@
  *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
  *		in NUL.  A struct that starts with `size` is set to its sizeof
  *		by the caller, zero everywhere else means "the default".
+ *	Signals	A limit of a file's size is COP_NO_SPACE: SIGXFSZ, which the
+ *		kernel sends with it, is blocked meanwhile and taken away.
  *	System	"No system call" means: once the first call of its kind has
  *		been made on this cop_read, and until the segment is replaced.
  *
@@ -161,13 +163,15 @@ enum cop_rows { /* the row of the bank that ranks a search's candidates */
 		COP_ROWS_F32 = 1 /* single precision: twice the memory, exact */
 };
 
-enum cop_codes {		   /* what a walk and a scan read of a vector */
-		 COP_CODES_U8 = 0, /* 8 bits a dimension (the default), ranked
-				      by the row; about 1 + 2 bytes in all */
-		 COP_CODES_F16 = 1,  /* these three are the row, too: 2, */
-		 COP_CODES_BF16 = 2, /* 2 */
-		 COP_CODES_F32 = 3,  /* and 4 bytes a dimension */
-		 COP_CODES_B1 = 4    /* its sign, ranked by the row: for vectors
+enum cop_codes { /* what a walk and a scan read of a vector */
+		 COP_CODES_AUTO = 0, /* by the dimension: 32 bits up to 16,
+					which take no more memory, else 8 */
+		 COP_CODES_U8 = 1,   /* 8 bits a dimension, ranked by the row:
+					about 1 + 2 bytes in all */
+		 COP_CODES_F16 = 2,  /* these three are the row, too: 2, */
+		 COP_CODES_BF16 = 3, /* 2 */
+		 COP_CODES_F32 = 4,  /* and 4 bytes a dimension */
+		 COP_CODES_B1 = 5    /* its sign, ranked by the row: for vectors
 					of +-1, and a first sieve of others */
 };
 
@@ -500,8 +504,8 @@ struct cop_hit {
 	uint64_t id;
 	double distance; /* see enum cop_metric; smaller is nearer.  By the
 			    row that ranked it: with rows in half precision
-			    off by about 1e-4 of the vectors' size, unless
-			    the search was exact */
+			    off by about 1e-4 of the vectors' size, in
+			    bfloat16 by 1e-3, unless the search was exact */
 };
 
 enum cop_strategy {
@@ -853,7 +857,9 @@ COP_MUST cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
  * thinks it holds nothing but memory: thousands may be open, for hours.
  * A read of something that has changed since the beginning returns
  * COP_CONFLICT, and so does the commit if something read has changed: end the
- * transaction and begin again, or let cop_txn_run do so.
+ * transaction and begin again, or let cop_txn_run do so.  What a writer left
+ * that was killed counts as changed until somebody commits or calls cop_poke;
+ * cop_txn_run does.
  * A transaction belongs to one thread at a time.
  * Returns	as cop_read_begin.
  */

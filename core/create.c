@@ -11,6 +11,7 @@
 #include "error.h"
 #include "folder.h"
 #include "format.h"
+#include "limit.h"
 #include "lock.h"
 #include "signs.h"
 
@@ -48,11 +49,11 @@ static cop_err options_check(const struct cop_options *options)
 				 options->rows);
 	if (options->codes < 0 || options->codes > COP_CODES_B1)
 		return error_set(COP_INVALID,
-				 "codes %d; there are u8 0, f16 1, bf16 2, "
-				 "f32 3, b1 4",
+				 "codes %d; there are u8 1, f16 2, bf16 3, "
+				 "f32 4, b1 5, and 0, by the dimension",
 				 options->codes);
-	if (options->rows && options->codes != COP_CODES_U8 &&
-	    options->codes != COP_CODES_B1)
+	if (options->rows && options->codes >= COP_CODES_F16 &&
+	    options->codes <= COP_CODES_F32)
 		return error_set(COP_INVALID,
 				 "rows f32, but codes that are the rows "
 				 "themselves; choose rows with codes u8 or b1");
@@ -108,16 +109,28 @@ static cop_err options_check(const struct cop_options *options)
 	return 0;
 }
 
+/* As the store's description has them, enum vector_codes. */
+static int32_t codes_choose(const struct cop_options *options)
+{
+	if (options->codes)
+		return options->codes - COP_CODES_U8;
+	return options->dim && options->dim * sizeof(float) <= CODE_LINE_BYTES
+		   ? CODES_F32
+		   : CODES_U8;
+}
+
 static cop_err config_fill(struct disk_store *config,
 			   const struct cop_options *options)
 {
+	int32_t codes = codes_choose(options);
+
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
-	    .format = options->codes ? FORMAT_CODES : FORMAT_PLAIN,
+	    .format = codes || options->signs ? FORMAT_CODES : FORMAT_PLAIN,
 	    .dim = options->dim,
 	    .metric = options->metric ? options->metric : COP_COSINE,
-	    .rows = options->rows,
-	    .codes = options->codes,
+	    .rows = code_is_row(codes) ? COP_ROWS_F16 : options->rows,
+	    .codes = codes,
 	    .mode = options->mode ? options->mode : 0600,
 	    .expected_entities = options->expected_entities
 				     ? options->expected_entities
@@ -287,6 +300,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	struct creation creation = {
 	    .path = path, .folder_fd = -1, .lock_fd = -1};
 	struct disk_store config;
+	struct limit limit;
 	cop_err err;
 
 	error_clear();
@@ -302,6 +316,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	creation.owner.mode = config.mode;
 	creation.owner.user = (uid_t)-1;
 	creation.owner.group = options->group ? options->group - 1 : (gid_t)-1;
+	limit_enter(&limit);
 	err = store_folder_make(&creation);
 	if (err)
 		goto out;
@@ -319,5 +334,6 @@ out:
 		close(creation.folder_fd);
 	else if (creation.made_folder)
 		rmdir(path);
+	limit_leave(&limit);
 	return err;
 }

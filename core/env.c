@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -610,9 +611,25 @@ int env_sync(struct env *env)
 	return mdb_env_sync(env->handle, 1);
 }
 
+/* A write up to the limit comes out short, which LMDB calls EIO. */
+static int is_at_limit(MDB_env *env)
+{
+	struct rlimit limit;
+	struct stat st;
+	int fd;
+
+	return !mdb_env_get_fd(env, &fd) && !fstat(fd, &st) &&
+	       !getrlimit(RLIMIT_FSIZE, &limit) &&
+	       limit.rlim_cur != RLIM_INFINITY &&
+	       (uint64_t)st.st_size >= limit.rlim_cur;
+}
+
 int env_write_commit(env_txn *txn)
 {
-	return mdb_txn_commit(txn);
+	MDB_env *env = mdb_txn_env(txn);
+	int err = mdb_txn_commit(txn);
+
+	return err == EIO && is_at_limit(env) ? EFBIG : err;
 }
 
 void env_write_abort(env_txn *txn)

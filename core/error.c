@@ -106,7 +106,7 @@ static const char *advice_of(int error)
 	switch (error) {
 	case ENOSPC:
 	case EDQUOT: return "; free room and try again";
-	case EFBIG: return "; raise the limit of files (ulimit -f)";
+	case EFBIG: return "; raise the limit of a file's size (ulimit -f)";
 	case ENOMEM: return "; free memory, or raise its limit (ulimit -v)";
 	case EMFILE: return "; raise the limit of open files (ulimit -n)";
 	case ENFILE: return "; raise the system's limit (fs.file-max)";

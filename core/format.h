@@ -21,7 +21,7 @@
 
 enum {
 	FORMAT_PLAIN = 1,
-	FORMAT_CODES = 2,   /* of a store with other codes than u8 */
+	FORMAT_CODES = 2,   /* of a store with other codes than u8, or signs */
 	FORMAT_VERSION = 2, /* the newest that is read */
 	FORMAT_UUID_BYTES = 16
 };
@@ -46,7 +46,7 @@ struct disk_store {
 	uint64_t cache_bytes; /* these three as in cop_options */
 	uint32_t cache_ttl_ms;
 	uint32_t cache_idle_ms;
-	int32_t codes; /* enum cop_codes */
+	int32_t codes; /* enum vector_codes */
 	uint32_t signs;
 	uint32_t reserved[2];
 };

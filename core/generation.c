@@ -12,7 +12,7 @@
  * the switch
  *	1	the successor is complete and on disk
  *	2	the old LMDB names it: this commit is the switch
- *	3	CURRENT names it
+ *	3	it has the images of the segment, and CURRENT names it
  *	4	the old folder is removed; who would open it reads CURRENT again
  *	5	the control segment has the number: others move there
  *	Whoever takes W looks at 2 first and finishes 3 to 5, so that after a
@@ -283,7 +283,10 @@ static void older_remove(const cop_store *store, uint64_t number)
 	closedir(folder);
 }
 
-/* Images are of the segment, which goes on: they come along. */
+/*
+ * Images are of the segment, which goes on: they come along.  Before CURRENT
+ * does, since who opens by that removes the old folder with what is in it.
+ */
 static void images_move(const cop_store *store, uint64_t to)
 {
 	char old[NAME_BYTES];
@@ -307,6 +310,9 @@ static void images_move(const cop_store *store, uint64_t to)
 		/* one that stays behind is missed by nobody */
 		(void)renameat(from_fd, image, to_fd, image);
 	}
+	if (count)
+		(void)fsync(to_fd);
+	point("switch-images");
 	if (from_fd >= 0)
 		close(from_fd);
 	if (to_fd >= 0)
@@ -323,6 +329,7 @@ static cop_err switch_finish(cop_store *store, uint64_t to)
 	struct folder_owner owner;
 	int code;
 
+	images_move(store, to);
 	name_of(name, to);
 	code = folder_owner_of(store->lock_fd, &owner);
 	if (!code)
@@ -331,7 +338,6 @@ static cop_err switch_finish(cop_store *store, uint64_t to)
 		return error_system(code, "cannot write %s/CURRENT",
 				    store->path);
 	point("switch-current");
-	images_move(store, to);
 	older_remove(store, to);
 	point("switch-removed");
 	return 0;
@@ -546,8 +552,10 @@ static cop_err next_make(struct building *building)
 	point("switch-folder");
 	err = generation_make(store, number, ENV_CREATE | ENV_WHOLE,
 			      &building->next);
-	if (err)
+	if (err) { /* perhaps for want of the room that it takes */
+		folder_remove(store, number);
 		return err;
+	}
 	code = files_own(store, name, &owner);
 	if (!code)
 		code = env_read_begin(&building->from->env, &building->txn);
@@ -768,6 +776,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 {
 	struct cop_compact_result out = {.size = sizeof out};
 	struct building building = {.store = store, .out = &out};
+	struct limit limit;
 	cop_err err = store_use(store);
 
 	if (err)
@@ -778,6 +787,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	err = compact_begin(store);
 	if (err)
 		return err;
+	limit_enter(&limit);
 	err = begin_settled(store);
 	if (!err) {
 		building.from = generation_hold(store);
@@ -788,6 +798,7 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	}
 	if (!err)
 		err = segment_renew(store, options, &out);
+	limit_leave(&limit);
 	compact_end(store);
 	if (!err)
 		err = disk_bytes(store, store->generation->number,

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "imagefile.h"
+#include "limit.h"
 #include "point.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -138,21 +137,14 @@ static int write_rest(int fd, const unsigned char *at, size_t bytes,
 	return 0;
 }
 
-/* Past RLIMIT_FSIZE there is an error, not a signal. */
 static int write_whole(int fd, const void *from, size_t bytes, uint64_t offset)
 {
-	const struct timespec no_time = {0, 0};
-	sigset_t limit;
-	sigset_t before;
+	struct limit limit;
 	int err;
 
-	sigemptyset(&limit);
-	sigaddset(&limit, SIGXFSZ);
-	pthread_sigmask(SIG_BLOCK, &limit, &before);
+	limit_enter(&limit);
 	err = write_rest(fd, from, bytes, offset);
-	if (err == EFBIG)
-		(void)sigtimedwait(&limit, NULL, &no_time);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	limit_leave(&limit);
 	return err;
 }
 

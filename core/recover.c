@@ -84,6 +84,10 @@ static void attempt_undo(const struct recovery *recovery, struct head *head,
 
 	edges_undo(segment, &out, stamp);
 	edges_undo(segment, &in, stamp);
+	/* what it was before is not known, but no later commit than this */
+	if (head_relisted(head, segment->header->base_commit) ==
+	    recovery->attempt)
+		head_relist(head, stamp - 1);
 	point("recover-lists");
 	if (bank_life(segment, state.row, &born, &died) &&
 	    died == recovery->attempt)

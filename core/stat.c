@@ -92,7 +92,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .dim = store->config.dim,
 	    .metric = store->config.metric,
 	    .rows = store->config.rows,
-	    .codes = store->config.codes,
+	    .codes = store->config.codes + COP_CODES_U8,
 	    .commits = state->commit,
 	    .commit_time_ns = state->time_ns,
 	    .entities = state->entities,

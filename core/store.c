@@ -145,7 +145,7 @@ static cop_err config_read(cop_store *store)
 				 FORMAT_VERSION);
 	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||
 	    store->config.rows > COP_ROWS_F32 || store->config.codes < 0 ||
-	    store->config.codes > COP_CODES_B1 ||
+	    store->config.codes >= CODES_KINDS || store->config.signs > 1 ||
 	    store->config.metric < COP_COSINE ||
 	    store->config.metric > COP_IP ||
 	    store->config.cache_bytes > COP_CACHE_MAX)
@@ -310,12 +310,15 @@ static cop_err store_rebind(cop_store *store)
 
 cop_err store_attach_again(cop_store *store)
 {
+	struct limit limit;
 	cop_err err;
 
 	process_begin();
+	limit_enter(&limit);
 	err = process_watch();
 	if (!err && store_is_inherited(store))
 		err = store_rebind(store);
+	limit_leave(&limit);
 	process_end();
 	return err;
 }
@@ -403,6 +406,7 @@ static cop_err open_locked(const char *path,
 cop_err cop_open(const char *path, const struct cop_open_options *options,
 		 cop_store **out)
 {
+	struct limit limit;
 	cop_err err;
 
 	error_clear();
@@ -413,9 +417,11 @@ cop_err cop_open(const char *path, const struct cop_open_options *options,
 		return error_set(COP_INVALID, "options are of another size; "
 					      "set .size to their sizeof");
 	process_begin();
+	limit_enter(&limit);
 	err = process_watch();
 	if (!err)
 		err = open_locked(path, options, out);
+	limit_leave(&limit);
 	process_end();
 	return err;
 }
@@ -462,6 +468,7 @@ static cop_err detach_locked(cop_store *store)
 
 cop_err cop_detach(const char *path)
 {
+	struct limit limit;
 	cop_store *store;
 	cop_err err;
 
@@ -469,6 +476,7 @@ cop_err cop_detach(const char *path)
 	if (!path)
 		return error_set(COP_INVALID, "no path was given");
 	process_begin();
+	limit_enter(&limit);
 	err = process_watch();
 	if (!err)
 		err = store_make(path, &store);
@@ -481,6 +489,7 @@ cop_err cop_detach(const char *path)
 		process_pass(NULL);
 		store_free(store);
 	}
+	limit_leave(&limit);
 	process_end();
 	return err;
 }

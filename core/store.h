@@ -27,6 +27,7 @@
 #include "error.h"
 #include "format.h"
 #include "kernel.h"
+#include "limit.h"
 #include "mailbox.h"
 #include "process.h"
 #include "room.h"
@@ -98,6 +99,7 @@ struct cop_store {
 
 	pthread_mutex_t write_mutex;
 	pthread_mutex_t commit_mutex; /* recursive */
+	struct limit limit;	      /* of the thread that has W */
 	struct segment writable;      /* mapped by the first write */
 	uint64_t writable_number;
 	struct room room; /* the writer's; link.c */

@@ -20,6 +20,10 @@
  *	something is there	its version is over S
  *	nothing is there	the head of its id changed after S
  *	edges, members, keys	see validate.h
+ *	An attempt that is not in LMDB shows, too, until it is there or is
+ *	taken back.  If its writer is dead that is left to the next commit; so
+ *	who met a conflict and finds that nobody has committed since mends the
+ *	segment himself, or would meet it for ever.
  *
  * limits
  *	Serializable means over what was read through the transaction.
@@ -571,6 +575,7 @@ cop_err cop_txn_run(cop_store *store, int32_t (*work)(void *user, cop_txn *txn),
 		    struct cop_result *result)
 {
 	cop_err err = COP_CONFLICT;
+	uint64_t before = 0;
 
 	if (!tries)
 		tries = TRIES_DEFAULT;
@@ -582,7 +587,11 @@ cop_err cop_txn_run(cop_store *store, int32_t (*work)(void *user, cop_txn *txn),
 		err = cop_txn_begin(store, &txn);
 		if (err)
 			break;
-		err = work(user, txn);
+		if (i && txn->commit == before)
+			err = cop_poke(store);
+		before = txn->commit;
+		if (!err)
+			err = work(user, txn);
 		if (!err)
 			err = cop_txn_commit(txn, options, result);
 		cop_txn_end(txn);

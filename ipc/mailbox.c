@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mailbox.h"
+#include "limit.h"
 #include "lock.h"
 #include "mapping.h"
 #include "point.h"
@@ -153,12 +154,15 @@ static off_t body_at(const struct mailboxes *mailboxes, uint32_t box)
 /* Makes it this process's, with its request's room allocated. */
 static int box_own(struct mailboxes *mailboxes, uint32_t box)
 {
+	struct limit limit;
 	int err =
 	    lock_take(mailboxes->fd, MAILBOX_LOCK + box, LOCK_EXCLUSIVE, 0);
 
 	if (!err) {
+		limit_enter(&limit);
 		err = posix_fallocate(mailboxes->fd, body_at(mailboxes, box),
 				      MAILBOX_BYTES);
+		limit_leave(&limit);
 		if (err)
 			lock_release(mailboxes->fd, MAILBOX_LOCK + box);
 	}

@@ -340,12 +340,13 @@ components_code(const struct encoding *e, const float *vector, uint32_t from,
 		double row = component_row(x, i, row_inverse, e, to);
 		double decoded = row;
 
-		if (kind == CODES_U8)
-			sums->code_sum += to.codes[i] =
-			    component_code(x, inverse, e, &decoded);
-		else if (kind == CODES_B1)
+		if (kind == CODES_U8) {
+			to.codes[i] = component_code(x, inverse, e, &decoded);
+			sums->code_sum += to.codes[i];
+		} else if (kind == CODES_B1) {
 			sums->code_sum +=
 			    component_bit(x, i, to.codes, e, &decoded);
+		}
 		sums->norm += decoded * decoded;
 		sums->from_vector += (x - decoded) * (x - decoded);
 		sums->from_row += (row - decoded) * (row - decoded);

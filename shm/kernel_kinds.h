@@ -81,14 +81,15 @@ kernel_differing(const void *a, const void *b, uint32_t lines)
 KERNEL_TORN static inline float kernel_bits(const struct query_code *query,
 					    const unsigned char *row)
 {
-	const float *code = (const void *)(row + ROW_CODE_OFFSET);
 	uint32_t differing = kernel_differing(
 	    query->codes, row + ROW_CODES_OFFSET, query->line_count);
 	float dot = (float)query->dim - 2 * (float)differing;
+	struct row_code code;
 
+	kernel_head(row, &code);
 	/* in this order: both scales may be small */
-	return query->base + code[2] * query->weight +
-	       code[0] * dot * query->product;
+	return query->base + code.norm * query->weight +
+	       code.scale * dot * query->product;
 }
 
 KERNEL_TORN static inline float kernel_bits_between(int32_t metric,
@@ -97,18 +98,21 @@ KERNEL_TORN static inline float kernel_bits_between(int32_t metric,
 						    const unsigned char *b)
 {
 	uint32_t lines = code_bytes(CODES_B1, dim) / CODE_LINE_BYTES;
-	const float *x = (const void *)(a + ROW_CODE_OFFSET);
-	const float *y = (const void *)(b + ROW_CODE_OFFSET);
 	uint32_t differing =
 	    kernel_differing(a + ROW_CODES_OFFSET, b + ROW_CODES_OFFSET, lines);
 	float dot = (float)dim - 2 * (float)differing;
-	float inner = x[0] * dot * 0.25f * y[0];
+	struct row_code x;
+	struct row_code y;
+	float inner;
 
+	kernel_head(a, &x);
+	kernel_head(b, &y);
+	inner = x.scale * dot * 0.25f * y.scale;
 	if (metric == METRIC_IP)
 		return -inner;
 	if (metric == METRIC_COSINE)
-		return (x[2] + y[2]) * 0.5f - inner;
-	return x[2] + y[2] - 2 * inner;
+		return (x.norm + y.norm) * 0.5f - inner;
+	return x.norm + y.norm - 2 * inner;
 }
 
 static inline float kernel_distance(int32_t metric, float sum)
@@ -118,11 +122,6 @@ static inline float kernel_distance(int32_t metric, float sum)
 	return metric == METRIC_COSINE ? sum * 0.5f : sum;
 }
 
-static inline float kernel_row_scale(const unsigned char *row)
-{
-	return ((const float *)(const void *)(row + ROW_CODE_OFFSET))[5];
-}
-
 /* A run of components. */
 struct parts {
 	const void *at; /* padded with zeros to a whole line */
@@ -130,15 +129,25 @@ struct parts {
 	float scale;	/* of halves */
 };
 
-#define KERNEL_KIND(name, number)                                              \
+/* Those of a row. */
+KERNEL_TORN static inline struct parts kernel_parts(const unsigned char *row,
+						    int32_t kind)
+{
+	struct row_code code;
+
+	kernel_head(row, &code);
+	return (struct parts){row + ROW_CODES_OFFSET, kind, code.row_scale};
+}
+
+/* The functions of a kind. */
+#define KERNEL_KIND(name, kind)                                                \
 	KERNEL_TORN static inline float name##_coded(                          \
 	    const struct query_code *query, const unsigned char *row)          \
 	{                                                                      \
 		struct parts q = {query->vector, CODES_F32, 1};                \
-		struct parts x = {row + ROW_CODES_OFFSET, number,              \
-				  kernel_row_scale(row)};                      \
+		struct parts x = kernel_parts(row, kind);                      \
                                                                                \
-		if (number == CODES_B1)                                        \
+		if (kind == CODES_B1)                                          \
 			return kernel_bits(query, row);                        \
 		return parts_distance(query->metric, query->dim, &q, &x);      \
 	}                                                                      \
@@ -172,12 +181,10 @@ struct parts {
 						const unsigned char *a,        \
 						const unsigned char *b)        \
 	{                                                                      \
-		struct parts x = {a + ROW_CODES_OFFSET, number,                \
-				  kernel_row_scale(a)};                        \
-		struct parts y = {b + ROW_CODES_OFFSET, number,                \
-				  kernel_row_scale(b)};                        \
+		struct parts x = kernel_parts(a, kind);                        \
+		struct parts y = kernel_parts(b, kind);                        \
                                                                                \
-		if (number == CODES_B1)                                        \
+		if (kind == CODES_B1)                                          \
 			return kernel_bits_between(metric, dim, a, b);         \
 		return parts_distance(metric, dim, &x, &y);                    \
 	}

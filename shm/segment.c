@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "segment.h"
 #include "kernel.h"
+#include "limit.h"
 #include "point.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { GROW_MIN = 64 << 10, GROW_MAX = 16 << 20, SMALL_PAGE = 4096 };
@@ -97,8 +97,6 @@ static int regions_view(struct segment *segment, int fd)
 /* tmpfs undoes an interrupted allocation: let no signal in meanwhile. */
 static int allocate(int fd, uint64_t offset, uint64_t bytes)
 {
-	const struct timespec no_time = {0, 0};
-	sigset_t limit;
 	sigset_t all;
 	sigset_t before;
 	int err;
@@ -108,11 +106,8 @@ static int allocate(int fd, uint64_t offset, uint64_t bytes)
 	do
 		err = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
 	while (err == EINTR);
-	if (err == EFBIG) { /* over RLIMIT_FSIZE: an error, not a signal */
-		sigemptyset(&limit);
-		sigaddset(&limit, SIGXFSZ);
-		(void)sigtimedwait(&limit, NULL, &no_time);
-	}
+	if (err == EFBIG)
+		limit_take();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }

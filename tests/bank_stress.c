@@ -121,7 +121,7 @@ static uint64_t scan_is_wrong(const struct segment *segment,
 
 	if (count > ROWS || !lines)
 		return 1;
-	left = versions->kernel->codes[CODES_U8].scan(
+	left = versions->kernel->codes[segment->bank.codes].scan(
 	    &versions->query, lines, segment->bank.line_bytes, count,
 	    versions->distances[VERSIONS / 2], survivors);
 	wrong += left > count;
@@ -165,15 +165,17 @@ static void versions_role(struct seat *seat)
 }
 
 static void a_row_half_written_is_never_accepted(enum stress_way way,
-						 int32_t rows, uint64_t seed)
+						 int32_t codes, int32_t rows,
+						 uint64_t seed)
 {
 	struct versions *versions = shm_anonymous(sizeof *versions);
 	struct shm_fixture f;
 
 	shm_fixture_init(&f, SHM_RESERVE, DIM, METRIC_L2, rows);
+	shm_fixture_codes(&f, codes);
 	versions_init(versions, &f.segment, seed);
 	is_u64(stress_run(&f, way, versions_role, versions, SEATS), 0,
-	       "%s, rows of %s: nobody died", stress_name(way),
+	       "%s, codes %d, rows of %s: nobody died", stress_name(way), codes,
 	       rows ? "floats" : "halves");
 	diag("%" PRIu64 " rows accepted", versions->accepted);
 	is_u64(versions->torn, 0, "what is accepted is of one version");
@@ -345,10 +347,11 @@ int main(void)
 	test_begin(240);
 	seed = test_seed();
 	for (int way = STRESS_THREADS; way <= STRESS_TWO_MAPPINGS; way++) {
-		a_row_half_written_is_never_accepted((enum stress_way)way, 0,
-						     seed);
-		a_row_half_written_is_never_accepted((enum stress_way)way, 1,
-						     seed);
+		for (int32_t codes = CODES_U8; codes < CODES_KINDS; codes++)
+			a_row_half_written_is_never_accepted(
+			    (enum stress_way)way, codes, 0, seed);
+		a_row_half_written_is_never_accepted((enum stress_way)way,
+						     CODES_U8, 1, seed);
 		a_snapshot_sees_every_entity_once((enum stress_way)way);
 	}
 	return done_testing();

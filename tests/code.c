@@ -314,6 +314,7 @@ static void the_query_decodes_as_it_says(uint64_t *state, int32_t kind)
 			long double error = 0;
 			long double float_error = 0;
 			long double length = 0;
+			uint32_t bytes;
 
 			memset(&query, 0xa5, sizeof(query));
 			vector_fill(state, i / 6, vector, dim);
@@ -333,10 +334,11 @@ static void the_query_decodes_as_it_says(uint64_t *state, int32_t kind)
 			    !(sqrtl(float_error) <= (long double)query.error);
 			bad += !(sqrtl(length) <=
 				 (long double)query.length * (1 + 0x1p-50L));
+			bytes = code_is_row(kind) ? 0 : code_bytes(kind, dim);
 			for (uint32_t j = code_is_row(kind) ? 0 : dim;
-			     j < sizeof(query.codes); j++)
+			     j < bytes + CODE_LINE_BYTES; j++)
 				dirty += query.codes[j] != 0;
-			for (uint32_t j = dim; j < DIM + 16; j++)
+			for (uint32_t j = dim; j < dim + 16; j++)
 				dirty += query.vector[j] != 0;
 		}
 	is_u64(bad, 0, "%s: error and length of a query are never understated",

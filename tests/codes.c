@@ -15,7 +15,7 @@ enum {
 	KINDS = COP_CODES_B1 + 1
 };
 
-static const char *const code_names[] = {"u8", "f16", "bf16", "f32", "b1"};
+static const char *const code_names[] = {"", "u8", "f16", "bf16", "f32", "b1"};
 static const char *const metric_names[] = {"", "cosine", "l2", "ip"};
 
 struct world {
@@ -342,10 +342,26 @@ static void signs_are_all_that_a_vector_of_them_is(void)
 
 /* ---- options ------------------------------------------------------------ */
 
+static void few_dimensions_are_kept_as_they_are(void)
+{
+	struct cop_options options = {.size = sizeof options, .dim = 16};
+	struct cop_stats stats = {.size = sizeof stats};
+	struct fixture f;
+	cop_read *read;
+
+	fixture_make(&f, &options);
+	read = read_of(&f);
+	must(cop_stat(read, &stats), "stat");
+	ok(stats.codes == COP_CODES_F32 && stats.row_bytes == 64 + 64,
+	   "sixteen numbers are a line, and the row");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 static void what_cannot_be_is_refused(void)
 {
 	struct fixture f;
-	struct cop_options options = {.size = sizeof options, .dim = 4};
+	struct cop_options options = {.size = sizeof options, .dim = 17};
 	struct cop_stats stats = {.size = sizeof stats};
 	uint32_t refused = 0;
 	cop_read *read;
@@ -368,7 +384,7 @@ static void what_cannot_be_is_refused(void)
 	read = read_of(&f);
 	must(cop_stat(read, &stats), "stat");
 	ok(stats.codes == COP_CODES_B1 && stats.rows == COP_ROWS_F32 &&
-	       stats.row_bytes == 64 + 64 + 64,
+	       stats.row_bytes == 64 + 64 + 128,
 	   "bits have rows of their own");
 	cop_read_end(read);
 	fixture_release(&f);
@@ -385,6 +401,7 @@ int main(void)
 		a_store_finds(codes, COP_IP, 64);
 	}
 	signs_are_all_that_a_vector_of_them_is();
+	few_dimensions_are_kept_as_they_are();
 	what_cannot_be_is_refused();
 	return done_testing();
 }

@@ -4,30 +4,75 @@
  *
  * idea
  *	A script of commits is run by a child that reports each commit when it
- *	has returned, and is killed at the n-th point it passes.  The parent,
+ *	has returned, and is killed at a point that it passes.  The parent,
  *	attached all the while, then runs the rest of the script: what was
  *	reported must be there, the commit under way wholly there or not at
  *	all, and the check of the store against its segment must find
- *	nothing.  n goes up until a child comes through.  In a second pass the
- *	process that recovers is killed, too.
+ *	nothing.  In a second pass the process that recovers is killed, too.
  *
- *	The state after i commits is known from a run that nobody disturbed.
+ *	The state after i commits is known from a run that nobody disturbed;
+ *	so are the points, by name, commit and how often each is hit in it.
+ *
+ * limits
+ *	COPPICE_TEST_STRIDE=1: killed at every hit (make faults).  Without it
+ *	at every point in every commit, but where one is hit often, at some
+ *	hits only, others in every run, and at one in the second pass;
+ *	COPPICE_TEST_SEED repeats it.
  */
 #include "fixture.h"
 #include "point.h"
 
 #include <sys/mman.h>
 
-enum { DIM = 8, STEPS = 9, KEYS = 24 };
+enum { DIM = 8, STEPS = 9, KEYS = 24, PLACES = 512, HITS = 5 };
 
-static uint64_t point_left;    /* points to pass before death */
-static const char *point_only; /* prefix of the points that count */
+/* A point as it is hit between two commits. */
+struct place {
+	char name[32];
+	uint32_t step; /* commits that have returned */
+	uint32_t hits;
+};
 
-static void kill_at_point(const char *name)
+static struct {
+	_Atomic uint32_t reported; /* commits that a child saw return */
+	uint32_t place_count;
+	struct place places[PLACES];
+} * shared;
+
+/* A death: at this place, when so many hits of it have passed. */
+static struct place target;
+
+static void kill_at_place(const char *name)
 {
-	if (point_only && strncmp(name, point_only, strlen(point_only)) != 0)
-		return;
-	if (!point_left--)
+	if (shared->reported == target.step && !strcmp(name, target.name) &&
+	    !target.hits--)
+		kill(getpid(), SIGKILL);
+}
+
+static void note_place(const char *name)
+{
+	struct place *place = shared->places;
+	struct place *end = place + shared->place_count;
+
+	while (place < end && (place->step != shared->reported ||
+			       strcmp(place->name, name) != 0))
+		place++;
+	if (place == shared->places + PLACES)
+		_exit(4);
+	if (place == end) {
+		snprintf(place->name, sizeof place->name, "%s", name);
+		place->step = shared->reported;
+		place->hits = 0;
+		shared->place_count++;
+	}
+	place->hits++;
+}
+
+static uint64_t point_left; /* points of recovery to pass before death */
+
+static void kill_in_recovery(const char *name)
+{
+	if (!strncmp(name, "recover", 7) && !point_left--)
 		kill(getpid(), SIGKILL);
 }
 
@@ -253,26 +298,22 @@ static void learn(void)
 	fixture_release(&f);
 }
 
-static _Atomic uint32_t *reported; /* commits that a child saw return */
-
-/* Runs the script from `from` on in a child that dies at the n-th point. */
-static int child_run(const struct fixture *f, int from, uint64_t n,
-		     const char *only)
+/* Runs the script from `from` on in a child, with a hook at its points. */
+static int child_run(const struct fixture *f, int from,
+		     void (*hook)(const char *name))
 {
 	pid_t pid = fork();
 
 	if (!pid) {
 		cop_store *store;
 
-		point_left = n;
-		point_only = only;
-		point_hook = kill_at_point;
+		point_hook = hook;
 		if (cop_open(f->path, NULL, &store))
 			_exit(2);
 		for (int i = from; i < STEPS; i++) {
 			if (step_run(store, i))
 				_exit(3);
-			*reported = (uint32_t)i + 1;
+			shared->reported = (uint32_t)i + 1;
 		}
 		cop_close(store);
 		_exit(0);
@@ -289,9 +330,9 @@ static int aftermath_is_right(struct fixture *f)
 	int right = 1;
 
 	cop_read_end(read);
-	if (commit < *reported || commit > *reported + 1) {
-		diag("%u commits returned, %" PRIu64 " are there", *reported,
-		     commit);
+	if (commit < shared->reported || commit > shared->reported + 1) {
+		diag("%u commits returned, %" PRIu64 " are there",
+		     shared->reported, commit);
 		return 0;
 	}
 	if (sum != sums[commit]) {
@@ -321,34 +362,109 @@ static uint32_t commits_there(struct fixture *f)
 	return (uint32_t)commit;
 }
 
-/* 1: right, 0: wrong, -1: the child came through. */
-static int one_death(uint64_t n, const char *second)
+/* ---- where to die ------------------------------------------------------- */
+
+static uint64_t seed;
+static uint32_t hits_most; /* of a place, at which to die */
+
+/* Which hit of a place is the i-th to die at: the first, the last, others. */
+static uint32_t hit_of(const struct place *place, uint32_t most, uint32_t i)
+{
+	uint32_t inner = place->hits - 2; /* if there are more than most */
+	uint32_t from;
+	uint32_t to;
+
+	if (place->hits <= most)
+		return i;
+	if (most == 1)
+		return (uint32_t)test_below(&seed, place->hits);
+	if (!i || i + 1 == most)
+		return i ? place->hits - 1 : 0;
+	from = inner * (i - 1) / (most - 2);
+	to = inner * i / (most - 2);
+	return 1 + from + (uint32_t)test_below(&seed, to - from);
+}
+
+struct tally {
+	uint64_t deaths;
+	uint64_t wrong;
+	uint64_t missed; /* what is done in the time there is was done sooner */
+};
+
+/* Dies at each place; `one_death`: 1: right, 0: wrong, -1: not hit. */
+static struct tally die_everywhere(uint32_t most, int (*one_death)(void))
+{
+	struct tally tally = {0};
+
+	for (uint32_t i = 0; i < shared->place_count; i++) {
+		const struct place *place = &shared->places[i];
+
+		for (uint32_t n = 0; n < most && n < place->hits; n++) {
+			uint32_t hit = hit_of(place, most, n);
+			int right;
+
+			target = *place;
+			target.hits = hit;
+			right = one_death();
+			tally.deaths += right >= 0;
+			tally.missed += right < 0;
+			tally.wrong += !right;
+			if (!right)
+				diag("death at %s, commit %u, hit %u",
+				     place->name, place->step + 1, hit + 1);
+		}
+	}
+	if (tally.missed)
+		diag("%" PRIu64 " places were not hit again", tally.missed);
+	return tally;
+}
+
+/* ---- deaths ------------------------------------------------------------- */
+
+/* The parent stays attached, and has a read that must not change. */
+static cop_read *store_begin(struct fixture *f)
+{
+	fixture_init(f, DIM, COP_L2);
+	must(step_run(f->store, 0), "step");
+	shared->reported = 1;
+	return read_of(f);
+}
+
+static void places_learn(void)
 {
 	struct fixture f;
-	cop_read *old;
-	uint64_t old_sum;
+	cop_read *old = store_begin(&f);
 	int status;
+
+	shared->place_count = 0;
+	status = child_run(&f, 1, note_place);
+	is_int(status, 0, "%u places of the script are known",
+	       shared->place_count);
+	cop_read_end(old);
+	fixture_release(&f);
+}
+
+static int die_and_recover(int recovery_dies)
+{
+	struct fixture f;
+	cop_read *old = store_begin(&f);
+	uint64_t old_sum = state_sum(old);
+	int status = child_run(&f, 1, kill_at_place);
 	int right;
 
-	fixture_init(&f, DIM, COP_L2);
-	must(step_run(f.store, 0), "step");
-	*reported = 1;
-	old = read_of(&f);
-	old_sum = state_sum(old);
-	status = child_run(&f, 1, n, NULL);
-	for (uint64_t m = 0; second && status == 128 + SIGKILL && m < 3; m++) {
-		*reported = commits_there(&f);
-		if (*reported < STEPS)
-			child_run(&f, (int)*reported, m, second);
-		*reported = commits_there(&f);
+	for (point_left = 0;
+	     recovery_dies && status == 128 + SIGKILL && point_left < 3;
+	     point_left++) {
+		shared->reported = commits_there(&f);
+		if (shared->reported < STEPS)
+			child_run(&f, (int)shared->reported, kill_in_recovery);
+		shared->reported = commits_there(&f);
 	}
 	right = status == 128 + SIGKILL ? aftermath_is_right(&f)
 		: status == 0		? -1
 					: 0;
-	if (right == 0)
-		diag("death at point %" PRIu64 ", status %d", n, status);
 	if (state_sum(old) != old_sum) {
-		diag("the old read changed, point %" PRIu64, n);
+		diag("the old read changed");
 		right = 0;
 	}
 	cop_read_end(old);
@@ -356,66 +472,87 @@ static int one_death(uint64_t n, const char *second)
 	return right;
 }
 
-static void a_death_at_any_point_loses_nothing(uint64_t stride,
-					       const char *second)
+static int one_death(void)
 {
-	uint64_t deaths = 0;
-	uint64_t wrong = 0;
+	return die_and_recover(0);
+}
 
-	for (uint64_t n = 0;; n += stride) {
-		int right = one_death(n, second);
+static int two_deaths(void)
+{
+	return die_and_recover(1);
+}
 
-		if (right < 0)
-			break;
-		deaths++;
-		wrong += !right;
-	}
-	ok(deaths > 20 && !wrong,
-	   "%" PRIu64 " deaths at a point%s, after all of which the store is "
+static void a_death_at_any_point_loses_nothing(void)
+{
+	struct tally tally = die_everywhere(hits_most, one_death);
+
+	ok(tally.deaths > 20 && !tally.wrong,
+	   "%" PRIu64 " deaths at a point, after all of which the store is "
 	   "whole",
-	   deaths, second ? " and again while recovering" : "");
+	   tally.deaths);
+	tally = die_everywhere(hits_most > HITS ? hits_most : 1, two_deaths);
+	ok(tally.deaths > 20 && !tally.wrong,
+	   "%" PRIu64 " deaths at a point and again while recovering, after "
+	   "all of which the store is whole",
+	   tally.deaths);
+}
+
+/* A store with five commits, of which there is no segment. */
+static void store_begin_detached(struct fixture *f)
+{
+	fixture_init(f, DIM, COP_L2);
+	for (int i = 0; i < 5; i++)
+		must(step_run(f->store, i), "step");
+	fixture_close(f);
+	must(cop_detach(f->path), "detach");
+	shared->reported = 0;
+}
+
+static int death_while_attaching(void)
+{
+	struct fixture f;
+	int status;
+	int right;
+
+	store_begin_detached(&f);
+	status = child_run(&f, STEPS, kill_at_place);
+	fixture_open(&f);
+	right = store_sum(f.store) == sums[5] && !findings_of(f.store);
+	fixture_release(&f);
+	return right && !status ? -1 : right && status == 128 + SIGKILL;
 }
 
 /* Deaths while the first process of all builds the segments. */
 static void a_death_while_attaching_is_no_harm(void)
 {
-	uint64_t deaths = 0;
-	uint64_t wrong = 0;
+	struct fixture f;
+	struct tally tally;
+	int status;
 
-	for (uint64_t n = 0;; n++) {
-		struct fixture f;
-		int status;
-
-		fixture_init(&f, DIM, COP_L2);
-		for (int i = 0; i < 5; i++)
-			must(step_run(f.store, i), "step");
-		fixture_close(&f);
-		must(cop_detach(f.path), "detach");
-		status = child_run(&f, STEPS, n, NULL);
-		fixture_open(&f);
-		if (store_sum(f.store) != sums[5] || findings_of(f.store))
-			wrong++;
-		fixture_release(&f);
-		if (status != 128 + SIGKILL)
-			break;
-		deaths++;
-	}
-	ok(deaths > 5 && !wrong,
+	store_begin_detached(&f);
+	shared->place_count = 0;
+	status = child_run(&f, STEPS, note_place);
+	is_int(status, 0, "%u places of an attach are known",
+	       shared->place_count);
+	fixture_release(&f);
+	tally = die_everywhere(hits_most, death_while_attaching);
+	ok(tally.deaths > 5 && !tally.wrong,
 	   "%" PRIu64 " deaths while attaching, and the next attach is right",
-	   deaths);
+	   tally.deaths);
 }
 
 int main(void)
 {
 	const char *stride = getenv("COPPICE_TEST_STRIDE");
 
-	test_begin(600);
-	reported = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	test_begin(3000);
+	seed = test_seed();
+	hits_most = stride && !strcmp(stride, "1") ? UINT32_MAX : HITS;
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	learn();
-	a_death_at_any_point_loses_nothing(
-	    stride ? strtoull(stride, NULL, 10) : 1, NULL);
-	a_death_at_any_point_loses_nothing(5, "recover");
+	places_learn();
+	a_death_at_any_point_loses_nothing();
 	a_death_while_attaching_is_no_harm();
 	return done_testing();
 }

@@ -5,8 +5,9 @@
  *
  * idea
  *	A child runs the script (faults/script.h): it makes a store, opens it,
- *	commits, asks, checks, closes, detaches, opens again.  The shim
- *	(faults/shim.h) lets the n-th call of some kinds fail.  n goes up
+ *	commits, asks, checks, compacts, links, takes images, closes,
+ *	detaches, opens again from an image; a transaction meets a rival.  The
+ *	shim (faults/shim.h) lets the n-th call of some kinds fail.  n goes up
  *	until no call is left to fail.  The child does what a caller would:
  *	it tries again, with the same handle, then with a new one, and gives
  *	up if that fails, too.  So the commits that are there are always the
@@ -15,6 +16,8 @@
  *	Afterwards another child, with no faults, opens what was left, checks
  *	it, and runs the rest.  Or, as its peer, that other child has the
  *	store open all the while, and a read that must not change.
+ *	An image that was taken stays, and what has an image's name is whole,
+ *	after each call that fails and at the end, when it is loaded.
  *
  * cases
  *	Once: one call fails, and the next try must succeed.
@@ -22,11 +25,14 @@
  *
  * limits
  *	COPPICE_TEST_STRIDE: every so manieth n; 1 is complete (make faults).
- *	Without it a run takes some ten seconds.
+ *	Without it every 19th, others in every run, which takes some twenty
+ *	seconds; COPPICE_TEST_SEED repeats one.
  */
 #include "faults/script.h"
+#include "faults/images.h"
 #include "faults/shim.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -49,6 +55,7 @@ enum end {
 	END_WRONG_CLASS,  /* an error that this fault does not explain */
 	END_NO_WORDS,
 	END_OUTCOME, /* a commit that failed is there */
+	END_IMAGE,   /* one is gone, or not whole */
 	END_LOST
 };
 
@@ -59,8 +66,9 @@ static struct {
 	uint32_t created;
 	uint32_t acked;	  /* commits that returned success */
 	uint32_t unknown; /* the one after them may be there */
-	uint32_t detached;
+	uint32_t image;	  /* commit of the image that must be there, 0: none */
 	uint32_t findings;
+	uint32_t loaded; /* 1: at last the segment came from an image */
 	int32_t err;
 	char stage[16];
 	char text[TEXT_BYTES];
@@ -127,6 +135,10 @@ static const struct fault faults[] = {
     {"no memory from then on", KIND(SHIM_MEMORY), SHIM_FAIL, ENOMEM, 1},
 };
 
+enum { FAULTS = sizeof faults / sizeof *faults };
+
+static const struct fault no_fault = {"no fault", 0, 0, 0, 0};
+
 /* 1 if an error is what the fault explains. */
 static int class_is_right(const struct fault *fault, cop_err err)
 {
@@ -144,6 +156,7 @@ static int class_is_right(const struct fault *fault, cop_err err)
 
 /* ---- the child ---------------------------------------------------------- */
 
+static uint64_t seed;
 static const struct fault *fault; /* under way */
 
 static _Noreturn void leave(enum end end)
@@ -311,6 +324,7 @@ static void compact(cop_store **store)
 
 	if (err) {
 		told("compact", err, cop_last_error());
+		shared->image = 0;
 		cop_close(*store); /* its data file may be unusable */
 		*store = opened();
 		err = cop_compact(*store, NULL, NULL);
@@ -319,6 +333,89 @@ static void compact(cop_store **store)
 	}
 	if (err)
 		give_up();
+	if (page->hits) /* one may have stayed behind */
+		shared->image = 0;
+}
+
+static void maintain(cop_store *store)
+{
+	cop_err err = cop_maintain(store, NULL, NULL);
+
+	if (err) {
+		told("maintain", err, cop_last_error());
+		err = cop_maintain(store, NULL, NULL);
+		if (err && !fault->sticky)
+			told("maintain again", err, cop_last_error());
+	}
+	if (err)
+		give_up();
+}
+
+/* Looked at with no fault. */
+static void images_look(cop_store *store)
+{
+	uint32_t mode = atomic_exchange(&page->mode, SHIM_OFF);
+	uint64_t newest = 0;
+
+	if (!images_are_whole(store, &newest) || newest < shared->image)
+		leave(END_IMAGE);
+	atomic_store(&page->mode, mode);
+}
+
+static void checkpoint(cop_store *store)
+{
+	struct cop_checkpoint_result result = {.size = sizeof result};
+	cop_err err = cop_checkpoint(store, &result);
+
+	if (err) {
+		told("checkpoint", err, cop_last_error());
+		images_look(store);
+		err = cop_checkpoint(store, &result);
+		if (err && !fault->sticky)
+			told("checkpoint again", err, cop_last_error());
+	}
+	if (!err)
+		shared->image = (uint32_t)result.commit;
+	images_look(store);
+	if (err)
+		give_up();
+	if (result.commit != shared->acked)
+		leave(END_IMAGE);
+}
+
+/* The transaction's rival. */
+static cop_err rival_commit(void *store)
+{
+	cop_err err = script_commit(store, SCRIPT_RIVAL);
+
+	shared->acked += !err;
+	shared->unknown = err == COP_UNKNOWN;
+	return err;
+}
+
+/* The last two steps, one within the other. */
+static void transact(cop_store **store)
+{
+	for (int i = 0;; i++) {
+		struct script_txn script = {*store, rival_commit, *store, 0};
+		cop_err err = script_transact(&script);
+
+		if (!err)
+			break;
+		told(i ? "transact again" : "transact", err, cop_last_error());
+		if (i)
+			give_up();
+		shared->unknown |= err == COP_UNKNOWN;
+		if (!shared->unknown)
+			continue;
+		cop_close(*store);
+		*store = opened();
+		ask(*store);
+		shared->unknown = 0;
+		if (shared->acked == SCRIPT_STEPS)
+			return;
+	}
+	shared->acked++;
 }
 
 static void detach(void)
@@ -335,6 +432,42 @@ static void detach(void)
 		give_up();
 }
 
+/* The segment is loaded or built anew, unless a peer has it. */
+static void attach_anew(cop_store **store)
+{
+	cop_close(*store);
+	if (!shared->with_peer)
+		detach();
+	*store = opened();
+	ask(*store);
+}
+
+/* What comes after a step. */
+static void upkeep(cop_store **store, int step)
+{
+	switch (step) {
+	case 1:
+		cop_close(*store);
+		*store = opened();
+		break;
+	case 2: attach_anew(store); break; /* there is no image yet */
+	case 3: checkpoint(*store); break;
+	case 4:
+		check(*store);
+		attach_anew(store); /* the image is brought forward */
+		break;
+	case 5:
+		compact(store);
+		ask(*store);
+		break;
+	case 6:
+		maintain(*store);
+		checkpoint(*store);
+		break;
+	case 7: checkpoint(*store); break; /* the oldest goes */
+	}
+}
+
 static _Noreturn void child_script(void)
 {
 	cop_store *store;
@@ -342,26 +475,14 @@ static _Noreturn void child_script(void)
 	if (!shared->with_peer)
 		create();
 	store = opened();
-	for (int i = 0; i < SCRIPT_STEPS; i++) {
+	for (int i = 0; i < SCRIPT_RIVAL; i++) {
 		commit(&store, filled(store, i), i);
 		ask(store);
-		if (i == 1) {
-			cop_close(store);
-			store = opened();
-		}
-		if (i == 5) {
-			compact(&store);
-			ask(store);
-		}
-		if (i == 4 &&
-		    !shared->with_peer) { /* the segment is built anew */
-			check(store);
-			cop_close(store);
-			detach();
-			store = opened();
-			ask(store);
-		}
+		upkeep(&store, i);
 	}
+	transact(&store);
+	ask(store);
+	attach_anew(&store);
 	cop_close(store);
 	leave(END_DONE);
 }
@@ -377,8 +498,19 @@ static pid_t child_start(void (*body)(void))
 	_exit(END_DONE);
 }
 
+/* Calls are made in one order if there is one thread. */
+static void one_thread(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)sched_getcpu(), &cpus);
+	(void)sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 static void child_faulty(void)
 {
+	one_thread();
 	shim_use(page);
 	atomic_store(&page->mode, SHIM_INJECT);
 	child_script();
@@ -399,6 +531,22 @@ static void rest_is_right(cop_store *store)
 		_exit(END_WRONG_ANSWER);
 }
 
+/* The newest image there is is loaded, and brought to the newest commit. */
+static void images_are_right(cop_store **store)
+{
+	uint64_t newest = 0;
+
+	if (!images_are_whole(*store, &newest) || newest < shared->image)
+		_exit(END_IMAGE);
+	cop_close(*store);
+	must(cop_detach(store_path), "detach");
+	must(cop_open(store_path, NULL, store), "open");
+	if (image_loaded(*store) != newest ||
+	    !script_is_right(*store, SCRIPT_STEPS))
+		_exit(END_IMAGE);
+	shared->loaded += newest != 0;
+}
+
 static void child_peer(void)
 {
 	uint64_t first = 0;
@@ -417,6 +565,7 @@ static void child_peer(void)
 		_exit(END_WRONG_ANSWER);
 	cop_read_end(old);
 	rest_is_right(store);
+	images_are_right(&store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 }
@@ -434,6 +583,7 @@ static void child_aftermath(void)
 	}
 	must(err, "open");
 	rest_is_right(store);
+	images_are_right(&store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 	if (rmdir(shm_path))
@@ -452,6 +602,18 @@ static pid_t peer_start(void)
 	return pid;
 }
 
+static void fault_set(const struct fault *which, uint64_t n)
+{
+	fault = which;
+	page->kinds = which->kinds;
+	page->how = which->how;
+	page->error = which->error;
+	page->sticky = which->sticky;
+	page->at = n;
+	page->calls = 0;
+	page->hits = 0;
+}
+
 /* 1: right, 0: wrong, -1: no call was left to fail. */
 static int one_fault(const struct fault *which, uint64_t n, int peers)
 {
@@ -460,20 +622,13 @@ static int one_fault(const struct fault *which, uint64_t n, int peers)
 	int after;
 	int right;
 
-	fault = which;
 	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
 	if (mkdir(shm_path, 0700))
 		bail_out("mkdir %s: %s", shm_path, strerror(errno));
 	shared->with_peer = (uint32_t)peers;
 	if (peers)
 		peer = peer_start();
-	page->kinds = which->kinds;
-	page->how = which->how;
-	page->error = which->error;
-	page->sticky = which->sticky;
-	page->at = n;
-	page->calls = 0;
-	page->hits = 0;
+	fault_set(which, n);
 	status = child_wait(child_start(child_faulty));
 	right = status == END_DONE || (which->sticky && status == END_GAVE_UP);
 	shared->go = 1;
@@ -495,13 +650,14 @@ static int one_fault(const struct fault *which, uint64_t n, int peers)
 /* Linked statically or not, the library's calls and LMDB's meet the shim. */
 static void every_kind_of_call_comes_by(void)
 {
-	static const struct fault none = {"no fault", 0, 0, 0, 0};
 	static const char *const names[SHIM_KIND_COUNT] = {
 	    "write", "sync",   "truncate", "allocate", "map",
 	    "open",  "create", "rename",   "unlink",   "mkdir",
 	    "lock",  "own",    "read",	   "memory"};
 
-	ok(one_fault(&none, 1, 0) < 0, "with no fault the script runs through");
+	ok(one_fault(&no_fault, 1, 0) < 0 && shared->loaded &&
+	       shared->image == SCRIPT_RIVAL,
+	   "with no fault the script runs through");
 	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
 		if (kind != SHIM_TRUNCATE && /* by a repair alone */
 		    (kind != SHIM_MEMORY || !SANITIZED))
@@ -509,14 +665,19 @@ static void every_kind_of_call_comes_by(void)
 			   page->seen[kind], names[kind]);
 }
 
-/* Every stride-th call, each kind of fault beginning with another one. */
+/* Every stride-th call; each kind of fault begins with another one. */
+static uint64_t first_call(const struct fault *which, uint64_t stride)
+{
+	return 1 + (seed + (uint64_t)(which - faults)) % stride;
+}
+
 static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
 {
 	uint64_t cases = 0;
 	uint64_t wrong = 0;
 
 	for (int peers = 0; peers < 2; peers++) {
-		uint64_t n = 1 + (uint64_t)(which - faults) % stride;
+		uint64_t n = first_call(which, stride);
 		int right = 1;
 
 		while (right >= 0 && wrong < 20) {
@@ -530,10 +691,112 @@ static void nothing_is_lost_to(const struct fault *which, uint64_t stride)
 	   cases);
 }
 
+/* ---- the last to close a large store ------------------------------------ */
+
+enum { LARGE = CHECKPOINT_IDS + 50, LARGE_PART = LARGE / 9 };
+
+static void large_put(cop_store *store, int count)
+{
+	cop_write *write;
+
+	must(cop_write_begin(store, &write), "write");
+	for (int i = 0; i < count; i++) {
+		char key[16];
+
+		script_key(key, i);
+		put_simple(write, key, "many", NULL, 0);
+	}
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+	shared->acked++;
+}
+
+static void child_closing(void)
+{
+	cop_store *store;
+
+	one_thread();
+	must(cop_open(store_path, NULL, &store), "open");
+	large_put(store, shared->acked ? LARGE_PART : LARGE);
+	shim_use(page);
+	atomic_store(&page->mode, SHIM_INJECT);
+	cop_close(store);
+	leave(END_DONE);
+}
+
+static void child_closed(void)
+{
+	cop_store *store;
+	uint64_t newest;
+	uint64_t findings = 9;
+
+	setenv("COPPICE_CHECKPOINT", "0", 1);
+	must(cop_open(store_path, NULL, &store), "open");
+	if (!images_are_whole(store, &newest) || newest < shared->image)
+		_exit(END_IMAGE);
+	shared->image = (uint32_t)newest;
+	cop_close(store);
+	must(cop_detach(store_path), "detach");
+	must(cop_open(store_path, NULL, &store), "open");
+	must(cop_check(store, finding_tell, NULL, &findings), "check");
+	if (image_loaded(store) != newest || findings ||
+	    atomic_load(&store->index->segment.header->committed) !=
+		shared->acked)
+		_exit(END_WRONG_ANSWER);
+	cop_close(store);
+}
+
+/* As one_fault(); the store and its images stay for the next one. */
+static int one_close(const struct fault *which, uint64_t n)
+{
+	int status;
+	int after;
+
+	fault_set(which, n);
+	status = child_wait(child_start(child_closing));
+	after = child_wait(child_start(child_closed));
+	if (status || after)
+		diag("%s at the last close, call %" PRIu64 " (%s): ended %d, "
+		     "then %d; %u acked, image %u",
+		     which->name, n, page->first, status, after, shared->acked,
+		     shared->image);
+	if (status || after)
+		return 0;
+	return page->hits ? 1 : -1;
+}
+
+/* Each with an image by itself, before which there is an older one. */
+static void older_images_outlive_faults(uint64_t stride, const char *only)
+{
+	uint64_t cases = 0;
+	int right = 1;
+
+	memset(shared, 0, offsetof(__typeof__(*shared), text_count));
+	mkdir(shm_path, 0700);
+	must(script_create(store_path, shm_path), "create");
+	ok(one_close(&no_fault, 1) < 0 && shared->image == 1,
+	   "the last to close a large store takes an image");
+	for (size_t i = 0; i < FAULTS && right; i++) {
+		if (only && !strstr(faults[i].name, only))
+			continue;
+		for (uint64_t n = first_call(&faults[i], stride);
+		     (right = one_close(&faults[i], n)) > 0; n += stride)
+			cases++;
+	}
+	ok(right && shared->image > 1,
+	   "%" PRIu64 " faults while it does: the older image stays until the "
+	   "new one is whole, and is loaded",
+	   cases);
+	must(cop_detach(store_path), "detach");
+	script_clear(store_path);
+	script_clear(shm_path);
+}
+
 int main(int argc, char **argv)
 {
-	const char *stride = getenv("COPPICE_TEST_STRIDE");
+	const char *text = getenv("COPPICE_TEST_STRIDE");
 	const char *only = getenv("COPPICE_TEST_FAULT");
+	uint64_t stride = text ? strtoull(text, NULL, 10) : 19;
 	const size_t size = sizeof *page;
 
 	(void)argc;
@@ -541,6 +804,7 @@ int main(int argc, char **argv)
 	test_begin(3000);
 	if (!shim_use)
 		skip_all("the shim cannot be preloaded here");
+	seed = test_seed() % 1000;
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -556,11 +820,10 @@ int main(int argc, char **argv)
 	script_clear(store_path);
 	script_clear(shm_path);
 	every_kind_of_call_comes_by();
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+	for (size_t i = 0; i < FAULTS; i++)
 		if (!only || strstr(faults[i].name, only))
-			nothing_is_lost_to(&faults[i],
-					   stride ? strtoull(stride, NULL, 10)
-						  : 11);
+			nothing_is_lost_to(&faults[i], stride);
+	older_images_outlive_faults(stride, only);
 	for (uint32_t i = 0;
 	     getenv("COPPICE_TEST_TEXTS") && i < shared->text_count; i++)
 		diag("%s", shared->texts[i]);

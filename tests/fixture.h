@@ -65,8 +65,10 @@ static inline void fixture_make(struct fixture *fixture,
 static inline void fixture_init(struct fixture *fixture, uint32_t dim,
 				int32_t metric)
 {
-	struct cop_options options = {
-	    .size = sizeof options, .dim = dim, .metric = metric};
+	struct cop_options options = {.size = sizeof options,
+				      .dim = dim,
+				      .metric = metric,
+				      .codes = COP_CODES_U8};
 
 	fixture_make(fixture, &options);
 }

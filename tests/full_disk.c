@@ -9,11 +9,14 @@
  *	and frees the device.  Unlike a tmpfs it allocates late, keeps a
  *	journal, and gives SIGBUS to who writes to a hole of a mapped file.
  *	(A full tmpfs, for the store and for its segments, is in bad_store.c.)
+ *	An image and a compaction are refused, too; the image that was taken
+ *	when there was room is whole, and loaded after the next mount.
  *
  * limits
  *	Needs root, a loop device and mkfs.ext4; skipped without.
  */
 #include "fixture.h"
+#include "faults/images.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -217,22 +220,45 @@ static int reader_run(uint64_t count)
 	return status;
 }
 
+/* Neither leaves anything behind; the image that there is stays. */
+static void upkeep_refused(cop_store *store)
+{
+	static const char *const left[] = {"gen-000001/image.new",
+					   "gen-000002"};
+	char path[160];
+	uint64_t newest;
+
+	need(cop_checkpoint(store, NULL) == COP_NO_SPACE &&
+	     strchr(cop_last_error(), ';'));
+	need(images_are_whole(store, &newest) && newest == 1);
+	need(cop_compact(store, NULL, NULL) == COP_NO_SPACE &&
+	     strchr(cop_last_error(), ';'));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", store_path, left[i]);
+		need(access(path, F_OK) && errno == ENOENT);
+	}
+}
+
 static void full(void)
 {
 	struct cop_options options = {
 	    .size = sizeof options, .dim = DIM, .metric = COP_L2};
 	char other[128];
 	cop_store *store;
+	uint64_t newest;
 	uint64_t count;
 
 	ballast_make(BALLAST_BYTES);
 	need(!cop_create(store_path, &options));
 	need(!cop_open(store_path, NULL, &store));
-	count = fill_up(store, 0);
+	need(!many_put(store, 0));
+	need(!cop_checkpoint(store, NULL));
+	count = fill_up(store, BATCH);
 	need(count > BATCH && many_are_there(store, count));
 	disk_stuff();
 	for (int i = 0; i < 5; i++)
 		need(many_put(store, count) == COP_NO_SPACE);
+	upkeep_refused(store);
 	need(many_are_there(store, count));
 	need(reader_run(count) == END_WORKED);
 	snprintf(other, sizeof other, "%s/other", place);
@@ -245,8 +271,11 @@ static void full(void)
 	need(reader_run(count) == END_WORKED);
 	need(!cop_open(store_path, NULL, &store));
 	need(many_put(store, count) == COP_NO_SPACE);
+	need(image_loaded(store) == 1);
 	ballast_remove();
 	need(!many_put(store, count));
+	need(!cop_checkpoint(store, NULL));
+	need(images_are_whole(store, &newest) && newest > 1);
 	need(many_are_there(store, count + BATCH));
 	count = fill_up(store, count + BATCH);
 	need(many_are_there(store, count));

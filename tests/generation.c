@@ -179,6 +179,26 @@ static uint64_t image_commit(struct fixture *f)
 	return stats.image_commit;
 }
 
+/* Takes an image; its commit. */
+static uint64_t image_take(struct fixture *f)
+{
+	struct cop_checkpoint_result result = {.size = sizeof result};
+
+	must(cop_checkpoint(f->store, &result), "checkpoint");
+	return result.commit;
+}
+
+/* 1 if the segment's newest image is of that commit, and has a file. */
+static int image_there(struct fixture *f, uint64_t commit)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	cop_read *read = read_of(f);
+
+	must(cop_stat(read, &stats), "stat");
+	cop_read_end(read);
+	return stats.image_commit == commit && stats.image_bytes;
+}
+
 static void a_copy_is_the_same_and_smaller(struct fixture *f)
 {
 	uint64_t image;
@@ -449,9 +469,11 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 	int findings = 0;
 	int different = 0;
 	int folders = 0;
+	int images = 0;
 
 	for (int n = 0;; n++) {
 		uint64_t before = digest_now(f);
+		uint64_t image = image_take(f);
 		pid_t pid;
 		cop_write *write;
 
@@ -468,12 +490,14 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 			status = child_wait(pid);
 		}
 		different += digest_now(f) != before;
+		images += !attached && !image_there(f, image);
 		write = write_of(f);
 		put_simple(write, "after a death", NULL, NULL, 0);
 		must(cop_commit(write, NULL), "commit after a death");
 		cop_abort(write);
 		findings += findings_of(f->store) != 0;
 		must(cop_compact(f->store, NULL, NULL), "compact");
+		images += !image_there(f, image);
 		different += digest_now(f) == before;
 		for (int i = 1, there = 0; i < 200; i++)
 			folders += generation_there(f, i) && there++;
@@ -486,6 +510,8 @@ static void deaths_leave_one_generation(struct fixture *f, int attached)
 	       attached ? " in who is attached" : " in who opens it");
 	is_int(findings, 0, "the check finds nothing");
 	is_int(folders, 0, "and no folder is left over");
+	is_int(images, 0, "the image comes along%s",
+	       attached ? "" : ", and is loaded");
 }
 
 static const char *die_name;

@@ -91,6 +91,7 @@ struct history {
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
+	int32_t codes;
 	int whole; /* vectors of whole numbers */
 	struct state *state;
 	struct state *next;
@@ -112,8 +113,10 @@ __attribute__((format(printf, 2, 3))) static void wrong(struct history *h,
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	if (h->wrong++ < 10)
-		diag("dim %u, metric %d, rows %d, commit %" PRIu64 ": %s",
-		     h->dim, h->metric, h->rows, h->state->commit, text);
+		diag("dim %u, metric %d, codes %d, rows %d, commit %" PRIu64
+		     ": %s",
+		     h->dim, h->metric, h->codes, h->rows, h->state->commit,
+		     text);
 }
 
 static uint64_t below(struct history *h, uint64_t end)
@@ -968,11 +971,19 @@ static double distance_of(const struct history *h, const float *a,
 	}
 }
 
+/* What a row loses of a component. */
+static double rounding_of(const struct history *h)
+{
+	if (h->codes == COP_CODES_BF16)
+		return 0x1p-7;
+	return h->rows || h->codes == COP_CODES_F32 ? 0x1p-18 : 0x1p-10;
+}
+
 /* How far off an answer may be, on the safe side. */
 static double slack_of(const struct history *h, const float *query,
 		       const float *vector, double distance, int exact)
 {
-	double e = exact ? 1e-12 : h->rows ? 0x1p-18 : 0x1p-10;
+	double e = exact ? 1e-12 : rounding_of(h);
 	double q = sqrt(product(query, query, h->dim));
 	double x = sqrt(product(vector, vector, h->dim));
 
@@ -1450,18 +1461,21 @@ static void names_put(struct history *h)
 }
 
 static void history_init(struct history *h, uint64_t seed, uint32_t dim,
-			 int32_t metric, int32_t rows, int is_whole)
+			 int32_t metric, int32_t codes, int32_t rows,
+			 int is_whole)
 {
 	struct cop_options options = {.size = sizeof options,
 				      .dim = dim,
 				      .metric = metric,
 				      .rows = rows,
+				      .codes = codes,
 				      .expected_entities = 10};
 
 	*h = (struct history){.random = seed,
 			      .dim = dim,
 			      .metric = metric,
 			      .rows = rows,
+			      .codes = codes,
 			      .whole = is_whole};
 	h->state = zeroed(sizeof *h->state);
 	h->next = zeroed(sizeof *h->next);
@@ -1486,14 +1500,14 @@ static void history_release(struct history *h)
 }
 
 static void a_history_is_as_the_model_says(uint64_t seed, uint32_t dim,
-					   int32_t metric, int32_t rows,
-					   int is_whole)
+					   int32_t metric, int32_t codes,
+					   int32_t rows, int is_whole)
 {
 	enum { COMMITS = SLOW ? 15 : 40 };
 	static struct history h;
 	uint64_t findings = 0;
 
-	history_init(&h, seed, dim, metric, rows, is_whole);
+	history_init(&h, seed, dim, metric, codes, rows, is_whole);
 	for (int i = 0; i < COMMITS && !h.wrong; i++) {
 		cop_read *read;
 		int at = (int)below(&h, OLD_READS * 3);
@@ -1513,9 +1527,9 @@ static void a_history_is_as_the_model_says(uint64_t seed, uint32_t dim,
 	}
 	must(cop_check(h.f.store, finding_tell, NULL, &findings), "check");
 	ok(!h.wrong && !findings,
-	   "%" PRIu64 " commits, dim %u, metric %d, %s rows, %s vectors: the "
-	   "store is as the model says",
-	   h.state->commit, dim, metric, rows ? "float" : "half",
+	   "%" PRIu64 " commits, dim %u, metric %d, codes %d, %s rows, %s "
+	   "vectors: the store is as the model says",
+	   h.state->commit, dim, metric, codes, rows ? "float" : "half",
 	   is_whole ? "whole" : "random");
 	history_release(&h);
 }
@@ -1531,15 +1545,20 @@ int main(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (int32_t metric = COP_COSINE; metric <= COP_IP; metric++) {
 		for (int i = 0; i < 4; i++) {
-			a_history_is_as_the_model_says(
-			    test_random(&seed), dims[i], metric, i % 2, 0);
+			a_history_is_as_the_model_says(test_random(&seed),
+						       dims[i], metric,
+						       COP_CODES_U8, i % 2, 0);
 			if (metric != COP_COSINE)
 				a_history_is_as_the_model_says(
 				    test_random(&seed), dims[i], metric,
-				    !(i % 2), 1);
+				    COP_CODES_U8, !(i % 2), 1);
+			a_history_is_as_the_model_says(
+			    test_random(&seed), dims[(i + metric) % 4], metric,
+			    COP_CODES_F16 + i, 0, 0);
 		}
 	}
-	a_history_is_as_the_model_says(test_random(&seed), 0, COP_COSINE, 0, 0);
+	a_history_is_as_the_model_says(test_random(&seed), 0, COP_COSINE,
+				       COP_CODES_U8, 0, 0);
 	is_u64(over_limit, 0,
 	       "no walk looks at more edges of one entity than degree_limit");
 	return done_testing();

@@ -9,6 +9,10 @@
  *	and changed, and in between a note of each call that returned.  From
  *	that the disk is built as a cut at any moment may leave it, and
  *	opened, with no segment left, as after a boot.
+ *	An image that was acknowledged is then loaded, or a newer one; it is
+ *	brought forward to the newest commit, and is what LMDB says.  The data
+ *	file is replaced by a compaction, images come along; the script ends
+ *	with a transaction that a rival comes into.
  *
  * what a disk may do
  *	A write is cut into pages.  Of what no completed sync covers, any part
@@ -29,6 +33,7 @@
  *	faults).  Without it some 300 images, others in every run.
  */
 #include "faults/script.h"
+#include "faults/images.h"
 #include "faults/shim.h"
 
 #include <fcntl.h>
@@ -40,10 +45,12 @@ enum {
 	SECTOR = 512,
 	UNITS = 8192,
 	NAMES = 64,
-	FILES = 32,
+	FILES = 64,
 	PATH_BYTES = 160,
 	IMAGES_IN_CHECK = 300,
-	NOTE_CREATED = 1000 /* others: so many commits have returned */
+	/* others: so many commits have returned */
+	NOTE_CREATED = 1000,
+	NOTE_IMAGE = 2000 /* more by the commit that it is of */
 };
 
 static struct shim *page;
@@ -57,8 +64,40 @@ static char memory_path[64]; /* segments */
 
 /* ---- recording ---------------------------------------------------------- */
 
+static void checkpoint(cop_store *store)
+{
+	struct cop_checkpoint_result result = {.size = sizeof result};
+
+	must(cop_checkpoint(store, &result), "checkpoint");
+	shim_note(NOTE_IMAGE + result.commit);
+}
+
+static cop_err rival_commit(void *store)
+{
+	must(script_commit(store, SCRIPT_RIVAL), "commit");
+	shim_note(SCRIPT_RIVAL + 1);
+	return 0;
+}
+
+/* What comes after a step. */
+static void upkeep(cop_store **store, int step)
+{
+	switch (step) {
+	case 2: checkpoint(*store); break;
+	case 3:
+		cop_close(*store);
+		must(cop_detach(store_path), "detach");
+		must(cop_open(store_path, NULL, store), "open");
+		break;
+	case 4: checkpoint(*store); break;
+	case 5: must(cop_compact(*store, NULL, NULL), "compact"); break;
+	case 7: checkpoint(*store); break; /* the oldest goes */
+	}
+}
+
 static void child_record(void)
 {
+	struct script_txn script = {.rival = rival_commit};
 	cop_store *store;
 
 	shim_use(page);
@@ -66,17 +105,15 @@ static void child_record(void)
 	must(script_create(store_path, memory_path), "create");
 	shim_note(NOTE_CREATED);
 	must(cop_open(store_path, NULL, &store), "open");
-	for (int i = 0; i < SCRIPT_STEPS; i++) {
+	for (int i = 0; i < SCRIPT_RIVAL; i++) {
 		must(script_commit(store, i), "commit");
 		shim_note((uint64_t)i + 1);
-		if (i == 3) {
-			cop_close(store);
-			must(cop_detach(store_path), "detach");
-			must(cop_open(store_path, NULL, &store), "open");
-		}
-		if (i == 5)
-			must(cop_compact(store, NULL, NULL), "compact");
+		upkeep(&store, i);
 	}
+	script.store = script.user = store;
+	must(script_transact(&script), "transact");
+	shim_note(SCRIPT_STEPS);
+	checkpoint(store);
 	cop_close(store);
 	must(cop_detach(store_path), "detach");
 	atomic_store(&page->mode, SHIM_OFF);
@@ -144,8 +181,11 @@ static void entry_split(const struct shim_entry *entry,
 	uint64_t end = entry->offset + entry->size;
 
 	if (entry->op == OP_CREATE || entry->op == OP_MKDIR ||
-	    entry->op == OP_RENAME || entry->op == OP_UNLINK)
+	    entry->op == OP_UNLINK)
 		unit.parent = parent_of((const char *)data);
+	if (entry->op == OP_RENAME) /* where the new name is */
+		unit.parent = parent_of((const char *)data +
+					strlen((const char *)data) + 1);
 	if (entry->op != OP_WRITE) {
 		unit_add(unit);
 		return;
@@ -422,24 +462,44 @@ static void disk_write(void)
 /* What had returned before a group was under way. */
 static uint32_t created;
 static uint32_t acked;
+static uint32_t image; /* commit of the newest image, 0: none */
 
 static void notes_read(uint32_t group)
 {
 	created = 0;
 	acked = 0;
+	image = 0;
 	for (uint32_t i = 0; i < unit_count && units[i].group < group; i++) {
 		if (units[i].op != OP_NOTE)
 			continue;
 		if (units[i].offset == NOTE_CREATED)
 			created = 1;
+		else if (units[i].offset >= NOTE_IMAGE)
+			image = (uint32_t)units[i].offset - NOTE_IMAGE;
 		else
 			acked = (uint32_t)units[i].offset;
 	}
 }
 
+/* 1 if what has an image's name is whole, and the newest was loaded. */
+static int images_are_right(cop_store *store)
+{
+	uint64_t loaded = image_loaded(store);
+	uint64_t newest = 0;
+	int whole = images_are_whole(store, &newest);
+
+	if (whole && loaded >= image && loaded == newest)
+		return 1;
+	diag("image %" PRIu64 " was loaded, %" PRIu64 " is the newest, %u "
+	     "returned%s",
+	     loaded, newest, image, whole ? "" : "; not all are whole");
+	return 0;
+}
+
 static int image_is_right(void)
 {
 	uint64_t there = 99;
+	uint64_t newest = 0;
 	uint64_t sum = 0;
 	cop_store *store;
 	cop_err err = cop_open(image_path, NULL, &store);
@@ -450,6 +510,8 @@ static int image_is_right(void)
 		diag("open: %s (%s)", cop_strerror(err), cop_last_error());
 		return 0;
 	}
+	if (!images_are_right(store))
+		return 0;
 	err = script_sum(store, &there, &sum);
 	if (err || there < acked || there > acked + 1) {
 		diag("%s %s; %u commits returned, %" PRIu64 " are there",
@@ -463,6 +525,10 @@ static int image_is_right(void)
 		if (!script_is_right(store, there + 1))
 			return 0;
 	}
+	/* over whatever is left of one that was not finished */
+	must(cop_checkpoint(store, NULL), "checkpoint");
+	if (!images_are_whole(store, &newest) || newest < there)
+		return 0;
 	cop_close(store);
 	must(cop_detach(image_path), "detach");
 	return 1;
@@ -551,7 +617,7 @@ static void the_recording_is_whole(void)
 	ok(synchronous >= SCRIPT_STEPS && syncs >= SCRIPT_STEPS,
 	   "%u calls: %u synchronous writes, %u syncs", group_count,
 	   synchronous, syncs);
-	is_u64(notes, SCRIPT_STEPS + 1, "all that returned was noted");
+	is_u64(notes, SCRIPT_STEPS + 1 + 4, "all that returned was noted");
 	disk_build(group_count, 0, 0);
 	for (uint32_t i = 0; i < name_count; i++) {
 		char path[PATH_BYTES + 64];

@@ -31,6 +31,29 @@ static void the_script_is_right_at_every_step(const struct fixture *f)
 	   SCRIPT_STEPS);
 }
 
+static cop_err rival_commit(void *store)
+{
+	return script_commit(store, SCRIPT_RIVAL);
+}
+
+static void a_transaction_meets_a_rival_and_begins_again(void)
+{
+	struct fixture f;
+	struct script_txn script = {.rival = rival_commit};
+
+	fixture_folder(&f);
+	must(script_create(f.path, NULL), "create");
+	fixture_open(&f);
+	for (int i = 0; i < SCRIPT_RIVAL; i++)
+		must(script_commit(f.store, i), "commit");
+	script.store = script.user = f.store;
+	must(script_transact(&script), "transact");
+	ok(script.tries == 2 && script_is_right(f.store, SCRIPT_STEPS),
+	   "a transaction that another commit came into is run again, and "
+	   "both took place");
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	struct fixture f;
@@ -40,6 +63,7 @@ int main(void)
 	script_learn(f.path, NULL);
 	script_clear(f.path);
 	the_script_is_right_at_every_step(&f);
+	a_transaction_meets_a_rival_and_begins_again();
 	fixture_release(&f);
 	return done_testing();
 }

@@ -61,8 +61,11 @@ static void entity_put(struct world *w, cop_write *write, uint32_t i)
 
 static void world_init(struct world *w)
 {
-	struct cop_options options = {
-	    .size = sizeof options, .dim = DIM, .metric = COP_L2, .signs = 1};
+	struct cop_options options = {.size = sizeof options,
+				      .dim = DIM,
+				      .metric = COP_L2,
+				      .codes = COP_CODES_U8,
+				      .signs = 1};
 	cop_write *write;
 
 	memset(w, 0, sizeof *w);

@@ -5,9 +5,11 @@
  *
  * The textbook's anomalies are tried one by one, each with the other commit
  * before the read, after it, and in the same group; then many processes move
- * amounts about, and the sum must stay.
+ * amounts about, and the sum must stay.  What a writer left that died or failed
+ * before its commit is no change: who read meets it at most once.
  */
 #include "fixture.h"
+#include "point.h"
 
 #include <sys/mman.h>
 
@@ -405,6 +407,65 @@ static void ten_thousand_may_be_open(struct fixture *f)
 	is_int(refused, OPEN - 100, "and all others are refused");
 }
 
+/* ---- commits that did not take place ------------------------------------ */
+
+static void kill_before_commit(const char *name)
+{
+	if (!strcmp(name, "commit-before"))
+		kill(getpid(), SIGKILL);
+}
+
+/* Edges of an account, and one that never was: all but the commit. */
+static void die_before_commit(const struct fixture *f)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct fixture own = *f;
+		cop_write *write;
+
+		fixture_open(&own);
+		write = write_of(&own);
+		account_put(write, "unborn", 1);
+		must(link_simple(write, "edge-b", "to", "unborn"), "link");
+		point_hook = kill_before_commit;
+		commit_of(write);
+		_exit(0);
+	}
+	is_int(child_wait(pid), 128 + SIGKILL,
+	       "a writer is killed just before its commit");
+}
+
+static int32_t edges_and_absence(void *user, cop_txn *txn)
+{
+	int64_t amount;
+	int edges = 0;
+	cop_err err = amount_read(txn, "unborn", &amount);
+
+	++*(int *)user;
+	if (!err)
+		err = cop_txn_edges(txn, "edge-b", 6, COP_BOTH, edge_ignore,
+				    &edges);
+	if (!err)
+		account_put(cop_txn_write(txn), "edge-a", 2);
+	return err;
+}
+
+static void what_a_dead_writer_left_is_no_conflict(struct fixture *f)
+{
+	int tries = 0;
+
+	die_before_commit(f);
+	is_int(cop_txn_run(f->store, edges_and_absence, &tries, 3, NULL, NULL),
+	       0, "a transaction that read what it touched is committed");
+	diag("%d tries", tries);
+	die_before_commit(f);
+	tries = 0;
+	must(cop_poke(f->store), "poke");
+	is_int(cop_txn_run(f->store, edges_and_absence, &tries, 1, NULL, NULL),
+	       0, "at once, when somebody has mended it");
+}
+
 /* ---- many processes ----------------------------------------------------- */
 
 enum { ACCOUNTS = 8, MOVERS = 4, MOVES = 60, START = 1000 };
@@ -524,6 +585,7 @@ int main(void)
 	a_write_can_be_conditional(&f);
 	many_reads_of_one_thing_are_one_expectation(&f);
 	ten_thousand_may_be_open(&f);
+	what_a_dead_writer_left_is_no_conflict(&f);
 	transfers_of_many_processes_keep_the_sum(&f);
 	fixture_release(&f);
 	return done_testing();

@@ -36,7 +36,7 @@ static const struct arg_row init_rows[] = {
     {INIT_SIGNS, "signs", NULL, "keep signs of vectors, for other strategies"},
     {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what ranks hits"},
     {INIT_CODES, "codes", "KIND",
-     "u8 (default), f16, bf16, f32 or b1: what searches read first"},
+     "auto (default), u8, f16, bf16, f32, b1: what searches read first"},
     {INIT_MODE, "mode", "OCTAL", "permissions of its files (default: 0600)"},
     {INIT_GROUP, "group", "NAME|GID", "their group (default: yours)"},
     {INIT_SHM, "shm-dir", "DIR",
@@ -126,8 +126,8 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 {
 	static const char *const metrics[] = {"cosine", "l2", "ip", NULL};
 	static const char *const rows[] = {"f16", "f32", NULL};
-	static const char *const codes[] = {"u8",  "f16", "bf16",
-					    "f32", "b1",  NULL};
+	static const char *const codes[] = {"auto", "u8", "f16", "bf16",
+					    "f32",  "b1", NULL};
 	uint64_t number;
 
 	switch (id) {

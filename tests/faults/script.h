@@ -9,13 +9,21 @@
  *	Run undisturbed once, script_learn() says what the sum after i
  *	commits is.  Nothing here ends the test on an error: errors are what
  *	the tests are about.
+ *	The last step is a transaction, which reads what it writes from; begun
+ *	before the last but one, it meets it and has to begin again.
  */
 #ifndef FAULTS_SCRIPT_H
 #define FAULTS_SCRIPT_H
 
 #include "../fixture.h"
 
-enum { SCRIPT_DIM = 8, SCRIPT_STEPS = 8, SCRIPT_KEYS = 20 };
+enum {
+	SCRIPT_DIM = 8,
+	SCRIPT_STEPS = 10,
+	SCRIPT_KEYS = 20,
+	SCRIPT_RIVAL = SCRIPT_STEPS - 2, /* the step before the transaction */
+	SCRIPT_YEAR = 1800
+};
 
 static uint64_t script_sums[SCRIPT_STEPS + 1]; /* after i commits */
 
@@ -41,7 +49,9 @@ static inline cop_err script_put(cop_write *write, int from, int to, int step,
 		text[i] = (char)('a' + (i * i * 7 + i / 3) % 23 + i % 3);
 	for (int i = from; !err && i < to; i++) {
 		struct cop_property born = {
-		    "born", 4, {.kind = COP_INT, .integer = 1800 + step}};
+		    "born",
+		    4,
+		    {.kind = COP_INT, .integer = SCRIPT_YEAR + step}};
 		float vector[SCRIPT_DIM];
 		char key[16];
 		struct cop_put put = {.size = sizeof put,
@@ -129,7 +139,7 @@ static inline cop_err script_fill(cop_write *write, int step)
 	case 6:
 		err = script_put(write, 0, 3, 6, "again", 0);
 		return err ? err : script_link(write, 0, 6, 2, "next");
-	default:
+	case 7:
 		err = script_delete(write, 10, 14);
 		if (!err)
 			err = script_put(write, 12, 13, 7, "last", 5000);
@@ -137,7 +147,87 @@ static inline cop_err script_fill(cop_write *write, int step)
 		return err ? err
 			   : cop_put_vector(write, "key-4", 5, vector,
 					    SCRIPT_DIM);
+	case SCRIPT_RIVAL:
+		err = script_put(write, 6, 7, step, "rival", 100);
+		return err ? err : script_link(write, 6, 8, 1, "met");
+	default: return script_put(write, 6, 9, step, "traded", 0);
 	}
+}
+
+/* ---- the transaction ---------------------------------------------------- */
+
+struct script_txn {
+	cop_store *store;
+	/* commits the step before it, in the middle of the transaction */
+	cop_err (*rival)(void *user);
+	void *user;
+	uint32_t tries;
+};
+
+static inline int32_t script_count(void *user, cop_read *read,
+				   const struct cop_entity *entity)
+{
+	(void)read;
+	*(int *)user += entity->id != 0;
+	return 0;
+}
+
+static inline int32_t script_count_edge(void *user, cop_read *read,
+					const struct cop_edge *edge)
+{
+	(void)read;
+	*(int *)user += edge->version != 0;
+	return 0;
+}
+
+/* All ways to read; *step is the one that key-6 was put by. */
+static inline cop_err script_txn_read(cop_txn *txn, int *step)
+{
+	struct cop_entity entity;
+	struct cop_edge edge;
+	struct cop_value value = {0};
+	const float *vector = NULL;
+	int found = 0;
+	int many = 0;
+	cop_err err = cop_txn_get(txn, "key-6", 5, &entity);
+
+	if (!err)
+		err = cop_txn_property(txn, &entity, "born", 4, &found, &value);
+	*step = found ? (int)(value.integer - SCRIPT_YEAR) : 0;
+	if (!err)
+		err = cop_txn_get(txn, "never", 5, &entity);
+	if (!err)
+		err = cop_txn_vector(txn, "key-7", 5, &vector);
+	if (!err)
+		err =
+		    cop_txn_edge(txn, "key-6", 5, "next", 4, "key-7", 5, &edge);
+	if (!err)
+		err = cop_txn_edges(txn, "key-6", 5, COP_BOTH,
+				    script_count_edge, &many);
+	if (!err)
+		err = cop_txn_scan(txn, "again", "green", script_count, &many);
+	return err ? err : cop_txn_keys(txn, "key-1", 5, script_count, &many);
+}
+
+static inline int32_t script_txn_work(void *user, cop_txn *txn)
+{
+	struct script_txn *script = user;
+	int step = 0;
+	cop_err err = script_txn_read(txn, &step);
+
+	script->tries++;
+	if (!err && cop_txn_commit_read(txn) == SCRIPT_RIVAL)
+		err = script->rival(script->user);
+	return err ? err
+		   : script_put(cop_txn_write(txn), 6, 9, step + 1, "traded",
+				0);
+}
+
+/* The last step; begun before it, the last but one, too. */
+static inline cop_err script_transact(struct script_txn *script)
+{
+	return cop_txn_run(script->store, script_txn_work, script, 0, NULL,
+			   NULL);
 }
 
 /* ---- a state as one number ---------------------------------------------- */
@@ -178,10 +268,12 @@ static inline cop_err script_ask_key(cop_read *read, const char *key,
 	struct cop_step steps[SCRIPT_KEYS];
 	struct cop_entity entity;
 	const float *vector = NULL;
+	struct cop_value value;
 	const void *content;
 	size_t size = 0;
 	uint64_t id = 0;
 	size_t n = 0;
+	int found = 0;
 	cop_err err = cop_lookup(read, key, strlen(key), &id);
 
 	if (!err)
@@ -192,7 +284,10 @@ static inline cop_err script_ask_key(cop_read *read, const char *key,
 	}
 	*sum = script_mix(*sum, entity.id == id);
 	*sum = script_mix(*sum, entity.type * 8 + entity.property_count);
-	err = cop_entity_content(read, &entity, &content, &size);
+	err = cop_entity_property(read, &entity, "born", 4, &found, &value);
+	*sum = script_mix(*sum, !err && found ? (uint64_t)value.integer : 0);
+	if (!err)
+		err = cop_entity_content(read, &entity, &content, &size);
 	for (size_t i = 0; !err && i < size; i += 97)
 		*sum = script_mix(*sum, ((const unsigned char *)content)[i]);
 	if (!err)

@@ -37,7 +37,7 @@ cop_store *bench_store_create(const char *path, uint32_t dim, int32_t metric,
 
 	if (codes != NULL)
 		options.codes = atoi(codes);
-	options.signs = signs != NULL && *signs == '1';
+	options.signs = signs && *signs == '1';
 	bench_check("cop_create", cop_create(path, &options));
 	bench_check("cop_open", cop_open(path, NULL, &store));
 	return store;

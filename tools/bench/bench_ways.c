@@ -13,9 +13,6 @@
  *
  *	A strategy that a store refuses, since it was made without what that
  *	takes, is left out.
- *
- * settings
- *	BENCH_SIGNS=1	the store keeps signs: lsh and hier (hierarchical), too
  */
 #include "bench_ways.h"
 
@@ -28,8 +25,11 @@
 #include "bench_clock.h"
 
 const struct way ways[] = {
-    {"auto", COP_AUTO}, {"scan", COP_SCAN},	    {"hnsw", COP_HNSW},
-    {"lsh", COP_LSH},	{"hier", COP_HIERARCHICAL},
+    {"auto", COP_AUTO},
+    {"scan", COP_SCAN},
+    {"hnsw", COP_HNSW},
+    {"lsh", COP_LSH},
+    {"hierarchical", COP_HIERARCHICAL},
 };
 const size_t way_count = sizeof ways / sizeof ways[0];
 static_assert(sizeof ways / sizeof ways[0] <= WAYS_MAX, "a trial has room");

@@ -13,6 +13,7 @@
  * settings
  *	BENCH_CASE=NAME		one set alone
  *	BENCH_EXACT		see bench_ann.c
+ *	BENCH_SIGNS=1		the store keeps signs
  *	BENCH_CODES=NUMBER	the store's codes, as in enum cop_codes
  */
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  *	(build_a_vector), the distances that a search computes and its rate at
  *	a recall of 0.95 and 0.99, and what a vector costs that comes or goes
  *	may grow with the logarithm of their number; memory a vector and the
- *	time to attach may not grow.  growth-growth.svg draws it.  The largest
+ *	time to attach may not grow.  search1m-growth.svg draws it.  The largest
  *	is also measured with several processes.
  *
  *	attach_hot	cop_open where another process has the store open
@@ -263,5 +263,5 @@ static void run(struct bench *bench)
 int main(int argument_count, char **arguments)
 {
 	witness_main(argument_count, arguments);
-	return bench_main("growth", argument_count, arguments, run);
+	return bench_main("search1m", argument_count, arguments, run);
 }
