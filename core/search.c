@@ -171,7 +171,7 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 	cop_err err = 0;
 
 	*done = 0;
-	if (!walk_prepare(ranking, room, &walk))
+	if (plan->strategy != COP_LSH && !walk_prepare(ranking, room, &walk))
 		return 0;
 	if (plan->strategy == COP_HNSW)
 		hnsw_walk(segment, &walk);

@@ -387,7 +387,7 @@ static uint32_t lanes_code(const struct encoding *e, const float *vector,
 		memcpy(row + at, &in, sizeof(in));
 		code = __builtin_convertvector((x - offset) * inverse + 0.5,
 					       lane_ints);
-		code &= ~(code >> 31);
+		code &= code > 0;
 		over = code > 255;
 		code = (code & ~over) | (over & 255);
 		for (int i = 0; i < LANES; i++)
