@@ -625,6 +625,7 @@ static void a_description_is_read_with_care(void)
 	     "a dimension of 5000"},
 	    {offsetof(struct disk_store, metric), 9, COP_CORRUPT, "metric 9"},
 	    {offsetof(struct disk_store, rows), 9, COP_CORRUPT, "rows 9"},
+	    {offsetof(struct disk_store, codes), 9, COP_CORRUPT, "codes 9"},
 	};
 	struct fixture f;
 

@@ -86,6 +86,8 @@ static void what_is_written_is_what_is_read(void)
 		int32_t codes = i / 42;
 		const struct bank_shape *bank;
 
+		if (codes && i % 5 != codes) /* 5 and 42 share no factor */
+			continue;
 		shm_fixture_init(&f, SHM_RESERVE, dim, i % 3 + 1, i / 3 % 2);
 		shm_fixture_codes(&f, codes);
 		shm_reader(&f, &reader);

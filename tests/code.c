@@ -182,7 +182,7 @@ static void vectors_check(struct checks *bad, uint64_t *state, int32_t kind,
 {
 	static float vector[DIM];
 
-	for (uint32_t i = 0; i < KINDS * 9; i++) {
+	for (uint32_t i = 0; i < KINDS * (kind ? 3u : 9u); i++) {
 		uint32_t like = i % KINDS;
 		int row_kind = code_is_row(kind) ? 0 : (int)(i / KINDS % 3);
 		int is_ordinary = like == 0 || (like >= 3 && like <= 6) ||
