@@ -514,7 +514,9 @@ enum cop_strategy {
 	COP_HNSW = 2, /* a walk through the vector graph */
 	COP_LSH = 3,  /* the `ef` rows whose signs are most like the query's:
 			 in a store that keeps signs */
-	COP_HIERARCHICAL = 4 /* a walk that sets out from some of these */
+	COP_HIERARCHICAL = 4, /* a walk that sets out from some of these */
+	COP_KDTREE = 5 /* through a tree, which leads to all that is near:
+			  in 2 to 8 dimensions, cosine or L2 */
 };
 
 enum cop_tag_mode {

@@ -240,6 +240,12 @@ cop_err ranking_pool(struct ranking *ranking, const struct hnsw_room *room)
 
 /* ---- the beginning ------------------------------------------------------ */
 
+void ranking_again(struct ranking *ranking)
+{
+	ranking->count = 0;
+	ranking->limit = limit_of(ranking);
+}
+
 void ranking_init(struct ranking *ranking, const struct search *search,
 		  const float *vector, uint64_t exclude, struct cop_hit *hits)
 {
@@ -249,8 +255,7 @@ void ranking_init(struct ranking *ranking, const struct search *search,
 	ranking->vector = vector;
 	ranking->exclude = exclude;
 	ranking->hits = hits;
-	ranking->count = 0;
-	ranking->limit = limit_of(ranking);
+	ranking_again(ranking);
 	query_encode(config->codes, config->metric, vector, config->dim,
 		     &ranking->query);
 }

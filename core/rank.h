@@ -46,6 +46,9 @@ struct ranking {
 void ranking_init(struct ranking *ranking, const struct search *search,
 		  const float *vector, uint64_t exclude, struct cop_hit *hits);
 
+/* Empty once more, for the same query. */
+void ranking_again(struct ranking *ranking);
+
 /* Makes a row a hit, if it is one. */
 cop_err ranking_row(struct ranking *ranking, uint32_t row,
 		    const struct bank_line *line);

@@ -22,8 +22,13 @@ enum {
 	CHUNK_ROWS = 1024,
 	GROUP = 8,
 	EF_DEFAULT = 128,
-	EF_LSH = 1024,	 /* rows picked by their signs */
-	SCAN_ROWS = 500, /* fewer are always looked at, all of them */
+	EF_LSH = 1024,	    /* rows picked by their signs */
+	TREE_TRIES = 4,	    /* of a search while the tree changes */
+	TREE_LEAST = 10000, /* rows that a tree may lead to, then */
+	TREE_SHARE = 4,	    /* that part of all, before a scan is better */
+	TREE_DIM = 6,	    /* up to which a walk is never faster, */
+	TREE_ROWS = 200000, /* nor among so many rows */
+	SCAN_ROWS = 500,    /* fewer are always looked at, all of them */
 	SCAN_MATCHES = 3000,
 	SCAN_SHARE = 5,	   /* more of the matches than that are not walked to */
 	PROBE_MATCHES = 8, /* expected among a query's neighbours */
@@ -85,6 +90,11 @@ static cop_err rows_rank(struct ranking *rankings, uint32_t count)
 			err = chunk_rank(&rankings[i], first, chunk);
 	}
 	return err;
+}
+
+static int uses_signs(int32_t strategy)
+{
+	return strategy == COP_LSH || strategy == COP_HIERARCHICAL;
 }
 
 /* How a search is made; the same for all queries of a call. */
@@ -187,6 +197,78 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 		report->expanded = walk.expanded;
 	}
 	return err;
+}
+
+/* ---- through the tree ---------------------------------------------------- */
+
+struct tree_walk {
+	struct ranking *ranking;
+	uint64_t left; /* rows, then it gives up */
+	cop_err err;
+};
+
+static int tree_row(void *user, uint32_t row, double *limit)
+{
+	struct tree_walk *walk = user;
+	struct ranking *ranking = walk->ranking;
+	const struct segment *segment = read_segment(ranking->search->read);
+	const struct bank_line *line = bank_line_at(segment, row);
+
+	if (!walk->left)
+		return 1;
+	walk->left--;
+	if (line)
+		walk->err = ranking_row(ranking, row, line);
+	if (ranking->limit < *limit)
+		*limit = ranking->limit;
+	return walk->err != 0;
+}
+
+/* *done is 0 if the tree changed all the while, or led to too many rows. */
+static cop_err tree_rank(struct ranking *ranking, int *done)
+{
+	const struct search *search = ranking->search;
+	const struct segment *segment = read_segment(search->read);
+	struct cop_search_report *report = search->wanted->report;
+	uint64_t most = TREE_LEAST + bank_count(segment) / TREE_SHARE;
+	enum kd_outcome outcome = KD_CHANGED;
+	struct tree_walk walk = {.ranking = ranking};
+
+	for (int i = 0; i < TREE_TRIES && outcome == KD_CHANGED; i++) {
+		ranking_again(ranking);
+		walk.left = most;
+		outcome = kd_search(segment, &ranking->query, ranking->limit,
+				    tree_row, &walk);
+		if (walk.err)
+			return walk.err;
+	}
+	*done = outcome == KD_DONE;
+	if (report)
+		report->evaluated = (uint32_t)(most - walk.left);
+	return 0;
+}
+
+/*
+ * Whether a tree gives what is asked for.  Its limit is about the rows; an
+ * exact search's is about the vectors, so they must be the same.
+ */
+static int tree_serves(const struct search *search)
+{
+	const struct segment *segment = read_segment(search->read);
+
+	return kd_is_there(segment) &&
+	       (!search->wanted->exact || (segment->bank.full == CODES_F32 &&
+					   segment->bank.metric == METRIC_L2));
+}
+
+/* Whether it does so faster than a walk. */
+static int tree_pays(const struct search *search)
+{
+	const struct segment *segment = read_segment(search->read);
+
+	return search->wanted->exact || search->wanted->has_threshold ||
+	       segment->bank.dim <= TREE_DIM ||
+	       bank_count(segment) <= TREE_ROWS;
 }
 
 /* ---- few matches -------------------------------------------------------- */
@@ -323,17 +405,22 @@ static void plan_make(struct plan *plan, const struct search *search)
 	double matches = sift->share * (double)hnsw_linked(segment);
 
 	plan_walk(plan, search);
-	if (wanted->strategy >= COP_LSH && !signs_ready(segment))
+	if (uses_signs(wanted->strategy) && !signs_ready(segment))
 		plan_set(plan, COP_SCAN, "too few rows to be told by signs");
+	else if (wanted->strategy == COP_KDTREE && !tree_serves(search))
+		plan_set(plan, COP_SCAN, "there is no tree that serves");
 	else if (wanted->strategy)
 		plan_set(plan, wanted->strategy, "asked for");
+	else if (sift->is_listed)
+		plan_set(plan, COP_SCAN,
+			 "few pass the filters: each is ranked");
+	else if (tree_serves(search) && tree_pays(search))
+		plan_set(plan, COP_KDTREE,
+			 "few dimensions: a tree leads to all that is near");
 	else if (wanted->exact)
 		plan_set(plan, COP_SCAN, "an exact search looks at all rows");
 	else if (wanted->has_threshold)
 		plan_set(plan, COP_SCAN, "all within a threshold are wanted");
-	else if (sift->is_listed)
-		plan_set(plan, COP_SCAN,
-			 "few pass the filters: each is ranked");
 	else if (matches < SCAN_ROWS || wanted->k >= COP_EF_MAX ||
 		 scan_ns(segment) + scan_rank_ns(search, matches) <
 		     walk_ns(plan, search))
@@ -350,42 +437,52 @@ static void plan_make(struct plan *plan, const struct search *search)
 			     : "many pass: a walk through all");
 }
 
+/* *done is 0 if there may be nearer hits, or more. */
+static cop_err way_take(struct ranking *ranking, struct hnsw_room *room,
+			const struct plan *plan, int *done)
+{
+	const struct search *search = ranking->search;
+	cop_err err;
+
+	if (plan->strategy == COP_KDTREE)
+		return tree_rank(ranking, done);
+	if (plan->strategy == COP_SCAN)
+		return search->sift->is_listed ? listed_rank(ranking, done) : 0;
+	err = graph_rank(ranking, room, plan, done);
+	*done = *done && ranking->count == search->wanted->k;
+	return err;
+}
+
+static void report_fall_back(struct cop_search_report *report)
+{
+	if (!report || report->strategy == COP_SCAN)
+		return;
+	snprintf(report->reason, sizeof report->reason,
+		 "%s, or led too far: all rows are looked at",
+		 report->strategy == COP_KDTREE
+		     ? "the tree changed all the while"
+		     : "a walk came to too few hits");
+	report->strategy = COP_SCAN;
+}
+
 /* One query; never fewer hits than there are. */
 static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 			 const struct plan *plan)
 {
-	const struct search *search = ranking->search;
-	struct cop_search_report *report = search->wanted->report;
-	uint32_t k = search->wanted->k;
+	struct cop_search_report *report = ranking->search->wanted->report;
 	int done = 0;
-	cop_err err = 0;
+	cop_err err;
 
-	report_begin(search, plan);
-	if (plan->strategy != COP_SCAN) {
-		err = graph_rank(ranking, room, plan, &done);
-		if (err || (done && ranking->count == k))
-			return err;
-		done = 0;
-		if (report) {
-			report->strategy = COP_SCAN;
-			snprintf(
-			    report->reason, sizeof report->reason,
-			    "a walk came to too few of %u hits, or took too "
-			    "long: all rows are looked at",
-			    k);
-		}
-		ranking_init(ranking, search, ranking->vector, ranking->exclude,
-			     ranking->hits);
-	} else if (search->sift->is_listed) {
-		err = listed_rank(ranking, &done);
-		if (!err && !done)
-			ranking_init(ranking, search, ranking->vector,
-				     ranking->exclude, ranking->hits);
-	}
-	if (!err && !done)
+	report_begin(ranking->search, plan);
+	err = way_take(ranking, room, plan, &done);
+	if (!err && !done) {
+		report_fall_back(report);
+		ranking_again(ranking);
 		err = rows_rank(ranking, 1);
+	}
 	if (!err && report)
-		report->is_complete = ranking->count < k;
+		report->is_complete =
+		    ranking->count < ranking->search->wanted->k;
 	return err;
 }
 
@@ -417,13 +514,19 @@ static cop_err wanted_check(const cop_read *read,
 	if (!wanted->k || wanted->k > COP_K_MAX)
 		return error_set(COP_INVALID, "k is %u; it may be 1 to %d",
 				 wanted->k, COP_K_MAX);
-	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_HIERARCHICAL)
+	if (wanted->strategy < COP_AUTO || wanted->strategy > COP_KDTREE)
 		return error_set(COP_INVALID, "there is no strategy %d",
 				 wanted->strategy);
-	if (wanted->strategy >= COP_LSH && !read->store->config.signs)
+	if (uses_signs(wanted->strategy) && !read->store->config.signs)
 		return error_set(COP_INVALID,
 				 "%s keeps no signs of its vectors; `init "
 				 "--signs` makes a store that does",
+				 read->store->path);
+	if (wanted->strategy == COP_KDTREE && !kd_applies(read_segment(read)))
+		return error_set(COP_INVALID,
+				 "%s has no tree: it is for 2 to 8 dimensions "
+				 "and distances by cosine or L2; leave the "
+				 "strategy to the store",
 				 read->store->path);
 	if (wanted->ef > COP_EF_MAX)
 		return error_set(COP_INVALID, "ef is %u; it may be up to %d",

@@ -60,7 +60,7 @@ static const struct arg_row search_rows[] = {
     {SEARCH_THRESHOLD, "threshold", "D", "only at this distance or nearer"},
     {SEARCH_EXACT, "exact", NULL, "rank by the float32 as they were put"},
     {SEARCH_STRATEGY, "strategy", "NAME",
-     "auto (default), scan, hnsw, lsh, hierarchical"},
+     "auto, scan, hnsw, lsh, hierarchical or kdtree"},
     {SEARCH_EF, "ef", "N", "width of a walk: more finds more, slower"},
     {SEARCH_EXPLAIN, "explain", NULL, "say on stderr how it was done, and why"},
     {SEARCH_THREADS, "threads", "N", "threads for --queries (default: 1)"},
@@ -233,8 +233,8 @@ static int search_around(struct search *search)
 }
 
 /* By their number. */
-static const char *const strategies[] = {"auto", "scan",	 "hnsw",
-					 "lsh",	 "hierarchical", NULL};
+static const char *const strategies[] = {
+    "auto", "scan", "hnsw", "lsh", "hierarchical", "kdtree", NULL};
 
 static void search_explain(const struct search *search)
 {

@@ -30,6 +30,7 @@ const struct way ways[] = {
     {"hnsw", COP_HNSW},
     {"lsh", COP_LSH},
     {"hierarchical", COP_HIERARCHICAL},
+    {"kdtree", COP_KDTREE},
 };
 const size_t way_count = sizeof ways / sizeof ways[0];
 static_assert(sizeof ways / sizeof ways[0] <= WAYS_MAX, "a trial has room");
