@@ -66,7 +66,8 @@ double kernel_cosine_join(const struct kernel_cosine *sums)
 float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
 		     const struct row_code *b, int32_t dot)
 {
-	float inner = a->scale * b->scale * (float)dot + a->offset * b->sum +
+	/* in this order: both scales may be small */
+	float inner = a->scale * (float)dot * b->scale + a->offset * b->sum +
 		      b->offset * a->sum - a->offset * b->offset * (float)dim;
 
 	if (metric == METRIC_IP)
