@@ -35,8 +35,9 @@
 
 enum {
 	LOCK_BITS = 14,
-	BULK_SHARE = 8, /* of the nodes: for so many the tree is built anew */
-	DEGREE_MIN = 8, /* of a node that may lose a link, lowest level */
+	BULK_SHARE = 8,	 /* of the nodes: for so many the tree is built anew */
+	DEGREE_MIN = 8,	 /* of a node that may lose a link, lowest level */
+	VICTIM_NEAR = 8, /* rows among which occluders are chosen */
 	DOING_LINK = 1,
 	DOING_UNLINK = 2,
 	DOING_ALL = 3,
@@ -255,34 +256,42 @@ static void doing_end(const struct pen *pen)
 
 /* ---- linking back ------------------------------------------------------- */
 
+/* Whether a node may lose its link to a row. */
+static int may_lose(const struct segment *segment, uint32_t row, uint32_t fresh,
+		    uint32_t level)
+{
+	return row == fresh ||
+	       degree_of(segment, row, level) > degree_min(level);
+}
+
 /*
- * Of rows, nearest first, the farthest that may go and is occluded by one that
- * is not itself; if there is none, the farthest that may go.  So a node amid
- * many that are alike gives one of these up, not its only link out.
+ * Of rows, nearest first, the farthest that may go and is occluded by one of
+ * those the node would choose first; if there is none, the farthest that may
+ * go.  So a node amid many that are alike gives one of these up, not its only
+ * link out.
  */
 static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
 			      uint32_t level, const struct near *near,
 			      uint32_t count)
 {
-	uint32_t chosen[HNSW_LINKS + 1];
+	uint32_t chosen[VICTIM_NEAR];
 	uint32_t chosen_count = 0;
-	uint32_t occluded = 0;
-	uint32_t spare = fresh;
+	uint32_t spare = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t row = near[i].row;
-		int may_go = row == fresh ||
-			     degree_of(segment, row, level) > degree_min(level);
-
-		if (may_go)
-			spare = row;
-		if (!is_occluded(segment, row, near[i].distance, chosen,
+	for (uint32_t i = 0; i < VICTIM_NEAR && i < count; i++)
+		if (!is_occluded(segment, near[i].row, near[i].distance, chosen,
 				 chosen_count))
-			chosen[chosen_count++] = row;
-		else if (may_go)
-			occluded = row;
+			chosen[chosen_count++] = near[i].row;
+	for (uint32_t i = count; i-- > 1;) {
+		if (!may_lose(segment, near[i].row, fresh, level))
+			continue;
+		if (!spare)
+			spare = near[i].row;
+		if (is_occluded(segment, near[i].row, near[i].distance, chosen,
+				chosen_count))
+			return near[i].row;
 	}
-	return occluded ? occluded : spare;
+	return spare ? spare : fresh;
 }
 
 /*
