@@ -224,6 +224,7 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 		     segment->bank.metric != store->config.metric ||
 		     segment->bank.rows != store->config.rows ||
 		     segment->header->signs != store->config.signs ||
+		     segment->header->coded != store->config.coded ||
 		     segment->bank.codes != store->config.codes ||
 		     !atomic_load_explicit(&segment->header->ready,
 					   memory_order_acquire))) {

@@ -355,6 +355,7 @@ static cop_err header_fill(struct build *build)
 	header->metric = config->metric;
 	header->rows = config->rows;
 	header->signs = config->signs;
+	header->coded = config->coded;
 	header->codes = config->codes;
 	header->base_commit = state->commit;
 	err = bank_init(segment);

@@ -195,7 +195,10 @@ struct cop_options {
 	uint32_t signs;		    /* 1: 32 bytes more a vector are kept for
 				       COP_LSH and COP_HIERARCHICAL; 16
 				       dimensions or more */
-	uint32_t reserved;	    /* 0 */
+	uint32_t codes_dim;	    /* only so many numbers of a vector, the
+				       first ones, are coded (u8 or b1, cosine
+				       or L2), for vectors whose beginnings say
+				       most; what ranks has all.  0: all */
 	uint64_t cache_bytes;	    /* of shared memory for results of searches,
 				       COP_CACHE_MIN to COP_CACHE_MAX; 0: none
 				       are kept */
@@ -1048,6 +1051,7 @@ struct cop_stats {
 	uint64_t cache_stores; /* results kept, replaced ones too */
 	uint64_t cache_precomputed; /* of those, before anybody asked */
 	uint64_t cache_entries;	    /* results in it, stale ones too */
+	uint64_t codes_dim;	    /* numbers of a vector that are coded */
 };
 
 enum cop_role {

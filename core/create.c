@@ -27,6 +27,17 @@
 
 #define GENERATION_FIRST "gen-000001"
 
+/* As the store's description has them, enum vector_codes. */
+static int32_t codes_choose(const struct cop_options *options)
+{
+	if (options->codes)
+		return options->codes - COP_CODES_U8;
+	return options->dim && !options->codes_dim &&
+		       options->dim * sizeof(float) <= CODE_LINE_BYTES
+		   ? CODES_F32
+		   : CODES_U8;
+}
+
 static cop_err options_check(const struct cop_options *options)
 {
 	struct stat st;
@@ -91,9 +102,14 @@ static cop_err options_check(const struct cop_options *options)
 				 "signs %u in %u dimensions; they are kept, 1, "
 				 "in %d or more, or not, 0",
 				 options->signs, options->dim, SIGNS_DIM);
-	if (options->reserved)
-		return error_set(COP_INVALID, "the options' reserved word is "
-					      "not 0; clear what is not set");
+	if (options->codes_dim &&
+	    (options->codes_dim < COP_DIM_MIN ||
+	     options->codes_dim > options->dim ||
+	     code_is_row(codes_choose(options)) || options->metric == COP_IP))
+		return error_set(COP_INVALID,
+				 "codes of %u dimensions; they may be of 2 to "
+				 "%u, with codes u8 or b1 and cosine or L2",
+				 options->codes_dim, options->dim);
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,
@@ -109,24 +125,17 @@ static cop_err options_check(const struct cop_options *options)
 	return 0;
 }
 
-/* As the store's description has them, enum vector_codes. */
-static int32_t codes_choose(const struct cop_options *options)
-{
-	if (options->codes)
-		return options->codes - COP_CODES_U8;
-	return options->dim && options->dim * sizeof(float) <= CODE_LINE_BYTES
-		   ? CODES_F32
-		   : CODES_U8;
-}
-
 static cop_err config_fill(struct disk_store *config,
 			   const struct cop_options *options)
 {
 	int32_t codes = codes_choose(options);
+	uint32_t coded =
+	    options->codes_dim < options->dim ? options->codes_dim : 0;
 
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
-	    .format = codes || options->signs ? FORMAT_CODES : FORMAT_PLAIN,
+	    .format =
+		codes || options->signs || coded ? FORMAT_CODES : FORMAT_PLAIN,
 	    .dim = options->dim,
 	    .metric = options->metric ? options->metric : COP_COSINE,
 	    .rows = code_is_row(codes) ? COP_ROWS_F16 : options->rows,
@@ -143,6 +152,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .cache_ttl_ms = options->cache_ttl_ms,
 	    .cache_idle_ms = options->cache_idle_ms,
 	    .signs = options->signs,
+	    .coded = coded,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
 		 options->shm_dir ? options->shm_dir : "/dev/shm");

@@ -48,7 +48,8 @@ struct disk_store {
 	uint32_t cache_idle_ms;
 	int32_t codes; /* enum vector_codes */
 	uint32_t signs;
-	uint32_t reserved[2];
+	uint32_t coded; /* components that are, 0: all */
+	uint32_t reserved;
 };
 
 enum { DISK_STORE_LEAST = 328 };

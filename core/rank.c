@@ -256,6 +256,7 @@ void ranking_init(struct ranking *ranking, const struct search *search,
 	ranking->exclude = exclude;
 	ranking->hits = hits;
 	ranking_again(ranking);
-	query_encode(config->codes, config->metric, vector, config->dim,
-		     &ranking->query);
+	query_encode_first(config->codes, config->metric, vector, config->dim,
+			   read_segment(search->read)->bank.coded,
+			   &ranking->query);
 }

@@ -83,6 +83,7 @@ static void segment_describe(const cop_store *store, struct segment *segment)
 	header->metric = store->config.metric;
 	header->rows = store->config.rows;
 	header->signs = store->config.signs;
+	header->coded = store->config.coded;
 	header->codes = store->config.codes;
 }
 

@@ -93,6 +93,8 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .metric = store->config.metric,
 	    .rows = store->config.rows,
 	    .codes = store->config.codes + COP_CODES_U8,
+	    .codes_dim =
+		store->config.coded ? store->config.coded : store->config.dim,
 	    .commits = state->commit,
 	    .commit_time_ns = state->time_ns,
 	    .entities = state->entities,

@@ -146,6 +146,8 @@ static cop_err config_read(cop_store *store)
 	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||
 	    store->config.rows > COP_ROWS_F32 || store->config.codes < 0 ||
 	    store->config.codes >= CODES_KINDS || store->config.signs > 1 ||
+	    store->config.coded > store->config.dim ||
+	    (store->config.coded && code_is_row(store->config.codes)) ||
 	    store->config.metric < COP_COSINE ||
 	    store->config.metric > COP_IP ||
 	    store->config.cache_bytes > COP_CACHE_MAX)

@@ -13,6 +13,7 @@ int bank_shape_init(struct segment *segment)
 {
 	const struct segment_header *header = segment->header;
 	struct bank_shape shape = {.dim = header->dim,
+				   .coded = header->dim,
 				   .metric = header->metric,
 				   .rows = header->rows,
 				   .codes = header->codes,
@@ -24,7 +25,12 @@ int bank_shape_init(struct segment *segment)
 	    (shape.dim &&
 	     (shape.metric < METRIC_COSINE || shape.metric > METRIC_IP)))
 		return EINVAL;
-	shape.line_bytes = LINE + code_bytes(shape.codes, shape.dim);
+	if (header->coded) {
+		if (header->coded > shape.dim || code_is_row(shape.codes))
+			return EINVAL;
+		shape.coded = header->coded;
+	}
+	shape.line_bytes = LINE + code_bytes(shape.codes, shape.coded);
 	if (code_is_row(shape.codes))
 		shape.full = shape.codes;
 	else
@@ -117,9 +123,10 @@ void bank_encode(const struct bank_shape *shape, const float *vector,
 
 	memset(codes, 0, shape->line_bytes - LINE);
 	memset(full, 0, shape->row_bytes);
-	code_encode(shape->codes, shape->metric, vector, shape->dim, code,
-		    codes, has_row && !shape->rows ? full : NULL,
-		    has_row && shape->rows ? full : NULL);
+	code_encode_first(shape->codes, shape->metric, vector, shape->dim,
+			  shape->coded, code, codes,
+			  has_row && !shape->rows ? full : NULL,
+			  has_row && shape->rows ? full : NULL);
 }
 
 static int take_fresh(struct segment *segment, uint32_t *row)

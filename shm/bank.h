@@ -78,6 +78,7 @@ struct bank_shape {
 	uint32_t line_bytes; /* header and codes */
 	uint32_t row_bytes;  /* full row, 0 if the code is the row */
 	uint32_t dim;
+	uint32_t coded; /* components that the codes have */
 	int32_t metric;
 	int32_t rows;  /* 0: half, 1: single precision */
 	int32_t codes; /* enum vector_codes */

@@ -33,9 +33,10 @@ struct encoding {
 	double factor;	 /* component = input * factor */
 	double rounding; /* what double precision may lose of a length */
 	double length;	 /* of the vector after that */
-	double low;
+	double low;	 /* of what is coded */
 	double high;
-	double norm; /* squared, decoded */
+	double magnitude; /* the largest of all */
+	double norm;	  /* squared, decoded */
 	double code_sum;
 	double error; /* >= both distances, unrounded */
 	float scale;
@@ -202,21 +203,33 @@ static uint32_t lanes_measure(const float *vector, uint32_t dim, double *sum,
 }
 
 /* First pass: length and range. */
+static void range_measure(const float *vector, uint32_t dim, double *sum,
+			  float *low, float *high)
+{
+	for (uint32_t i = lanes_measure(vector, dim, sum, low, high); i < dim;
+	     i++) {
+		float x = vector[i];
+
+		*sum += (double)x * (double)x;
+		*low = x < *low ? x : *low;
+		*high = x > *high ? x : *high;
+	}
+}
+
 static void encoding_measure(struct encoding *e, int32_t metric,
-			     const float *vector, uint32_t dim)
+			     const float *vector, uint32_t dim, uint32_t coded)
 {
 	double sum = 0;
 	float low = vector[0];
 	float high = vector[0];
+	float least;
+	float most;
 
-	for (uint32_t i = lanes_measure(vector, dim, &sum, &low, &high);
-	     i < dim; i++) {
-		float x = vector[i];
-
-		sum += (double)x * (double)x;
-		low = x < low ? x : low;
-		high = x > high ? x : high;
-	}
+	range_measure(vector, coded, &sum, &low, &high);
+	least = low;
+	most = high;
+	if (coded < dim)
+		range_measure(vector + coded, dim - coded, &sum, &least, &most);
 	/* any NaN or infinity has made the sum one */
 	e->is_broken = !(sum <= DBL_MAX);
 	e->rounding = metric == METRIC_COSINE ? 0x1p-40 : 0x1p-50;
@@ -229,6 +242,10 @@ static void encoding_measure(struct encoding *e, int32_t metric,
 	}
 	e->low = e->is_broken ? 0 : (double)low * e->factor;
 	e->high = e->is_broken ? 0 : (double)high * e->factor;
+	e->magnitude =
+	    e->is_broken
+		? 0
+		: fmax(fabs((double)least), fabs((double)most)) * e->factor;
 }
 
 /* Where the codes and a full row go. */
@@ -237,6 +254,7 @@ struct encoded {
 	void *row;
 	int32_t kind;	  /* of the codes */
 	int32_t row_kind; /* CODES_F16 to CODES_F32, or ROW_NONE */
+	uint32_t coded;	  /* components that are */
 };
 
 enum { ROW_NONE = -1 };
@@ -261,7 +279,7 @@ static void scale_codes(struct encoding *e, int32_t kind, uint32_t dim)
 /* Of halves, from the magnitude. */
 static void scale_row(struct encoding *e, int32_t row_kind)
 {
-	double magnitude = fmax(fabs(e->low), fabs(e->high));
+	double magnitude = e->magnitude;
 	int exponent;
 
 	e->row_scale = 1;
@@ -353,6 +371,18 @@ components_code(const struct encoding *e, const float *vector, uint32_t from,
 	}
 }
 
+/* What follows the coded components is in the row alone. */
+static void rest_code(const struct encoding *e, const float *vector,
+		      uint32_t dim, const struct encoded *to)
+{
+	double row_inverse = 1 / (double)e->row_scale;
+
+	for (uint32_t i = to->coded; i < dim; i++)
+		(void)component_row(
+		    e->is_broken ? 0 : (double)vector[i] * e->factor, i,
+		    row_inverse, e, *to);
+}
+
 /*
  * As many components of u8 and floats as there are whole vectors, which the
  * compiler has instructions for; returns how many.
@@ -410,9 +440,10 @@ static uint32_t lanes_code(const struct encoding *e, const float *vector,
 	return whole;
 }
 
-static void encoding_code(struct encoding *e, const float *vector, uint32_t dim,
+static void encoding_code(struct encoding *e, const float *vector, uint32_t all,
 			  const struct encoded *to)
 {
+	uint32_t dim = to->coded;
 	uint32_t bytes = code_bytes(to->kind, dim);
 	struct sums sums = {0, 0, 0, 0};
 	uint32_t done = 0;
@@ -433,6 +464,7 @@ static void encoding_code(struct encoding *e, const float *vector, uint32_t dim,
 		components_code(e, vector, 0, dim, *to, CODES_F32, &sums);
 		break;
 	}
+	rest_code(e, vector, all, to);
 	e->norm = sums.norm;
 	e->code_sum = sums.code_sum;
 	slack = (e->length + sqrt(sums.norm)) * e->rounding;
@@ -444,21 +476,22 @@ static void encoding_make(struct encoding *e, int32_t metric,
 			  const float *vector, uint32_t dim,
 			  const struct encoded *to)
 {
-	encoding_measure(e, metric, vector, dim);
-	scale_codes(e, to->kind, dim);
+	encoding_measure(e, metric, vector, dim, to->coded);
+	scale_codes(e, to->kind, to->coded);
 	scale_row(e, to->row_kind);
 	encoding_code(e, vector, dim, to);
 	if (e->is_broken || !float_fits((double)e->scale) ||
 	    !float_fits((double)e->offset) ||
-	    !float_fits(metric == METRIC_IP ? sqrt(e->norm) : e->norm))
+	    !float_fits(metric == METRIC_IP ? sqrt(e->norm) : e->norm) ||
+	    (metric == METRIC_IP && to->coded < dim))
 		e->error = (double)INFINITY;
 }
 
-void code_encode(int32_t kind, int32_t metric, const float *vector,
-		 uint32_t dim, struct row_code *out, uint8_t *codes,
-		 uint16_t *row16, float *row32)
+void code_encode_first(int32_t kind, int32_t metric, const float *vector,
+		       uint32_t dim, uint32_t coded, struct row_code *out,
+		       uint8_t *codes, uint16_t *row16, float *row32)
 {
-	struct encoded to = {codes, row16, kind, CODES_F16};
+	struct encoded to = {codes, row16, kind, CODES_F16, coded};
 	struct encoding e;
 	double sum;
 
@@ -471,7 +504,7 @@ void code_encode(int32_t kind, int32_t metric, const float *vector,
 		to.row_kind = row32 ? CODES_F32 : ROW_NONE;
 	}
 	encoding_make(&e, metric, vector, dim, &to);
-	sum = (double)e.scale * e.code_sum + (double)e.offset * dim;
+	sum = (double)e.scale * e.code_sum + (double)e.offset * coded;
 	out->scale = e.scale;
 	out->offset = e.offset;
 	out->norm = metric == METRIC_IP ? float_up(sqrt(e.norm) * (1 + 0x1p-40))
@@ -503,10 +536,11 @@ static void query_fold(struct query_code *query)
 }
 
 static void query_shape(int32_t kind, int32_t metric, uint32_t dim,
-			struct query_code *out)
+			uint32_t coded, struct query_code *out)
 {
 	out->dim = dim;
-	out->line_count = code_bytes(kind, dim) / CODE_LINE_BYTES;
+	out->coded = coded;
+	out->line_count = code_bytes(kind, coded) / CODE_LINE_BYTES;
 	out->metric = metric;
 	out->kind = kind;
 }
@@ -525,7 +559,7 @@ static void query_bytes(float scale, float offset, double sum,
 {
 	out->scale = (double)scale;
 	out->offset = (double)offset + 128 * (double)scale;
-	out->code_sum = sum - 128.0 * out->dim;
+	out->code_sum = sum - 128.0 * out->coded;
 }
 
 void code_floats(int32_t kind, const void *row, float row_scale, uint32_t dim,
@@ -552,7 +586,7 @@ void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
 	uint32_t sum = 0;
 
 	memcpy(&code, row + ROW_CODE_OFFSET, sizeof(code));
-	query_shape(kind, metric, dim, out);
+	query_shape(kind, metric, dim, dim, out);
 	query_bits((double)code.scale, out);
 	if (kind == CODES_B1) {
 		memcpy(out->codes, codes, bytes);
@@ -574,22 +608,22 @@ void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
 	query_fold(out);
 }
 
-void query_encode(int32_t kind, int32_t metric, const float *vector,
-		  uint32_t dim, struct query_code *out)
+void query_encode_first(int32_t kind, int32_t metric, const float *vector,
+			uint32_t dim, uint32_t coded, struct query_code *out)
 {
 	uint8_t *codes = (uint8_t *)out->codes;
-	uint32_t bytes = code_is_row(kind) ? 0 : code_bytes(kind, dim);
+	uint32_t bytes = code_is_row(kind) ? 0 : code_bytes(kind, coded);
 	/* a query's vector is not rounded to what a row is */
 	struct encoded to = {codes, out->vector,
-			     bytes ? kind : (int32_t)CODES_F32, CODES_F32};
+			     bytes ? kind : (int32_t)CODES_F32, CODES_F32,
+			     coded};
 	struct encoding e;
-	double magnitude;
 
-	query_shape(kind, metric, dim, out);
+	query_shape(kind, metric, dim, coded, out);
 	encoding_make(&e, metric, vector, dim, &to);
 	query_bits((double)e.scale, out);
 	if (kind == CODES_U8) {
-		for (uint32_t i = 0; i < dim; i++)
+		for (uint32_t i = 0; i < coded; i++)
 			codes[i] ^= 0x80;
 		query_bytes(e.scale, e.offset, e.code_sum, out);
 	}
@@ -599,9 +633,8 @@ void query_encode(int32_t kind, int32_t metric, const float *vector,
 	out->error = e.error;
 	/* a unit vector of floats may be longer than 1 */
 	out->length = e.length * (1 + FLOAT_ERROR);
-	magnitude = fmax(fabs(e.low), fabs(e.high));
-	out->is_moderate =
-	    magnitude == 0 || (magnitude >= 0x1p-60 && magnitude <= 0x1p50);
+	out->is_moderate = e.magnitude == 0 ||
+			   (e.magnitude >= 0x1p-60 && e.magnitude <= 0x1p50);
 	if (e.is_broken)
 		out->is_moderate = 0;
 	query_fold(out);
@@ -747,6 +780,8 @@ void query_range(const struct query_code *query, const struct row_code *row,
 					     : sqrt((double)row->norm) * SPARE;
 	if (query->metric == METRIC_COSINE)
 		length = row->error <= FLT_MAX ? 1 : (double)INFINITY;
+	else if (query->coded < query->dim) /* |x| <= |q| + |q - x| */
+		length = (query->length + sqrt(distance)) * (1 + 0x1p-8);
 	if (!(length <= DBL_MAX) || isnan(distance)) {
 		*low = query->metric == METRIC_IP ? -(double)INFINITY : 0;
 		*high = (double)INFINITY;

@@ -144,6 +144,7 @@ struct query_code {
 	double error;	 /* as in struct row_code */
 	double length;	 /* >= |vector| */
 	uint32_t dim;
+	uint32_t coded;	      /* components that are, from the first on */
 	uint32_t line_count;  /* lines of codes */
 	int32_t metric;	      /* enum vector_metric */
 	int32_t kind;	      /* enum vector_codes */
@@ -212,10 +213,24 @@ static inline uint32_t code_bytes(int32_t kind, uint32_t dim)
  * row16	dim halves, or NULL; row32 dim floats, or NULL: the full row,
  *		of the unit vector for cosine.  At most one of them, and none
  *		where the code is the row.
+ * coded	components from the first on that are coded; all, where the
+ *		code is the row.  The distance of some is at most that of all,
+ *		for cosine and L2, so the bound holds; for the inner product
+ *		there is none then.
  */
-void code_encode(int32_t kind, int32_t metric, const float *vector,
-		 uint32_t dim, struct row_code *out, uint8_t *codes,
-		 uint16_t *row16, float *row32);
+void code_encode_first(int32_t kind, int32_t metric, const float *vector,
+		       uint32_t dim, uint32_t coded, struct row_code *out,
+		       uint8_t *codes, uint16_t *row16, float *row32);
+
+/* All components are coded. */
+static inline void code_encode(int32_t kind, int32_t metric,
+			       const float *vector, uint32_t dim,
+			       struct row_code *out, uint8_t *codes,
+			       uint16_t *row16, float *row32)
+{
+	code_encode_first(kind, metric, vector, dim, dim, out, codes, row16,
+			  row32);
+}
 
 /*
  * The components of a full row.
@@ -228,8 +243,16 @@ void code_floats(int32_t kind, const void *row, float row_scale, uint32_t dim,
 int vector_is_finite(const float *vector, uint32_t dim, int *is_zero);
 
 /* Prepares a query; the same conditions on the vector. */
-void query_encode(int32_t kind, int32_t metric, const float *vector,
-		  uint32_t dim, struct query_code *out);
+void query_encode_first(int32_t kind, int32_t metric, const float *vector,
+			uint32_t dim, uint32_t coded, struct query_code *out);
+
+/* Of all components. */
+static inline void query_encode(int32_t kind, int32_t metric,
+				const float *vector, uint32_t dim,
+				struct query_code *out)
+{
+	query_encode_first(kind, metric, vector, dim, dim, out);
+}
 
 /*
  * A query from a row's codes, as if its decoded vector had been encoded; for

@@ -146,7 +146,8 @@ static float between(const struct segment *segment, uint32_t a, uint32_t b)
 	const struct bank_shape *bank = &segment->bank;
 
 	return segment->kernel->codes[bank->codes].between(
-	    bank->metric, bank->dim, line_of(segment, a), line_of(segment, b));
+	    bank->metric, bank->coded, line_of(segment, a),
+	    line_of(segment, b));
 }
 
 /* Whether one of the rows is as near to `row` as `distance`. */
@@ -403,7 +404,7 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 
 	memset(choice->count, 0, sizeof choice->count);
 	query_from_row(segment->bank.codes, segment->bank.metric,
-		       segment->bank.dim, line_of(segment, row), &query);
+		       segment->bank.coded, line_of(segment, row), &query);
 	if (level > top)
 		level = top;
 	if (!hnsw_descend(segment, &search, level))

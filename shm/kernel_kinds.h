@@ -83,7 +83,7 @@ KERNEL_TORN static inline float kernel_bits(const struct query_code *query,
 {
 	uint32_t differing = kernel_differing(
 	    query->codes, row + ROW_CODES_OFFSET, query->line_count);
-	float dot = (float)query->dim - 2 * (float)differing;
+	float dot = (float)query->coded - 2 * (float)differing;
 	struct row_code code;
 
 	kernel_head(row, &code);

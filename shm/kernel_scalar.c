@@ -13,7 +13,7 @@ KERNEL_TORN static int32_t scalar_dot(const struct query_code *query,
 	const unsigned char *codes = row + ROW_CODES_OFFSET;
 	int32_t sum = 0;
 
-	for (uint32_t i = 0; i < query->dim; i++)
+	for (uint32_t i = 0; i < query->coded; i++)
 		sum += (int32_t)codes[i] * query->codes[i];
 	return sum;
 }

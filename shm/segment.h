@@ -95,7 +95,7 @@ struct segment_header {
 	int32_t rows;
 	int32_t codes;
 	uint32_t signs; /* 1: rows are signed, see signs.h */
-	uint32_t reserved;
+	uint32_t coded; /* components that are coded, 0: all */
 	struct region regions[REGION_COUNT];
 
 	/* writer lock held to change, read by any process */

@@ -43,6 +43,18 @@ static void near_draw(struct world *w, uint32_t row, float *vector)
 				    0.7 * test_gaussian(&w->seed));
 }
 
+/* The first components say most. */
+static void fading_draw(struct world *w, uint32_t i, float *vector)
+{
+	float size = 1;
+
+	near_draw(w, i, vector);
+	for (uint32_t j = 0; j < w->dim; j++) {
+		vector[j] *= size;
+		size *= 0.94f;
+	}
+}
+
 /* Signs alone, of which neighbours share seven in eight. */
 static void sign_draw(struct world *w, uint32_t row, float *vector)
 {
@@ -91,13 +103,16 @@ static void rows_put(struct world *w, draw_fn *draw)
 	must(cop_maintain(w->f.store, NULL, NULL), "maintain");
 }
 
+/* first	components that are coded, 0: all */
 static void world_init(struct world *w, int32_t codes, int32_t metric,
-		       uint32_t dim, uint32_t rows, draw_fn *draw)
+		       uint32_t dim, uint32_t first, uint32_t rows,
+		       draw_fn *draw)
 {
 	struct cop_options options = {.size = sizeof options,
 				      .dim = dim,
 				      .metric = metric,
-				      .codes = codes};
+				      .codes = codes,
+				      .codes_dim = first};
 
 	*w = (struct world){.rows = rows,
 			    .dim = dim,
@@ -278,33 +293,35 @@ static void what_is_kept_is_the_same(struct world *w, const char *name,
 	   "%s: and built anew", name);
 }
 
-static void a_store_finds(int32_t codes, int32_t metric, uint32_t dim)
+static void a_store_finds(int32_t codes, int32_t metric, uint32_t dim,
+			  uint32_t first)
 {
 	/* the few bits of so short a vector tell next to nothing */
 	uint32_t ef = codes == COP_CODES_B1 ? ROWS / 2 : 100;
+	draw_fn *draw = first ? fading_draw : near_draw;
 	struct world w;
 	struct tally tally;
-	char name[32];
+	char name[48];
 
-	world_init(&w, codes, metric, dim, ROWS, near_draw);
-	snprintf(name, sizeof name, "%s, %s, %u-d", code_names[codes],
-		 metric_names[metric], dim);
-	tally = ask(&w, near_draw, COP_HNSW, ef, 0);
+	world_init(&w, codes, metric, dim, first, ROWS, draw);
+	snprintf(name, sizeof name, "%s of %u, %s, %u-d", code_names[codes],
+		 first ? first : dim, metric_names[metric], dim);
+	tally = ask(&w, draw, COP_HNSW, ef, 0);
 	ok(!tally.wrong && tally.found >= tally.wanted * 0.9,
 	   "%s: a walk finds %u of %u", name, tally.found, tally.wanted);
 	if (tally.wrong)
 		diag("%u are wrong", tally.wrong);
-	tally = ask(&w, near_draw, COP_SCAN, 0, 0);
+	tally = ask(&w, draw, COP_SCAN, 0, 0);
 	ok(!tally.wrong && tally.found >= tally.wanted * 0.97, "%s: a scan %u",
 	   name, tally.found);
-	tally = ask(&w, near_draw, COP_AUTO, 0, 1);
+	tally = ask(&w, draw, COP_AUTO, 0, 1);
 	ok(!tally.wrong && tally.found == tally.wanted,
 	   "%s: an exact search all", name);
-	tally = ask(&w, near_draw, COP_HNSW, ef, 1);
+	tally = ask(&w, draw, COP_HNSW, ef, 1);
 	ok(!tally.wrong && tally.found >= tally.wanted * 0.9,
 	   "%s: an exact walk %u", name, tally.found);
 	is_u64(findings_of(w.f.store), 0, "%s: the store is whole", name);
-	what_is_kept_is_the_same(&w, name, near_draw);
+	what_is_kept_is_the_same(&w, name, draw);
 	world_release(&w);
 }
 
@@ -313,7 +330,7 @@ static void sizes_do_not_matter(int32_t codes, int32_t metric)
 	struct world w;
 	struct tally tally;
 
-	world_init(&w, codes, metric, 19, 600, wide_draw);
+	world_init(&w, codes, metric, 19, 0, 600, wide_draw);
 	tally = ask(&w, wide_draw, COP_SCAN, 0, 1);
 	ok(!tally.wrong && tally.found == tally.wanted &&
 	       !findings_of(w.f.store),
@@ -328,7 +345,7 @@ static void signs_are_all_that_a_vector_of_them_is(void)
 	struct tally tally;
 
 	for (int32_t metric = COP_COSINE; metric <= COP_IP; metric++) {
-		world_init(&w, COP_CODES_B1, metric, 129, ROWS, sign_draw);
+		world_init(&w, COP_CODES_B1, metric, 129, 0, ROWS, sign_draw);
 		tally = ask(&w, sign_draw, COP_HNSW, 100, 0);
 		ok(!tally.wrong && tally.found >= tally.wanted * 0.97,
 		   "b1 of +-1, %s: a walk finds %u of %u", metric_names[metric],
@@ -376,7 +393,19 @@ static void what_cannot_be_is_refused(void)
 		options.codes = codes;
 		refused += cop_create(f.path, &options) == COP_INVALID;
 	}
-	is_u64(refused, 5, "codes there are not, and rows beside the codes: %s",
+	options.rows = COP_ROWS_F16;
+	options.codes_dim = 8; /* with codes that are the row */
+	refused += cop_create(f.path, &options) == COP_INVALID;
+	options.codes = COP_CODES_U8;
+	options.codes_dim = 18;
+	refused += cop_create(f.path, &options) == COP_INVALID;
+	options.codes_dim = 8;
+	options.metric = COP_IP;
+	refused += cop_create(f.path, &options) == COP_INVALID;
+	options.metric = 0;
+	options.codes_dim = 0;
+	options.rows = COP_ROWS_F32;
+	is_u64(refused, 8, "codes there are not, and rows beside the codes: %s",
 	       cop_last_error());
 	options.codes = COP_CODES_B1;
 	must(cop_create(f.path, &options), "create");
@@ -396,10 +425,13 @@ int main(void)
 	for (int32_t codes = COP_CODES_U8; codes < KINDS; codes++) {
 		for (int32_t metric = COP_COSINE; metric <= COP_IP; metric++)
 			sizes_do_not_matter(codes, metric);
-		a_store_finds(codes, COP_COSINE, 33);
-		a_store_finds(codes, COP_L2, 130);
-		a_store_finds(codes, COP_IP, 64);
+		a_store_finds(codes, COP_COSINE, 33, 0);
+		a_store_finds(codes, COP_L2, 130, 0);
+		a_store_finds(codes, COP_IP, 64, 0);
 	}
+	a_store_finds(COP_CODES_U8, COP_COSINE, 130, 40);
+	a_store_finds(COP_CODES_U8, COP_L2, 33, 10);
+	a_store_finds(COP_CODES_B1, COP_L2, 130, 100);
 	signs_are_all_that_a_vector_of_them_is();
 	few_dimensions_are_kept_as_they_are();
 	what_cannot_be_is_refused();

@@ -17,6 +17,7 @@ enum {
 	INIT_METRIC,
 	INIT_ROWS,
 	INIT_SIGNS,
+	INIT_CODES_DIM,
 	INIT_CODES,
 	INIT_MODE,
 	INIT_GROUP,
@@ -33,6 +34,8 @@ static const struct arg_row init_rows[] = {
     {INIT_DIM, "dim", "N", "numbers in a vector, 2 to 4096 (default: none)"},
     {INIT_METRIC, "metric", "NAME", "cosine (default), l2 (squared) or ip"},
     {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what searches read"},
+    {INIT_CODES_DIM, "codes-dim", "N",
+     "of the first N numbers alone (default: all)"},
     {INIT_SIGNS, "signs", NULL, "keep signs of vectors, for other strategies"},
     {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what ranks hits"},
     {INIT_CODES, "codes", "KIND",
@@ -139,6 +142,10 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 		options->metric = args_word(cli, metrics) + COP_COSINE;
 		break;
 	case INIT_ROWS: options->rows = args_word(cli, rows); break;
+	case INIT_CODES_DIM:
+		if (!args_u64(cli, 0, COP_DIM_MAX, &number))
+			options->codes_dim = (uint32_t)number;
+		break;
 	case INIT_SIGNS: options->signs = 1; break;
 	case INIT_CODES: options->codes = args_word(cli, codes); break;
 	case INIT_MODE: return init_mode(cli, options);

@@ -45,6 +45,7 @@ static const struct {
     STAT(edge_bytes, STAT_BYTES, "  edges"),
     STAT(record_bytes, STAT_BYTES, "  records"),
     STAT(row_bytes, STAT_BYTES, "one vector"),
+    STAT(codes_dim, STAT_COUNT, "numbers coded"),
     STAT(bank_rows, STAT_COUNT, "rows in use"),
     STAT(records, STAT_COUNT, "records kept"),
     STAT(limbo, STAT_COUNT, "waiting for readers"),
