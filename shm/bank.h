@@ -10,6 +10,9 @@
  *	exclude.  Where the codes are the components, in 16 or 32 bits, there
  *	is no other row.  A changed vector, type or set
  *	of tags is a new row and a death; nothing visible is ever rewritten.
+ *	To rewrite it where only the latest are kept would save nothing: what
+ *	a change costs is its links, which are made anew in any case, and who
+ *	reads at an older snapshot would have to look elsewhere.
  *	Rows from which every snapshot has moved on are used again.
  *
  * source
