@@ -203,7 +203,8 @@ static cop_err graph_rank(struct ranking *ranking, struct hnsw_room *room,
 
 struct tree_walk {
 	struct ranking *ranking;
-	uint64_t left; /* rows, then it gives up */
+	struct hnsw_room *room; /* marks what was visited */
+	uint64_t left;		/* rows, then it gives up */
 	cop_err err;
 };
 
@@ -217,7 +218,8 @@ static int tree_row(void *user, uint32_t row, double *limit)
 	if (!walk->left)
 		return 1;
 	walk->left--;
-	if (line)
+	/* the tail may name a row twice, if it was used again */
+	if (line && hnsw_room_first(walk->room, row))
 		walk->err = ranking_row(ranking, row, line);
 	if (ranking->limit < *limit)
 		*limit = ranking->limit;
@@ -225,20 +227,22 @@ static int tree_row(void *user, uint32_t row, double *limit)
 }
 
 /* *done is 0 if the tree changed all the while, or led to too many rows. */
-static cop_err tree_rank(struct ranking *ranking, int *done)
+static cop_err tree_rank(struct ranking *ranking, struct hnsw_room *room,
+			 int *done)
 {
 	const struct search *search = ranking->search;
 	const struct segment *segment = read_segment(search->read);
 	struct cop_search_report *report = search->wanted->report;
 	uint64_t most = TREE_LEAST + bank_count(segment) / TREE_SHARE;
 	enum kd_outcome outcome = KD_CHANGED;
-	struct tree_walk walk = {.ranking = ranking};
+	struct tree_walk walk = {.ranking = ranking, .room = room};
 
 	for (int i = 0; i < TREE_TRIES && outcome == KD_CHANGED; i++) {
 		ranking_again(ranking);
 		walk.left = most;
 		outcome = kd_search(segment, &ranking->query, ranking->limit,
 				    tree_row, &walk);
+		hnsw_room_clear(room, segment);
 		if (walk.err)
 			return walk.err;
 	}
@@ -445,7 +449,7 @@ static cop_err way_take(struct ranking *ranking, struct hnsw_room *room,
 	cop_err err;
 
 	if (plan->strategy == COP_KDTREE)
-		return tree_rank(ranking, done);
+		return tree_rank(ranking, room, done);
 	if (plan->strategy == COP_SCAN)
 		return search->sift->is_listed ? listed_rank(ranking, done) : 0;
 	err = graph_rank(ranking, room, plan, done);

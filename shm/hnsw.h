@@ -154,6 +154,9 @@ struct hnsw_search {
  */
 void hnsw_walk(const struct segment *segment, struct hnsw_search *search);
 
+/* Marks a row of the bank; returns 0 if it was marked already. */
+int hnsw_room_first(struct hnsw_room *room, uint32_t row);
+
 /* Ends a search: no row is marked. */
 void hnsw_room_clear(struct hnsw_room *room, const struct segment *segment);
 

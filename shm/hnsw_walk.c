@@ -99,6 +99,15 @@ static void room_note(struct hnsw_room *room, const uint32_t *rows,
 	room->touched_count += (uint32_t)count;
 }
 
+int hnsw_room_first(struct hnsw_room *room, uint32_t row)
+{
+	uint32_t marked = row;
+	size_t fresh = kernel_mark(room->marks, &marked, 1);
+
+	room_note(room, &row, fresh);
+	return fresh != 0;
+}
+
 void hnsw_room_clear(struct hnsw_room *room, const struct segment *segment)
 {
 	if (room->touched_count > TOUCHED_MAX)

@@ -110,9 +110,9 @@ struct kdtree {
 /* ---- searching ---------------------------------------------------------- */
 
 /*
- * Told of a row that may be within the limit, and not again unless the tree
- * changes.  It is to read the row under its own lock, see bank.h, ask whether
- * its snapshot sees it, and may lower the limit.
+ * Told of a row that may be within the limit; not again unless the tree
+ * changes, or the tail names it twice.  It is to read the row under its own
+ * lock, see bank.h, ask whether its snapshot sees it, and may lower the limit.
  * Returns	0, or anything else to end the search.
  */
 typedef int kd_visit(void *user, uint32_t row, double *limit);

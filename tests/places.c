@@ -137,16 +137,19 @@ static void ask(cop_read *read, struct cop_search *search, struct tally *tally)
 	search->report = &report;
 	must(cop_search(read, search, hits, &count), "search");
 	tally->trees += report.strategy == COP_KDTREE;
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t j = 0; j < i && i < 2 * K; j++)
+			tally->wrong += hits[i].id == hits[j].id;
 		tally->wrong +=
 		    !w.is_there[hits[i].id] || (cafes && hits[i].id % 4 == 0);
+	}
 	if (search->has_threshold) {
 		tally->wrong +=
 		    count <
-		    nearer_than(query, search->threshold * 0.99999, cafes);
+		    nearer_than(query, search->threshold * 0.999, cafes);
 		tally->wrong +=
 		    count >
-		    nearer_than(query, search->threshold * 1.00001, cafes);
+		    nearer_than(query, search->threshold * 1.001, cafes);
 		return;
 	}
 	last = count ? distance(query, w.at[hits[count - 1].id]) : 0;
