@@ -577,12 +577,14 @@ struct cop_search {
 /*
  * The k nearest entities to a vector, nearest first, ties by lowest id.  In a
  * store of many vectors it is a walk through a graph, which finds nearly all
- * of them (`ef` says how nearly); with COP_SCAN, `exact` or a threshold all
- * rows are looked at.  A commit's vectors are found as soon as it returns.
+ * of them (`ef` says how nearly); with COP_SCAN, and with `exact` or a
+ * threshold unless a strategy is given, all rows that matter are looked at.  A
+ * commit's vectors are found as soon as it returns.
  * Hits are ranked by the bank's rows (half precision, or float32 in a store of
  * COP_ROWS_F32, or what enum cop_codes says); with `exact`, by the float32 that
- *was put. Filters	type, tags, prefix, near and accept must all let an
- *entity through.  Few matches are ranked one by one, exactly.
+ * was put.
+ * Filters	type, tags, prefix, near and accept must all let an entity
+ *		through.  Few matches are ranked one by one, exactly.
  * hits		room for search->k
  * count	how many there are: fewer than k only if no more qualify.
  * Returns	COP_BAD_VECTOR, COP_INVALID, COP_TOO_LARGE.  A type or tag that

@@ -257,12 +257,10 @@ static void doing_end(const struct pen *pen)
 
 /* ---- linking back ------------------------------------------------------- */
 
-/* Whether a node may lose its link to a row. */
-static int may_lose(const struct segment *segment, uint32_t row, uint32_t fresh,
-		    uint32_t level)
+/* Whether a row may lose a link; a new one, too, that has asked for many. */
+static int may_lose(const struct segment *segment, uint32_t row, uint32_t level)
 {
-	return row == fresh ||
-	       degree_of(segment, row, level) > degree_min(level);
+	return degree_of(segment, row, level) > degree_min(level);
 }
 
 /*
@@ -284,7 +282,7 @@ static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
 				 chosen_count))
 			chosen[chosen_count++] = near[i].row;
 	for (uint32_t i = count; i-- > 1;) {
-		if (!may_lose(segment, near[i].row, fresh, level))
+		if (!may_lose(segment, near[i].row, level))
 			continue;
 		if (!spare)
 			spare = near[i].row;

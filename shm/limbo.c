@@ -92,10 +92,10 @@ static int ring_double(struct segment *segment)
 int limbo_reserve(struct segment *segment, uint64_t count)
 {
 	struct limbo *limbo = &segment->header->limbo;
-	int err = 0;
+	uint64_t waiting = last_get(limbo) - first_get(limbo);
+	int err = waiting > limbo->capacity ? EINVAL : 0; /* damaged */
 
-	while (!err &&
-	       last_get(limbo) - first_get(limbo) + count > limbo->capacity)
+	while (!err && waiting + count > limbo->capacity)
 		err = ring_double(segment);
 	return err;
 }

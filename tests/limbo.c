@@ -305,6 +305,24 @@ static uint64_t any_number(uint64_t *seed)
 	return word >> test_below(seed, 64);
 }
 
+static void more_than_fits_is_damage(void)
+{
+	struct shm_fixture f;
+	struct limbo *limbo;
+	uint64_t bytes;
+
+	fixture_make(&f);
+	limbo = &f.segment.header->limbo;
+	push_row(&f.segment, 1, 1);
+	bytes = region_bytes(segment_region(&f.segment, REGION_LIMBO));
+	atomic_store(&limbo->last, atomic_load(&limbo->last) + 100000);
+	is_int(limbo_reserve(&f.segment, 1), EINVAL,
+	       "more entries than the ring has are damage");
+	is_u64(region_bytes(segment_region(&f.segment, REGION_LIMBO)), bytes,
+	       "and no reason to make room for them");
+	shm_fixture_release(&f);
+}
+
 static void work_in_rubbish(void *user)
 {
 	struct rubbish *rubbish = user;
@@ -359,6 +377,7 @@ int main(void)
 	the_ring_grows_and_keeps_its_order();
 	without_room_the_ring_stays_as_it_is();
 	a_cleared_limbo_frees_nothing();
+	more_than_fits_is_damage();
 	a_death_while_draining_frees_nothing_twice();
 	a_death_while_the_ring_grows_loses_nothing();
 	rubbish_never_leads_out_of_what_is_published(seed);
