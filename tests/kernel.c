@@ -641,7 +641,14 @@ static void gather_compare(const struct kernel *kernel, uint64_t *state,
 static double pair_size(uint32_t a, uint32_t b)
 {
 	static struct query_code query;
+	struct row_code x;
+	struct row_code y;
 
+	if (bank.codes == CODES_B1) {
+		row_code_of(a, &x);
+		row_code_of(b, &y);
+		return fabs((double)x.norm) + fabs((double)y.norm);
+	}
 	query_from_row(bank.codes, bank.metric, bank.dim, bank_row(a), &query);
 	return components_size(&query, b);
 }
@@ -659,13 +666,13 @@ static void hints_compare(const struct kernel *kernel, uint64_t *state,
 		float plain = kernel_scalar.codes[bank.codes].between(
 		    bank.metric, bank.dim, a, b);
 
-		/* the integer product is, and the rest is shared */
-		if (code_is_row(bank.codes))
-			bad->between +=
-			    !is_alike(mine, plain, pair_size(r, other));
-		else
+		/* the integer product is, and the rest is shared by u8 */
+		if (bank.codes == CODES_U8)
 			bad->between +=
 			    memcmp(&mine, &plain, sizeof(mine)) != 0;
+		else
+			bad->between +=
+			    !is_alike(mine, plain, pair_size(r, other));
 	}
 }
 
