@@ -8,7 +8,8 @@
  *	of a chunk and leaves out what a proven bound places beyond the
  *	worst hit so far, and what survives is ranked.  That is exact, and the
  *	better way for few rows, for many hits, and where a walk came back
- *	with fewer than k.
+ *	with fewer than k.  In few dimensions a tree leads to all that is near
+ *	(kdtree.h), exactly too; signs (signs.h) are for who asks for them.
  */
 #include "rank.h"
 #include "results.h"
