@@ -150,13 +150,26 @@ static float between(const struct segment *segment, uint32_t a, uint32_t b)
 	    line_of(segment, b));
 }
 
-/* Whether one of the rows is as near to `row` as `distance`. */
+/* Whether one of the rows is nearer to `row` than `distance`. */
 static int is_occluded(const struct segment *segment, uint32_t row,
 		       float distance, const uint32_t *rows, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (rows[i] != row &&
-		    between(segment, row, rows[i]) <= distance)
+		if (rows[i] != row && between(segment, row, rows[i]) < distance)
+			return 1;
+	return 0;
+}
+
+/* Whether a row has the codes of one of the others. */
+static int is_copy(const struct segment *segment, uint32_t row,
+		   const uint32_t *rows, uint32_t count)
+{
+	size_t bytes = segment->bank.line_bytes - ROW_CODES_OFFSET;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!memcmp(line_of(segment, row) + ROW_CODES_OFFSET,
+			    line_of(segment, rows[i]) + ROW_CODES_OFFSET,
+			    bytes))
 			return 1;
 	return 0;
 }
@@ -265,9 +278,9 @@ static int may_lose(const struct segment *segment, uint32_t row, uint32_t level)
 
 /*
  * Of rows, nearest first, the farthest that may go and is occluded by one of
- * those the node would choose first; if there is none, the farthest that may
- * go.  So a node amid many that are alike gives one of these up, not its only
- * link out.
+ * those the node would choose first; else one that is a copy of these; else
+ * the farthest that may go.  So a node amid many that are alike gives one of
+ * these up, not its only link out.
  */
 static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
 			      uint32_t level, const struct near *near,
@@ -276,20 +289,30 @@ static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
 	uint32_t chosen[VICTIM_NEAR];
 	uint32_t chosen_count = 0;
 	uint32_t spare = 0;
+	uint32_t copy = 0;
 
 	for (uint32_t i = 0; i < VICTIM_NEAR && i < count; i++)
 		if (!is_occluded(segment, near[i].row, near[i].distance, chosen,
-				 chosen_count))
+				 chosen_count) &&
+		    !is_copy(segment, near[i].row, chosen, chosen_count))
 			chosen[chosen_count++] = near[i].row;
 	for (uint32_t i = count; i-- > 1;) {
-		if (!may_lose(segment, near[i].row, level))
+		uint32_t row = near[i].row;
+
+		if (!may_lose(segment, row, level))
 			continue;
-		if (!spare)
-			spare = near[i].row;
-		if (is_occluded(segment, near[i].row, near[i].distance, chosen,
+		if (is_occluded(segment, row, near[i].distance, chosen,
 				chosen_count))
-			return near[i].row;
+			return row;
+		if (!copy &&
+		    near[i].distance <= near[VICTIM_NEAR - 1].distance &&
+		    is_copy(segment, row, chosen, chosen_count))
+			copy = row;
+		if (!spare)
+			spare = row;
 	}
+	if (copy)
+		return copy;
 	return spare ? spare : fresh;
 }
 
@@ -356,30 +379,50 @@ out:
 
 /* ---- a new node --------------------------------------------------------- */
 
+/*
+ * Fills up with rows that are occluded, nearest first.  Of many that are as
+ * near, copies of one vector, each new row takes others, or all would want the
+ * same ones.
+ */
+static uint32_t neighbours_fill(const struct hnsw_room *room,
+				const uint32_t *rest, uint32_t rest_count,
+				uint32_t row, uint32_t *chosen, uint32_t count)
+{
+	uint32_t ties = 0;
+	uint32_t first;
+
+	while (ties < rest_count &&
+	       room->pool[rest[ties]] >> 32 == room->pool[rest[0]] >> 32)
+		ties++;
+	first = ties > HNSW_M ? row * UINT32_C(2654435761) % ties : 0;
+	for (uint32_t i = 0; i < rest_count && count < HNSW_M; i++)
+		chosen[count++] = hnsw_row_of(
+		    room->pool[rest[i < ties ? (first + i) % ties : i]]);
+	return count;
+}
+
 /* Chooses from the pool, nearest first. */
 static uint32_t neighbours_choose(const struct pen *pen, uint32_t row,
 				  uint32_t *chosen)
 {
 	const struct hnsw_room *room = pen->room;
-	uint32_t rest[HNSW_M];
+	uint32_t rest[HNSW_EF_BUILD];
 	uint32_t rest_count = 0;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < room->pool_count && count < HNSW_M; i++) {
 		uint32_t near = hnsw_row_of(room->pool[i]);
+		float distance = hnsw_distance_of(room->pool[i]);
 
 		if (near == row)
 			continue;
-		if (!is_occluded(pen->segment, near,
-				 hnsw_distance_of(room->pool[i]), chosen,
-				 count))
+		if (!is_occluded(pen->segment, near, distance, chosen, count) &&
+		    !is_copy(pen->segment, near, chosen, count))
 			chosen[count++] = near;
-		else if (rest_count < HNSW_M)
-			rest[rest_count++] = near;
+		else if (rest_count < HNSW_EF_BUILD)
+			rest[rest_count++] = i;
 	}
-	for (uint32_t i = 0; i < rest_count && count < HNSW_M; i++)
-		chosen[count++] = rest[i];
-	return count;
+	return neighbours_fill(room, rest, rest_count, row, chosen, count);
 }
 
 struct choice {
