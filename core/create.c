@@ -66,8 +66,8 @@ static cop_err options_check(const struct cop_options *options)
 	if (options->rows && options->codes >= COP_CODES_F16 &&
 	    options->codes <= COP_CODES_F32)
 		return error_set(COP_INVALID,
-				 "rows f32, but codes that are the rows "
-				 "themselves; choose rows with codes u8 or b1");
+				 "codes of f16, bf16 or f32 are the rows, too; "
+				 "rows are chosen with codes u8 or b1");
 	if (options->mode & ~0666u ||
 	    (options->mode && (options->mode & 0600) != 0600))
 		return error_set(COP_INVALID,
@@ -97,11 +97,11 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
-	if (options->signs > 1 || (options->signs && options->dim < SIGNS_DIM))
+	if (options->signs && options->dim < SIGNS_DIM)
 		return error_set(COP_INVALID,
-				 "signs %u in %u dimensions; they are kept, 1, "
-				 "in %d or more, or not, 0",
-				 options->signs, options->dim, SIGNS_DIM);
+				 "signs of vectors of %u dimensions; they are "
+				 "kept of %d or more",
+				 options->dim, SIGNS_DIM);
 	if (options->codes_dim &&
 	    (options->codes_dim < COP_DIM_MIN ||
 	     options->codes_dim > options->dim ||
@@ -151,7 +151,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .cache_bytes = options->cache_bytes,
 	    .cache_ttl_ms = options->cache_ttl_ms,
 	    .cache_idle_ms = options->cache_idle_ms,
-	    .signs = options->signs,
+	    .signs = options->signs != 0,
 	    .coded = coded,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",

@@ -33,7 +33,6 @@ enum {
 static const struct arg_row init_rows[] = {
     {INIT_DIM, "dim", "N", "numbers in a vector, 2 to 4096 (default: none)"},
     {INIT_METRIC, "metric", "NAME", "cosine (default), l2 (squared) or ip"},
-    {INIT_ROWS, "rows", "KIND", "f16 (default) or f32: what searches read"},
     {INIT_CODES_DIM, "codes-dim", "N",
      "of the first N numbers alone (default: all)"},
     {INIT_SIGNS, "signs", NULL, "keep signs of vectors, for other strategies"},
