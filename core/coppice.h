@@ -607,7 +607,8 @@ COP_MUST cop_err cop_search_warm(cop_read *read,
 				 const float *vectors, size_t count);
 
 /*
- * Many searches in one snapshot, over up to `threads` threads.
+ * Many searches in one snapshot, over up to `threads` threads.  The cache of
+ * results is neither asked nor fed.
  * search	parameters for all; its `vector` and `exclude` are not used.
  * vectors	queries, float32 x count x cop_dim()
  * hits		count x search->k; counts: one a query.
