@@ -262,6 +262,14 @@ int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
 	return 1;
 }
 
+int bank_is_used(const struct segment *segment, uint32_t row)
+{
+	uint64_t born;
+	uint64_t died;
+
+	return bank_life(segment, row, &born, &died) && born != COMMIT_NEVER;
+}
+
 void bank_free(struct segment *segment, uint32_t row)
 {
 	struct bank *bank = &segment->header->bank;

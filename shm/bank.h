@@ -186,6 +186,9 @@ int bank_life(const struct segment *segment, uint32_t row, uint64_t *born,
  */
 int bank_floats(const struct segment *segment, uint32_t row, float *out);
 
+/* Whether there is a vector in a row, living or dead. */
+int bank_is_used(const struct segment *segment, uint32_t row);
+
 /* Rows on the free list, by following it. */
 uint64_t bank_free_length(const struct segment *segment);
 

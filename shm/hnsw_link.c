@@ -501,11 +501,9 @@ static int row_claim(const struct pen *pen, uint32_t row)
 	const struct segment *segment = pen->segment;
 	_Atomic uint32_t *node = row ? hnsw_node(segment, row) : NULL;
 	uint32_t loose = HNSW_LOOSE;
-	uint64_t born;
-	uint64_t died;
 
 	return node && row < hnsw_limit(segment) &&
-	       bank_life(segment, row, &born, &died) && born != COMMIT_NEVER &&
+	       bank_is_used(segment, row) &&
 	       atomic_compare_exchange_strong_explicit(
 		   node, &loose, HNSW_LINKING, memory_order_relaxed,
 		   memory_order_relaxed);
@@ -750,15 +748,11 @@ int hnsw_derive(struct segment *segment)
 
 	for (uint32_t row = 1; row < rows && !err; row++) {
 		_Atomic uint32_t *node = hnsw_node(segment, row);
-		uint64_t born = COMMIT_NEVER;
-		uint64_t died;
 
 		if (node && atomic_load_explicit(node, memory_order_relaxed) >
 				HNSW_LINKED)
 			return EBADMSG;
-		if (!hnsw_is_linked(segment, row) &&
-		    bank_life(segment, row, &born, &died) &&
-		    born != COMMIT_NEVER)
+		if (!hnsw_is_linked(segment, row) && bank_is_used(segment, row))
 			err = hnsw_await(segment, row);
 	}
 	nodes_recount(segment);

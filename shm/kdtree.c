@@ -154,8 +154,10 @@ static int cells_grow(struct segment *segment, uint64_t cells)
 
 static uint64_t pool_most(const struct kd_pool *pool, uint32_t count)
 {
-	return pool->used + UINT64_C(0) +
-	       (count > pool->free_count ? count - pool->free_count : 0);
+	uint32_t fresh =
+	    count > pool->free_count ? count - pool->free_count : 0;
+
+	return (uint64_t)pool->used + fresh;
 }
 
 int kd_room(struct segment *segment, uint32_t leaves)

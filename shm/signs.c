@@ -154,15 +154,6 @@ void signs_put(const struct segment *segment, uint32_t row)
 		row_sign(segment, head_of(segment), row);
 }
 
-/* Whether there is a vector in a row. */
-static int is_live(const struct segment *segment, uint32_t row)
-{
-	uint64_t born = COMMIT_NEVER;
-	uint64_t died;
-
-	return bank_life(segment, row, &born, &died) && born != COMMIT_NEVER;
-}
-
 /* Means of the projections of rows spread over the bank. */
 static void thresholds_learn(const struct segment *segment,
 			     struct signs_head *head)
@@ -177,7 +168,7 @@ static void thresholds_learn(const struct segment *segment,
 		uint32_t row =
 		    1 + (uint32_t)((uint64_t)rows * i / SIGNS_SAMPLE);
 
-		if (!is_live(segment, row) ||
+		if (!bank_is_used(segment, row) ||
 		    !bank_floats(segment, row, vector))
 			continue;
 		project(vector, segment->bank.dim, along);

@@ -13,7 +13,6 @@ enum { DIM_MAX = 64, K = 10 };
 struct world {
 	struct shm_fixture f;
 	struct hnsw_room room;
-	void *memory;
 	float *vectors; /* by row, DIM_MAX each */
 	uint32_t dim;
 	uint64_t seed;
@@ -23,16 +22,6 @@ static struct query_code query;
 
 /* ---- making ------------------------------------------------------------- */
 
-static void room_make(struct world *w)
-{
-	w->memory =
-	    mmap(NULL, hnsw_room_bytes(&w->f.segment), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (w->memory == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
-	hnsw_room_init(&w->room, &w->f.segment, w->memory);
-}
-
 static void world_init(struct world *w, uint32_t dim, int32_t metric)
 {
 	memset(w, 0, sizeof *w);
@@ -40,7 +29,7 @@ static void world_init(struct world *w, uint32_t dim, int32_t metric)
 	w->seed = test_seed();
 	w->vectors = calloc(65536, DIM_MAX * sizeof(float));
 	shm_fixture_init(&w->f, SHM_RESERVE * 4, dim, metric, 0);
-	room_make(w);
+	shm_room_init(&w->room, &w->f.segment);
 }
 
 static void world_codes_init(struct world *w, uint32_t dim, int32_t metric,
@@ -52,7 +41,7 @@ static void world_codes_init(struct world *w, uint32_t dim, int32_t metric,
 
 static void world_release(struct world *w)
 {
-	munmap(w->memory, hnsw_room_bytes(&w->f.segment));
+	shm_room_release(&w->room, &w->f.segment);
 	free(w->vectors);
 	shm_fixture_release(&w->f);
 }
@@ -78,14 +67,9 @@ static void vector_draw(struct world *w, float *vector)
 /* A row with a vector of its own, in the tail. */
 static uint32_t row_make(struct world *w, const float *vector)
 {
-	struct bank_entry entry = {.type = 1, .born = 1};
-	uint32_t row;
+	uint32_t row = shm_row_make(&w->f.segment, vector);
 
-	must_be(bank_take(&w->f.segment, &row), "take");
-	entry.entity = row;
 	memcpy(vector_at(w, row), vector, w->dim * sizeof *vector);
-	must_be(bank_write(&w->f.segment, row, &entry, vector), "write");
-	must_be(hnsw_await(&w->f.segment, row), "await");
 	return row;
 }
 
@@ -97,12 +81,6 @@ static uint32_t row_draw(struct world *w)
 	return row_make(w, vector);
 }
 
-static void link_rows(struct world *w)
-{
-	while (hnsw_link_next(&w->f.segment, &w->room))
-		;
-}
-
 /* ---- looking ------------------------------------------------------------ */
 
 static int graph_holds(const struct world *w)
@@ -110,15 +88,6 @@ static int graph_holds(const struct world *w)
 	struct hnsw_figures figures;
 
 	return !hnsw_validate(&w->f.segment, &figures);
-}
-
-static int is_alive(const struct world *w, uint32_t row)
-{
-	uint64_t born = COMMIT_NEVER;
-	uint64_t died;
-
-	return bank_life(&w->f.segment, row, &born, &died) &&
-	       born != COMMIT_NEVER && died == COMMIT_NEVER;
 }
 
 static void walk(struct world *w, const float *vector, uint32_t ef)
@@ -162,14 +131,15 @@ static uint32_t missed(struct world *w)
 	float last;
 
 	for (uint32_t row = 1; row < count; row++)
-		alive += (uint32_t)is_alive(w, row);
+		alive += (uint32_t)shm_row_is_alive(&w->f.segment, row);
 	if (w->room.pool_count < (alive < K ? alive : K))
 		return K;
 	if (!alive)
 		return 0;
 	last = hnsw_distance_of(w->room.pool[(alive < K ? alive : K) - 1]);
 	for (uint32_t row = 1; row < count; row++)
-		nearer += is_alive(w, row) && !is_found(w, row) &&
+		nearer += shm_row_is_alive(&w->f.segment, row) &&
+			  !is_found(w, row) &&
 			  coded_of(w, row) < last - fabsf(last) * 1e-5f - 1e-5f;
 	return nearer < K ? nearer : K;
 }
@@ -240,7 +210,7 @@ static int row_remove(struct world *w)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = (first + i) % count;
 
-		if (!row || !is_alive(w, row) ||
+		if (!row || !shm_row_is_alive(&w->f.segment, row) ||
 		    !hnsw_is_linked(&w->f.segment, row))
 			continue;
 		bank_kill(&w->f.segment, row, 1);
@@ -265,7 +235,7 @@ static void sequences_keep_the_graph_whole(uint32_t dim, int32_t metric,
 		else
 			(void)row_remove(&w);
 		if (test_below(&w.seed, 3))
-			link_rows(&w);
+			shm_rows_link(&w.f.segment, &w.room);
 		broken += !graph_holds(&w);
 	}
 	is_u64(broken, 0,
@@ -275,7 +245,7 @@ static void sequences_keep_the_graph_whole(uint32_t dim, int32_t metric,
 	ok(found > 0.95, "and 64 wide finds %.3f of the nearest", found);
 	while (row_remove(&w))
 		;
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	while (row_remove(&w))
 		;
 	ok(graph_holds(&w) && hnsw_linked(&w.f.segment) == 0,
@@ -294,12 +264,12 @@ static void churn_loses_nothing(void)
 	world_init(&w, 16, METRIC_L2);
 	for (int i = 0; i < ROWS; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	before = recall(&w, 40, 200);
 	for (int i = 0; i < ROWS * ROUNDS; i++) {
 		(void)row_remove(&w);
 		(void)row_draw(&w);
-		link_rows(&w);
+		shm_rows_link(&w.f.segment, &w.room);
 	}
 	(void)hnsw_mend(&w.f.segment, &w.room);
 	after = recall(&w, 40, 200);
@@ -327,7 +297,7 @@ static void what_is_equal_is_all_found(void)
 	is_u64(w.room.pool_count, 0, "an empty graph has no neighbours");
 	for (int i = 0; i < ROWS; i++)
 		(void)row_make(&w, vector);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	ok(graph_holds(&w), "%d times the same vector is a graph", ROWS);
 	walk(&w, vector, ROWS);
 	for (uint32_t i = 0; i < w.room.pool_count; i++)
@@ -351,7 +321,7 @@ static void extremes_are_linked(int32_t metric, int32_t codes)
 			vector[d] =
 			    sizes[i % 5] * (float)test_gaussian(&w.seed) / 8;
 		(void)row_make(&w, vector);
-		link_rows(&w);
+		shm_rows_link(&w.f.segment, &w.room);
 	}
 	ok(graph_holds(&w) && hnsw_linked(&w.f.segment) == 200,
 	   "metric %d: zeros, 1e-20 and 3e38 are linked", metric);
@@ -388,7 +358,7 @@ static void a_snapshot_passes_through_what_it_does_not_see(void)
 	world_init(&w, 8, METRIC_L2);
 	for (int i = 0; i < 600; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	for (uint32_t row = 1; row <= 600; row++)
 		if (row % 3)
 			bank_kill(&w.f.segment, row, 1);
@@ -424,10 +394,10 @@ static void *part_link(void *user)
 	struct part *part = user;
 	struct world own = *part->world;
 
-	room_make(&own);
+	shm_room_init(&own.room, &own.f.segment);
 	while (hnsw_link_part(part->bulk, &own.room, 7))
 		;
-	munmap(own.memory, hnsw_room_bytes(&own.f.segment));
+	shm_room_release(&own.room, &own.f.segment);
 	return NULL;
 }
 
@@ -494,7 +464,7 @@ static uint32_t lost_rows(const struct world *w)
 
 		for (uint32_t i = 0; i < waiting && !is_there; i++)
 			is_there = hnsw_tail_at(&w->f.segment, i) == row;
-		lost += is_alive(w, row) && !is_there;
+		lost += shm_row_is_alive(&w->f.segment, row) && !is_there;
 	}
 	return lost;
 }
@@ -512,7 +482,7 @@ static void a_death_anywhere_is_mended(void)
 	world_init(&w, 6, METRIC_L2);
 	for (int i = 0; i < ROWS; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	for (uint64_t n = 0; status == 42; n += 1 + n / 64) {
 		pid_t pid;
 
@@ -529,7 +499,7 @@ static void a_death_anywhere_is_mended(void)
 		hnsw_recover(&w.f.segment);
 		broken += !graph_holds(&w);
 		lost += lost_rows(&w);
-		link_rows(&w);
+		shm_rows_link(&w.f.segment, &w.room);
 		stuck += lost_rows(&w) + !graph_holds(&w);
 	}
 	ok(deaths > 30 && status == 0, "a writer dies at %u points", deaths);
@@ -597,7 +567,7 @@ static void rubbish_makes_nothing_fall(void)
 	world_init(&w, 4, METRIC_L2);
 	for (int i = 0; i < 250; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	is_int(child_survives(60, work_in_rubbish, &w), 0,
 	       "words of the graph may be anything (COPPICE_TEST_SEED=%llu)",
 	       (unsigned long long)w.seed);

@@ -38,17 +38,6 @@ static void commit_vector(float *vector, uint64_t commit)
 		vector[i] = (float)(int)test_below(&state, 200) - 100;
 }
 
-static void room_make(struct hnsw_room *room, const struct segment *segment)
-{
-	void *memory =
-	    mmap(NULL, hnsw_room_bytes(segment), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (memory == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
-	hnsw_room_init(room, segment, memory);
-}
-
 /* ---- the writer --------------------------------------------------------- */
 
 static void commit_run(struct seat *seat, struct hnsw_room *room,
@@ -82,13 +71,12 @@ static void commits_make(struct seat *seat)
 	struct world *world = seat->shared;
 	struct hnsw_room room;
 
-	room_make(&room, seat->segment);
+	shm_room_init(&room, seat->segment);
 	for (uint64_t commit = 1; commit <= COMMITS; commit++)
 		commit_run(seat, &room, commit);
-	while (hnsw_link_next(seat->segment, &room))
-		;
+	shm_rows_link(seat->segment, &room);
 	atomic_store(&world->done, 1);
-	munmap(room.marks, hnsw_room_bytes(seat->segment));
+	shm_room_release(&room, seat->segment);
 }
 
 /* ---- a reader ----------------------------------------------------------- */
@@ -165,7 +153,7 @@ static void walks_make(struct seat *seat)
 	struct hnsw_room room;
 	uint32_t slot;
 
-	room_make(&room, seat->segment);
+	shm_room_init(&room, seat->segment);
 	must_be(slot_take(seat->slots, &slot), "slot");
 	while (!atomic_load(&world->done)) {
 		uint64_t snapshot = seat_enter(seat, slot, &world->committed);
@@ -175,7 +163,7 @@ static void walks_make(struct seat *seat)
 		slot_leave(seat->slots, slot);
 	}
 	slot_give(seat->slots, slot);
-	munmap(room.marks, hnsw_room_bytes(seat->segment));
+	shm_room_release(&room, seat->segment);
 }
 
 static void world_role(struct seat *seat)

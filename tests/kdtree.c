@@ -18,7 +18,6 @@ static const char *const draw_names[] = {"anywhere", "in order", "in clusters",
 struct world {
 	struct shm_fixture f;
 	struct hnsw_room room;
-	void *memory;
 	enum draw draw;
 	uint32_t dim;
 	uint32_t drawn;
@@ -36,17 +35,12 @@ static void world_init(struct world *w, uint32_t dim, int32_t metric,
 	w->dim = dim;
 	w->seed = test_seed();
 	shm_fixture_init(&w->f, SHM_RESERVE * 4, dim, metric, rows);
-	w->memory =
-	    mmap(NULL, hnsw_room_bytes(&w->f.segment), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (w->memory == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
-	hnsw_room_init(&w->room, &w->f.segment, w->memory);
+	shm_room_init(&w->room, &w->f.segment);
 }
 
 static void world_release(struct world *w)
 {
-	munmap(w->memory, hnsw_room_bytes(&w->f.segment));
+	shm_room_release(&w->room, &w->f.segment);
 	shm_fixture_release(&w->f);
 }
 
@@ -72,39 +66,12 @@ static void vector_draw(struct world *w, float *vector)
 		}
 }
 
-static uint32_t row_make(struct world *w, const float *vector)
-{
-	struct bank_entry entry = {.type = 1, .born = 1};
-	uint32_t row;
-
-	must_be(bank_take(&w->f.segment, &row), "take");
-	entry.entity = row;
-	must_be(bank_write(&w->f.segment, row, &entry, vector), "write");
-	must_be(hnsw_await(&w->f.segment, row), "await");
-	return row;
-}
-
 static uint32_t row_draw(struct world *w)
 {
 	float vector[KD_DIM_MAX];
 
 	vector_draw(w, vector);
-	return row_make(w, vector);
-}
-
-static void link_rows(struct world *w)
-{
-	while (hnsw_link_next(&w->f.segment, &w->room))
-		;
-}
-
-static int is_alive(const struct world *w, uint32_t row)
-{
-	uint64_t born = COMMIT_NEVER;
-	uint64_t died;
-
-	return bank_life(&w->f.segment, row, &born, &died) &&
-	       born != COMMIT_NEVER && died == COMMIT_NEVER;
+	return shm_row_make(&w->f.segment, vector);
 }
 
 /* Takes a living row out for good; 0: there was none. */
@@ -119,7 +86,7 @@ static int row_remove(struct world *w)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = (first + i) % count;
 
-		if (!row || !is_alive(w, row) ||
+		if (!row || !shm_row_is_alive(&w->f.segment, row) ||
 		    !hnsw_is_linked(&w->f.segment, row))
 			continue;
 		bank_kill(&w->f.segment, row, 1);
@@ -260,7 +227,7 @@ static void batch_run(struct world *w, uint32_t steps, uint32_t of_ten)
 		else
 			(void)row_remove(w);
 		if (test_below(&w->seed, 2))
-			link_rows(w);
+			shm_rows_link(&w->f.segment, &w->room);
 	}
 }
 
@@ -284,7 +251,7 @@ static void sequences_keep_the_tree_whole(enum draw draw, uint32_t dim,
 	       "whole",
 	       dim, metric, draw_names[draw], rows, BATCHES);
 	is_u64(wrong, 0, "and searches give what looking at every row gives");
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	while (row_remove(&w))
 		broken += !tree_holds(&w);
 	is_u64(broken, 0, "nor does it break while it is emptied");
@@ -303,7 +270,7 @@ static void depth_stays_low(enum draw draw)
 	w.draw = draw;
 	for (int i = 0; i < ROWS; i++) {
 		(void)row_draw(&w);
-		link_rows(&w);
+		shm_rows_link(&w.f.segment, &w.room);
 	}
 	holds = !kd_validate(&w.f.segment, &figures);
 	ok(holds && figures.rows == ROWS && figures.depth <= 18,
@@ -354,8 +321,8 @@ static void extremes_are_found(int32_t metric, int32_t rows)
 		for (uint32_t d = 0; d < w.dim; d++)
 			vector[d] = sizes[i % 5] *
 				    ((float)test_below(&w.seed, 5) - 2.5f) / 3;
-		(void)row_make(&w, vector);
-		link_rows(&w);
+		(void)shm_row_make(&w.f.segment, vector);
+		shm_rows_link(&w.f.segment, &w.room);
 		if (i % 10)
 			continue;
 		query_encode(CODES_U8, metric, vector, w.dim, &query);
@@ -381,7 +348,7 @@ static void a_visitor_may_stop(void)
 	world_init(&w, 2, METRIC_L2, 0);
 	for (int i = 0; i < 100; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	ok(kd_search(&w.f.segment, &query, INFINITY, visit_once, &visits) ==
 		   KD_STOPPED &&
 	       visits == 3,
@@ -402,7 +369,7 @@ static void what_is_reserved_is_enough(void)
 		(void)row_draw(&w);
 	region = &w.f.segment.regions[REGION_TREE];
 	region->reserved = region_bytes(region);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	ok(tree_holds(&w) && kd_has(&w.f.segment, ROWS),
 	   "%d rows in order are a tree in the room that was reserved", ROWS);
 	while (row_remove(&w))
@@ -459,7 +426,7 @@ static void change_and_die(void *user)
 	struct world *w = user;
 
 	point_hook = die_at_point;
-	link_rows(w);
+	shm_rows_link(&w->f.segment, &w->room);
 	for (int i = 0; i < 60; i++)
 		(void)row_remove(w);
 	for (int i = 0; i < 60; i++)
@@ -489,7 +456,7 @@ static int die_once(struct world *w, uint64_t n, uint32_t *broken,
 	hnsw_recover(&w->f.segment);
 	*broken += !tree_holds(w);
 	*wrong += searches_wrong(w);
-	link_rows(w);
+	shm_rows_link(&w->f.segment, &w->room);
 	*broken += !tree_holds(w);
 	while (hnsw_linked(&w->f.segment) > 300 && row_remove(w))
 		;
@@ -557,7 +524,7 @@ static void searches_wait_for_recovery(void)
 
 	world_init(&w, 2, METRIC_L2, 0);
 	(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	tree = &w.f.segment.header->kdtree;
 	found.segment = &w.f.segment;
 	kd_doing_begin(tree);
@@ -616,7 +583,9 @@ static void work_in_rubbish(void *user)
 				(void)kd_build(&w->f.segment);
 			break;
 		case 4: (void)row_remove(w); break;
-		default: (void)row_draw(w); link_rows(w);
+		default:
+			(void)row_draw(w);
+			shm_rows_link(&w->f.segment, &w->room);
 		}
 	}
 }
@@ -628,7 +597,7 @@ static void rubbish_makes_nothing_fall(void)
 	world_init(&w, 2, METRIC_L2, 1);
 	for (int i = 0; i < 250; i++)
 		(void)row_draw(&w);
-	link_rows(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	is_int(child_survives(60, work_in_rubbish, &w), 0,
 	       "words of the tree may be anything (COPPICE_TEST_SEED=%llu)",
 	       (unsigned long long)w.seed);

@@ -87,19 +87,13 @@ static void commits_make(struct seat *seat)
 {
 	struct world *world = seat->shared;
 	struct hnsw_room room;
-	void *memory =
-	    mmap(NULL, hnsw_room_bytes(seat->segment), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (memory == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
-	hnsw_room_init(&room, seat->segment, memory);
+	shm_room_init(&room, seat->segment);
 	for (uint64_t commit = 1; commit <= COMMITS; commit++)
 		commit_run(seat, &room, commit);
-	while (hnsw_link_next(seat->segment, &room))
-		;
+	shm_rows_link(seat->segment, &room);
 	atomic_store(&world->done, 1);
-	munmap(memory, hnsw_room_bytes(seat->segment));
+	shm_room_release(&room, seat->segment);
 }
 
 /* ---- a reader ----------------------------------------------------------- */

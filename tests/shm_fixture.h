@@ -135,6 +135,57 @@ static inline void shm_fixture_codes(struct shm_fixture *f, int32_t codes)
 	must_be(bank_init(&f->segment), "codes");
 }
 
+/* ---- the vector graph --------------------------------------------------- */
+
+/* A room for walks; its memory begins with the marks. */
+static inline void shm_room_init(struct hnsw_room *room,
+				 const struct segment *segment)
+{
+	void *memory =
+	    mmap(NULL, hnsw_room_bytes(segment), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		bail_out("mmap: %s", strerror(errno));
+	hnsw_room_init(room, segment, memory);
+}
+
+static inline void shm_room_release(struct hnsw_room *room,
+				    const struct segment *segment)
+{
+	munmap(room->marks, hnsw_room_bytes(segment));
+}
+
+/* A row with a vector of its own, in the tail; its entity is its number. */
+static inline uint32_t shm_row_make(struct segment *segment,
+				    const float *vector)
+{
+	struct bank_entry entry = {.type = 1, .born = 1};
+	uint32_t row;
+
+	must_be(bank_take(segment, &row), "take");
+	entry.entity = row;
+	must_be(bank_write(segment, row, &entry, vector), "write");
+	must_be(hnsw_await(segment, row), "await");
+	return row;
+}
+
+static inline void shm_rows_link(struct segment *segment,
+				 struct hnsw_room *room)
+{
+	while (hnsw_link_next(segment, room))
+		;
+}
+
+static inline int shm_row_is_alive(const struct segment *segment, uint32_t row)
+{
+	uint64_t born;
+	uint64_t died;
+
+	return bank_is_used(segment, row) &&
+	       bank_life(segment, row, &born, &died) && died == COMMIT_NEVER;
+}
+
 /* Gives the fixture a control segment. */
 static inline void shm_fixture_slots(struct shm_fixture *f)
 {

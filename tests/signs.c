@@ -12,7 +12,6 @@ enum { DIM = 40, ROWS = 3000, K = 10 };
 struct world {
 	struct shm_fixture f;
 	struct hnsw_room room;
-	void *memory;
 	float (*vectors)[DIM]; /* by row */
 	uint64_t seed;
 };
@@ -30,16 +29,12 @@ static void vector_draw(struct world *w, float *vector)
 
 static uint32_t row_draw(struct world *w)
 {
-	struct bank_entry entry = {.type = 1, .born = 1};
 	float vector[DIM];
 	uint32_t row;
 
 	vector_draw(w, vector);
-	must_be(bank_take(&w->f.segment, &row), "take");
-	entry.entity = row;
+	row = shm_row_make(&w->f.segment, vector);
 	memcpy(w->vectors[row], vector, sizeof vector);
-	must_be(bank_write(&w->f.segment, row, &entry, vector), "write");
-	must_be(hnsw_await(&w->f.segment, row), "await");
 	return row;
 }
 
@@ -50,25 +45,14 @@ static void world_init(struct world *w)
 	w->vectors = calloc(2 * ROWS, sizeof *w->vectors);
 	shm_fixture_init(&w->f, SHM_RESERVE, DIM, METRIC_L2, 0);
 	w->f.segment.header->signs = 1;
-	w->memory =
-	    mmap(NULL, hnsw_room_bytes(&w->f.segment), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (w->memory == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
-	hnsw_room_init(&w->room, &w->f.segment, w->memory);
+	shm_room_init(&w->room, &w->f.segment);
 }
 
 static void world_release(struct world *w)
 {
-	munmap(w->memory, hnsw_room_bytes(&w->f.segment));
+	shm_room_release(&w->room, &w->f.segment);
 	free(w->vectors);
 	shm_fixture_release(&w->f);
-}
-
-static void rows_link(struct world *w)
-{
-	while (hnsw_link_next(&w->f.segment, &w->room))
-		;
 }
 
 static void ask(struct world *w, const float *vector, uint32_t ef, int on)
@@ -133,11 +117,11 @@ static void rows_are_found_wherever_they_lie(struct world *w)
 
 	for (uint32_t i = 1; i < SIGNS_SAMPLE; i++)
 		(void)row_draw(w);
-	rows_link(w);
+	shm_rows_link(&w->f.segment, &w->room);
 	ok(!signs_ready(&w->f.segment), "of few rows nothing is learned");
 	for (uint32_t i = SIGNS_SAMPLE; i < ROWS; i++) {
 		(void)row_draw(w);
-		rows_link(w);
+		shm_rows_link(&w->f.segment, &w->room);
 	}
 	ok(signs_ready(&w->f.segment), "of more the thresholds are");
 	rows_are_found(w, "linked one by one");
@@ -147,7 +131,7 @@ static void rows_are_found_wherever_they_lie(struct world *w)
 	ask(w, w->vectors[bank_count(&w->f.segment) - 1], 1, 0);
 	is_u64(hnsw_row_of(w->room.pool[0]), bank_count(&w->f.segment) - 1,
 	       "what waits to be linked is found, too");
-	rows_link(w);
+	shm_rows_link(&w->f.segment, &w->room);
 }
 
 static void die_when_learned(const char *name)
@@ -174,7 +158,7 @@ static void a_death_while_learning_is_no_harm(void)
 	is_int(child_survives(60, learn, &w), 128 + SIGKILL,
 	       "killed when the thresholds are there, but no signs");
 	ok(!signs_ready(&w.f.segment), "nothing is searched by them");
-	rows_link(&w);
+	shm_rows_link(&w.f.segment, &w.room);
 	rows_are_found(&w, "learned again");
 	world_release(&w);
 }
