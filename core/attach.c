@@ -220,12 +220,7 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 		segment->kernel = store->kernel;
 	if (err || !writable)
 		close(fd);
-	if (!err && (segment->bank.dim != store->config.dim ||
-		     segment->bank.metric != store->config.metric ||
-		     segment->bank.rows != store->config.rows ||
-		     segment->header->signs != store->config.signs ||
-		     segment->header->coded != store->config.coded ||
-		     segment->bank.codes != store->config.codes ||
+	if (!err && (!build_is_described(store, segment) ||
 		     !atomic_load_explicit(&segment->header->ready,
 					   memory_order_acquire))) {
 		segment_detach(segment);

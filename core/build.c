@@ -343,6 +343,31 @@ static uint64_t expect(uint64_t configured, uint64_t there)
 	return configured > there + there / 2 ? configured : there + there / 2;
 }
 
+void build_describe(const cop_store *store, struct segment *segment)
+{
+	struct segment_header *header = segment->header;
+	const struct disk_store *config = &store->config;
+
+	header->dim = config->dim;
+	header->metric = config->metric;
+	header->rows = config->rows;
+	header->codes = config->codes;
+	header->coded = config->coded;
+	header->signs = config->signs;
+}
+
+int build_is_described(const cop_store *store, const struct segment *segment)
+{
+	const struct segment_header *header = segment->header;
+	const struct disk_store *config = &store->config;
+
+	return segment->bank.dim == config->dim &&
+	       segment->bank.metric == config->metric &&
+	       segment->bank.rows == config->rows &&
+	       segment->bank.codes == config->codes &&
+	       header->coded == config->coded && header->signs == config->signs;
+}
+
 static cop_err header_fill(struct build *build)
 {
 	const struct disk_store *config = &build->store->config;
@@ -351,12 +376,7 @@ static cop_err header_fill(struct build *build)
 	struct segment_header *header = segment->header;
 	int err;
 
-	header->dim = config->dim;
-	header->metric = config->metric;
-	header->rows = config->rows;
-	header->signs = config->signs;
-	header->coded = config->coded;
-	header->codes = config->codes;
+	build_describe(build->store, segment);
 	header->base_commit = state->commit;
 	err = bank_init(segment);
 	if (!err)

@@ -49,6 +49,12 @@ int build_row(struct segment *segment, uint32_t row,
 struct edge_list head_out_list(struct head *head);
 struct edge_list head_in_list(struct head *head);
 
+/* Tells a new segment of what kind the store's vectors are. */
+void build_describe(const cop_store *store, struct segment *segment);
+
+/* Whether an attached one was told the same. */
+int build_is_described(const cop_store *store, const struct segment *segment);
+
 /* The error of growing the segment, in words. */
 cop_err build_error(const cop_store *store, int err);
 

@@ -38,13 +38,9 @@ static int32_t codes_choose(const struct cop_options *options)
 		   : CODES_U8;
 }
 
-static cop_err options_check(const struct cop_options *options)
+/* What they say of vectors. */
+static cop_err vectors_check(const struct cop_options *options)
 {
-	struct stat st;
-
-	if (options->size != sizeof *options)
-		return error_set(COP_INVALID, "options are of another size; "
-					      "set .size to their sizeof");
 	if (options->dim &&
 	    (options->dim < COP_DIM_MIN || options->dim > COP_DIM_MAX))
 		return error_set(COP_INVALID,
@@ -68,6 +64,33 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "codes of f16, bf16 or f32 are the rows, too; "
 				 "rows are chosen with codes u8 or b1");
+	if (options->signs && options->dim < SIGNS_DIM)
+		return error_set(COP_INVALID,
+				 "signs of vectors of %u dimensions; they are "
+				 "kept of %d or more",
+				 options->dim, SIGNS_DIM);
+	if (options->codes_dim &&
+	    (options->codes_dim < COP_DIM_MIN ||
+	     options->codes_dim > options->dim ||
+	     code_is_row(codes_choose(options)) || options->metric == COP_IP))
+		return error_set(COP_INVALID,
+				 "codes of %u dimensions; they may be of 2 to "
+				 "%u, with codes u8 or b1 and cosine or L2",
+				 options->codes_dim, options->dim);
+	return 0;
+}
+
+static cop_err options_check(const struct cop_options *options)
+{
+	struct stat st;
+	cop_err err;
+
+	if (options->size != sizeof *options)
+		return error_set(COP_INVALID, "options are of another size; "
+					      "set .size to their sizeof");
+	err = vectors_check(options);
+	if (err)
+		return err;
 	if (options->mode & ~0666u ||
 	    (options->mode && (options->mode & 0600) != 0600))
 		return error_set(COP_INVALID,
@@ -97,19 +120,6 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
-	if (options->signs && options->dim < SIGNS_DIM)
-		return error_set(COP_INVALID,
-				 "signs of vectors of %u dimensions; they are "
-				 "kept of %d or more",
-				 options->dim, SIGNS_DIM);
-	if (options->codes_dim &&
-	    (options->codes_dim < COP_DIM_MIN ||
-	     options->codes_dim > options->dim ||
-	     code_is_row(codes_choose(options)) || options->metric == COP_IP))
-		return error_set(COP_INVALID,
-				 "codes of %u dimensions; they may be of 2 to "
-				 "%u, with codes u8 or b1 and cosine or L2",
-				 options->codes_dim, options->dim);
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,

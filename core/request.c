@@ -3,7 +3,6 @@
 #include "text.h"
 
 #include <errno.h>
-#include <math.h>
 
 struct request request_of(const cop_write *write)
 {
@@ -193,14 +192,13 @@ static cop_err edge_check(const struct op *op, const struct request *request)
 static cop_err vector_check(const cop_store *store, const struct op *op)
 {
 	const float *vector = op_vector(op);
-	int zero = op->dim && store->config.metric == COP_COSINE;
+	int is_zero;
 
-	for (uint32_t i = 0; i < op->dim; i++) {
-		if (!isfinite(vector[i]))
-			return bad("vector");
-		zero &= vector[i] == 0;
-	}
-	return zero ? bad("vector") : 0;
+	if (!vector_is_finite(vector, op->dim, &is_zero))
+		return bad("vector");
+	return op->dim && is_zero && store->config.metric == COP_COSINE
+		   ? bad("vector")
+		   : 0;
 }
 
 static cop_err op_check(const cop_store *store, const struct op *op,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint.h"
+#include "build.h"
 #include "point.h"
 #include "telling.h"
 #include "trust.h"
@@ -75,24 +76,12 @@ static cop_err trust_work(void *user, uint32_t thread)
 
 /* ---- one image ---------------------------------------------------------- */
 
-static void segment_describe(const cop_store *store, struct segment *segment)
-{
-	struct segment_header *header = segment->header;
-
-	header->dim = store->config.dim;
-	header->metric = store->config.metric;
-	header->rows = store->config.rows;
-	header->signs = store->config.signs;
-	header->coded = store->config.coded;
-	header->codes = store->config.codes;
-}
-
 static cop_err chunks_restore(struct restore *restore)
 {
 	const struct image_header *header = &restore->file.header;
 	int err;
 
-	segment_describe(restore->store, restore->segment);
+	build_describe(restore->store, restore->segment);
 	err = bank_init(restore->segment);
 	if (!err)
 		err = image_grow(restore->segment, &restore->file.plan);

@@ -491,25 +491,6 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 	return err;
 }
 
-static cop_err query_check(const cop_store *store, const float *vector)
-{
-	uint32_t at = 0;
-	int is_zero;
-
-	if (!vector_is_finite(vector, store->config.dim, &is_zero)) {
-		while (isfinite(vector[at]))
-			at++;
-		return error_set(COP_BAD_VECTOR,
-				 "component %u of the query is %f; all must be "
-				 "finite",
-				 at, (double)vector[at]);
-	}
-	if (is_zero && store->config.metric == COP_COSINE)
-		return error_set(COP_BAD_VECTOR,
-				 "the query is zero, which has no cosine");
-	return 0;
-}
-
 static cop_err wanted_check(const cop_read *read,
 			    const struct cop_search *wanted)
 {
@@ -623,7 +604,8 @@ static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
 	if (!err && !wanted->vector)
 		err = error_set(COP_INVALID, "the search has no vector");
 	if (!err)
-		err = query_check(read->store, wanted->vector);
+		err = store_vector_check(read->store, wanted->vector, "query",
+					 "");
 	if (err)
 		return err;
 	results_ask(read, wanted, wanted->vector, wanted->exclude, &ask);
@@ -693,7 +675,8 @@ static cop_err group_run(const struct search_many *many,
 	for (uint32_t i = 0; i < count && !err; i++) {
 		const float *vector = many->vectors + (first + i) * dim;
 
-		err = query_check(search->read->store, vector);
+		err = store_vector_check(search->read->store, vector, "query",
+					 "");
 		if (!err)
 			ranking_init(&rankings[i], search, vector, 0,
 				     many->hits + (first + i) * k);

@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -511,4 +512,27 @@ const char *cop_cpu(void)
 	const struct kernel *kernel = kernel_choose(getenv("COPPICE_CPU"));
 
 	return kernel ? kernel->name : "scalar";
+}
+
+/* ---- vectors ------------------------------------------------------------ */
+
+cop_err store_vector_check(const cop_store *store, const float *vector,
+			   const char *what, const char *advice)
+{
+	uint32_t at = 0;
+	int is_zero;
+
+	if (!vector_is_finite(vector, store->config.dim, &is_zero)) {
+		while (isfinite(vector[at]))
+			at++;
+		return error_set(COP_BAD_VECTOR,
+				 "component %u of the %s is %f; all must be "
+				 "finite",
+				 at, what, (double)vector[at]);
+	}
+	if (is_zero && store->config.metric == COP_COSINE)
+		return error_set(COP_BAD_VECTOR,
+				 "the %s is zero, which has no cosine%s", what,
+				 advice);
+	return 0;
 }

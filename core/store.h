@@ -143,6 +143,14 @@ int store_is_inherited(const cop_store *store);
 /* Makes them anew: in a new store, or in a child, where nobody has them. */
 void store_mutexes_init(cop_store *store);
 
+/*
+ * COP_BAD_VECTOR for what is not finite, or has no direction where one is
+ * needed.
+ * what, advice	of the error: "query", and what to do
+ */
+cop_err store_vector_check(const cop_store *store, const float *vector,
+			   const char *what, const char *advice);
+
 /* COP_FORKED for what was begun before a fork; clears the error's words. */
 static inline cop_err read_check(const cop_read *read);
 cop_err read_is_inherited(const cop_read *read);

@@ -3,7 +3,6 @@
 #include "lock.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
 static cop_err no_memory(void)
@@ -78,8 +77,6 @@ cop_err write_key_check(const void *key, size_t size)
 static cop_err vector_check(const cop_store *store, const float *vector,
 			    uint32_t dim)
 {
-	int zero = 1;
-
 	if (!store->config.dim)
 		return error_set(COP_BAD_VECTOR,
 				 "%s was made without vectors; `init --dim` "
@@ -89,18 +86,7 @@ static cop_err vector_check(const cop_store *store, const float *vector,
 		return error_set(COP_BAD_VECTOR,
 				 "the vector has %u dimensions, the store %u",
 				 dim, store->config.dim);
-	for (uint32_t i = 0; i < dim; i++) {
-		if (!isfinite(vector[i]))
-			return error_set(COP_BAD_VECTOR,
-					 "component %u of the vector is %f; "
-					 "all must be finite",
-					 i, (double)vector[i]);
-		zero &= vector[i] == 0;
-	}
-	if (zero && store->config.metric == COP_COSINE)
-		return error_set(COP_BAD_VECTOR, "the vector is zero, which "
-						 "has no cosine; leave it out");
-	return 0;
+	return store_vector_check(store, vector, "vector", "; leave it out");
 }
 
 /* ---- operations --------------------------------------------------------- */
