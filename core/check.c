@@ -306,11 +306,18 @@ static int row_differs(const struct check *check, uint32_t row,
 	const void *full = bank_row_at(check->segment, row);
 	_Alignas(64) unsigned char codes[CODE_DIM_MAX * 4];
 	_Alignas(64) unsigned char again[CODE_DIM_MAX * 4];
+	_Alignas(64) unsigned char halves[CODE_DIM_MAX];
+	const void *nibbles = bank_nibbles_at(check->segment, row);
 	struct row_code code;
 
-	if (!line || !full)
+	if (!line || !full || (shape->nibble_bytes && !nibbles))
 		return 1;
 	bank_encode(shape, vector, &code, codes, again);
+	if (nibbles) {
+		code_nibbles(&code, codes, shape->coded, halves);
+		if (memcmp(halves, nibbles, shape->nibble_bytes) != 0)
+			return 1;
+	}
 	return memcmp(&code, &line->code, sizeof code) != 0 ||
 	       memcmp(codes, line->codes, shape->line_bytes - sizeof *line) !=
 		   0 ||

@@ -48,8 +48,10 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 		out->index_bytes +=
 		    region_bytes(segment_region(segment, (enum region_id)i));
 	out->bank_bytes = region_bytes(segment_region(segment, REGION_CODES)) +
-			  region_bytes(segment_region(segment, REGION_ROWS));
-	out->row_bytes = segment->bank.line_bytes + segment->bank.row_bytes;
+			  region_bytes(segment_region(segment, REGION_ROWS)) +
+			  region_bytes(segment_region(segment, REGION_NIBBLES));
+	out->row_bytes = segment->bank.line_bytes + segment->bank.row_bytes +
+			 segment->bank.nibble_bytes;
 	out->edge_bytes = region_bytes(segment_region(segment, REGION_EDGES));
 	out->bank_rows = bank_count(segment) - 1 -
 			 atomic_load_explicit(&header->bank.free_count,

@@ -7,7 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { LINE = 64, ROW_MAX = CODE_DIM_MAX * 4 };
+enum {
+	LINE = 64,
+	ROW_MAX = CODE_DIM_MAX * 4,
+	NIBBLES_MAX = CODE_DIM_MAX / 2 + LINE
+};
 
 int bank_shape_init(struct segment *segment)
 {
@@ -35,6 +39,8 @@ int bank_shape_init(struct segment *segment)
 		shape.full = shape.codes;
 	else
 		shape.row_bytes = code_bytes(shape.full, shape.dim);
+	if (shape.codes == CODES_U8 && shape.coded >= NIBBLE_DIM)
+		shape.nibble_bytes = code_nibble_bytes(shape.coded);
 	segment->bank = shape;
 	return 0;
 }
@@ -103,6 +109,16 @@ const void *bank_row_at(const struct segment *segment, uint32_t row)
 			 (uint64_t)row * bytes, bytes);
 }
 
+const void *bank_nibbles_at(const struct segment *segment, uint32_t row)
+{
+	uint32_t bytes = segment->bank.nibble_bytes;
+
+	return bytes ? region_at(segment->header,
+				 segment_region(segment, REGION_NIBBLES),
+				 (uint64_t)row * bytes, bytes)
+		     : NULL;
+}
+
 double bank_distance(const struct segment *segment,
 		     const struct query_code *query, const void *full,
 		     float row_scale)
@@ -145,6 +161,9 @@ static int take_fresh(struct segment *segment, uint32_t *row)
 	if (!err)
 		err = segment_grow(segment, REGION_ROWS,
 				   after * segment->bank.row_bytes);
+	if (!err)
+		err = segment_grow(segment, REGION_NIBBLES,
+				   after * segment->bank.nibble_bytes);
 	if (!err) /* now: a row that is free must not want for them later */
 		err = hnsw_reserve(segment, count);
 	if (!err)
@@ -208,6 +227,18 @@ static void store_words(void *to, const void *from, size_t bytes)
 	}
 }
 
+static void nibbles_write(const struct segment *segment, uint32_t row,
+			  const struct row_code *code, const uint8_t *codes)
+{
+	_Alignas(LINE) unsigned char nibbles[NIBBLES_MAX];
+	void *at = (void *)(uintptr_t)bank_nibbles_at(segment, row);
+
+	if (!at)
+		return;
+	code_nibbles(code, codes, segment->bank.coded, nibbles);
+	store_words(at, nibbles, segment->bank.nibble_bytes);
+}
+
 int bank_write(struct segment *segment, uint32_t row,
 	       const struct bank_entry *entry, const float *vector)
 {
@@ -236,6 +267,7 @@ int bank_write(struct segment *segment, uint32_t row,
 	point("row-half-written");
 	store_words(line->codes, codes, shape->line_bytes - LINE);
 	store_words(at, full, shape->row_bytes);
+	nibbles_write(segment, row, &code, codes);
 	/* B1: publishes the row */
 	atomic_store_explicit(&line->seq, seq + 1, memory_order_release);
 	return 0;

@@ -20,7 +20,7 @@
  *	programming language memory models?" (MSPC 2012).
  *
  * layout	(row i: REGION_CODES at i * line_bytes, REGION_ROWS at i *
- *		row_bytes; row 0 is none)
+ *		row_bytes, REGION_NIBBLES at i * nibble_bytes; row 0 is none)
  *	0   seq		odd while the row is being written
  *	8   entity, type
  *	16  struct row_code (scale, offset, norm, sum, error, row_scale)
@@ -78,8 +78,9 @@ struct bank {
 
 /* In this process: what a row looks like, from the segment's parameters. */
 struct bank_shape {
-	uint32_t line_bytes; /* header and codes */
-	uint32_t row_bytes;  /* full row, 0 if the code is the row */
+	uint32_t line_bytes;   /* header and codes */
+	uint32_t row_bytes;    /* full row, 0 if the code is the row */
+	uint32_t nibble_bytes; /* the codes' upper halves, 0: not kept */
 	uint32_t dim;
 	uint32_t coded; /* components that the codes have */
 	int32_t metric;
@@ -144,6 +145,9 @@ struct bank_seen bank_peek(const struct bank_line *line);
 
 /* A full row, NULL if the number is out of range; it may be the codes. */
 const void *bank_row_at(const struct segment *segment, uint32_t row);
+
+/* A row's nibbles, NULL if there are none; see code_nibbles(). */
+const void *bank_nibbles_at(const struct segment *segment, uint32_t row);
 
 /* A query's distance from a full row, whose row_scale is given. */
 double bank_distance(const struct segment *segment,

@@ -25,6 +25,7 @@ _Static_assert(offsetof(struct query_code, vector) % 64 == 0, "aligned");
 
 static const double HALF_ERROR = 0x1p-11 + 0x1p-15;
 static const double FLOAT_ERROR = 0x1p-23;
+static const double NIBBLE_MIDDLE = 7.5; /* of what its lower half may be */
 static const double SPARE = 1 + 0x1p-20;
 static const double KERNEL_ERROR = 0x1p-15; /* twice what a kernel may err */
 
@@ -516,6 +517,34 @@ void code_encode_first(int32_t kind, int32_t metric, const float *vector,
 	out->row_scale = e.row_scale;
 }
 
+void code_nibbles(const struct row_code *code, const uint8_t *codes,
+		  uint32_t coded, unsigned char *out)
+{
+	uint32_t bytes = code_nibble_bytes(coded);
+	double scale = (double)code->scale;
+	double offset = (double)code->offset + NIBBLE_MIDDLE * scale;
+	double norm = 0;
+	double sum = 0;
+	float head[4];
+
+	memset(out, 0, bytes);
+	for (uint32_t i = 0; i < coded; i++) {
+		uint32_t pair = i / (2 * CODE_LINE_BYTES);
+		uint32_t nibble = codes[i] >> 4;
+		double x = 16 * scale * nibble + offset;
+
+		out[pair * CODE_LINE_BYTES + i % CODE_LINE_BYTES] |=
+		    (unsigned char)(i & CODE_LINE_BYTES ? nibble << 4 : nibble);
+		norm += x * x;
+		sum += x;
+	}
+	head[0] = float_near(16 * scale);
+	head[1] = float_near(offset);
+	head[2] = float_near(norm);
+	head[3] = float_near(sum);
+	memcpy(out + bytes - NIBBLE_HEAD_BYTES, head, sizeof head);
+}
+
 /* What is the same for all rows in a coded distance. */
 static void query_fold(struct query_code *query)
 {
@@ -598,8 +627,7 @@ void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
 			out->codes[i] = (int8_t)(codes[i] ^ 0x80);
 			sum += codes[i];
 		}
-		for (uint32_t i = dim; i < bytes; i++)
-			out->codes[i] = 0;
+		memset(out->codes + dim, 0, bytes - dim + CODE_LINE_BYTES);
 		query_bytes(code.scale, code.offset, sum, out);
 	}
 	out->norm = (double)code.norm;

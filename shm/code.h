@@ -110,7 +110,9 @@ enum {
 	ROW_CODE_OFFSET = 16,  /* of struct row_code in a row's header */
 	ROW_CODES_OFFSET = 64, /* of the codes in a row */
 	CODE_LINE_BYTES = 64,
-	CODE_DIM_MAX = 4096
+	NIBBLE_HEAD_BYTES = 16, /* scale, offset, norm and sum */
+	CODE_DIM_MAX = 4096,
+	NIBBLE_DIM = 192 /* from so many components on they pay */
 };
 
 /* Part of a row's header. */
@@ -203,6 +205,27 @@ static inline uint32_t code_bytes(int32_t kind, uint32_t dim)
 	default: return code_padded(dim);
 	}
 }
+
+/* Bytes of a row of nibbles: whole lines, the last 16 bytes say how to read
+   them. */
+static inline uint32_t code_nibble_bytes(uint32_t coded)
+{
+	uint32_t rest = coded % (2 * CODE_LINE_BYTES);
+
+	if (rest > CODE_LINE_BYTES)
+		rest = CODE_LINE_BYTES;
+	return code_padded(coded / (2 * CODE_LINE_BYTES) * CODE_LINE_BYTES +
+			   rest + NIBBLE_HEAD_BYTES);
+}
+
+/*
+ * The upper halves of codes of u8, two of them in a byte: of each two lines of
+ * codes the first one's are the lower halves.
+ * codes	with their padding
+ * out		code_nibble_bytes(coded)
+ */
+void code_nibbles(const struct row_code *code, const uint8_t *codes,
+		  uint32_t coded, unsigned char *out);
 
 /*
  * Codes a vector, everything in double inside.

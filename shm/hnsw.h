@@ -90,6 +90,7 @@ struct hnsw {
 	_Atomic uint64_t linked; /* nodes */
 	_Atomic uint64_t doing;	 /* row << 2 | what, 0: nothing */
 	_Atomic uint64_t beside;
+	_Atomic uint64_t nibbles; /* what they find, see hnsw_nibbles.c */
 	_Atomic uint32_t tail_count;
 };
 
@@ -102,6 +103,7 @@ struct hnsw_room {
 	uint64_t *picked;  /* see signs.c */
 	uint32_t touched_count;
 	uint32_t pool_count;
+	uint32_t sieve_early; /* so many walks ask at once who lives */
 };
 
 /* Bytes that a room takes for any number of rows; untouched until used. */
@@ -140,6 +142,8 @@ struct hnsw_search {
 	const struct hnsw_sieve *sieve; /* NULL: all nodes pass */
 	uint32_t ef;			/* 1 to HNSW_EF_MAX */
 	enum hnsw_way way;
+	int by_nibbles;	   /* distances are; see hnsw_refine() */
+	int sieves_later;  /* when the nearest are known */
 	uint32_t patience; /* distances after which it gives up, 0: never */
 	/* worked out */
 	int gave_up;	    /* out of patience */
@@ -285,6 +289,16 @@ static inline uint32_t hnsw_links_max(uint32_t level)
 
 /* Rows that may be followed: 1 to the limit, less one. */
 uint32_t hnsw_limit(const struct segment *segment);
+
+/* Whether walks go by nibbles. */
+int hnsw_by_nibbles(const struct segment *segment);
+
+/* Has a row whose pool is in order say how well they serve. */
+void hnsw_nibbles_judge(const struct segment *segment, uint32_t row,
+			const struct hnsw_search *search);
+
+/* Orders the pool of a search by nibbles by the codes. */
+void hnsw_refine(const struct segment *segment, struct hnsw_search *search);
 
 /* Walks on one level from the pool's rows; see hnsw_search. */
 void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,

@@ -436,8 +436,11 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 {
 	struct segment *segment = pen->segment;
 	_Alignas(64) struct query_code query;
-	struct hnsw_search search = {
-	    .query = &query, .room = pen->room, .ef = HNSW_EF_BUILD};
+	struct hnsw_search search = {.query = &query,
+				     .room = pen->room,
+				     .by_nibbles = hnsw_by_nibbles(segment),
+				     .ef = HNSW_EF_BUILD};
+	int by_nibbles = search.by_nibbles;
 	uint32_t top =
 	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
 					    memory_order_acquire) >>
@@ -451,7 +454,11 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 	if (!hnsw_descend(segment, &search, level))
 		return;
 	for (;; level--) {
+		search.by_nibbles = by_nibbles;
 		hnsw_walk_level(segment, &search, level);
+		hnsw_refine(segment, &search);
+		if (!level)
+			hnsw_nibbles_judge(segment, row, &search);
 		choice->count[level] =
 		    neighbours_choose(pen, row, choice->rows[level]);
 		if (!level)

@@ -24,6 +24,7 @@ enum {
 	POOL_MAX = 2 * HNSW_EF_MAX,
 	STEPS_MAX = 1 << 16, /* of a descent: rows that change might lead on */
 	BEAM = 4,	     /* rows that a descent leads to */
+	SIEVE_EARLY = 64,    /* walks, after one that met the dead */
 	ENTRY_ROW_SHIFT = 2
 };
 
@@ -34,25 +35,60 @@ enum {
 /* What a walk works on. */
 struct ground {
 	const struct segment *segment;
-	const struct kernel_codes *kernel;
-	const unsigned char *lines;
+	const unsigned char *lines; /* headers and codes */
+	size_t line_bytes;
 	const unsigned char *links; /* of the lowest level */
-	size_t stride;
 	uint32_t limit;
+	/* what distances are computed from: codes, or nibbles */
+	kernel_gatherer *gather;
+	const unsigned char *rows;
+	size_t stride;
 };
 
-static void ground_init(struct ground *ground, const struct segment *segment)
+/* The first of the rows, NULL if not all of them are there. */
+static const unsigned char *rows_of(const struct ground *ground,
+				    enum region_id id, size_t bytes)
+{
+	const struct segment *segment = ground->segment;
+
+	return region_at(segment->header, segment_region(segment, id), 0,
+			 ground->limit * bytes);
+}
+
+static void ground_use_codes(struct ground *ground)
+{
+	const struct segment *segment = ground->segment;
+
+	ground->gather = segment->kernel->codes[segment->bank.codes].gather;
+	ground->rows = ground->lines;
+	ground->stride = ground->line_bytes;
+}
+
+static void ground_use_nibbles(struct ground *ground)
+{
+	const struct segment *segment = ground->segment;
+
+	ground->gather = segment->kernel->nibbles;
+	ground->stride = segment->bank.nibble_bytes;
+	ground->rows = rows_of(ground, REGION_NIBBLES, ground->stride);
+	if (!ground->rows)
+		ground_use_codes(ground);
+}
+
+static void ground_init(struct ground *ground, const struct segment *segment,
+			const struct hnsw_search *search)
 {
 	ground->segment = segment;
-	ground->kernel = &segment->kernel->codes[segment->bank.codes];
-	ground->stride = segment->bank.line_bytes;
+	ground->line_bytes = segment->bank.line_bytes;
 	ground->limit = hnsw_limit(segment);
-	ground->lines =
-	    region_at(segment->header, segment_region(segment, REGION_CODES), 0,
-		      ground->limit * ground->stride);
+	ground->lines = rows_of(ground, REGION_CODES, ground->line_bytes);
 	ground->links = (const void *)hnsw_links(segment, 0, 0);
 	if (!ground->lines || !ground->links)
 		ground->limit = 0;
+	if (search->by_nibbles)
+		ground_use_nibbles(ground);
+	else
+		ground_use_codes(ground);
 }
 
 /* ---- room --------------------------------------------------------------- */
@@ -88,6 +124,7 @@ void hnsw_room_init(struct hnsw_room *room, const struct segment *segment,
 	room->touched = (uint32_t *)(void *)at;
 	room->touched_count = 0;
 	room->pool_count = 0;
+	room->sieve_early = 0;
 }
 
 static void room_note(struct hnsw_room *room, const uint32_t *rows,
@@ -235,9 +272,10 @@ int hnsw_sieve_passes(const struct hnsw_sieve *sieve,
 static int row_passes(const struct ground *ground,
 		      const struct hnsw_search *search, uint32_t row)
 {
-	const void *line = ground->lines + row * ground->stride;
+	const void *line = ground->lines + row * ground->line_bytes;
 
-	return !search->sieve || hnsw_sieve_passes(search->sieve, line);
+	return !search->sieve || search->sieves_later ||
+	       hnsw_sieve_passes(search->sieve, line);
 }
 
 static uint64_t entry_make(const struct ground *ground,
@@ -260,14 +298,27 @@ static void links_ahead(const struct ground *ground, uint32_t row)
 	__builtin_prefetch(at + 64);
 }
 
+/* Of the rows that the pool may take: nibbles lie elsewhere. */
+static void headers_ahead(const struct ground *ground, const struct pool *pool,
+			  const uint32_t *rows, const float *distances,
+			  size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (order_of(distances[i]) < pool->bound)
+			__builtin_prefetch(ground->lines +
+					   rows[i] * ground->line_bytes);
+}
+
 static void rows_weigh(const struct ground *ground, struct hnsw_search *search,
 		       struct pool *pool, const uint32_t *rows, size_t count)
 {
 	float distances[HNSW_LINKS];
 
 	search->evaluated += (uint32_t)count;
-	ground->kernel->gather(search->query, ground->lines, ground->stride,
-			       rows, count, distances);
+	ground->gather(search->query, ground->rows, ground->stride, rows, count,
+		       distances);
+	if (search->by_nibbles && search->sieve && !search->sieves_later)
+		headers_ahead(ground, pool, rows, distances, count);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t order = order_of(distances[i]);
 
@@ -298,7 +349,8 @@ static size_t rows_part(const struct ground *ground,
 	size_t passing = 0;
 
 	for (size_t i = 0; i < count; i++)
-		__builtin_prefetch(ground->lines + rows[i] * ground->stride);
+		__builtin_prefetch(ground->lines +
+				   rows[i] * ground->line_bytes);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t row = rows[i];
 
@@ -374,7 +426,7 @@ void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,
 {
 	struct ground ground;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	level_walk(&ground, search, level);
 }
 
@@ -400,7 +452,7 @@ void hnsw_pool_renew(const struct segment *segment, struct hnsw_search *search)
 {
 	struct ground ground;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	pool_renew(&ground, search);
 }
 
@@ -411,14 +463,13 @@ static uint32_t level_descend(const struct ground *ground,
 			      struct hnsw_search *search, uint32_t row,
 			      uint32_t level)
 {
-	const struct kernel_codes *kernel = ground->kernel;
 	uint32_t rows[HNSW_M + 16];
 	float distances[HNSW_M];
 	uint32_t nearest;
 	uint32_t steps = 0;
 	uint32_t before;
 
-	kernel->gather(search->query, ground->lines, ground->stride, &row, 1,
+	ground->gather(search->query, ground->rows, ground->stride, &row, 1,
 		       distances);
 	nearest = order_of(distances[0]);
 	do {
@@ -433,7 +484,7 @@ static uint32_t level_descend(const struct ground *ground,
 			    &links[i], memory_order_relaxed);
 			count += rows[count] && rows[count] < ground->limit;
 		}
-		kernel->gather(search->query, ground->lines, ground->stride,
+		ground->gather(search->query, ground->rows, ground->stride,
 			       rows, count, distances);
 		search->evaluated += (uint32_t)count;
 		for (size_t i = 0; i < count; i++)
@@ -453,12 +504,14 @@ static void beam_descend(const struct ground *ground,
 			 struct hnsw_search *search, uint32_t row,
 			 uint32_t level)
 {
-	struct hnsw_search beam = {
-	    .query = search->query, .room = search->room, .ef = BEAM};
+	struct hnsw_search beam = {.query = search->query,
+				   .room = search->room,
+				   .by_nibbles = search->by_nibbles,
+				   .ef = BEAM};
 	float distance;
 
-	ground->kernel->gather(search->query, ground->lines, ground->stride,
-			       &row, 1, &distance);
+	ground->gather(search->query, ground->rows, ground->stride, &row, 1,
+		       &distance);
 	search->room->pool[0] =
 	    entry_make(ground, &beam, row, order_of(distance));
 	search->room->pool_count = 1;
@@ -495,7 +548,7 @@ int hnsw_descend(const struct segment *segment, struct hnsw_search *search,
 {
 	struct ground ground;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	return descend(&ground, search, level);
 }
 
@@ -507,7 +560,7 @@ void hnsw_weigh(const struct segment *segment, struct hnsw_search *search,
 	uint32_t fresh[HNSW_LINKS];
 	size_t found = 0;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	for (uint32_t i = 0; i < count; i++) {
 		fresh[found] = rows[i];
 		found += rows[i] && rows[i] < ground.limit &&
@@ -554,7 +607,7 @@ uint32_t hnsw_tail_weigh(const struct segment *segment,
 {
 	struct ground ground;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	return tail_weigh(&ground, search);
 }
 
@@ -569,14 +622,121 @@ void hnsw_tail_merge(struct hnsw_search *search, uint32_t count)
 	search->room->pool_count = pool.count;
 }
 
-void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
+/* ---- by nibbles --------------------------------------------------------- */
+
+/* Entries as they were placed are nearly in order. */
+static void entries_sort(uint64_t *entries, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		uint64_t entry = entries[i];
+		uint32_t at = i;
+
+		for (; at && entries[at - 1] > entry; at--)
+			entries[at] = entries[at - 1];
+		entries[at] = entry;
+	}
+}
+
+/* Whether all that it asks is that a row lives. */
+static int sieve_is_plain(const struct hnsw_sieve *sieve)
+{
+	return sieve && !sieve->all && !sieve->any && !sieve->entities &&
+	       !sieve->type && !sieve->passes;
+}
+
+/* An entry of the pool by its row's codes. */
+static uint64_t entry_refine(const struct ground *ground,
+			     const struct hnsw_search *search, uint64_t entry,
+			     float distance)
+{
+	uint32_t low = (uint32_t)entry;
+
+	if (!row_passes(ground, search, hnsw_row_of(entry)))
+		low |= PASSED_BY;
+	return (uint64_t)order_of(distance) << 32 | low;
+}
+
+static void pool_refine(const struct ground *ground,
+			const struct hnsw_search *search)
+{
+	uint64_t *entries = search->room->pool;
+	uint32_t count = search->room->pool_count;
+
+	for (uint32_t at = 0; at < count; at += HNSW_LINKS) {
+		uint32_t rows[HNSW_LINKS];
+		float distances[HNSW_LINKS];
+		uint32_t some =
+		    count - at < HNSW_LINKS ? count - at : HNSW_LINKS;
+
+		for (uint32_t i = 0; i < some; i++)
+			rows[i] = hnsw_row_of(entries[at + i]);
+		ground->gather(search->query, ground->rows, ground->stride,
+			       rows, some, distances);
+		for (uint32_t i = 0; i < some; i++)
+			entries[at + i] = entry_refine(
+			    ground, search, entries[at + i], distances[i]);
+	}
+	entries_sort(entries, count);
+}
+
+void hnsw_refine(const struct segment *segment, struct hnsw_search *search)
+{
+	struct ground ground;
+
+	if (!search->by_nibbles)
+		return;
+	search->by_nibbles = 0;
+	search->sieves_later = 0;
+	ground_init(&ground, segment, search);
+	pool_refine(&ground, search);
+}
+
+/* From the top, without an end by the codes. */
+static void walk_down(const struct segment *segment, struct hnsw_search *search)
 {
 	struct ground ground;
 	uint32_t waiting;
 
-	ground_init(&ground, segment);
+	ground_init(&ground, segment, search);
 	(void)descend(&ground, search, 0);
 	waiting = tail_weigh(&ground, search); /* G1: before the walk */
 	level_walk(&ground, search, 0);
 	hnsw_tail_merge(search, waiting);
+}
+
+static int pool_has_dead(const struct hnsw_search *search)
+{
+	const struct hnsw_room *room = search->room;
+
+	for (uint32_t i = 0; i < room->pool_count; i++)
+		if (!hnsw_passes(room->pool[i]))
+			return 1;
+	return 0;
+}
+
+/*
+ * Where distances are by nibbles a row's header lies elsewhere, and most rows
+ * live.  So it is not read before the end; if some were dead then, the walk is
+ * made once more, and the next ones ask at once.
+ */
+void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
+{
+	struct hnsw_room *room = search->room;
+	int by_nibbles = hnsw_by_nibbles(segment);
+
+	search->by_nibbles = by_nibbles;
+	search->sieves_later =
+	    by_nibbles && sieve_is_plain(search->sieve) && !room->sieve_early;
+	room->sieve_early -= room->sieve_early != 0;
+	if (search->sieves_later) {
+		walk_down(segment, search);
+		hnsw_refine(segment, search);
+		if (!pool_has_dead(search))
+			return;
+		hnsw_room_clear(room, segment);
+		room->sieve_early = SIEVE_EARLY;
+		search->by_nibbles = by_nibbles;
+	}
+	walk_down(segment, search);
+	hnsw_refine(segment, search);
 }

@@ -33,6 +33,7 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 		       sizeof(struct head);
 	case REGION_CODES: return rows * segment->bank.line_bytes;
 	case REGION_ROWS: return rows * segment->bank.row_bytes;
+	case REGION_NIBBLES: return rows * segment->bank.nibble_bytes;
 	case REGION_EDGES: return header->adjacency.unit_count * EDGE_UNIT;
 	case REGION_RECORDS: return units_of(header) * RECORD_UNIT;
 	case REGION_BLOOM: return header->bloom_end;
@@ -242,7 +243,10 @@ static int words_sane(const struct segment *segment,
 	       (rows == 1 ||
 		(rows <= used[REGION_CODES] / segment->bank.line_bytes &&
 		 (!segment->bank.row_bytes ||
-		  rows <= used[REGION_ROWS] / segment->bank.row_bytes))) &&
+		  rows <= used[REGION_ROWS] / segment->bank.row_bytes) &&
+		 (!segment->bank.nibble_bytes ||
+		  rows <=
+		      used[REGION_NIBBLES] / segment->bank.nibble_bytes))) &&
 	       kept->adjacency.unit_count <= used[REGION_EDGES] / EDGE_UNIT &&
 	       kept->adjacency.unit_count <= UINT32_MAX &&
 	       units_of(kept) <= used[REGION_RECORDS] / RECORD_UNIT &&
@@ -280,6 +284,11 @@ int image_words_take(struct segment *segment, const struct segment_header *kept,
 	atomic_store_explicit(
 	    &header->bank.row_count,
 	    atomic_load_explicit(&kept->bank.row_count, memory_order_relaxed),
+	    memory_order_relaxed);
+	/* any value will do */
+	atomic_store_explicit(
+	    &header->hnsw.nibbles,
+	    atomic_load_explicit(&kept->hnsw.nibbles, memory_order_relaxed),
 	    memory_order_relaxed);
 	header->adjacency.unit_count = kept->adjacency.unit_count;
 	atomic_store_explicit(&header->records.unit_count, units_of(kept),

@@ -43,6 +43,17 @@ enum {
 	KERNEL_AHEAD_LINES = 4 /* lines of each; the processor goes on */
 };
 
+/*
+ * The coded distances of rows here and there, in float: a hint for a walk,
+ * which may be anything, NaN too, where a row is torn.
+ * numbers	of rows, each to be multiplied by `stride`
+ * distances	room for `count`
+ */
+typedef void kernel_gatherer(const struct query_code *query,
+			     const unsigned char *rows, size_t stride,
+			     const uint32_t *numbers, size_t count,
+			     float *distances);
+
 /* What is done with rows of one kind of code. */
 struct kernel_codes {
 	/*
@@ -60,15 +71,7 @@ struct kernel_codes {
 		       const unsigned char *rows, size_t stride, size_t count,
 		       double limit, uint32_t *survivors);
 
-	/*
-	 * The coded distances of rows here and there, in float: a hint for
-	 * a walk, which may be anything, NaN too, where a row is torn.
-	 * numbers	of rows, each to be multiplied by `stride`
-	 * distances	room for `count`
-	 */
-	void (*gather)(const struct query_code *query,
-		       const unsigned char *rows, size_t stride,
-		       const uint32_t *numbers, size_t count, float *distances);
+	kernel_gatherer *gather;
 
 	/* The coded distance of two rows. */
 	float (*between)(int32_t metric, uint32_t dim, const unsigned char *a,
@@ -82,6 +85,9 @@ struct kernel {
 	/* The coded, approximate, distance of one row of u8. */
 	float (*coded)(const struct query_code *query,
 		       const unsigned char *row);
+
+	/* The same from the upper halves of codes alone, see code_nibbles(). */
+	kernel_gatherer *nibbles;
 
 	/*
 	 * Marks a node's neighbours, and says which were not marked before.
@@ -216,7 +222,7 @@ kernel_gather(const struct query_code *query, const unsigned char *rows,
 	      float *distances, kernel_four *four)
 {
 	const unsigned char *row[4];
-	uint32_t lines = query->line_count;
+	uint32_t lines = (uint32_t)(stride / CODE_LINE_BYTES) - 1;
 	float last[4] = {0};
 
 	for (size_t i = 0; i < count && i < KERNEL_AHEAD; i++)
@@ -234,6 +240,25 @@ kernel_gather(const struct query_code *query, const unsigned char *rows,
 		for (size_t i = 0; left < 4 && i < left; i++)
 			distances[at + i] = last[i];
 	}
+}
+
+/* Where in a row of nibbles its head is. */
+static inline uint32_t kernel_nibble_head(const struct query_code *query)
+{
+	return code_nibble_bytes(query->coded) - NIBBLE_HEAD_BYTES;
+}
+
+/* The distance of a row of nibbles from the product with the query's codes. */
+KERNEL_TORN static inline float
+kernel_nibble_distance(const struct query_code *query, const unsigned char *row,
+		       int32_t dot)
+{
+	const float *head = (const void *)(row + kernel_nibble_head(query));
+
+	/* in this order: both scales may be small */
+	return query->base + head[2] * query->weight +
+	       head[0] * (float)dot * query->product + head[1] * query->shift +
+	       head[3] * query->total;
 }
 
 /* The coded distance of two rows from the integer product of their codes. */

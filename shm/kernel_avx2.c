@@ -324,6 +324,50 @@ KERNEL_TORN static void avx2_gather(const struct query_code *query,
 		      four_distances);
 }
 
+/* Nibbles are too small for their products' sums not to fit 16 bits. */
+KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,
+				      const unsigned char *row)
+{
+	__m256i low = _mm256_set1_epi8(0x0f);
+	__m256i ones = _mm256_set1_epi16(1);
+	__m256i sum = _mm256_setzero_si256();
+	size_t end = (query->line_count + 1) / 2 * (size_t)CODE_LINE_BYTES;
+
+	for (size_t at = 0; at < end; at += HALF_LINE) {
+		const int8_t *codes = query->codes + at + (at & ~(size_t)63);
+		__m256i pair = bytes_get(row + at);
+		__m256i x = _mm256_and_si256(pair, low);
+		__m256i y = _mm256_and_si256(_mm256_srli_epi16(pair, 4), low);
+
+		x = _mm256_maddubs_epi16(
+		    x, _mm256_load_si256((const void *)codes));
+		y = _mm256_maddubs_epi16(
+		    y,
+		    _mm256_load_si256((const void *)(codes + CODE_LINE_BYTES)));
+		sum = _mm256_add_epi32(
+		    sum, _mm256_madd_epi16(_mm256_add_epi16(x, y), ones));
+	}
+	return dots_sum(sum);
+}
+
+KERNEL_TORN static inline void nibble_four(const struct query_code *query,
+					   const unsigned char *const *row,
+					   float *distances)
+{
+	for (int i = 0; i < 4; i++)
+		distances[i] = kernel_nibble_distance(
+		    query, row[i], nibble_dot(query, row[i]));
+}
+
+KERNEL_TORN static void avx2_nibbles(const struct query_code *query,
+				     const unsigned char *rows, size_t stride,
+				     const uint32_t *numbers, size_t count,
+				     float *distances)
+{
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      nibble_four);
+}
+
 KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
 				      const unsigned char *a,
 				      const unsigned char *b)
@@ -650,6 +694,7 @@ const struct kernel kernel_avx2 = {
     .name = "avx2",
     .codes = KERNEL_CODES(avx2),
     .coded = avx2_coded,
+    .nibbles = avx2_nibbles,
     .unmarked = kernel_unmarked,
     .hamming = avx2_hamming,
     .row16 = avx2_row16,

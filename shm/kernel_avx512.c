@@ -321,27 +321,20 @@ KERNEL_TORN static float avx512_coded(const struct query_code *query,
 	return query_coded(query, &code, avx512_dot(query, row));
 }
 
-KERNEL_TORN static inline __m128 quad_get(const unsigned char *row)
-{
-	return _mm_loadu_ps((const void *)(row + ROW_CODE_OFFSET));
-}
-
-KERNEL_TORN static inline void four_distances(const struct query_code *query,
+/* Distances from four rows' merged sums; their heads are at `head`. */
+KERNEL_TORN static inline void sums_distances(const struct query_code *query,
+					      __m512i sums,
 					      const unsigned char *const *row,
-					      float *distances)
+					      uint32_t head, float *distances)
 {
-	uint32_t lines = query->line_count;
-	__m512i sums = merge_rows(
-	    line_dots(query, row[0], lines), line_dots(query, row[1], lines),
-	    line_dots(query, row[2], lines), line_dots(query, row[3], lines));
 	__m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(sums),
 					  _mm512_extracti64x4_epi64(sums, 1));
 	__m128i dots = _mm_add_epi32(_mm256_castsi256_si128(halves),
 				     _mm256_extracti128_si256(halves, 1));
-	__m128 scale = quad_get(row[0]);
-	__m128 offset = quad_get(row[1]);
-	__m128 norm = quad_get(row[2]);
-	__m128 sum = quad_get(row[3]);
+	__m128 scale = _mm_loadu_ps((const void *)(row[0] + head));
+	__m128 offset = _mm_loadu_ps((const void *)(row[1] + head));
+	__m128 norm = _mm_loadu_ps((const void *)(row[2] + head));
+	__m128 sum = _mm_loadu_ps((const void *)(row[3] + head));
 	__m128 out;
 
 	_MM_TRANSPOSE4_PS(scale, offset, norm, sum);
@@ -355,6 +348,18 @@ KERNEL_TORN static inline void four_distances(const struct query_code *query,
 	_mm_storeu_ps(distances, out);
 }
 
+KERNEL_TORN static inline void four_distances(const struct query_code *query,
+					      const unsigned char *const *row,
+					      float *distances)
+{
+	uint32_t lines = query->line_count;
+	__m512i sums = merge_rows(
+	    line_dots(query, row[0], lines), line_dots(query, row[1], lines),
+	    line_dots(query, row[2], lines), line_dots(query, row[3], lines));
+
+	sums_distances(query, sums, row, ROW_CODE_OFFSET, distances);
+}
+
 KERNEL_TORN static void avx512_gather(const struct query_code *query,
 				      const unsigned char *rows, size_t stride,
 				      const uint32_t *numbers, size_t count,
@@ -362,6 +367,47 @@ KERNEL_TORN static void avx512_gather(const struct query_code *query,
 {
 	kernel_gather(query, rows, stride, numbers, count, distances,
 		      four_distances);
+}
+
+KERNEL_TORN static inline __m512i nibble_dots(const struct query_code *query,
+					      const unsigned char *row)
+{
+	__m512i low = _mm512_set1_epi8(0x0f);
+	__m512i even = _mm512_setzero_si512();
+	__m512i odd = even;
+	size_t end = (query->line_count + 1) / 2 * (size_t)CODE_LINE_BYTES;
+
+	for (size_t at = 0; at < end; at += CODE_LINE_BYTES) {
+		__m512i pair = line_get(row + at);
+		const int8_t *codes = query->codes + 2 * at;
+
+		even = _mm512_dpbusd_epi32(even, _mm512_and_si512(pair, low),
+					   line_get(codes));
+		pair = _mm512_and_si512(_mm512_srli_epi16(pair, 4), low);
+		odd = _mm512_dpbusd_epi32(odd, pair,
+					  line_get(codes + CODE_LINE_BYTES));
+	}
+	return _mm512_add_epi32(even, odd);
+}
+
+KERNEL_TORN static inline void nibble_four(const struct query_code *query,
+					   const unsigned char *const *row,
+					   float *distances)
+{
+	__m512i sums =
+	    merge_rows(nibble_dots(query, row[0]), nibble_dots(query, row[1]),
+		       nibble_dots(query, row[2]), nibble_dots(query, row[3]));
+
+	sums_distances(query, sums, row, kernel_nibble_head(query), distances);
+}
+
+KERNEL_TORN static void avx512_nibbles(const struct query_code *query,
+				       const unsigned char *rows, size_t stride,
+				       const uint32_t *numbers, size_t count,
+				       float *distances)
+{
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      nibble_four);
 }
 
 KERNEL_TORN static float avx512_between(int32_t metric, uint32_t dim,
@@ -693,6 +739,7 @@ const struct kernel kernel_avx512 = {
     .name = "avx512",
     .codes = KERNEL_CODES(avx512),
     .coded = avx512_coded,
+    .nibbles = avx512_nibbles,
     .unmarked = avx512_unmarked,
     .hamming = avx512_hamming,
     .row16 = avx512_row16,

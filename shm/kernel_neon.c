@@ -260,6 +260,44 @@ KERNEL_TORN static void neon_gather(const struct query_code *query,
 		      four_distances);
 }
 
+KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,
+				      const unsigned char *row)
+{
+	uint8x16_t low = vdupq_n_u8(0x0f);
+	size_t end = (query->line_count + 1) / 2 * (size_t)CODE_LINE_BYTES;
+	int32x4_t even = vdupq_n_s32(0);
+	int32x4_t odd = even;
+
+	for (size_t at = 0; at < end; at += PART) {
+		const int8_t *codes = query->codes + at + (at & ~(size_t)63);
+		uint8x16_t pair = bytes_get(row + at);
+		int8x16_t x = vreinterpretq_s8_u8(vandq_u8(pair, low));
+		int8x16_t y = vreinterpretq_s8_u8(vshrq_n_u8(pair, 4));
+
+		even = signed_add(even, x, vld1q_s8(codes));
+		odd = signed_add(odd, y, vld1q_s8(codes + CODE_LINE_BYTES));
+	}
+	return vaddvq_s32(vaddq_s32(even, odd));
+}
+
+KERNEL_TORN static inline void nibble_four(const struct query_code *query,
+					   const unsigned char *const *row,
+					   float *distances)
+{
+	for (int i = 0; i < 4; i++)
+		distances[i] = kernel_nibble_distance(
+		    query, row[i], nibble_dot(query, row[i]));
+}
+
+KERNEL_TORN static void neon_nibbles(const struct query_code *query,
+				     const unsigned char *rows, size_t stride,
+				     const uint32_t *numbers, size_t count,
+				     float *distances)
+{
+	kernel_gather(query, rows, stride, numbers, count, distances,
+		      nibble_four);
+}
+
 KERNEL_TORN static float neon_between(int32_t metric, uint32_t dim,
 				      const unsigned char *a,
 				      const unsigned char *b)
@@ -604,6 +642,7 @@ const struct kernel NEON_KERNEL = {
     .name = NEON_NAME,
     .codes = KERNEL_CODES(neon),
     .coded = neon_coded,
+    .nibbles = neon_nibbles,
     .unmarked = kernel_unmarked,
     .hamming = neon_hamming,
     .row16 = neon_row16,

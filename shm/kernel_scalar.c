@@ -75,6 +75,35 @@ KERNEL_TORN static void scalar_gather(const struct query_code *query,
 	}
 }
 
+KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,
+				      const unsigned char *row)
+{
+	int32_t dot = 0;
+
+	for (uint32_t i = 0; i < query->coded; i++) {
+		uint32_t at = i / (2 * CODE_LINE_BYTES) * CODE_LINE_BYTES +
+			      i % CODE_LINE_BYTES;
+		int32_t pair = row[at];
+
+		dot += (i & CODE_LINE_BYTES ? pair >> 4 : pair & 15) *
+		       query->codes[i];
+	}
+	return dot;
+}
+
+KERNEL_TORN static void scalar_nibbles(const struct query_code *query,
+				       const unsigned char *rows, size_t stride,
+				       const uint32_t *numbers, size_t count,
+				       float *distances)
+{
+	for (size_t i = 0; i < count; i++) {
+		const unsigned char *row = rows + numbers[i] * stride;
+
+		distances[i] =
+		    kernel_nibble_distance(query, row, nibble_dot(query, row));
+	}
+}
+
 KERNEL_TORN static float scalar_between(int32_t metric, uint32_t dim,
 					const unsigned char *a,
 					const unsigned char *b)
@@ -235,6 +264,7 @@ const struct kernel kernel_scalar = {
     .name = "scalar",
     .codes = KERNEL_CODES(scalar),
     .coded = scalar_coded,
+    .nibbles = scalar_nibbles,
     .unmarked = kernel_unmarked,
     .hamming = scalar_hamming,
     .row16 = scalar_row16,

@@ -26,15 +26,16 @@ enum region_id {
 	REGION_BLOOM = 6, /* layers of the bloom filters */
 	REGION_INTENT = 7,
 	REGION_LIMBO = 8,
-	REGION_RECORDS = 9, /* copies of small records */
-	REGION_LINKS = 10,  /* the graph: links of each row, lowest level */
-	REGION_UPPER = 11,  /* and of the higher levels */
-	REGION_NODES = 12,  /* a word for each row */
-	REGION_TAIL = 13,   /* rows that wait to be linked */
-	REGION_SIGNS = 14,  /* signatures of rows, see signs.h */
-	REGION_TREE = 15,   /* the tree's leaves and nodes */
-	REGION_LEAVES = 16, /* the leaf of each row */
-	REGION_COUNT = 17
+	REGION_RECORDS = 9,  /* copies of small records */
+	REGION_LINKS = 10,   /* the graph: links of each row, lowest level */
+	REGION_UPPER = 11,   /* and of the higher levels */
+	REGION_NODES = 12,   /* a word for each row */
+	REGION_TAIL = 13,    /* rows that wait to be linked */
+	REGION_SIGNS = 14,   /* signatures of rows, see signs.h */
+	REGION_TREE = 15,    /* the tree's leaves and nodes */
+	REGION_LEAVES = 16,  /* the leaf of each row */
+	REGION_NIBBLES = 17, /* the bank: the upper halves of the codes */
+	REGION_COUNT = 18
 };
 
 /* In the segment. */

@@ -22,11 +22,11 @@ enum { ADVICE_COLLAPSE = 25 };
 /* Of 128 of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
     [REGION_IDMAP] = 6,	   [REGION_TEXT] = 8,	[REGION_HEADS] = 8,
-    [REGION_CODES] = 24,   [REGION_ROWS] = 28,	[REGION_EDGES] = 14,
+    [REGION_CODES] = 20,   [REGION_ROWS] = 26,	[REGION_EDGES] = 13,
     [REGION_BLOOM] = 2,	   [REGION_INTENT] = 1, [REGION_LIMBO] = 2,
-    [REGION_RECORDS] = 12, [REGION_LINKS] = 14, [REGION_UPPER] = 1,
+    [REGION_RECORDS] = 11, [REGION_LINKS] = 14, [REGION_UPPER] = 1,
     [REGION_NODES] = 1,	   [REGION_TAIL] = 1,	[REGION_TREE] = 3,
-    [REGION_LEAVES] = 1,   [REGION_SIGNS] = 2,
+    [REGION_LEAVES] = 1,   [REGION_SIGNS] = 2,	[REGION_NIBBLES] = 8,
 };
 
 uint32_t segment_signature(void)

@@ -1852,6 +1852,44 @@ static void a_copy_has_a_segment_of_its_own(void)
 	fixture_release(&f);
 }
 
+/* Rows of them lead walks, and are nobody else's to compare with. */
+static void nibbles_that_are_not_the_codes_are_found(void)
+{
+	struct segment_header *header;
+	struct control *control;
+	struct fixture f;
+	float vector[NIBBLE_DIM] = {0};
+	unsigned char *at;
+	char folder[256];
+	char name[32];
+	size_t control_bytes;
+	size_t bytes;
+	cop_write *write;
+
+	fixture_init(&f, NIBBLE_DIM, COP_L2);
+	write = write_of(&f);
+	for (int i = 0; i < 20; i++) {
+		vector[i] = (float)i;
+		snprintf(name, sizeof name, "%d", i);
+		put_simple(write, name, NULL, vector, NIBBLE_DIM);
+	}
+	commit_of(write);
+	is_u64(findings_of(f.store), 0, "a store with nibbles is whole");
+	segment_folder(f.store, folder);
+	control = file_map(folder, "control", &control_bytes);
+	snprintf(name, sizeof name, "index-%u", (unsigned)control->index);
+	header = file_map(folder, name, &bytes);
+	at = (unsigned char *)header + header->regions[REGION_NIBBLES].offset +
+	     3 * code_nibble_bytes(NIBBLE_DIM) + 1;
+	*at ^= 1;
+	is_u64(findings_of(f.store), 1, "one that is another is found");
+	*at ^= 1;
+	is_u64(findings_of(f.store), 0, "and no more when it is as it was");
+	munmap(header, bytes);
+	munmap(control, control_bytes);
+	fixture_release(&f);
+}
+
 static void a_store_may_be_moved_while_open(void)
 {
 	struct fixture f;
@@ -2107,6 +2145,7 @@ int main(void)
 	who_comes_first_builds_once();
 	damaged_segments_are_built_anew(&seed);
 	a_copy_has_a_segment_of_its_own();
+	nibbles_that_are_not_the_codes_are_found();
 	a_store_may_be_moved_while_open();
 	a_store_may_be_replaced_while_open();
 	a_childs_close_takes_nothing_from_its_parent();

@@ -246,6 +246,71 @@ static void the_error_is_about_a_step_of_the_code(uint64_t *state)
 	   worst);
 }
 
+static uint32_t nibble_of(const unsigned char *row, uint32_t i)
+{
+	unsigned char pair = row[i / 128 * 64 + i % 64];
+
+	return i % 128 < 64 ? pair & 15 : pair >> 4;
+}
+
+/* Where components end there are zeros, but for the head. */
+static uint32_t nibble_dirt(const unsigned char *row, uint32_t dim)
+{
+	uint32_t bytes = code_nibble_bytes(dim) - NIBBLE_HEAD_BYTES;
+	uint32_t dirt = 0;
+
+	for (uint32_t i = dim; i / 128 * 64 + i % 64 < bytes; i++)
+		dirt += nibble_of(row, i) != 0;
+	return dirt;
+}
+
+static void nibbles_are_the_upper_halves_of_codes(uint64_t *state)
+{
+	static const uint32_t dims[] = {2,   47,  48,  49,  64,	  65,
+					128, 175, 177, 784, 1536, 4096};
+	static float vector[DIM];
+	static unsigned char row[DIM];
+	static struct coded c;
+	uint32_t wrong = 0;
+	uint32_t dirty = 0;
+	uint32_t far = 0;
+	uint32_t untrue = 0;
+
+	for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++) {
+		uint32_t dim = dims[d];
+		long double norm = 0;
+		long double sum = 0;
+		float head[4];
+
+		vector_fill(state, 0, vector, dim);
+		memset(row, 0xff, sizeof row);
+		code_encode(CODES_U8, METRIC_L2, vector, dim, &c.code, c.codes,
+			    NULL, NULL);
+		code_nibbles(&c.code, c.codes, dim, row);
+		memcpy(head, row + code_nibble_bytes(dim) - NIBBLE_HEAD_BYTES,
+		       sizeof head);
+		for (uint32_t i = 0; i < dim; i++) {
+			uint32_t nibble = nibble_of(row, i);
+			long double x = (long double)head[0] * nibble +
+					(long double)head[1];
+
+			wrong += nibble != c.codes[i] / 16u;
+			far += fabsl(x - decoded(&c, CODES_U8, i)) >
+			       7.6L * (long double)c.code.scale;
+			norm += x * x;
+			sum += x;
+		}
+		dirty += nibble_dirt(row, dim);
+		untrue += fabsl(norm - (long double)head[2]) > 1e-5L * norm;
+		untrue += fabsl(sum - (long double)head[3]) >
+			  1e-5L * sqrtl(norm * dim);
+	}
+	is_u64(wrong, 0, "nibbles are the upper halves of the codes");
+	is_u64(far, 0, "and decode to the middle of what they may be");
+	is_u64(untrue, 0, "their norm and sum are the decoded vector's");
+	is_u64(dirty, 0, "they are padded with zeros");
+}
+
 static void bytes_are_coded_without_loss(uint64_t *state)
 {
 	static float vector[DIM];
@@ -474,6 +539,7 @@ int main(void)
 	state = test_seed();
 	for (int32_t kind = CODES_U8; kind < CODES_KINDS; kind++)
 		what_is_stored_is_true_of_the_decoded_vector(&state, kind);
+	nibbles_are_the_upper_halves_of_codes(&state);
 	the_error_is_about_a_step_of_the_code(&state);
 	bytes_are_coded_without_loss(&state);
 	nonsense_is_never_pruned();

@@ -8,7 +8,7 @@
 #include "fixture.h"
 
 enum {
-	DIM_MOST = 130,
+	DIM_MOST = 300,
 	ROWS = 4000,
 	QUERIES = 30,
 	K = 10,
@@ -429,6 +429,7 @@ int main(void)
 		a_store_finds(codes, COP_L2, 130, 0);
 		a_store_finds(codes, COP_IP, 64, 0);
 	}
+	a_store_finds(COP_CODES_U8, COP_L2, 300, 0);
 	a_store_finds(COP_CODES_U8, COP_COSINE, 130, 40);
 	a_store_finds(COP_CODES_U8, COP_L2, 33, 10);
 	a_store_finds(COP_CODES_B1, COP_L2, 130, 100);

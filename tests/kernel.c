@@ -517,6 +517,7 @@ struct differences {
 	unsigned int kept;
 	unsigned int gather;
 	unsigned int between;
+	unsigned int nibbles;
 };
 
 static void row_compare(const struct kernel *kernel, uint32_t r,
@@ -638,6 +639,49 @@ static void gather_compare(const struct kernel *kernel, uint64_t *state,
 	bad->gather += mine[count] != 4711;
 }
 
+/* Rows of nibbles from the bank's codes. */
+static unsigned char *nibbles_make(void)
+{
+	uint32_t bytes = code_nibble_bytes(bank.dim);
+	unsigned char *out = aligned_alloc(64, (size_t)ROWS * bytes);
+
+	for (uint32_t r = 0; r < ROWS; r++) {
+		struct row_code code;
+
+		row_code_of(r, &code);
+		code_nibbles(&code, bank_row(r) + ROW_CODES_OFFSET, bank.dim,
+			     out + r * bytes);
+	}
+	return out;
+}
+
+/* Nibbles are small, their sums exact: all kernels agree but for rounding. */
+static void nibbles_compare(const struct kernel *kernel, uint64_t *state,
+			    struct differences *bad)
+{
+	uint32_t bytes = code_nibble_bytes(bank.dim);
+	unsigned char *nibbles;
+	uint32_t numbers[ROWS] = {0};
+	float mine[ROWS + 1];
+	float plain[ROWS + 1];
+	size_t count = test_below(state, ROWS + 1);
+
+	if (bank.codes != CODES_U8)
+		return;
+	nibbles = nibbles_make();
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = (uint32_t)test_below(state, ROWS);
+	mine[count] = 4711;
+	kernel->nibbles(&bank.query, nibbles, bytes, numbers, count, mine);
+	kernel_scalar.nibbles(&bank.query, nibbles, bytes, numbers, count,
+			      plain);
+	for (size_t i = 0; i < count; i++)
+		bad->nibbles +=
+		    !is_alike(mine[i], plain[i], 2 * gather_size(numbers[i]));
+	bad->nibbles += mine[count] != 4711;
+	free(nibbles);
+}
+
 static double pair_size(uint32_t a, uint32_t b)
 {
 	static struct query_code query;
@@ -657,6 +701,7 @@ static void hints_compare(const struct kernel *kernel, uint64_t *state,
 			  struct differences *bad)
 {
 	gather_compare(kernel, state, bad);
+	nibbles_compare(kernel, state, bad);
 	for (uint32_t r = 0; r < ROWS; r++) {
 		const unsigned char *a = bank_row(r);
 		uint32_t other = (uint32_t)test_below(state, ROWS);
@@ -708,6 +753,9 @@ static void a_kernel_agrees_with_the_plain_one(const struct kernel *kernel,
 		       kernel->name, metric_names[metric]);
 		is_u64(bad.gather, 0,
 		       "%s, %s: gathered distances differ by rounding",
+		       kernel->name, metric_names[metric]);
+		is_u64(bad.nibbles, 0,
+		       "%s, %s: distances by nibbles differ by rounding",
 		       kernel->name, metric_names[metric]);
 		is_u64(bad.between, 0,
 		       "%s, %s: distances of two rows are the same",
