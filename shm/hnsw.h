@@ -144,6 +144,8 @@ struct hnsw_search {
 	enum hnsw_way way;
 	int by_nibbles;	   /* distances are; see hnsw_refine() */
 	int sieves_later;  /* when the nearest are known */
+	uint32_t quiet;	   /* ends when so many nodes brought nothing nearer,
+			      0: never */
 	uint32_t patience; /* distances after which it gives up, 0: never */
 	/* worked out */
 	int gave_up;	    /* out of patience */

@@ -21,7 +21,7 @@
 enum {
 	NEAREST = 10,
 	AMONG = 20,
-	POOL_LEAST = 100, /* or the question is too easy */
+	POOL_LEAST = 50, /* or the question is too easy */
 	EVERY = 16,
 	ASKED_LEAST = 64 * NEAREST,
 	ASKED_MOST = 1024 * NEAREST

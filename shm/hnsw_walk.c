@@ -23,6 +23,7 @@ enum {
 	TOUCHED_MAX = 1 << 16,
 	POOL_MAX = 2 * HNSW_EF_MAX,
 	STEPS_MAX = 1 << 16, /* of a descent: rows that change might lead on */
+	NEAREST = 24,	     /* entries that are to stay the same */
 	BEAM = 4,	     /* rows that a descent leads to */
 	SIEVE_EARLY = 64,    /* walks, after one that met the dead */
 	ENTRY_ROW_SHIFT = 2
@@ -185,6 +186,7 @@ struct pool {
 	uint32_t passing; /* of them */
 	uint32_t ef;
 	uint32_t next;	/* all before it were followed */
+	uint32_t quiet; /* nodes followed since the nearest changed */
 	uint32_t bound; /* an order from which on nothing is wanted */
 };
 
@@ -238,6 +240,8 @@ static void pool_put(struct pool *pool, uint64_t entry)
 	pool->passing += !(entry & PASSED_BY);
 	if (place < pool->next)
 		pool->next = place;
+	if (place < NEAREST)
+		pool->quiet = 0;
 	pool_trim(pool);
 }
 
@@ -408,6 +412,8 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		if (!links)
 			continue;
 		search->expanded++;
+		if (search->quiet && ++pool.quiet > search->quiet)
+			break;
 		count = rows_see(ground, search, links, max, fresh);
 		if (search->way == HNSW_ACROSS)
 			rows_across(ground, search, &pool, fresh, count);

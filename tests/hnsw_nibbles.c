@@ -178,6 +178,24 @@ static void vectors_that_are_alike_are_told_by_codes(void)
 	world_release(&w);
 }
 
+static void what_served_once_is_given_up(void)
+{
+	float vector[DIM];
+	struct world w;
+
+	world_init(&w, METRIC_L2, 0.3f);
+	ok(hnsw_by_nibbles(&w.f.segment), "walks go by nibbles");
+	w.spread = 0.003f;
+	for (int i = 0; i < 2 * ROWS && hnsw_by_nibbles(&w.f.segment); i++) {
+		draw(&w, vector);
+		shm_row_make(&w.f.segment, vector);
+		shm_rows_link(&w.f.segment, &w.room);
+	}
+	ok(!hnsw_by_nibbles(&w.f.segment),
+	   "until vectors come that they do not tell apart");
+	world_release(&w);
+}
+
 static void a_bank_has_them_where_they_pay(void)
 {
 	struct shm_fixture f;
@@ -200,6 +218,7 @@ int main(void)
 	ordinary_vectors_are_told_by_nibbles(METRIC_L2);
 	ordinary_vectors_are_told_by_nibbles(METRIC_COSINE);
 	vectors_that_are_alike_are_told_by_codes();
+	what_served_once_is_given_up();
 	a_bank_has_them_where_they_pay();
 	return done_testing();
 }
