@@ -515,8 +515,8 @@ enum cop_strategy {
 	COP_AUTO = 0, /* by the store's size, k and the filters */
 	COP_SCAN = 1, /* all rows are looked at: exact */
 	COP_HNSW = 2, /* a walk through the vector graph */
-	COP_LSH = 3,  /* the `ef` rows whose signs are most like the query's:
-			 in a store that keeps signs */
+	COP_LSH = 3,  /* the `ef` (1,024 if it is 0) rows whose signs are most
+			 like the query's:  in a store that keeps signs */
 	COP_HIERARCHICAL = 4, /* a walk that sets out from some of these */
 	COP_KDTREE = 5 /* through a tree, which leads to all that is near:
 			  in 2 to 8 dimensions, cosine or L2 */
@@ -1055,6 +1055,8 @@ struct cop_stats {
 	uint64_t cache_precomputed; /* of those, before anybody asked */
 	uint64_t cache_entries;	    /* results in it, stale ones too */
 	uint64_t codes_dim;	    /* numbers of a vector that are coded */
+	uint32_t signs;		    /* 1: signs of vectors are kept */
+	uint32_t nibbles;	    /* 1: walks read half of each code first */
 };
 
 enum cop_role {

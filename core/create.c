@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define GENERATION_FIRST "gen-000001"
@@ -135,6 +136,31 @@ static cop_err options_check(const struct cop_options *options)
 	return 0;
 }
 
+/* Of its shared memory. */
+static const char *folder_of(const struct cop_options *options)
+{
+	return options->shm_dir ? options->shm_dir : "/dev/shm";
+}
+
+/* A store whose cache has no room could not be opened. */
+static cop_err cache_fits(const struct cop_options *options)
+{
+	const char *folder = folder_of(options);
+	struct statvfs fs;
+	uint64_t all;
+
+	if (!options->cache_bytes || statvfs(folder, &fs))
+		return 0;
+	all = (uint64_t)fs.f_blocks * fs.f_frsize;
+	if (options->cache_bytes <= all / 2)
+		return 0;
+	return error_set(COP_INVALID,
+			 "a cache of %" PRIu64 " bytes; %s has %" PRIu64
+			 " in all: give it half of that at most, or another "
+			 "folder",
+			 options->cache_bytes, folder, all);
+}
+
 static cop_err config_fill(struct disk_store *config,
 			   const struct cop_options *options)
 {
@@ -165,7 +191,7 @@ static cop_err config_fill(struct disk_store *config,
 	    .coded = coded,
 	};
 	snprintf(config->shm_dir, sizeof config->shm_dir, "%s",
-		 options->shm_dir ? options->shm_dir : "/dev/shm");
+		 folder_of(options));
 	if (getrandom(config->uuid, sizeof config->uuid, 0) < 0)
 		return error_system(errno, "cannot draw random numbers");
 	return 0;
@@ -329,6 +355,8 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	if (!options)
 		options = &defaults;
 	err = options_check(options);
+	if (!err)
+		err = cache_fits(options);
 	if (!err)
 		err = config_fill(&config, options);
 	if (err)

@@ -61,6 +61,8 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 	out->records =
 	    atomic_load_explicit(&header->records.used, memory_order_relaxed);
 	out->limbo = limbo_count(segment);
+	out->signs = (uint32_t)signs_kept(segment);
+	out->nibbles = (uint32_t)hnsw_by_nibbles(segment);
 	out->bloom_layers = bloom_layer_count(&header->key_bloom);
 	out->bloom_rate = bloom_rate_now(&header->key_bloom);
 }

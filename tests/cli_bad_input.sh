@@ -57,6 +57,14 @@ echo '1,,2,3' >"$work/q"
 exits 7 'two commas' search "$store" --vector "$work/q"
 exits 7 'an empty key to get' get "$store" ''
 exits 7 'a key of 481 bytes to get' get "$store" "$long"
+exits 2 'signs of no vectors' init "$work/none" --signs
+exits 2 'a time to live without a cache' init "$work/none" --cache-ttl 3
+exits 2 'a cache larger than the memory' init "$work/none" --cache 1T
+exits 2 'hops from nowhere' search "$store" --like a --hops 2
+exits 2 'any of no tags' search "$store" --like a --any-tag
+exits 2 'many explained' search "$store" --queries "$work/q" --explain
+exits 2 'threads for one query' search "$store" --like a --threads 2
+exits 2 'samples of no audit' check "$store" --samples 3
 exits 1 'one of 480 bytes' get "$store" "$fits"
 exits 2 'an unknown relation' walk "$store" a --relation nope
 exits 2 'an unknown direction' walk "$store" a --direction sideways

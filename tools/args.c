@@ -173,12 +173,31 @@ int args_next(struct cli *cli)
 			return args_unknown(cli, id);
 		cli->value = optarg;
 		cli->id = id;
+		if (id >= ARG_OWN)
+			cli->given |= UINT64_C(1) << (id - ARG_OWN);
 		if (id != 'h' && id != 'q' && id != ARG_STORE &&
 		    id != ARG_TIMEOUT)
 			return id;
 		if (args_common_option(cli))
 			return -1;
 	}
+}
+
+static const char *row_name(const struct verb *verb, int id)
+{
+	const struct arg_row *row = verb->rows;
+
+	while (row->id && row->id != id)
+		row++;
+	return row->name;
+}
+
+int args_needs(struct cli *cli, int id, int other)
+{
+	if (cli->helped || !args_given(cli, id) || args_given(cli, other))
+		return 0;
+	return args_fault(cli, "--%s does nothing without --%s",
+			  row_name(cli->verb, id), row_name(cli->verb, other));
 }
 
 static int args_is_folder(const char *path)

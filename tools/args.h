@@ -53,6 +53,7 @@ struct cli {
 	char **argv;
 	const char *value; /* of the option that args_next() returned */
 	int id;		   /* of that option */
+	uint64_t given;	   /* a bit for each of the verb's own, from ARG_OWN */
 	int helped;	   /* help was printed: nothing else is to be done */
 	int quiet;
 	int stop_signal; /* set by the import: a signal ended it */
@@ -77,6 +78,18 @@ int args_next(struct cli *cli);
  * Returns 0 or an exit status.
  */
 int args_end(struct cli *cli);
+
+/* Whether an option of the verb's own was given. */
+static inline int args_given(const struct cli *cli, int id)
+{
+	return (int)(cli->given >> (id - ARG_OWN) & 1);
+}
+
+/*
+ * After args_end(): refuses an option that does nothing without another.
+ * Returns 0 or an exit status.
+ */
+int args_needs(struct cli *cli, int id, int other);
 
 /* The option's value as a number within min and max; 0 or an exit status. */
 int args_u64(struct cli *cli, uint64_t min, uint64_t max, uint64_t *out);

@@ -115,7 +115,9 @@ static int check_run(struct cli *cli)
 		if (cli->fault.code)
 			return cli->fault.code;
 	}
-	if (id < 0 || args_end(cli))
+	if (id < 0 || args_end(cli) ||
+	    args_needs(cli, CHECK_SAMPLES, CHECK_RECALL) ||
+	    args_needs(cli, CHECK_EF, CHECK_RECALL))
 		return cli->fault.code;
 	if (check.recall)
 		return check_recall(&check);

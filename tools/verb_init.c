@@ -173,6 +173,11 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 
 static int init_run(struct cli *cli)
 {
+	static const int alone[][2] = {
+	    {INIT_METRIC, INIT_DIM},	{INIT_CODES, INIT_DIM},
+	    {INIT_CODES_DIM, INIT_DIM}, {INIT_ROWS, INIT_DIM},
+	    {INIT_SIGNS, INIT_DIM},	{INIT_TTL, INIT_CACHE},
+	    {INIT_IDLE, INIT_CACHE}};
 	struct cop_options options;
 	cop_err err;
 	int id;
@@ -189,6 +194,9 @@ static int init_run(struct cli *cli)
 				  "--dim takes %d to %d, or 0 for a store "
 				  "without vectors",
 				  COP_DIM_MIN, COP_DIM_MAX);
+	for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
+		if (args_needs(cli, alone[i][0], alone[i][1]))
+			return cli->fault.code;
 	err = cop_create(cli->path, &options);
 	return err ? cli_cop(cli, err) : 0;
 }

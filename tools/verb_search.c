@@ -464,7 +464,13 @@ static int search_options(struct search *search)
 	if (!search->like + !search->vector + !search->queries != 2)
 		return args_fault(cli, "one of --like, --vector and --queries "
 				       "is needed, and no more than one");
-	return 0;
+	if (args_given(cli, SEARCH_QUERIES) && args_given(cli, SEARCH_EXPLAIN))
+		return args_fault(cli, "--explain tells of one search, not of "
+				       "--queries");
+	if (args_needs(cli, SEARCH_HOPS, SEARCH_NEAR) ||
+	    args_needs(cli, SEARCH_ANY, SEARCH_TAG))
+		return cli->fault.code;
+	return args_needs(cli, SEARCH_THREADS, SEARCH_QUERIES);
 }
 
 static int search_go(struct search *search)

@@ -46,6 +46,8 @@ static const struct {
     STAT(record_bytes, STAT_BYTES, "  records"),
     STAT(row_bytes, STAT_BYTES, "one vector"),
     STAT(codes_dim, STAT_COUNT, "numbers coded"),
+    STAT(nibbles, STAT_COUNT32, "walks by half codes"),
+    STAT(signs, STAT_COUNT32, "signs kept"),
     STAT(bank_rows, STAT_COUNT, "rows in use"),
     STAT(records, STAT_COUNT, "records kept"),
     STAT(limbo, STAT_COUNT, "waiting for readers"),
