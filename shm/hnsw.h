@@ -79,7 +79,8 @@ enum {
 	HNSW_LEVEL_MAX = 6,
 	HNSW_EF_MAX = 65536,
 	HNSW_PICK_MAX = 4 * HNSW_EF_MAX,
-	HNSW_EF_BUILD = 200
+	HNSW_EF_BUILD = 200,
+	HNSW_NOTED = 16
 };
 
 enum hnsw_state { HNSW_LOOSE = 0, HNSW_LINKED = 1, HNSW_LINKING = 2 };
@@ -90,7 +91,8 @@ struct hnsw {
 	_Atomic uint64_t linked; /* nodes */
 	_Atomic uint64_t doing;	 /* row << 2 | what, 0: nothing */
 	_Atomic uint64_t beside;
-	_Atomic uint64_t nibbles; /* what they find, see hnsw_nibbles.c */
+	_Atomic uint64_t nibbles; /* what they find, see hnsw_judge.c */
+	_Atomic uint64_t quiet;	  /* what was found at an early end */
 	_Atomic uint32_t tail_count;
 };
 
@@ -136,16 +138,23 @@ enum hnsw_way {
 	HNSW_ACROSS = 1	  /* looks past it, to its neighbours that pass */
 };
 
+/* What was nearest when a search might have ended. */
+struct hnsw_note {
+	uint64_t entries[HNSW_NOTED];
+	int is_made;
+};
+
 struct hnsw_search {
 	const struct query_code *query;
 	struct hnsw_room *room;
 	const struct hnsw_sieve *sieve; /* NULL: all nodes pass */
 	uint32_t ef;			/* 1 to HNSW_EF_MAX */
 	enum hnsw_way way;
-	int by_nibbles;	   /* distances are; see hnsw_refine() */
-	int sieves_later;  /* when the nearest are known */
-	uint32_t quiet;	   /* ends when so many nodes brought nothing nearer,
-			      0: never */
+	int by_nibbles;	  /* distances are; see hnsw_refine() */
+	int sieves_later; /* when the nearest are known */
+	uint32_t quiet;	  /* ends when so many nodes brought nothing nearer,
+			     0: never */
+	struct hnsw_note *note; /* not NULL: notes that, and goes on */
 	uint32_t patience; /* distances after which it gives up, 0: never */
 	/* worked out */
 	int gave_up;	    /* out of patience */
@@ -295,9 +304,15 @@ uint32_t hnsw_limit(const struct segment *segment);
 /* Whether walks go by nibbles. */
 int hnsw_by_nibbles(const struct segment *segment);
 
-/* Has a row whose pool is in order say how well they serve. */
-void hnsw_nibbles_judge(const struct segment *segment, uint32_t row,
-			const struct hnsw_search *search);
+/* Whether a new node's search for neighbours may end early. */
+int hnsw_ends_early(const struct segment *segment);
+
+/* Whether a row is one of those that are asked how well both serve. */
+int hnsw_judges(uint32_t row);
+
+/* Has it say so: its pool is in order, its note is made if it ever was. */
+void hnsw_judge(const struct segment *segment,
+		const struct hnsw_search *search);
 
 /* Orders the pool of a search by nibbles by the codes. */
 void hnsw_refine(const struct segment *segment, struct hnsw_search *search);

@@ -10,11 +10,9 @@
  *	not choose by the same rule, unless that would leave a node with too
  *	few; and that link's other end gives it up, too.
  *
- *	Where walks go by nibbles no vectors are nearly alike (hnsw_nibbles.c),
- *	and a search for neighbours need not be as wide: it ends when the
- *	nearest have not changed for a while, and chooses among fewer.  That
- *	halves what a new node costs at the same recall; among near copies it
- *	would lose a twentieth of it.
+ *	Where that was found to lose nothing (hnsw_judge.c) the search for
+ *	neighbours ends when the nearest have not changed for a while, and
+ *	chooses among fewer: half of what a new node costs.
  *
  *	When a node goes, each of its neighbours gets at most one link to the
  *	nearest other of them that nothing in its list occludes, and more only
@@ -44,8 +42,8 @@ enum {
 	BULK_SHARE = 8,	 /* of the nodes: for so many the tree is built anew */
 	DEGREE_MIN = 8,	 /* of a node that may lose a link, lowest level */
 	VICTIM_NEAR = 8, /* rows among which occluders are chosen */
-	QUIET = 16,	 /* where walks go by nibbles: see the essay */
-	CANDIDATES = 64,
+	QUIET = 20,	 /* nodes, and then an early end: see the essay */
+	CANDIDATES = 80,
 	DOING_LINK = 1,
 	DOING_UNLINK = 2,
 	DOING_ALL = 3,
@@ -187,14 +185,23 @@ struct near {
 	uint32_t row;
 };
 
-static int near_compare(const void *a, const void *b)
+static int is_nearer(const struct near *x, const struct near *y)
 {
-	const struct near *x = a;
-	const struct near *y = b;
+	return x->distance < y->distance ||
+	       (x->distance == y->distance && x->row < y->row);
+}
 
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return (x->row > y->row) - (x->row < y->row);
+/* A list's worth: by insertion. */
+static void near_sort(struct near *near, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct near one = near[i];
+		uint32_t at = i;
+
+		for (; at && is_nearer(&one, &near[at - 1]); at--)
+			near[at] = near[at - 1];
+		near[at] = one;
+	}
 }
 
 /* ---- locks -------------------------------------------------------------- */
@@ -341,7 +348,7 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 	for (uint32_t i = 0; i < count; i++)
 		near[i] =
 		    (struct near){between(segment, node, rows[i]), rows[i]};
-	qsort(near, count, sizeof *near, near_compare);
+	near_sort(near, count);
 	return victim_choose(segment, fresh, level, near, count);
 }
 
@@ -445,10 +452,13 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 	struct segment *segment = pen->segment;
 	_Alignas(64) struct query_code query;
 	int by_nibbles = hnsw_by_nibbles(segment);
+	int early = hnsw_ends_early(segment);
+	int judges = hnsw_judges(row);
+	struct hnsw_note note = {.is_made = 0};
 	struct hnsw_search search = {.query = &query,
 				     .room = pen->room,
 				     .by_nibbles = by_nibbles,
-				     .quiet = by_nibbles ? QUIET : 0,
+				     .quiet = early || judges ? QUIET : 0,
 				     .ef = HNSW_EF_BUILD};
 	uint32_t top =
 	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
@@ -464,12 +474,13 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		return;
 	for (;; level--) {
 		search.by_nibbles = by_nibbles;
+		search.note = judges && !level ? &note : NULL;
 		hnsw_walk_level(segment, &search, level);
-		if (by_nibbles && pen->room->pool_count > CANDIDATES)
+		if (early && !judges && pen->room->pool_count > CANDIDATES)
 			pen->room->pool_count = CANDIDATES;
 		hnsw_refine(segment, &search);
-		if (!level)
-			hnsw_nibbles_judge(segment, row, &search);
+		if (search.note)
+			hnsw_judge(segment, &search);
 		choice->count[level] =
 		    neighbours_choose(pen, row, choice->rows[level]);
 		if (!level)
@@ -587,7 +598,7 @@ static void mend_one(const struct pen *pen, uint32_t from, uint32_t level,
 	uint32_t mine[HNSW_LINKS];
 	int is_tied = 0;
 
-	qsort(near, count, sizeof *near, near_compare);
+	near_sort(near, count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t to = near[i].row;
 		links_at other = hnsw_links(segment, to, level);

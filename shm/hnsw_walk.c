@@ -391,6 +391,19 @@ static void rows_across(const struct ground *ground, struct hnsw_search *search,
 	}
 }
 
+/* Notes what is nearest, if somebody wants to know; else returns 0. */
+static int note_make(const struct hnsw_search *search, const struct pool *pool)
+{
+	struct hnsw_note *note = search->note;
+
+	if (!note)
+		return 0;
+	if (!note->is_made)
+		memcpy(note->entries, pool->entries, sizeof note->entries);
+	note->is_made = 1;
+	return 1;
+}
+
 static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		       uint32_t level)
 {
@@ -412,7 +425,8 @@ static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		if (!links)
 			continue;
 		search->expanded++;
-		if (search->quiet && ++pool.quiet > search->quiet)
+		if (search->quiet && ++pool.quiet > search->quiet &&
+		    !note_make(search, &pool))
 			break;
 		count = rows_see(ground, search, links, max, fresh);
 		if (search->way == HNSW_ACROSS)

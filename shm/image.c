@@ -285,10 +285,14 @@ int image_words_take(struct segment *segment, const struct segment_header *kept,
 	    &header->bank.row_count,
 	    atomic_load_explicit(&kept->bank.row_count, memory_order_relaxed),
 	    memory_order_relaxed);
-	/* any value will do */
+	/* any values will do */
 	atomic_store_explicit(
 	    &header->hnsw.nibbles,
 	    atomic_load_explicit(&kept->hnsw.nibbles, memory_order_relaxed),
+	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &header->hnsw.quiet,
+	    atomic_load_explicit(&kept->hnsw.quiet, memory_order_relaxed),
 	    memory_order_relaxed);
 	header->adjacency.unit_count = kept->adjacency.unit_count;
 	atomic_store_explicit(&header->records.unit_count, units_of(kept),

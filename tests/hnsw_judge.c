@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hnsw_nibbles: walks go by the upper halves of the codes where these tell
+ * hnsw_judge: walks go by the upper halves of the codes where these tell
  * neighbours apart, and there alone; what is found is found all the same, and
  * what is dead is no answer.
  */
@@ -14,7 +14,7 @@ enum {
 	K = 10,
 	EF = 60,
 	QUERIES = 60 / TEST_SLOW,
-	ROWS = 3000 / TEST_SLOW
+	ROWS = 2400 /* for 128 answers */
 };
 
 struct world {
@@ -146,6 +146,7 @@ static void ordinary_vectors_are_told_by_nibbles(int32_t metric)
 
 	world_init(&w, metric, 0.3f);
 	ok(hnsw_by_nibbles(&w.f.segment), "walks go by nibbles");
+	ok(hnsw_ends_early(&w.f.segment), "new nodes do not look long");
 	tally = search(&w, &sieve);
 	recall = 1 - tally.missed / (double)(K * QUERIES);
 	ok(recall > 0.95, "and find what is near: %.3f", recall);
@@ -196,6 +197,31 @@ static void what_served_once_is_given_up(void)
 	world_release(&w);
 }
 
+/* Small clusters, each far from all others. */
+static void clusters_are_searched_to_the_end(void)
+{
+	enum { CLUSTERS = 200, EACH = 12 };
+	float vector[DIM];
+	struct world w;
+
+	memset(&w, 0, sizeof w);
+	w.seed = test_seed();
+	shm_fixture_init(&w.f, SHM_RESERVE * 4, DIM, METRIC_L2, 0);
+	shm_room_init(&w.room, &w.f.segment);
+	for (int i = 0; i < CLUSTERS * EACH; i++) {
+		uint64_t centre = test_below(&w.seed, CLUSTERS) * 977 + 3;
+
+		for (int j = 0; j < DIM; j++)
+			vector[j] = (float)(test_gaussian(&centre) +
+					    0.02 * test_gaussian(&w.seed));
+		shm_row_make(&w.f.segment, vector);
+	}
+	shm_rows_link(&w.f.segment, &w.room);
+	ok(!hnsw_ends_early(&w.f.segment),
+	   "among clusters a new node looks to the end");
+	world_release(&w);
+}
+
 static void a_bank_has_them_where_they_pay(void)
 {
 	struct shm_fixture f;
@@ -219,6 +245,7 @@ int main(void)
 	ordinary_vectors_are_told_by_nibbles(METRIC_COSINE);
 	vectors_that_are_alike_are_told_by_codes();
 	what_served_once_is_given_up();
+	clusters_are_searched_to_the_end();
 	a_bank_has_them_where_they_pay();
 	return done_testing();
 }
