@@ -410,26 +410,45 @@ KERNEL_TORN static void avx512_nibbles(const struct query_code *query,
 		      nibble_four);
 }
 
+/* Adds a line's products, of x and y - 128, and the sum of x. */
+KERNEL_TORN static inline void line_products(const unsigned char *x_at,
+					     const unsigned char *y_at,
+					     __m512i *dots, __m512i *sums)
+{
+	__m512i flip = _mm512_set1_epi8((char)0x80);
+	__m512i x = line_get(x_at);
+
+	*dots = _mm512_dpbusd_epi32(*dots, x,
+				    _mm512_xor_si512(line_get(y_at), flip));
+	*sums = _mm512_dpbusd_epi32(*sums, x, _mm512_set1_epi8(1));
+}
+
 KERNEL_TORN static float avx512_between(int32_t metric, uint32_t dim,
 					const unsigned char *a,
 					const unsigned char *b)
 {
-	__m512i flip = _mm512_set1_epi8((char)0x80);
-	__m512i ones = _mm512_set1_epi8(1);
 	__m512i dots = _mm512_setzero_si512();
 	__m512i sums = dots;
+	__m512i dots_too = dots; /* of every other line: neither waits */
+	__m512i sums_too = dots;
 	uint32_t end = code_bytes(CODES_U8, dim);
+	uint32_t at = ROW_CODES_OFFSET;
 	struct row_code code_a;
 	struct row_code code_b;
 	int32_t dot;
 
-	for (uint32_t at = 0; at < end; at += CODE_LINE_BYTES) {
-		__m512i x = line_get(a + ROW_CODES_OFFSET + at);
-		__m512i y = line_get(b + ROW_CODES_OFFSET + at);
-
-		dots = _mm512_dpbusd_epi32(dots, x, _mm512_xor_si512(y, flip));
-		sums = _mm512_dpbusd_epi32(sums, x, ones);
+	end += at;
+	if ((end - at) % (2 * CODE_LINE_BYTES)) {
+		line_products(a + at, b + at, &dots, &sums);
+		at += CODE_LINE_BYTES;
 	}
+	for (; at < end; at += 2 * CODE_LINE_BYTES) {
+		line_products(a + at, b + at, &dots, &sums);
+		line_products(a + at + CODE_LINE_BYTES,
+			      b + at + CODE_LINE_BYTES, &dots_too, &sums_too);
+	}
+	dots = _mm512_add_epi32(dots, dots_too);
+	sums = _mm512_add_epi32(sums, sums_too);
 	dots = _mm512_add_epi32(dots, _mm512_slli_epi32(sums, 7));
 	dot = _mm512_reduce_add_epi32(dots);
 	row_code_get(a, &code_a);
