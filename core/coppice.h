@@ -516,7 +516,7 @@ enum cop_strategy {
 	COP_SCAN = 1, /* all rows are looked at: exact */
 	COP_HNSW = 2, /* a walk through the vector graph */
 	COP_LSH = 3,  /* the `ef` (1,024 if it is 0) rows whose signs are most
-			 like the query's:  in a store that keeps signs */
+			 like the query's: in a store that keeps signs */
 	COP_HIERARCHICAL = 4, /* a walk that sets out from some of these */
 	COP_KDTREE = 5 /* through a tree, which leads to all that is near:
 			  in 2 to 8 dimensions, cosine or L2 */

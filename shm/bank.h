@@ -8,8 +8,10 @@
  *	dimension by default, which a scan reads from first to last, and a full
  *	row in half or single precision, which ranks what the codes could not
  *	exclude.  Where the codes are the components, in 16 or 32 bits, there
- *	is no other row.  A changed vector, type or set
- *	of tags is a new row and a death; nothing visible is ever rewritten.
+ *	is no other row.  From NIBBLE_DIM dimensions on the upper halves of
+ *	codes of 8 bits lie elsewhere once more, for walks (hnsw_judge.c).
+ *	A changed vector, type or set of tags is a new row and a death; nothing
+ *	visible is ever rewritten.
  *	To rewrite it where only the latest are kept would save nothing: what
  *	a change costs is its links, which are made anew in any case, and who
  *	reads at an older snapshot would have to look elsewhere.

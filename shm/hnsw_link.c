@@ -458,7 +458,6 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 	struct hnsw_search search = {.query = &query,
 				     .room = pen->room,
 				     .by_nibbles = by_nibbles,
-				     .quiet = early || judges ? QUIET : 0,
 				     .ef = HNSW_EF_BUILD};
 	uint32_t top =
 	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
@@ -475,6 +474,7 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 	for (;; level--) {
 		search.by_nibbles = by_nibbles;
 		search.note = judges && !level ? &note : NULL;
+		search.quiet = early || search.note ? QUIET : 0;
 		hnsw_walk_level(segment, &search, level);
 		if (early && !judges && pen->room->pool_count > CANDIDATES)
 			pen->room->pool_count = CANDIDATES;

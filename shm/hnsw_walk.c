@@ -644,17 +644,22 @@ void hnsw_tail_merge(struct hnsw_search *search, uint32_t count)
 
 /* ---- by nibbles --------------------------------------------------------- */
 
-/* Entries as they were placed are nearly in order. */
+/* Shell's way: nearly in order as they are, and no memory is needed. */
 static void entries_sort(uint64_t *entries, uint32_t count)
 {
-	for (uint32_t i = 1; i < count; i++) {
-		uint64_t entry = entries[i];
-		uint32_t at = i;
+	static const uint32_t gaps[] = {46340, 15464, 5152, 1717, 572,
+					190,   63,    21,   7,	  1};
 
-		for (; at && entries[at - 1] > entry; at--)
-			entries[at] = entries[at - 1];
-		entries[at] = entry;
-	}
+	for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
+		for (uint32_t gap = gaps[g], i = gap; i < count; i++) {
+			uint64_t entry = entries[i];
+			uint32_t at = i;
+
+			for (; at >= gap && entries[at - gap] > entry;
+			     at -= gap)
+				entries[at] = entries[at - gap];
+			entries[at] = entry;
+		}
 }
 
 /* Whether all that it asks is that a row lives. */
