@@ -653,6 +653,31 @@ COP_MUST cop_err cop_walk(cop_read *read, const struct cop_walk *walk,
 			  struct cop_step *steps, size_t capacity,
 			  size_t *count, int32_t *more);
 
+struct cop_path {
+	uint32_t size;
+	uint32_t hops;	 /* at most so many, 0: any number */
+	uint64_t source; /* an id */
+	uint64_t target;
+	const char *relation; /* NUL-terminated, NULL: any */
+	int32_t direction;    /* enum cop_direction of each step, 0: out */
+	uint32_t reserved;
+};
+
+/*
+ * A shortest path: as few edges as possible, any of several as short.
+ * steps	room for `capacity`; as of cop_walk, the source first and the
+ *		target last, each reached from the one before it
+ * count	how many the path has, also if they are more than `capacity`;
+ *		0: there is none
+ * Returns	COP_NO_NAME for a relation the store has never seen,
+ *		COP_INVALID, ENOMEM.
+ * Progress	allocates what it needs: memory for what is seen from both
+ *		ends, given back before it returns.
+ */
+COP_MUST cop_err cop_path(cop_read *read, const struct cop_path *path,
+			  struct cop_step *steps, size_t capacity,
+			  size_t *count);
+
 /* ---- writing ------------------------------------------------------------ */
 
 /*

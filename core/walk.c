@@ -13,7 +13,7 @@
  * progress
  *	No allocation, no system call; the bits' pages are touched as needed.
  */
-#include "store.h"
+#include "graph.h"
 
 #include <errno.h>
 
@@ -22,8 +22,7 @@ enum { AHEAD = 4 };
 struct walk {
 	cop_read *read;
 	const struct cop_walk *wanted;
-	uint32_t relation; /* 0: any */
-	int32_t direction;
+	struct graph_way way;
 	struct cop_step *steps;
 	size_t capacity;
 	size_t count;
@@ -46,14 +45,6 @@ static void seen_clear(const struct walk *walk)
 		walk->read->visited[walk->steps[i].id / 64] = 0;
 }
 
-static struct head *head_of(const struct walk *walk, uint64_t id)
-{
-	const struct segment *segment = read_segment(walk->read);
-
-	return head_at(segment->header, segment_region(segment, REGION_HEADS),
-		       id);
-}
-
 /* Fetches the head, and the first block, of steps that are coming up. */
 static void walk_prefetch(const struct walk *walk, size_t at)
 {
@@ -64,14 +55,14 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 
 	if (at + AHEAD * 2 < walk->count)
 		__builtin_prefetch(
-		    head_of(walk, walk->steps[at + AHEAD * 2].id));
+		    graph_head(walk->read, walk->steps[at + AHEAD * 2].id));
 	if (at + AHEAD >= walk->count)
 		return;
-	head = head_of(walk, walk->steps[at + AHEAD].id);
+	head = graph_head(walk->read, walk->steps[at + AHEAD].id);
 	if (!head)
 		return;
-	unit = atomic_load_explicit(walk->direction & COP_OUT ? &head->out
-							      : &head->in,
+	unit = atomic_load_explicit(walk->way.direction & COP_OUT ? &head->out
+								  : &head->in,
 				    memory_order_relaxed);
 	__builtin_prefetch((const char *)segment->header + edges->offset +
 			   (uint64_t)unit * EDGE_UNIT);
@@ -81,8 +72,7 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		     uint32_t *looked)
 {
-	const struct segment *segment = read_segment(walk->read);
-	const struct head *head = head_of(walk, walk->steps[at].id);
+	const struct head *head = graph_head(walk->read, walk->steps[at].id);
 	uint32_t hops = walk->steps[at].hops + 1;
 	uint64_t ids = walk->read->visited_bytes * 8;
 	struct edge_cursor cursor;
@@ -90,11 +80,9 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 
 	if (!head)
 		return 1;
-	edge_cursor_init(
-	    &cursor, segment->header, segment_region(segment, REGION_EDGES),
-	    direction == COP_OUT ? &head->out : &head->in, walk->read->stamp);
+	graph_edges(walk->read, head, direction, &cursor);
 	while ((entry = edge_cursor_next(&cursor))) {
-		if (walk->relation && entry->relation != walk->relation)
+		if (walk->way.relation && entry->relation != walk->way.relation)
 			continue;
 		if (walk->wanted->degree_limit &&
 		    *looked >= walk->wanted->degree_limit) {
@@ -125,39 +113,18 @@ static void steps_walk(struct walk *walk)
 		uint32_t looked = 0;
 
 		walk_prefetch(walk, at);
-		if (walk->direction & COP_OUT &&
+		if (walk->way.direction & COP_OUT &&
 		    !list_walk(walk, at, COP_OUT, &looked))
 			return;
-		if (walk->direction & COP_IN &&
+		if (walk->way.direction & COP_IN &&
 		    !list_walk(walk, at, COP_IN, &looked))
 			return;
 	}
 }
 
-/* Whether the start is there in the snapshot. */
-static cop_err start_find(const struct walk *walk, int *there)
-{
-	struct head *head = head_of(walk, walk->wanted->start);
-	struct head_state state;
-	struct bytes record;
-	cop_err err;
-
-	*there = 0;
-	if (!head)
-		return 0;
-	if (head_read(head, walk->read->state.commit, &state)) {
-		*there = state.alive != 0;
-		return 0;
-	}
-	err = read_entity_record(walk->read, walk->wanted->start, &record);
-	*there = !err && record.data;
-	return err;
-}
-
 static cop_err walk_check(struct walk *walk)
 {
 	const struct cop_walk *wanted = walk->wanted;
-	cop_err err = 0;
 
 	if (!wanted || wanted->size != sizeof *wanted)
 		return error_set(COP_INVALID, "the walk is of another size; "
@@ -170,22 +137,8 @@ static cop_err walk_check(struct walk *walk)
 				 "room for %zu steps; it may be for 1 to "
 				 "4,294,967,295",
 				 walk->capacity);
-	walk->direction = wanted->direction ? wanted->direction : COP_OUT;
-	if (walk->direction < COP_OUT || walk->direction > COP_BOTH)
-		return error_set(COP_INVALID,
-				 "direction %d; there are out 1, "
-				 "in 2, both 3",
-				 wanted->direction);
-	if (!wanted->relation)
-		return 0;
-	err = read_symbol(walk->read, NAME_RELATION, wanted->relation,
-			  strlen(wanted->relation), &walk->relation);
-	if (!err && !walk->relation)
-		err = error_set(COP_NO_NAME,
-				"no edge ever had the relation '%.80s'; check "
-				"its spelling",
-				wanted->relation);
-	return err;
+	return graph_way_make(walk->read, wanted->relation, wanted->direction,
+			      &walk->way);
 }
 
 cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
@@ -202,7 +155,7 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 	if (!err)
 		err = walk_check(&walk);
 	if (!err)
-		err = start_find(&walk, &there);
+		err = graph_is_there(read, wanted->start, &there);
 	if (err)
 		return err;
 	if (there && !read->visited && read_rooms_map(read))

@@ -9,7 +9,7 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk scan stat readers check compact checkpoint detach; do
+for verb in init import put get delete search walk path scan stat readers check compact checkpoint detach; do
 	exits 0 "help $verb" help "$verb"
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
 	exits 0 "$verb --help" "$verb" --help
@@ -269,6 +269,24 @@ like "$err" '*next*' 'those that there are are named'
 exits 1 'no such entity' walk "$store" nobody
 exits 2 'a direction that there is not' walk "$store" a --direction up
 exits 2 'too many hops' walk "$store" a --hops 65
+
+# ---- path
+
+exits 0 'path' path "$store" a 3
+is "$out" 'a	Aleph
+next -> b	Beth
+next -> 3' 'from the one to the other'
+exits 1 'there is none back' path "$store" 3 a
+exits 0 'but against the edges' path "$store" 3 a --direction in --json
+json "$work/out"
+ok $? 'steps are JSON'
+is "$(field key <"$work/out" | tr '\n' ' ')" '3 b a ' 'in their order'
+exits 1 'over fewer edges there is none' path "$store" a 3 --hops 1
+exits 0 'to oneself' path "$store" a a
+exits 1 'to nobody' path "$store" a nobody
+like "$err" "*no entity 'nobody'*" 'who is named'
+exits 2 'a relation never seen' path "$store" a 3 --relation nxet
+exits 2 'one end alone' path "$store" a
 
 # ---- stat, scan
 

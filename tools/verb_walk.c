@@ -13,6 +13,7 @@
  *	  relation <- KEY <tab> label      over one that comes in
  */
 #include "out.h"
+#include "step.h"
 #include "words.h"
 #include "verbs.h"
 
@@ -92,57 +93,21 @@ static int walk_no_relation(struct walk *walk)
 
 /* ---- printing ----------------------------------------------------------- */
 
-static cop_err walk_json_step(const struct walk *walk, size_t index)
-{
-	const struct cop_step *step = &walk->steps[index];
-	cop_read *read = walk->cli->read;
-	cop_err err;
-
-	printf("{\"hops\":%" PRIu32 ",\"key\":", step->hops);
-	err = out_key_json(read, step->id);
-	fputs(",\"from\":", stdout);
-	if (!step->hops)
-		fputs("null", stdout);
-	else if (!err)
-		err = out_key_json(read, walk->steps[step->from].id);
-	fputs(",\"relation\":", stdout);
-	if (!err)
-		err = out_name_json(read, step->relation);
-	printf(",\"direction\":%s", !step->hops			 ? "null"
-				    : step->direction == COP_OUT ? "\"out\""
-								 : "\"in\"");
-	if (!err)
-		err = out_label_json(read, step->id);
-	fputs("}\n", stdout);
-	return err;
-}
-
 static cop_err walk_json(const struct walk *walk)
 {
 	cop_err err = 0;
 
 	for (size_t i = 0; !err && i < walk->count && !out_failed(); i++)
-		err = walk_json_step(walk, i);
+		err = step_json(walk->cli->read, walk->steps, i);
 	return err;
 }
 
 static cop_err walk_text_step(const struct walk *walk, size_t index)
 {
 	const struct cop_step *step = &walk->steps[index];
-	cop_read *read = walk->cli->read;
-	cop_err err = 0;
 
 	printf("%*s", (int)step->hops * 2, "");
-	if (step->hops) {
-		err = out_name_text(read, step->relation);
-		fputs(step->direction == COP_OUT ? " -> " : " <- ", stdout);
-	}
-	if (!err)
-		err = out_key_text(read, step->id);
-	if (!err)
-		err = out_label_text(read, step->id);
-	putchar('\n');
-	return err;
+	return step_text(walk->cli->read, step);
 }
 
 /* Links the steps to a tree; children keep the order of the walk. */
@@ -215,7 +180,6 @@ static int walk_go(struct walk *walk)
 
 static int walk_option(struct walk *walk, int id)
 {
-	static const char *const ways[] = {"out", "in", "both", NULL};
 	struct cli *cli = walk->cli;
 	uint64_t number;
 
@@ -225,9 +189,7 @@ static int walk_option(struct walk *walk, int id)
 			walk->walk.hops = (uint32_t)number;
 		break;
 	case WALK_RELATION: walk->walk.relation = cli->value; break;
-	case WALK_DIRECTION:
-		walk->walk.direction = args_word(cli, ways) + COP_OUT;
-		break;
+	case WALK_DIRECTION: walk->walk.direction = step_way(cli); break;
 	case WALK_LIMIT:
 		if (!args_u64(cli, 1, WALK_LIMIT_MAX, &number))
 			walk->capacity = (size_t)number;
