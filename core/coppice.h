@@ -653,6 +653,29 @@ COP_MUST cop_err cop_walk(cop_read *read, const struct cop_walk *walk,
 			  struct cop_step *steps, size_t capacity,
 			  size_t *count, int32_t *more);
 
+struct cop_neighbor {
+	uint64_t id;
+	uint32_t relation; /* for cop_name() */
+	int32_t direction; /* COP_OUT or COP_IN */
+};
+
+/*
+ * The edges of an entity, without their properties: outgoing ones first, each
+ * direction's in no order, a self loop once in each.
+ * relation	NUL-terminated, NULL: any
+ * direction	enum cop_direction, 0: out
+ * neighbors	room for `capacity`
+ * count	how many edges there are, also if they are more than
+ *		`capacity`: with a capacity of 0, the degree
+ * Returns	COP_NO_NAME for a relation the store has never seen,
+ *		COP_INVALID.
+ * Progress	no system call, no allocation; costs what the list holds.
+ */
+COP_MUST cop_err cop_neighbors(cop_read *read, uint64_t id,
+			       const char *relation, int32_t direction,
+			       struct cop_neighbor *neighbors, size_t capacity,
+			       size_t *count);
+
 struct cop_path {
 	uint32_t size;
 	uint32_t hops;	 /* at most so many, 0: any number */

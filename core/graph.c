@@ -52,3 +52,50 @@ cop_err graph_is_there(cop_read *read, uint64_t id, int *there)
 	*there = !err && record.data;
 	return err;
 }
+
+static size_t neighbors_list(const cop_read *read, uint64_t id,
+			     const struct graph_way *way, int32_t direction,
+			     struct cop_neighbor *out, size_t capacity)
+{
+	const struct head *head = graph_head(read, id);
+	const struct edge_entry *entry;
+	struct edge_cursor cursor;
+	size_t count = 0;
+
+	if (!head || !(way->direction & direction))
+		return 0;
+	graph_edges(read, head, direction, &cursor);
+	while ((entry = edge_cursor_next(&cursor))) {
+		if (way->relation && entry->relation != way->relation)
+			continue;
+		if (count < capacity)
+			out[count] = (struct cop_neighbor){
+			    entry->peer, entry->relation, direction};
+		count++;
+	}
+	return count;
+}
+
+cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
+		      int32_t direction, struct cop_neighbor *neighbors,
+		      size_t capacity, size_t *count)
+{
+	struct graph_way way;
+	size_t out;
+	cop_err err = read_check(read);
+
+	if (!err)
+		err = graph_way_make(read, relation, direction, &way);
+	if (err)
+		return err;
+	out = neighbors_list(read, id, &way, COP_OUT, neighbors, capacity);
+	if (capacity > out) {
+		neighbors += out;
+		capacity -= out;
+	} else {
+		capacity = 0;
+	}
+	*count =
+	    out + neighbors_list(read, id, &way, COP_IN, neighbors, capacity);
+	return 0;
+}

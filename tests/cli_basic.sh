@@ -9,7 +9,7 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk path scan stat readers check compact checkpoint detach; do
+for verb in init import put get delete search walk neighbors path scan stat readers check compact checkpoint detach; do
 	exits 0 "help $verb" help "$verb"
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
 	exits 0 "$verb --help" "$verb" --help
@@ -269,6 +269,24 @@ like "$err" '*next*' 'those that there are are named'
 exits 1 'no such entity' walk "$store" nobody
 exits 2 'a direction that there is not' walk "$store" a --direction up
 exits 2 'too many hops' walk "$store" a --hops 65
+
+# ---- neighbors
+
+exits 0 'neighbors' neighbors "$store" b
+is "$out" 'next -> 3
+next <- a	Aleph' 'both ways'
+exits 0 'neighbors --count' neighbors "$store" b --direction in --count
+is "$out" 1 'a number'
+exits 0 'neighbors --json' neighbors "$store" b --direction out --json
+json "$work/out"
+ok $? 'edges are JSON'
+is "$(field key <"$work/out")" 3 'with the other end'
+exits 0 'neighbors --limit' neighbors "$store" b --limit 1
+like "$err" '*there are 2*' 'says how many there are'
+exits 1 'none' neighbors "$store" 3 --direction out
+exits 1 'of nobody' neighbors "$store" nobody
+exits 2 'a relation never seen' neighbors "$store" b --relation nxet
+exits 2 'a number that is cut off' neighbors "$store" b --count --limit 3
 
 # ---- path
 

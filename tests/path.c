@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * path: a path is made of edges that the snapshot has, none is shorter by a
- * plain search of the same graph, and none is found where there is none.
+ * plain search of the same graph, and none is found where there is none; an
+ * entity's neighbours are those that it has there.
  */
 #include "fixture.h"
 
@@ -180,6 +181,50 @@ static int path_is_wrong(const struct world *w, cop_read *read, int from,
 	return again != count || steps[count / 2].id != 4711;
 }
 
+/* Edges of a node by the plain graph, and whether the list has just these. */
+static int neighbors_are_wrong(const struct world *w, cop_read *read, int node,
+			       const struct wish *wish)
+{
+	enum { MOST = 2 * NODES * RELATIONS };
+	static struct cop_neighbor list[MOST];
+	unsigned char left[2][NODES][RELATIONS] = {0};
+	size_t want = 0;
+	size_t count = 0;
+	size_t again = 0;
+
+	for (int i = 0; i < NODES; i++)
+		for (int r = 0; r < RELATIONS; r++) {
+			if (wish->relation < RELATIONS && r != wish->relation)
+				continue;
+			left[0][i][r] =
+			    wish->direction & COP_OUT ? w->has[node][i][r] : 0;
+			left[1][i][r] =
+			    wish->direction & COP_IN ? w->has[i][node][r] : 0;
+			want += left[0][i][r] + (size_t)left[1][i][r];
+		}
+	must(cop_neighbors(
+		 read, w->ids[node],
+		 wish->relation < RELATIONS ? relations[wish->relation] : NULL,
+		 wish->direction, list, MOST, &count),
+	     "neighbors");
+	must(cop_neighbors(
+		 read, w->ids[node],
+		 wish->relation < RELATIONS ? relations[wish->relation] : NULL,
+		 wish->direction, NULL, 0, &again),
+	     "neighbors");
+	for (size_t i = 0; i < count && i < MOST; i++) {
+		int other = node_of(w, list[i].id);
+		const char *name;
+		size_t size;
+
+		must(cop_name(read, list[i].relation, &name, &size), "name");
+		if (other == NODES ||
+		    !left[list[i].direction == COP_IN][other][*name - 'a']--)
+			return 1;
+	}
+	return count != want || again != want;
+}
+
 static uint32_t pairs_ask(struct world *w, cop_read *read)
 {
 	uint32_t wrong = 0;
@@ -190,6 +235,8 @@ static uint32_t pairs_ask(struct world *w, cop_read *read)
 		    .direction = (int32_t)test_below(&w->seed, 3) + 1,
 		    .hops = (uint32_t)test_below(&w->seed, 4)};
 
+		wrong += (uint32_t)neighbors_are_wrong(
+		    w, read, (int)test_below(&w->seed, NODES), &wish);
 		wrong += (uint32_t)path_is_wrong(
 		    w, read, (int)test_below(&w->seed, NODES),
 		    (int)test_below(&w->seed, NODES), &wish);
@@ -223,7 +270,9 @@ static void paths_are_the_shortest(int edges)
 		before = w;
 	}
 	cop_read_end(old);
-	is_u64(wrong, 0, "%d edges changed at a time: paths are the shortest",
+	is_u64(wrong, 0,
+	       "%d edges changed at a time: paths are the shortest, "
+	       "neighbours all that there are",
 	       edges);
 	is_u64(stale, 0, "and those of an older snapshot are its own");
 	fixture_release(&w.f);

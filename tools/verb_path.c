@@ -51,18 +51,6 @@ static int path_option(struct path *path, int id)
 	return cli->fault.code;
 }
 
-static int path_end(struct path *path, const char *key, uint64_t *id)
-{
-	struct cli *cli = path->cli;
-	cop_err err = cop_lookup(cli->read, key, strlen(key), id);
-
-	if (err)
-		return cli_cop(cli, err);
-	return *id ? 0
-		   : fault_set(&cli->fault, EXIT_NO_RESULT,
-			       "there is no entity '%s'", key);
-}
-
 /* Once more with room for all, if the first time there was not. */
 static cop_err path_find(struct path *path)
 {
@@ -110,9 +98,9 @@ static int path_run(struct cli *cli)
 		return cli->fault.code;
 	code = cli_open_read(cli);
 	if (!code)
-		code = path_end(&path, cli->operands[0], &path.path.source);
+		code = step_entity(cli, cli->operands[0], &path.path.source);
 	if (!code)
-		code = path_end(&path, cli->operands[1], &path.path.target);
+		code = step_entity(cli, cli->operands[1], &path.path.target);
 	if (!code)
 		code = path_go(&path);
 	free(path.steps);

@@ -199,21 +199,6 @@ static int walk_option(struct walk *walk, int id)
 	return cli->fault.code;
 }
 
-static int walk_start(struct walk *walk)
-{
-	struct cli *cli = walk->cli;
-	const char *key = cli->operands[0];
-	cop_err err;
-
-	err = cop_lookup(cli->read, key, strlen(key), &walk->walk.start);
-	if (err)
-		return cli_cop(cli, err);
-	if (!walk->walk.start)
-		return fault_set(&cli->fault, EXIT_NO_RESULT,
-				 "there is no entity '%s'", key);
-	return walk_go(walk);
-}
-
 static int walk_run(struct cli *cli)
 {
 	struct walk walk;
@@ -232,7 +217,9 @@ static int walk_run(struct cli *cli)
 		return cli->fault.code;
 	code = cli_open_read(cli);
 	if (!code)
-		code = walk_start(&walk);
+		code = step_entity(cli, cli->operands[0], &walk.walk.start);
+	if (!code)
+		code = walk_go(&walk);
 	free(walk.steps);
 	free(walk.child);
 	free(walk.sibling);

@@ -13,6 +13,7 @@ extern const struct verb verb_delete;
 extern const struct verb verb_search;
 extern const struct verb verb_walk;
 extern const struct verb verb_path;
+extern const struct verb verb_neighbors;
 extern const struct verb verb_scan;
 extern const struct verb verb_stat;
 extern const struct verb verb_readers;
