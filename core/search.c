@@ -388,7 +388,9 @@ static double scan_rank_ns(const struct search *search, double matches)
 static double walk_ns(const struct plan *plan, const struct search *search)
 {
 	const struct segment *segment = read_segment(search->read);
-	double distance = 18 + 2.5 * (segment->bank.line_bytes / 64.0);
+	uint32_t bytes = hnsw_by_nibbles(segment) ? segment->bank.nibble_bytes
+						  : segment->bank.line_bytes;
+	double distance = 18 + 2.5 * (bytes / 64.0);
 	double share = search->sift->share;
 	double rows = (double)hnsw_linked(segment);
 	double ranked = search->wanted->k * row_ns(segment);
@@ -470,14 +472,29 @@ static void report_fall_back(struct cop_search_report *report)
 	report->strategy = COP_SCAN;
 }
 
+/* Squares of such numbers are no floats: a walk's distances are all alike. */
+static int is_beyond_walks(const struct ranking *ranking)
+{
+	const struct search *search = ranking->search;
+
+	return search->wanted->strategy == COP_AUTO &&
+	       read_segment(search->read)->bank.metric != METRIC_COSINE &&
+	       !ranking->query.is_moderate;
+}
+
 /* One query; never fewer hits than there are. */
 static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 			 const struct plan *plan)
 {
 	struct cop_search_report *report = ranking->search->wanted->report;
+	struct plan chosen = *plan;
 	int done = 0;
 	cop_err err;
 
+	if (plan->strategy == COP_HNSW && is_beyond_walks(ranking))
+		plan_set(&chosen, COP_SCAN,
+			 "numbers so large, or so small, are scanned");
+	plan = &chosen;
 	report_begin(ranking->search, plan);
 	err = way_take(ranking, room, plan, &done);
 	if (!err && !done) {

@@ -314,8 +314,12 @@ int hnsw_judges(uint32_t row);
 void hnsw_judge(const struct segment *segment,
 		const struct hnsw_search *search);
 
-/* Orders the pool of a search by nibbles by the codes. */
-void hnsw_refine(const struct segment *segment, struct hnsw_search *search);
+/*
+ * Orders the pool of a search by nibbles by the codes.
+ * Returns	0 if nibbles do not tell these rows apart: what was found is
+ *		chance, and has to be searched for by codes
+ */
+int hnsw_refine(const struct segment *segment, struct hnsw_search *search);
 
 /* Walks on one level from the pool's rows; see hnsw_search. */
 void hnsw_walk_level(const struct segment *segment, struct hnsw_search *search,

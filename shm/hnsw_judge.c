@@ -19,7 +19,12 @@
  *	whether most of the nearest that a whole search finds were there when
  *	it might have ended.  It is no harm if a few were not, but where one
  *	search in fifty misses most of them, a cluster out of sight, as many
- *	nodes are hard to find.  Old answers lose their weight.
+ *	nodes are hard to find.  Old answers lose their weight, half of it with
+ *	some eight thousand nodes.
+ *
+ *	A few vectors that nibbles do not tell apart may be among many that
+ *	they do.  So each walk looks at what it ends with: if distances by
+ *	nibbles say little of those by codes there, it is made again by codes.
  */
 #include "hnsw.h"
 #include "kernel.h"
@@ -27,12 +32,13 @@
 
 enum {
 	NEAREST = 10,
+	WEIGHT = NEAREST, /* of a node's answer */
 	AMONG = 20,
 	POOL_LEAST = 100, /* or the question is too easy */
 	EVERY = 16,
-	MOST = 12,	   /* of HNSW_NOTED */
-	ASKED_LEAST = 128, /* before an answer counts */
-	ASKED_MOST = 8192,
+	MOST = 12,	  /* of HNSW_NOTED */
+	ASKED_LEAST = 64, /* nodes, before their answers count */
+	ASKED_MOST = 512,
 	SHARE_OF = 1000,
 	SHARE_BY_NIBBLES = 985, /* of so many */
 	SHARE_QUIET = 990
@@ -51,17 +57,19 @@ static int word_agrees(const _Atomic uint64_t *at, uint64_t share)
 	uint64_t asked = word >> 32;
 	uint64_t found = word & UINT32_MAX;
 
-	return asked >= ASKED_LEAST && found * SHARE_OF >= asked * share;
+	return asked >= ASKED_LEAST * WEIGHT &&
+	       found * SHARE_OF >= asked * share;
 }
 
-static void word_add(_Atomic uint64_t *at, uint64_t asked, uint64_t found)
+/* found	of WEIGHT */
+static void word_add(_Atomic uint64_t *at, uint64_t found)
 {
 	uint64_t seen = atomic_load_explicit(at, memory_order_relaxed);
 	uint64_t next;
 
 	do {
-		next = seen + word_of(asked, found);
-		if (next >> 32 >= ASKED_MOST)
+		next = seen + word_of(WEIGHT, found);
+		if (next >> 32 >= ASKED_MOST * WEIGHT)
 			next =
 			    word_of((next >> 32) / 2, (next & UINT32_MAX) / 2);
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -86,19 +94,26 @@ int hnsw_judges(uint32_t row)
 
 /* ---- by nibbles --------------------------------------------------------- */
 
-/* How many of the first are among the nearest by these distances. */
-static uint32_t found_of(const float *distances, uint32_t count)
+/*
+ * How many as near as the tenth are among the nearest by these distances.  Of
+ * those that are as far by nibbles the farthest count as the first: what tells
+ * nothing apart finds nothing.
+ */
+static uint32_t found_of(const uint64_t *pool, const float *distances,
+			 uint32_t count)
 {
+	uint64_t last = pool[NEAREST - 1] >> 32;
 	uint32_t found = 0;
 
-	for (uint32_t i = 0; i < NEAREST; i++) {
-		uint32_t nearer = 0;
+	for (uint32_t i = 0; i < count && pool[i] >> 32 <= last; i++) {
+		uint32_t before = 0;
 
 		for (uint32_t j = 0; j < count; j++)
-			nearer += distances[j] < distances[i];
-		found += nearer < AMONG;
+			before += distances[j] < distances[i] ||
+				  (j > i && distances[j] == distances[i]);
+		found += before < AMONG;
 	}
-	return found;
+	return found < NEAREST ? found : NEAREST;
 }
 
 static void judge_nibbles(const struct segment *segment,
@@ -122,8 +137,8 @@ static void judge_nibbles(const struct segment *segment,
 		return;
 	segment->kernel->nibbles(search->query, nibbles, bytes, rows, count,
 				 distances);
-	word_add(&segment->header->hnsw.nibbles, NEAREST,
-		 found_of(distances, count));
+	word_add(&segment->header->hnsw.nibbles,
+		 found_of(room->pool, distances, count));
 }
 
 /* ---- an early end ------------------------------------------------------- */
@@ -147,7 +162,7 @@ static void judge_quiet(const struct segment *segment,
 	for (uint32_t i = 0; i < HNSW_NOTED; i++)
 		found += !search->note->is_made ||
 			 is_noted(search->note, hnsw_row_of(room->pool[i]));
-	word_add(&segment->header->hnsw.quiet, 1, found >= MOST);
+	word_add(&segment->header->hnsw.quiet, found >= MOST ? WEIGHT : 0);
 }
 
 void hnsw_judge(const struct segment *segment, const struct hnsw_search *search)

@@ -445,13 +445,15 @@ struct choice {
 	uint32_t count[HNSW_LEVEL_MAX + 1];
 };
 
-/* Finds the neighbours of a row on all its levels. */
-static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
-			struct choice *choice)
+/*
+ * Finds the neighbours of a row on all its levels.  0 if that was by nibbles
+ * and they do not tell what is there apart.
+ */
+static int choice_try(const struct pen *pen, uint32_t row, uint32_t level,
+		      int by_nibbles, struct choice *choice)
 {
 	struct segment *segment = pen->segment;
 	_Alignas(64) struct query_code query;
-	int by_nibbles = hnsw_by_nibbles(segment);
 	int early = hnsw_ends_early(segment);
 	int judges = hnsw_judges(row);
 	struct hnsw_note note = {.is_made = 0};
@@ -459,18 +461,13 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 				     .room = pen->room,
 				     .by_nibbles = by_nibbles,
 				     .ef = HNSW_EF_BUILD};
-	uint32_t top =
-	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
-					    memory_order_acquire) >>
-		       32);
+	int told = 1;
 
 	memset(choice->count, 0, sizeof choice->count);
 	query_from_row(segment->bank.codes, segment->bank.metric,
 		       segment->bank.coded, line_of(segment, row), &query);
-	if (level > top)
-		level = top;
 	if (!hnsw_descend(segment, &search, level))
-		return;
+		return 1;
 	for (;; level--) {
 		search.by_nibbles = by_nibbles;
 		search.note = judges && !level ? &note : NULL;
@@ -478,7 +475,9 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		hnsw_walk_level(segment, &search, level);
 		if (early && !judges && pen->room->pool_count > CANDIDATES)
 			pen->room->pool_count = CANDIDATES;
-		hnsw_refine(segment, &search);
+		told = hnsw_refine(segment, &search);
+		if (!told)
+			break;
 		if (search.note)
 			hnsw_judge(segment, &search);
 		choice->count[level] =
@@ -488,6 +487,23 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		hnsw_pool_renew(segment, &search);
 	}
 	hnsw_room_clear(pen->room, segment);
+	return told;
+}
+
+static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
+			struct choice *choice)
+{
+	const struct segment *segment = pen->segment;
+	uint32_t top =
+	    (uint32_t)(atomic_load_explicit(&segment->header->hnsw.entry,
+					    memory_order_acquire) >>
+		       32);
+
+	if (level > top)
+		level = top;
+	if (!hnsw_by_nibbles(segment) ||
+	    !choice_try(pen, row, level, 1, choice))
+		(void)choice_try(pen, row, level, 0, choice);
 }
 
 /* Writes a row's own list, over what a row before it has left there. */

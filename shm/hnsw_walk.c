@@ -26,6 +26,7 @@ enum {
 	NEAREST = 24,	     /* entries that are to stay the same */
 	BEAM = 4,	     /* rows that a descent leads to */
 	SIEVE_EARLY = 64,    /* walks, after one that met the dead */
+	PAIRS_LEAST = 8,     /* that agree or do not */
 	ENTRY_ROW_SHIFT = 2
 };
 
@@ -681,11 +682,49 @@ static uint64_t entry_refine(const struct ground *ground,
 	return (uint64_t)order_of(distance) << 32 | low;
 }
 
-static void pool_refine(const struct ground *ground,
-			const struct hnsw_search *search)
+/* Sums of pairs: distances by nibbles and by codes, less the first ones. */
+struct pairs {
+	double x0, y0;
+	double x, y, xx, yy, xy;
+	uint32_t count;
+};
+
+static void pairs_add(struct pairs *pairs, float nibbles, float codes)
+{
+	double x;
+	double y;
+
+	if (!pairs->count++) {
+		pairs->x0 = (double)nibbles;
+		pairs->y0 = (double)codes;
+	}
+	x = (double)nibbles - pairs->x0;
+	y = (double)codes - pairs->y0;
+	pairs->x += x;
+	pairs->y += y;
+	pairs->xx += x * x;
+	pairs->yy += y * y;
+	pairs->xy += x * y;
+}
+
+/* Whether the ones tell at least half of how the others differ. */
+static int pairs_agree(const struct pairs *pairs)
+{
+	double n = pairs->count;
+	double xx = n * pairs->xx - pairs->x * pairs->x;
+	double yy = n * pairs->yy - pairs->y * pairs->y;
+	double xy = n * pairs->xy - pairs->x * pairs->y;
+
+	return pairs->count < PAIRS_LEAST || yy <= 0 ||
+	       (xy > 0 && xy * xy >= 0.5 * xx * yy);
+}
+
+static int pool_refine(const struct ground *ground,
+		       const struct hnsw_search *search)
 {
 	uint64_t *entries = search->room->pool;
 	uint32_t count = search->room->pool_count;
+	struct pairs pairs = {.count = 0};
 
 	for (uint32_t at = 0; at < count; at += HNSW_LINKS) {
 		uint32_t rows[HNSW_LINKS];
@@ -697,23 +736,27 @@ static void pool_refine(const struct ground *ground,
 			rows[i] = hnsw_row_of(entries[at + i]);
 		ground->gather(search->query, ground->rows, ground->stride,
 			       rows, some, distances);
-		for (uint32_t i = 0; i < some; i++)
+		for (uint32_t i = 0; i < some; i++) {
+			pairs_add(&pairs, hnsw_distance_of(entries[at + i]),
+				  distances[i]);
 			entries[at + i] = entry_refine(
 			    ground, search, entries[at + i], distances[i]);
+		}
 	}
 	entries_sort(entries, count);
+	return pairs_agree(&pairs);
 }
 
-void hnsw_refine(const struct segment *segment, struct hnsw_search *search)
+int hnsw_refine(const struct segment *segment, struct hnsw_search *search)
 {
 	struct ground ground;
 
 	if (!search->by_nibbles)
-		return;
+		return 1;
 	search->by_nibbles = 0;
 	search->sieves_later = 0;
 	ground_init(&ground, segment, search);
-	pool_refine(&ground, search);
+	return pool_refine(&ground, search);
 }
 
 /* From the top, without an end by the codes. */
@@ -743,25 +786,35 @@ static int pool_has_dead(const struct hnsw_search *search)
  * Where distances are by nibbles a row's header lies elsewhere, and most rows
  * live.  So it is not read before the end; if some were dead then, the walk is
  * made once more, and the next ones ask at once.
+ * Returns 0 if nibbles do not tell the rows there apart.
  */
-void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
+static int nibbles_walk(const struct segment *segment,
+			struct hnsw_search *search)
 {
 	struct hnsw_room *room = search->room;
-	int by_nibbles = hnsw_by_nibbles(segment);
+	int later = sieve_is_plain(search->sieve) && !room->sieve_early;
+	int told;
 
-	search->by_nibbles = by_nibbles;
-	search->sieves_later =
-	    by_nibbles && sieve_is_plain(search->sieve) && !room->sieve_early;
 	room->sieve_early -= room->sieve_early != 0;
-	if (search->sieves_later) {
-		walk_down(segment, search);
-		hnsw_refine(segment, search);
-		if (!pool_has_dead(search))
+	search->by_nibbles = 1;
+	search->sieves_later = later;
+	walk_down(segment, search);
+	told = hnsw_refine(segment, search);
+	if (!told || !later || !pool_has_dead(search))
+		return told;
+	room->sieve_early = SIEVE_EARLY;
+	hnsw_room_clear(room, segment);
+	search->by_nibbles = 1;
+	walk_down(segment, search);
+	return hnsw_refine(segment, search);
+}
+
+void hnsw_walk(const struct segment *segment, struct hnsw_search *search)
+{
+	if (hnsw_by_nibbles(segment)) {
+		if (nibbles_walk(segment, search))
 			return;
-		hnsw_room_clear(room, segment);
-		room->sieve_early = SIEVE_EARLY;
-		search->by_nibbles = by_nibbles;
+		hnsw_room_clear(search->room, segment);
 	}
 	walk_down(segment, search);
-	hnsw_refine(segment, search);
 }

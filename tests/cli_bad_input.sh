@@ -61,6 +61,9 @@ exits 2 'signs of no vectors' init "$work/none" --signs
 exits 2 'a time to live without a cache' init "$work/none" --cache-ttl 3
 exits 2 'a cache larger than the memory' init "$work/none" --cache 1T
 exits 2 'hops from nowhere' search "$store" --like a --hops 2
+exits 2 'two conditions' put "$store" --if-absent --if-version 3
+exits 2 'no hops' search "$store" --like a --near a --hops 0
+exits 2 'the width of a scan' search "$store" --like a --strategy scan --ef 9
 exits 2 'any of no tags' search "$store" --like a --any-tag
 exits 2 'many explained' search "$store" --queries "$work/q" --explain
 exits 2 'threads for one query' search "$store" --like a --threads 2

@@ -339,6 +339,33 @@ static void sizes_do_not_matter(int32_t codes, int32_t metric)
 	world_release(&w);
 }
 
+static void huge_draw(struct world *w, uint32_t row, float *vector)
+{
+	near_draw(w, row, vector);
+	for (uint32_t i = 0; i < w->dim; i++)
+		vector[i] *= 1e20f;
+}
+
+static void tiny_draw(struct world *w, uint32_t row, float *vector)
+{
+	near_draw(w, row, vector);
+	for (uint32_t i = 0; i < w->dim; i++)
+		vector[i] *= 1e-25f;
+}
+
+/* Their squares overflow, or are nothing. */
+static void numbers_beyond_floats_are_found(draw_fn *draw, const char *name)
+{
+	struct tally tally;
+	struct world w;
+
+	world_init(&w, COP_CODES_U8, COP_L2, 16, 0, 3 * ROWS, draw);
+	tally = ask(&w, draw, COP_AUTO, 0, 0);
+	ok(tally.found >= tally.wanted * 0.97, "%s: %u of %u are found", name,
+	   tally.found, tally.wanted);
+	world_release(&w);
+}
+
 static void signs_are_all_that_a_vector_of_them_is(void)
 {
 	struct world w;
@@ -433,6 +460,8 @@ int main(void)
 	a_store_finds(COP_CODES_U8, COP_COSINE, 130, 40);
 	a_store_finds(COP_CODES_U8, COP_L2, 33, 10);
 	a_store_finds(COP_CODES_B1, COP_L2, 130, 100);
+	numbers_beyond_floats_are_found(huge_draw, "numbers of 1e20");
+	numbers_beyond_floats_are_found(tiny_draw, "numbers of 1e-25");
 	signs_are_all_that_a_vector_of_them_is();
 	few_dimensions_are_kept_as_they_are();
 	what_cannot_be_is_refused();

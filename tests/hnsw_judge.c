@@ -22,12 +22,13 @@ struct world {
 	struct hnsw_room room;
 	uint64_t seed;
 	float spread; /* of what is drawn around one centre */
+	void (*draw)(struct world *w, float *vector);
 };
 
 static struct query_code query;
 
 /* Near a plane, as ordinary vectors are, around one centre. */
-static void draw(struct world *w, float *vector)
+static void plane_draw(struct world *w, float *vector)
 {
 	double plane[PLANE];
 	uint64_t fixed = 7;
@@ -44,13 +45,42 @@ static void draw(struct world *w, float *vector)
 	}
 }
 
-static void world_init(struct world *w, int32_t metric, float spread)
+static void alike_draw(struct world *w, float *vector)
+{
+	uint64_t centre = 99;
+
+	for (int i = 0; i < DIM; i++)
+		vector[i] = (float)(test_gaussian(&centre) +
+				    0.002 * test_gaussian(&w->seed));
+}
+
+/* One in a hundred is like others. */
+static void mixed_draw(struct world *w, float *vector)
+{
+	if (test_below(&w->seed, 100))
+		plane_draw(w, vector);
+	else
+		alike_draw(w, vector);
+}
+
+static void outlier_draw(struct world *w, float *vector)
+{
+	plane_draw(w, vector);
+	for (int i = 0; i < DIM; i++)
+		vector[i] = fminf(fmaxf(0.5f + vector[i] / 8, 0), 1);
+	vector[3] = 20;
+	vector[5] = 0;
+}
+
+static void world_draw(struct world *w, int32_t metric, float spread,
+		       void (*draw)(struct world *w, float *vector))
 {
 	float vector[DIM];
 
 	memset(w, 0, sizeof *w);
 	w->seed = test_seed();
 	w->spread = spread;
+	w->draw = draw;
 	shm_fixture_init(&w->f, SHM_RESERVE * 4, DIM, metric, 0);
 	shm_room_init(&w->room, &w->f.segment);
 	for (int i = 0; i < ROWS; i++) {
@@ -58,6 +88,11 @@ static void world_init(struct world *w, int32_t metric, float spread)
 		shm_row_make(&w->f.segment, vector);
 	}
 	shm_rows_link(&w->f.segment, &w->room);
+}
+
+static void world_init(struct world *w, int32_t metric, float spread)
+{
+	world_draw(w, metric, spread, plane_draw);
 }
 
 static void world_release(struct world *w)
@@ -127,7 +162,7 @@ static struct tally search(struct world *w, const struct hnsw_sieve *sieve,
 					     .ef = ef};
 		float vector[DIM];
 
-		draw(w, vector);
+		w->draw(w, vector);
 		query_encode(CODES_U8, segment->bank.metric, vector, DIM,
 			     &query);
 		hnsw_walk(segment, &search);
@@ -173,6 +208,43 @@ static void ordinary_vectors_are_told_by_nibbles(int32_t metric)
 	world_release(&w);
 }
 
+/*
+ * One component is so large that it has the range of the codes, another is
+ * always the least: all nibbles are the same, and tell nothing.
+ */
+static void nibbles_that_are_all_alike_are_left(void)
+{
+	struct hnsw_sieve sieve = {.snapshot = 5};
+	struct tally tally;
+	struct world w;
+
+	world_draw(&w, METRIC_L2, 0.01f, outlier_draw);
+	ok(!hnsw_by_nibbles(&w.f.segment),
+	   "nibbles that are all alike find nothing");
+	w.draw = outlier_draw;
+	tally = search(&w, &sieve, EF);
+	ok(tally.missed < K * QUERIES / 10, "and walks do (%u are missed)",
+	   tally.missed);
+	world_release(&w);
+}
+
+/* Some near copies among many vectors that nibbles serve. */
+static void few_that_are_alike_are_told_by_codes(void)
+{
+	struct hnsw_sieve sieve = {.snapshot = 5};
+	struct tally tally;
+	struct world w;
+
+	world_draw(&w, METRIC_L2, 0.3f, mixed_draw);
+	ok(hnsw_by_nibbles(&w.f.segment),
+	   "nibbles serve where few vectors are alike");
+	w.draw = alike_draw;
+	tally = search(&w, &sieve, EF);
+	ok(tally.missed < K * QUERIES / 5,
+	   "these are found by codes (%u are missed)", tally.missed);
+	world_release(&w);
+}
+
 static void vectors_that_are_alike_are_told_by_codes(void)
 {
 	struct world w;
@@ -193,7 +265,7 @@ static void what_served_once_is_given_up(void)
 	ok(hnsw_by_nibbles(&w.f.segment), "walks go by nibbles");
 	w.spread = 0.003f;
 	for (int i = 0; i < 2 * ROWS && hnsw_by_nibbles(&w.f.segment); i++) {
-		draw(&w, vector);
+		plane_draw(&w, vector);
 		shm_row_make(&w.f.segment, vector);
 		shm_rows_link(&w.f.segment, &w.room);
 	}
@@ -249,6 +321,8 @@ int main(void)
 	ordinary_vectors_are_told_by_nibbles(METRIC_L2);
 	ordinary_vectors_are_told_by_nibbles(METRIC_COSINE);
 	vectors_that_are_alike_are_told_by_codes();
+	nibbles_that_are_all_alike_are_left();
+	few_that_are_alike_are_told_by_codes();
 	what_served_once_is_given_up();
 	clusters_are_searched_to_the_end();
 	a_bank_has_them_where_they_pay();

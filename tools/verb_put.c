@@ -136,6 +136,9 @@ static int put_run(struct cli *cli)
 
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;
+	if (args_given(cli, PUT_IF_ABSENT) && args_given(cli, PUT_IF_VERSION))
+		return args_fault(cli, "--if-absent is --if-version 0: give "
+				       "one of them");
 	code = cli_open_write(cli);
 	if (!code)
 		code = reader_open(&put.reader, "-", &cli->fault);

@@ -405,7 +405,7 @@ static int search_filter(struct search *search, int id)
 	case SEARCH_ANY: wanted->tag_mode = COP_TAGS_ANY; break;
 	case SEARCH_NEAR: search->near = cli->value; break;
 	case SEARCH_HOPS:
-		if (!args_u64(cli, 0, COP_HOPS_MAX, &number))
+		if (!args_u64(cli, 1, COP_HOPS_MAX, &number))
 			wanted->hops = (uint32_t)number;
 		break;
 	case SEARCH_PREFIX:
@@ -467,6 +467,13 @@ static int search_options(struct search *search)
 	if (args_given(cli, SEARCH_QUERIES) && args_given(cli, SEARCH_EXPLAIN))
 		return args_fault(cli, "--explain tells of one search, not of "
 				       "--queries");
+	if (args_given(cli, SEARCH_EF) &&
+	    (search->search.strategy == COP_SCAN ||
+	     search->search.strategy == COP_KDTREE))
+		return args_fault(cli,
+				  "--ef is the width of a walk, which a "
+				  "%s is not",
+				  strategies[search->search.strategy]);
 	if (args_needs(cli, SEARCH_HOPS, SEARCH_NEAR) ||
 	    args_needs(cli, SEARCH_ANY, SEARCH_TAG))
 		return cli->fault.code;
