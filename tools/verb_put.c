@@ -137,8 +137,8 @@ static int put_run(struct cli *cli)
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;
 	if (args_given(cli, PUT_IF_ABSENT) && args_given(cli, PUT_IF_VERSION))
-		return args_fault(cli, "--if-absent is --if-version 0: give "
-				       "one of them");
+		return args_fault(cli, "what is absent has no version: give "
+				       "--if-absent or --if-version");
 	code = cli_open_write(cli);
 	if (!code)
 		code = reader_open(&put.reader, "-", &cli->fault);
