@@ -350,23 +350,7 @@ KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,
 	return dots_sum(sum);
 }
 
-KERNEL_TORN static inline void nibble_four(const struct query_code *query,
-					   const unsigned char *const *row,
-					   float *distances)
-{
-	for (int i = 0; i < 4; i++)
-		distances[i] = kernel_nibble_distance(
-		    query, row[i], nibble_dot(query, row[i]));
-}
-
-KERNEL_TORN static void avx2_nibbles(const struct query_code *query,
-				     const unsigned char *rows, size_t stride,
-				     const uint32_t *numbers, size_t count,
-				     float *distances)
-{
-	kernel_gather(query, rows, stride, numbers, count, distances,
-		      nibble_four);
-}
+KERNEL_NIBBLES(avx2)
 
 KERNEL_TORN static float avx2_between(int32_t metric, uint32_t dim,
 				      const unsigned char *a,

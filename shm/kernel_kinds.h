@@ -195,6 +195,26 @@ KERNEL_TORN static inline struct parts kernel_parts(const unsigned char *row,
 	KERNEL_KIND(f32, CODES_F32)                                            \
 	KERNEL_KIND(b1, CODES_B1)
 
+/* The `nibbles` of a set from its nibble_dot(), the product with a query. */
+#define KERNEL_NIBBLES(set)                                                    \
+	KERNEL_TORN static inline void nibble_four(                            \
+	    const struct query_code *query, const unsigned char *const *row,   \
+	    float *distances)                                                  \
+	{                                                                      \
+		for (int i = 0; i < 4; i++)                                    \
+			distances[i] = kernel_nibble_distance(                 \
+			    query, row[i], nibble_dot(query, row[i]));         \
+	}                                                                      \
+                                                                               \
+	KERNEL_TORN static void set##_nibbles(                                 \
+	    const struct query_code *query, const unsigned char *rows,         \
+	    size_t stride, const uint32_t *numbers, size_t count,              \
+	    float *distances)                                                  \
+	{                                                                      \
+		kernel_gather(query, rows, stride, numbers, count, distances,  \
+			      nibble_four);                                    \
+	}
+
 #define KERNEL_CODES(set)                                                      \
 	{                                                                      \
 		[CODES_U8] = {set##_scan, set##_gather, set##_between},        \
