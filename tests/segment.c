@@ -113,7 +113,8 @@ static void a_region_grows_without_moving(uint64_t seed)
 	shm_fixture_init(&f, SHM_RESERVE, 8, METRIC_L2, 0);
 	must_be(segment_grow(&f.segment, REGION_TEXT, 1), "grow");
 	first = text_at(&f.segment, 0, 1);
-	while (before < UINT64_C(8) << 20) {
+	/* half as much again, and an eighth ahead, are within its 16 MiB */
+	while (text_bytes(&f.segment) < UINT64_C(8) << 20) {
 		uint64_t have = text_bytes(&f.segment);
 		unsigned char *at = text_at(&f.segment, 0, have);
 
