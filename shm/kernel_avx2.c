@@ -315,14 +315,7 @@ KERNEL_TORN static inline void four_distances(const struct query_code *query,
 	_mm_storeu_ps(distances, out);
 }
 
-KERNEL_TORN static void avx2_gather(const struct query_code *query,
-				    const unsigned char *rows, size_t stride,
-				    const uint32_t *numbers, size_t count,
-				    float *distances)
-{
-	kernel_gather(query, rows, stride, numbers, count, distances,
-		      four_distances);
-}
+KERNEL_GATHER(avx2_gather, four_distances)
 
 /* Nibbles are too small for their products' sums not to fit 16 bits. */
 KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,

@@ -360,14 +360,7 @@ KERNEL_TORN static inline void four_distances(const struct query_code *query,
 	sums_distances(query, sums, row, ROW_CODE_OFFSET, distances);
 }
 
-KERNEL_TORN static void avx512_gather(const struct query_code *query,
-				      const unsigned char *rows, size_t stride,
-				      const uint32_t *numbers, size_t count,
-				      float *distances)
-{
-	kernel_gather(query, rows, stride, numbers, count, distances,
-		      four_distances);
-}
+KERNEL_GATHER(avx512_gather, four_distances)
 
 KERNEL_TORN static inline __m512i nibble_dots(const struct query_code *query,
 					      const unsigned char *row)
@@ -401,14 +394,7 @@ KERNEL_TORN static inline void nibble_four(const struct query_code *query,
 	sums_distances(query, sums, row, kernel_nibble_head(query), distances);
 }
 
-KERNEL_TORN static void avx512_nibbles(const struct query_code *query,
-				       const unsigned char *rows, size_t stride,
-				       const uint32_t *numbers, size_t count,
-				       float *distances)
-{
-	kernel_gather(query, rows, stride, numbers, count, distances,
-		      nibble_four);
-}
+KERNEL_GATHER(avx512_nibbles, nibble_four)
 
 /* Adds a line's products, of x and y - 128, and the sum of x. */
 KERNEL_TORN static inline void line_products(const unsigned char *x_at,

@@ -139,6 +139,17 @@ KERNEL_TORN static inline struct parts kernel_parts(const unsigned char *row,
 	return (struct parts){row + ROW_CODES_OFFSET, kind, code.row_scale};
 }
 
+/* A kernel_gatherer, from the distances of four rows. */
+#define KERNEL_GATHER(function, four)                                          \
+	KERNEL_TORN static void function(                                      \
+	    const struct query_code *query, const unsigned char *rows,         \
+	    size_t stride, const uint32_t *numbers, size_t count,              \
+	    float *distances)                                                  \
+	{                                                                      \
+		kernel_gather(query, rows, stride, numbers, count, distances,  \
+			      four);                                           \
+	}
+
 /* The functions of a kind. */
 #define KERNEL_KIND(name, kind)                                                \
 	KERNEL_TORN static inline float name##_coded(                          \
@@ -160,14 +171,7 @@ KERNEL_TORN static inline struct parts kernel_parts(const unsigned char *row,
 			distances[i] = name##_coded(query, row[i]);            \
 	}                                                                      \
                                                                                \
-	KERNEL_TORN static void name##_gather(                                 \
-	    const struct query_code *query, const unsigned char *rows,         \
-	    size_t stride, const uint32_t *numbers, size_t count,              \
-	    float *distances)                                                  \
-	{                                                                      \
-		kernel_gather(query, rows, stride, numbers, count, distances,  \
-			      name##_four);                                    \
-	}                                                                      \
+	KERNEL_GATHER(name##_gather, name##_four)                              \
                                                                                \
 	KERNEL_TORN static size_t name##_scan(                                 \
 	    const struct query_code *query, const unsigned char *rows,         \
@@ -206,14 +210,7 @@ KERNEL_TORN static inline struct parts kernel_parts(const unsigned char *row,
 			    query, row[i], nibble_dot(query, row[i]));         \
 	}                                                                      \
                                                                                \
-	KERNEL_TORN static void set##_nibbles(                                 \
-	    const struct query_code *query, const unsigned char *rows,         \
-	    size_t stride, const uint32_t *numbers, size_t count,              \
-	    float *distances)                                                  \
-	{                                                                      \
-		kernel_gather(query, rows, stride, numbers, count, distances,  \
-			      nibble_four);                                    \
-	}
+	KERNEL_GATHER(set##_nibbles, nibble_four)
 
 #define KERNEL_CODES(set)                                                      \
 	{                                                                      \

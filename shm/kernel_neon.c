@@ -251,14 +251,7 @@ KERNEL_TORN static inline void four_distances(const struct query_code *query,
 	vst1q_f32(distances, vfmaq_n_f32(out, b.sum, query->total));
 }
 
-KERNEL_TORN static void neon_gather(const struct query_code *query,
-				    const unsigned char *rows, size_t stride,
-				    const uint32_t *numbers, size_t count,
-				    float *distances)
-{
-	kernel_gather(query, rows, stride, numbers, count, distances,
-		      four_distances);
-}
+KERNEL_GATHER(neon_gather, four_distances)
 
 KERNEL_TORN static int32_t nibble_dot(const struct query_code *query,
 				      const unsigned char *row)
