@@ -120,6 +120,9 @@ int cli_open_write(struct cli *cli);
 /* Ends the read and the write and closes the store. */
 void cli_close(struct cli *cli);
 
+/* The id of a key; if there is none, the fault says so. */
+int cli_entity(struct cli *cli, const char *key, uint64_t *id);
+
 /* Sets the fault from the library's error; returns its exit status. */
 int cli_cop(struct cli *cli, cop_err error);
 

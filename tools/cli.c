@@ -31,6 +31,17 @@ int cli_cop(struct cli *cli, cop_err error)
 	return fault_cop(&cli->fault, error);
 }
 
+int cli_entity(struct cli *cli, const char *key, uint64_t *id)
+{
+	cop_err err = cop_lookup(cli->read, key, strlen(key), id);
+
+	if (err)
+		return cli_cop(cli, err);
+	return *id ? 0
+		   : fault_set(&cli->fault, EXIT_NO_RESULT,
+			       "there is no entity '%s'", key);
+}
+
 int cli_open(struct cli *cli)
 {
 	struct cop_open_options options;

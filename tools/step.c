@@ -4,24 +4,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 int32_t step_way(struct cli *cli)
 {
 	static const char *const ways[] = {"out", "in", "both", NULL};
 
 	return args_word(cli, ways) + COP_OUT;
-}
-
-int step_entity(struct cli *cli, const char *key, uint64_t *id)
-{
-	cop_err err = cop_lookup(cli->read, key, strlen(key), id);
-
-	if (err)
-		return cli_cop(cli, err);
-	return *id ? 0
-		   : fault_set(&cli->fault, EXIT_NO_RESULT,
-			       "there is no entity '%s'", key);
 }
 
 cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index)

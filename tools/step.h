@@ -8,9 +8,6 @@
 /* The value of --direction; with the fault set if it is none. */
 int32_t step_way(struct cli *cli);
 
-/* The id of a key; if there is none, the fault says so. */
-int step_entity(struct cli *cli, const char *key, uint64_t *id);
-
 /* One of `steps` as a JSON object in a line. */
 cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index);
 

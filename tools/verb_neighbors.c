@@ -10,9 +10,7 @@
 #include "step.h"
 #include "verbs.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	NEIGHBORS_RELATION = ARG_OWN,
@@ -140,7 +138,7 @@ static int neighbors_run(struct cli *cli)
 				       "cut off");
 	code = cli_open_read(cli);
 	if (!code)
-		code = step_entity(cli, cli->operands[0], &wanted.id);
+		code = cli_entity(cli, cli->operands[0], &wanted.id);
 	if (!code)
 		code = neighbors_go(&wanted);
 	free(wanted.list);

@@ -98,9 +98,9 @@ static int path_run(struct cli *cli)
 		return cli->fault.code;
 	code = cli_open_read(cli);
 	if (!code)
-		code = step_entity(cli, cli->operands[0], &path.path.source);
+		code = cli_entity(cli, cli->operands[0], &path.path.source);
 	if (!code)
-		code = step_entity(cli, cli->operands[1], &path.path.target);
+		code = cli_entity(cli, cli->operands[1], &path.path.target);
 	if (!code)
 		code = path_go(&path);
 	free(path.steps);

@@ -215,21 +215,11 @@ static int search_like(struct search *search)
 
 static int search_around(struct search *search)
 {
-	struct cli *cli = search->cli;
-	cop_err err;
-
 	if (!search->near)
 		return 0;
 	if (!search->search.hops)
 		search->search.hops = 1;
-	err = cop_lookup(cli->read, search->near, strlen(search->near),
-			 &search->search.near);
-	if (err)
-		return cli_cop(cli, err);
-	return search->search.near
-		   ? 0
-		   : fault_set(&cli->fault, EXIT_NO_RESULT,
-			       "there is no entity '%s'", search->near);
+	return cli_entity(search->cli, search->near, &search->search.near);
 }
 
 /* By their number. */

@@ -217,7 +217,7 @@ static int walk_run(struct cli *cli)
 		return cli->fault.code;
 	code = cli_open_read(cli);
 	if (!code)
-		code = step_entity(cli, cli->operands[0], &walk.walk.start);
+		code = cli_entity(cli, cli->operands[0], &walk.walk.start);
 	if (!code)
 		code = walk_go(&walk);
 	free(walk.steps);
