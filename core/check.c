@@ -385,7 +385,7 @@ static int pairs_from_list(const struct check *check,
 {
 	const struct segment *segment = check->segment;
 	struct edge_cursor cursor;
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 	int err = 0;
 
 	edge_cursor_init(

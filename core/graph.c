@@ -58,7 +58,7 @@ static size_t neighbors_list(const cop_read *read, uint64_t id,
 			     struct cop_neighbor *out, size_t capacity)
 {
 	const struct head *head = graph_head(read, id);
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 	struct edge_cursor cursor;
 	size_t count = 0;
 

@@ -80,7 +80,7 @@ static int list_follow(struct search *search, struct end *end, size_t at,
 	    end == search->ends ? &search->ends[1] : &search->ends[0];
 	const struct head *head = graph_head(search->read, end->trails[at].id);
 	struct edge_cursor cursor;
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 	int err = 0;
 
 	if (!head || !(end->way & direction))

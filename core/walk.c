@@ -76,7 +76,7 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 	uint32_t hops = walk->steps[at].hops + 1;
 	uint64_t ids = walk->read->visited_bytes * 8;
 	struct edge_cursor cursor;
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 
 	if (!head)
 		return 1;

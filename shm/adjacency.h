@@ -55,6 +55,12 @@ enum {
 
 #define STAMP_NEVER UINT32_MAX
 
+/* An edge as its list knows it. */
+struct edge_name {
+	uint32_t peer;
+	uint32_t relation;
+};
+
 struct edge_entry {
 	uint32_t peer;
 	uint32_t relation;
@@ -93,27 +99,37 @@ static inline uint32_t edge_capacity(uint32_t class_index)
 	return (UINT32_C(4) << class_index) - 1;
 }
 
-/* The block at a unit of a region of `bytes` bytes; NULL if not all in it. */
+/*
+ * The block at a unit of a region of `bytes` bytes; NULL if not all in it.
+ * capacity	of entries that are in the region
+ */
 static inline struct edge_block *edge_block_in(const unsigned char *edges,
-					       uint64_t bytes, uint32_t unit)
+					       uint64_t bytes, uint32_t unit,
+					       uint32_t *capacity)
 {
 	uint64_t at = (uint64_t)unit * EDGE_UNIT;
 	struct edge_block *block;
+	uint32_t class_index;
 
 	if (!unit || at + EDGE_UNIT > bytes)
 		return NULL;
 	block = (struct edge_block *)(void *)(uintptr_t)(edges + at);
-	if (block->class_index >= EDGE_CLASSES ||
-	    at + ((uint64_t)EDGE_UNIT << block->class_index) > bytes)
+	/* once: in a damaged segment it may be another one the next time */
+	class_index = *(const volatile uint32_t *)&block->class_index;
+	if (class_index >= EDGE_CLASSES ||
+	    at + ((uint64_t)EDGE_UNIT << class_index) > bytes)
 		return NULL;
+	*capacity = edge_capacity(class_index);
 	return block;
 }
 
 static inline struct edge_block *
 edge_block_at(const void *map, const struct region_view *edges, uint32_t unit)
 {
+	uint32_t capacity;
+
 	return edge_block_in((const unsigned char *)map + edges->offset,
-			     region_bytes(edges), unit);
+			     region_bytes(edges), unit, &capacity);
 }
 
 /* Walks the entries of one list that a snapshot sees. */
@@ -125,15 +141,17 @@ struct edge_cursor {
 	uint32_t stamp;
 	uint32_t index;
 	uint32_t count;
+	struct edge_name name; /* of the entry it stands at */
 };
 
 static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
 {
-	uint32_t capacity;
+	uint32_t capacity = 0;
 
-	cursor->block = cursor->budget--
-			    ? edge_block_in(cursor->edges, cursor->bytes, unit)
-			    : NULL;
+	cursor->block =
+	    cursor->budget--
+		? edge_block_in(cursor->edges, cursor->bytes, unit, &capacity)
+		: NULL;
 	cursor->index = 0;
 	cursor->count = 0;
 	if (!cursor->block)
@@ -141,7 +159,6 @@ static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
 	/* A1: acquires the entries counted */
 	cursor->count =
 	    atomic_load_explicit(&cursor->block->count, memory_order_acquire);
-	capacity = edge_capacity(cursor->block->class_index);
 	if (cursor->count > capacity)
 		cursor->count = capacity;
 }
@@ -162,8 +179,17 @@ static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
 	edge_cursor_enter(cursor, unit);
 }
 
+/* A private copy: in a damaged segment an entry may change under a reader. */
+static inline const struct edge_name *
+edge_cursor_take(struct edge_cursor *cursor, const struct edge_entry *entry)
+{
+	cursor->name.peer = *(const volatile uint32_t *)&entry->peer;
+	cursor->name.relation = *(const volatile uint32_t *)&entry->relation;
+	return &cursor->name;
+}
+
 /* The next entry that is visible, NULL at the end. */
-static inline const struct edge_entry *
+static inline const struct edge_name *
 edge_cursor_next(struct edge_cursor *cursor)
 {
 	while (cursor->block) {
@@ -177,7 +203,7 @@ edge_cursor_next(struct edge_cursor *cursor)
 			    &entry->died, memory_order_relaxed);
 
 			if (born <= cursor->stamp && cursor->stamp < died)
-				return entry;
+				return edge_cursor_take(cursor, entry);
 		}
 		edge_cursor_enter(cursor,
 				  atomic_load_explicit(&cursor->block->next,
@@ -206,12 +232,6 @@ int edges_fill(struct segment *segment, const struct edge_list *list,
 /* Marks the living entry dead; 0 if there was none. */
 int edges_kill(struct segment *segment, const struct edge_list *list,
 	       uint32_t peer, uint32_t relation, uint32_t stamp);
-
-/* An edge as its list knows it. */
-struct edge_name {
-	uint32_t peer;
-	uint32_t relation;
-};
 
 /* Orders names by peer, then relation; for qsort. */
 int edge_name_compare(const void *a, const void *b);

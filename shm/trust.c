@@ -141,15 +141,16 @@ static int list_check(struct trust *trust, const struct edge_list *list)
 	struct tally tally = {0, 0};
 
 	while (unit) {
-		const struct edge_block *block =
-		    edge_block_in(edges, unit_count(trust) * EDGE_UNIT, unit);
+		uint32_t capacity;
+		const struct edge_block *block = edge_block_in(
+		    edges, unit_count(trust) * EDGE_UNIT, unit, &capacity);
 		uint32_t count;
 
 		if (!block || block_claim(trust, block, unit))
 			return EBADMSG;
 		count =
 		    atomic_load_explicit(&block->count, memory_order_relaxed);
-		if (count > edge_capacity(block->class_index))
+		if (count > capacity)
 			return EBADMSG;
 		for (uint32_t i = 0; i < count; i++)
 			if (entry_check(trust, &block->entries[i], &tally))

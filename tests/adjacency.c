@@ -126,7 +126,7 @@ static int pair_differs(const struct pair *pair, const struct segment *segment,
 {
 	static signed char seen[PEERS + 1][RELATIONS + 1];
 	struct edge_cursor cursor;
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 	int differs = 0;
 
 	memset(seen, 0, sizeof seen);
@@ -561,7 +561,7 @@ static void look_at_rubbish(void *user)
 
 	shm_fence(&rubbish->reader);
 	for (int i = 0; i < 20000 / TEST_SLOW; i++) {
-		const struct edge_entry *entry;
+		const struct edge_name *entry;
 		uint64_t count = 0;
 		uint32_t sum = 0;
 

@@ -145,7 +145,7 @@ static uint64_t list_wrong(const struct segment *segment, uint64_t index,
 	uint32_t last = commits_of(index, snapshot);
 	uint32_t first = last > WINDOW ? last - WINDOW + 1 : 1;
 	struct edge_cursor cursor;
-	const struct edge_entry *entry;
+	const struct edge_name *entry;
 	uint64_t seen = 0;
 	uint32_t count = 0;
 	uint64_t wrong = 0;
