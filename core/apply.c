@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apply.h"
+#include "history.h"
 #include "build.h"
+#include "undelete.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static cop_err no_memory(void)
 				    "parts");
 }
 
-static cop_err failed(const struct apply *apply, int err)
+cop_err apply_failed(const struct apply *apply, int err)
 {
 	if (error_public(err) == COP_NO_SPACE)
 		return error_system(err,
@@ -61,7 +62,7 @@ static cop_err change_begin(struct apply *apply, struct change *change)
 	if (code == ENV_ABSENT)
 		return 0;
 	if (code)
-		return failed(apply, code);
+		return apply_failed(apply, code);
 	err = codec_entity_check(record);
 	if (err)
 		return err;
@@ -89,8 +90,7 @@ struct change *apply_find(const struct apply *apply, uint64_t id)
 	return NULL;
 }
 
-/* The change of an id; lifetime: until the next one is asked for. */
-static cop_err change_of(struct apply *apply, uint64_t id, struct change **out)
+cop_err apply_change_of(struct apply *apply, uint64_t id, struct change **out)
 {
 	struct change change = {.id = id};
 	uint32_t index;
@@ -114,11 +114,11 @@ static cop_err change_of(struct apply *apply, uint64_t id, struct change **out)
 static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
 {
 	struct change *change;
-	cop_err err = change_of(apply, source, &change);
+	cop_err err = apply_change_of(apply, source, &change);
 
 	if (!err) {
 		change->relisted = 1;
-		err = change_of(apply, target, &change);
+		err = apply_change_of(apply, target, &change);
 	}
 	if (!err)
 		change->relisted = 1;
@@ -165,7 +165,7 @@ cop_err apply_key(const struct apply *apply, const void *key, size_t size,
 	if (err == ENV_ABSENT)
 		return 0;
 	if (err || value.size != sizeof *id)
-		return failed(apply, err ? err : EINVAL);
+		return apply_failed(apply, err ? err : EINVAL);
 	memcpy(id, value.data, sizeof *id);
 	return 0;
 }
@@ -182,8 +182,8 @@ static cop_err key_add(struct apply *apply, const void *key, size_t size,
 						"of its 4,294,967,294 ids");
 	code = put(apply, DB_KEYS, bytes_of(key, size), id_key(&id));
 	if (code)
-		return failed(apply, code);
-	err = change_of(apply, id, out);
+		return apply_failed(apply, code);
+	err = apply_change_of(apply, id, out);
 	if (err)
 		return err;
 	(*out)->key = key;
@@ -215,35 +215,6 @@ static int name_touch(struct apply *apply, uint32_t name)
 		   : hashmap_put(&apply->touched_map, id_hash(name), count);
 }
 
-/* Adds an entity to, or takes it from, the lists of its type and tags. */
-static int members_change(struct apply *apply, uint64_t id,
-			  const struct disk_entity *head, int add)
-{
-	const uint32_t *tags = codec_tags(head);
-	uint32_t first = head->type ? 0 : 1;
-	int err = 0;
-
-	for (uint32_t i = first; !err && i <= head->tag_count; i++) {
-		struct disk_member_key key =
-		    format_member_key(i ? tags[i - 1] : head->type, id);
-
-		err = add ? put(apply, DB_MEMBERS, bytes_of(&key, sizeof key),
-				bytes_of(&apply->commit, 8))
-			  : del(apply, DB_MEMBERS, bytes_of(&key, sizeof key));
-		if (!err)
-			err = name_touch(apply, be32toh(key.name));
-	}
-	return err;
-}
-
-static int members_same(const struct disk_entity *a,
-			const struct disk_entity *b)
-{
-	return a->type == b->type && a->tag_count == b->tag_count &&
-	       !memcmp(codec_tags(a), codec_tags(b),
-		       a->tag_count * sizeof(uint32_t));
-}
-
 /*
  * A private copy of an entity's record: LMDB may move it at the next put.
  * out->data is NULL if there is none; lifetime: until the next call.
@@ -257,7 +228,7 @@ static cop_err record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 		return 0;
 	}
 	if (err)
-		return failed(apply, err);
+		return apply_failed(apply, err);
 	apply->scratch.size = 0;
 	if (buffer_put(&apply->scratch, out->data, out->size))
 		return no_memory();
@@ -265,41 +236,144 @@ static cop_err record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 	return codec_entity_check(*out);
 }
 
-/* Brings the member lists from the old record to the new one. */
-static cop_err members_update(struct apply *apply, struct change *change,
-			      const struct disk_entity *head)
-{
-	struct bytes old = bytes_of(NULL, 0);
-	cop_err err = change->alive ? record_copy(apply, change->id, &old) : 0;
-	int code = 0;
+/* ---- members ------------------------------------------------------------ */
 
-	if (err || (old.data && members_same(old.data, head)))
+/* Deletes what a key has, and keeps it as history; *was: it had something. */
+static cop_err record_end(struct apply *apply, enum env_db db, struct bytes key,
+			  int *was)
+{
+	struct bytes record;
+	cop_err err;
+	int code = get(apply, db, key, &record);
+
+	*was = !code;
+	if (code == ENV_ABSENT)
+		return 0;
+	if (code)
+		return apply_failed(apply, code);
+	err = history_keep(apply, db, key, record);
+	if (err)
 		return err;
-	change->retyped = 1;
-	if (old.data)
-		code = members_change(apply, change->id, old.data, 0);
-	if (!code)
-		code = members_change(apply, change->id, head, 1);
-	return code ? failed(apply, code) : 0;
+	code = del(apply, db, key);
+	return code ? apply_failed(apply, code) : 0;
 }
 
-static cop_err vector_store(struct apply *apply, uint64_t id,
-			    const float *vector)
+/* Adds an entity to the list of a type or a tag, or takes it from it. */
+static cop_err member_change(struct apply *apply, uint64_t id, uint32_t name,
+			     int add)
+{
+	struct disk_member_key member = format_member_key(name, id);
+	struct bytes key = bytes_of(&member, sizeof member);
+	cop_err err = 0;
+	int code = 0;
+	int was;
+
+	if (add)
+		code = put(apply, DB_MEMBERS, key, bytes_of(&apply->commit, 8));
+	else
+		err = record_end(apply, DB_MEMBERS, key, &was);
+	if (!err && !code)
+		code = name_touch(apply, name);
+	return code ? apply_failed(apply, code) : err;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The numbers of a record's type and tags, ascending, once each. */
+static int names_list_of(const struct disk_entity *head, struct buffer *out)
+{
+	uint32_t *names;
+	size_t kept = 0;
+	int err = 0;
+
+	if (head && head->type)
+		err = buffer_put(out, &head->type, sizeof head->type);
+	if (head && head->tag_count && !err)
+		err = buffer_put(out, codec_tags(head),
+				 head->tag_count * sizeof(uint32_t));
+	if (err || !out->size)
+		return err;
+	names = (uint32_t *)(void *)out->data;
+	qsort(names, out->size / sizeof *names, sizeof *names, name_compare);
+	for (size_t i = 0; i < out->size / sizeof *names; i++)
+		if (!kept || names[kept - 1] != names[i])
+			names[kept++] = names[i];
+	out->size = kept * sizeof *names;
+	return 0;
+}
+
+/* Brings the lists from the names that an entity had to those it has. */
+static cop_err members_merge(struct apply *apply, struct change *change,
+			     const struct buffer *old, const struct buffer *now)
+{
+	const uint32_t *from = (const uint32_t *)(void *)old->data;
+	const uint32_t *to = (const uint32_t *)(void *)now->data;
+	size_t from_count = old->size / sizeof *from;
+	size_t to_count = now->size / sizeof *to;
+	size_t i = 0;
+	size_t k = 0;
+	cop_err err = 0;
+
+	while (!err && (i < from_count || k < to_count)) {
+		int gone = k == to_count || (i < from_count && from[i] < to[k]);
+		int same = !gone && i < from_count && from[i] == to[k];
+
+		if (!same) {
+			err = member_change(apply, change->id,
+					    gone ? from[i] : to[k], !gone);
+			change->retyped = 1;
+		}
+		i += (size_t)(gone || same);
+		k += (size_t)!gone;
+	}
+	return err;
+}
+
+/* old, now: an entity's records before and after; NULL: there is none. */
+static cop_err members_update(struct apply *apply, struct change *change,
+			      const struct disk_entity *old,
+			      const struct disk_entity *now)
+{
+	struct buffer before = {0};
+	struct buffer after = {0};
+	cop_err err = 0;
+
+	if (names_list_of(old, &before) || names_list_of(now, &after))
+		err = no_memory();
+	if (!err)
+		err = members_merge(apply, change, &before, &after);
+	buffer_release(&before);
+	buffer_release(&after);
+	return err;
+}
+
+cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector)
 {
 	size_t floats = apply->store->config.dim * sizeof(float);
 	size_t bytes = op_pad(DISK_VECTOR_HEADER + floats);
 	struct bytes old;
 	unsigned char *room;
 	void *at;
+	cop_err kept = 0;
 	int err = get(apply, DB_VECTORS, id_key(&id), &old);
 
 	if (err && err != ENV_ABSENT)
-		return failed(apply, err);
+		return apply_failed(apply, err);
 	apply->state.vectors += err == ENV_ABSENT;
+	if (!err)
+		kept = history_keep(apply, DB_VECTORS, id_key(&id), old);
+	if (kept)
+		return kept;
 	err = env_append(apply->store->env, apply->txn, DB_VECTORS, id_key(&id),
 			 bytes, &at);
 	if (err)
-		return failed(apply, err);
+		return apply_failed(apply, err);
 	room = at;
 	memset(room + bytes - 8, 0, 8);
 	memcpy(room, &apply->commit, 8);
@@ -309,12 +383,11 @@ static cop_err vector_store(struct apply *apply, uint64_t id,
 
 static cop_err vector_drop(struct apply *apply, uint64_t id, int *dropped)
 {
-	int err =
-	    env_delete(apply->store->env, apply->txn, DB_VECTORS, id_key(&id));
+	cop_err err = record_end(apply, DB_VECTORS, id_key(&id), dropped);
 
-	*dropped = !err;
-	apply->state.vectors -= !err;
-	return err && err != ENV_ABSENT ? failed(apply, err) : 0;
+	if (!err && *dropped)
+		apply->state.vectors--;
+	return err;
 }
 
 static cop_err vector_apply(struct apply *apply, struct change *change,
@@ -325,7 +398,7 @@ static cop_err vector_apply(struct apply *apply, struct change *change,
 	cop_err err = 0;
 
 	if (vector) {
-		err = vector_store(apply, change->id, vector);
+		err = apply_vector(apply, change->id, vector);
 		change->vector_action = VECTOR_SET;
 		change->vector = vector;
 		change->changed = 1;
@@ -344,38 +417,50 @@ static const uint32_t *numbers_of(const struct apply *apply)
 	return (const uint32_t *)(void *)apply->numbers.data;
 }
 
+cop_err apply_record(struct apply *apply, struct change *change,
+		     const struct disk_entity *head, size_t bytes)
+{
+	struct bytes old = bytes_of(NULL, 0);
+	void *room;
+	int code;
+	cop_err err = change->alive ? record_copy(apply, change->id, &old) : 0;
+
+	if (!err)
+		err = members_update(apply, change, old.data, head);
+	if (!err && old.data)
+		err =
+		    history_keep(apply, DB_ENTITIES, id_key(&change->id), old);
+	if (err)
+		return err;
+	code = env_append(apply->store->env, apply->txn, DB_ENTITIES,
+			  id_key(&change->id), bytes, &room);
+	if (code)
+		return apply_failed(apply, code);
+	memcpy(room, head, bytes);
+	if (!change->alive)
+		apply->state.keys_changed = apply->commit;
+	apply->state.entities += !change->alive;
+	change->alive = 1;
+	change->changed = 1;
+	change->recorded = 1;
+	change->type = head->type;
+	change->signature = codec_signature(codec_tags(head), head->tag_count);
+	return 0;
+}
+
+/* A record as it came in a request. */
 static cop_err entity_put(struct apply *apply, struct change *change,
 			  const void *record, size_t bytes)
 {
 	struct buffer copy = {0};
-	const struct disk_entity *head;
-	void *room;
-	int code;
 	cop_err err;
 
 	if (buffer_put(&copy, record, bytes))
 		return no_memory();
 	codec_entity_patch(copy.data, apply->commit, numbers_of(apply));
-	head = (const struct disk_entity *)(const void *)copy.data;
-	err = members_update(apply, change, head);
-	if (!err) {
-		code = env_append(apply->store->env, apply->txn, DB_ENTITIES,
-				  id_key(&change->id), bytes, &room);
-		err = code ? failed(apply, code) : 0;
-	}
-	if (!err)
-		memcpy(room, copy.data, bytes);
-	if (!err) {
-		if (!change->alive)
-			apply->state.keys_changed = apply->commit;
-		apply->state.entities += !change->alive;
-		change->alive = 1;
-		change->changed = 1;
-		change->recorded = 1;
-		change->type = head->type;
-		change->signature =
-		    codec_signature(codec_tags(head), head->tag_count);
-	}
+	err = apply_record(apply, change,
+			   (const struct disk_entity *)(const void *)copy.data,
+			   bytes);
 	buffer_release(&copy);
 	return err;
 }
@@ -389,7 +474,7 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 
 	if (!err)
 		err =
-		    id ? change_of(apply, id, &change)
+		    id ? apply_change_of(apply, id, &change)
 		       : key_add(apply, record->key, record->key_size, &change);
 	if (!err)
 		err = entity_put(apply, change, record, op->record_bytes);
@@ -417,7 +502,7 @@ static cop_err op_vector_put(struct apply *apply, const struct op *op)
 	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
 
 	if (!err && id)
-		err = change_of(apply, id, &change);
+		err = apply_change_of(apply, id, &change);
 	if (err)
 		return err;
 	if (!id || !change->alive)
@@ -435,16 +520,15 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 {
 	struct disk_edge_key out = format_edge_key(source, relation, target);
 	struct disk_edge_key in = format_edge_key(target, relation, source);
-	cop_err err;
-	int code = env_delete(apply->store->env, apply->txn, DB_EDGES,
-			      bytes_of(&out, sizeof out));
+	int was;
+	cop_err err =
+	    record_end(apply, DB_EDGES, bytes_of(&out, sizeof out), &was);
 
-	if (code == ENV_ABSENT)
-		return 0;
-	if (!code)
-		code = del(apply, DB_EDGES_IN, bytes_of(&in, sizeof in));
-	if (code)
-		return failed(apply, code);
+	if (err || !was)
+		return err;
+	err = record_end(apply, DB_EDGES_IN, bytes_of(&in, sizeof in), &was);
+	if (err)
+		return err;
 	apply->state.edges--;
 	apply->request->result.edges_deleted++;
 	err = ends_note(apply, source, target);
@@ -463,7 +547,7 @@ static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
 	int code = env_cursor_open(apply->store->env, apply->txn, db, &cursor);
 
 	if (code)
-		return failed(apply, code);
+		return apply_failed(apply, code);
 	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
 	while (!code && !err && key.size == sizeof first &&
 	       !memcmp(key.data, &first, 8)) {
@@ -472,7 +556,8 @@ static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
 		code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
 	env_cursor_close(cursor);
-	return !err && code && code != ENV_ABSENT ? failed(apply, code) : err;
+	return !err && code && code != ENV_ABSENT ? apply_failed(apply, code)
+						  : err;
 }
 
 static cop_err edges_wipe(struct apply *apply, enum env_db db, uint64_t id)
@@ -501,29 +586,26 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 	struct change *change = NULL;
 	struct bytes record;
 	uint64_t id;
-	int dropped;
-	int code;
+	int was;
 	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
 
 	if (!err && id)
-		err = change_of(apply, id, &change);
+		err = apply_change_of(apply, id, &change);
 	if (err || !id || !change->alive)
 		return err;
 	err = edges_wipe(apply, DB_EDGES, id);
 	if (!err)
 		err = edges_wipe(apply, DB_EDGES_IN, id);
 	if (!err)
-		err = vector_drop(apply, id, &dropped);
+		err = vector_drop(apply, id, &was);
 	if (!err)
 		err = record_copy(apply, id, &record);
-	if (err)
-		return err;
-	code = record.data ? members_change(apply, id, record.data, 0) : 0;
-	if (!code)
-		code = del(apply, DB_ENTITIES, id_key(&id));
-	if (code)
-		return failed(apply, code);
-	err = change_of(apply, id, &change);
+	if (!err) /* edges have moved it */
+		err = apply_change_of(apply, id, &change);
+	if (!err)
+		err = members_update(apply, change, record.data, NULL);
+	if (!err)
+		err = record_end(apply, DB_ENTITIES, id_key(&id), &was);
 	if (err)
 		return err;
 	change->alive = 0;
@@ -549,7 +631,7 @@ static cop_err stub_put(struct apply *apply, const void *key, size_t size,
 	cop_err err = codec_entity(&record, &none, &stub);
 
 	if (!err)
-		err = *id ? change_of(apply, *id, &change)
+		err = *id ? apply_change_of(apply, *id, &change)
 			  : key_add(apply, key, size, &change);
 	if (!err)
 		err = entity_put(apply, change, record.data, record.size);
@@ -570,7 +652,7 @@ static cop_err end_find(struct apply *apply, const struct op *op,
 	cop_err err = apply_key(apply, key, size, id);
 
 	if (!err && *id)
-		err = change_of(apply, *id, &change);
+		err = apply_change_of(apply, *id, &change);
 	if (err || (*id && change->alive))
 		return err;
 	if (op->option == COP_DANGLING_STUB)
@@ -581,38 +663,73 @@ static cop_err end_find(struct apply *apply, const struct op *op,
 	return 0;
 }
 
+/* Keeps what an edge has that is put again; *was: it has something. */
+static cop_err edge_replace(struct apply *apply,
+			    const struct disk_edge_key *out,
+			    const struct disk_edge_key *in, int *was)
+{
+	struct bytes forth = bytes_of(out, sizeof *out);
+	struct bytes back = bytes_of(in, sizeof *in);
+	struct bytes record;
+	cop_err err = 0;
+	int code = get(apply, DB_EDGES, forth, &record);
+
+	*was = !code;
+	if (code == ENV_ABSENT)
+		return 0;
+	if (!code)
+		err = history_keep(apply, DB_EDGES, forth, record);
+	if (!code && !err)
+		code = get(apply, DB_EDGES_IN, back, &record);
+	if (!code && !err)
+		err = history_keep(apply, DB_EDGES_IN, back, record);
+	return code ? apply_failed(apply, code) : err;
+}
+
+cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
+		       struct bytes record, const uint32_t *numbers)
+{
+	struct disk_edge_key out =
+	    format_edge_key(edge->source, edge->relation, edge->target);
+	struct disk_edge_key in =
+	    format_edge_key(edge->target, edge->relation, edge->source);
+	void *room;
+	int was;
+	int code;
+	cop_err err = edge_replace(apply, &out, &in, &was);
+
+	if (err)
+		return err;
+	code = env_put_reserve(apply->store->env, apply->txn, DB_EDGES,
+			       bytes_of(&out, sizeof out), record.size, &room);
+	if (!code) {
+		memcpy(room, record.data, record.size);
+		codec_edge_patch(room, apply->commit, numbers);
+		code = put(apply, DB_EDGES_IN, bytes_of(&in, sizeof in),
+			   bytes_of(&apply->commit, 8));
+	}
+	if (code)
+		return apply_failed(apply, code);
+	apply->state.edges += !was;
+	apply->request->result.edges_put++;
+	err = ends_note(apply, edge->source, edge->target);
+	return err ? err
+		   : edge_note(apply, edge->source, edge->relation,
+			       edge->target, was, 1);
+}
+
 static cop_err edge_put(struct apply *apply, const struct op *op,
 			uint64_t source, uint64_t target)
 {
-	uint32_t relation = numbers_of(apply)[op->relation - 1];
-	struct disk_edge_key out = format_edge_key(source, relation, target);
-	struct disk_edge_key in = format_edge_key(target, relation, source);
+	const uint32_t *numbers = numbers_of(apply);
+	struct edge_change edge = {.source = source,
+				   .target = target,
+				   .relation = numbers[op->relation - 1]};
 	const unsigned char *record =
 	    op_body(op) + op_pad(op->key_size + (size_t)op->target_size);
-	struct bytes old;
-	void *room;
-	cop_err noted;
-	int before = get(apply, DB_EDGES, bytes_of(&out, sizeof out), &old);
-	int err = before;
 
-	if (err && err != ENV_ABSENT)
-		return failed(apply, err);
-	err = env_put_reserve(apply->store->env, apply->txn, DB_EDGES,
-			      bytes_of(&out, sizeof out), op->record_bytes,
-			      &room);
-	if (!err) {
-		memcpy(room, record, op->record_bytes);
-		codec_edge_patch(room, apply->commit, numbers_of(apply));
-		err = put(apply, DB_EDGES_IN, bytes_of(&in, sizeof in),
-			  bytes_of(&apply->commit, 8));
-	}
-	if (err)
-		return failed(apply, err);
-	apply->state.edges += before == ENV_ABSENT;
-	apply->request->result.edges_put++;
-	noted = ends_note(apply, source, target);
-	return noted ? noted
-		     : edge_note(apply, source, relation, target, !before, 1);
+	return apply_edge_put(apply, &edge, bytes_of(record, op->record_bytes),
+			      numbers);
 }
 
 static cop_err op_edge(struct apply *apply, const struct op *op)
@@ -658,6 +775,7 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_DELETE: return op_delete(apply, op);
 	case OP_EDGE: return op_edge(apply, op);
 	case OP_UNLINK: return op_unlink(apply, op);
+	case OP_UNDELETE: return undelete_run(apply, op);
 	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
 		return error_set(COP_INVALID, "operation %u is unknown",
@@ -784,6 +902,9 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	struct disk_state *state = &apply->state;
 	struct disk_op op = {.touched = apply_change_count(apply),
 			     .hash = apply->hash,
+			     .entities = state->entities,
+			     .edges = state->edges,
+			     .vectors = state->vectors,
 			     .results = apply->results.size /
 					sizeof(struct disk_result)};
 	int err = names_seal(apply);
@@ -804,7 +925,7 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	if (!err)
 		err = put(apply, DB_META, bytes_of("state", 5),
 			  bytes_of(state, sizeof *state));
-	return err ? failed(apply, err) : 0;
+	return err ? apply_failed(apply, err) : 0;
 }
 
 void apply_release(struct apply *apply)

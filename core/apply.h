@@ -61,6 +61,8 @@ struct apply {
 	struct hashmap edge_map;
 	struct buffer scratch; /* a record that is looked at */
 	struct buffer results; /* struct disk_result, of posted requests */
+	struct disk_retention retention;
+	int keeps; /* what is replaced stays, as history */
 };
 
 static inline uint32_t apply_change_count(const struct apply *apply)
@@ -90,6 +92,31 @@ struct change *apply_find(const struct apply *apply, uint64_t id);
 /* The id that a key was ever given, 0 if none, as the transaction has it. */
 cop_err apply_key(const struct apply *apply, const void *key, size_t size,
 		  uint64_t *id);
+
+/* The change of an id; lifetime: until the next one is asked for. */
+cop_err apply_change_of(struct apply *apply, uint64_t id, struct change **out);
+
+/*
+ * Puts an entity's record, of this commit and with the dictionary's numbers.
+ * head		outside LMDB, which may move it
+ */
+cop_err apply_record(struct apply *apply, struct change *change,
+		     const struct disk_entity *head, size_t bytes);
+
+/* Puts an entity's vector. */
+cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector);
+
+/*
+ * Puts an edge between two that are there.
+ * edge		its ends and relation
+ * record	outside LMDB
+ * numbers	of the record's names, NULL: they are the dictionary's
+ */
+cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
+		       struct bytes record, const uint32_t *numbers);
+
+/* Words for LMDB's code. */
+cop_err apply_failed(const struct apply *apply, int err);
 
 /* COP_DANGLING and its words; `what` as in "an edge's end". */
 cop_err apply_not_there(const void *key, size_t size, const char *what);

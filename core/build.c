@@ -160,6 +160,8 @@ static cop_err key_work(struct build *build, struct bytes key,
 {
 	struct segment *segment = build->segment;
 	uint64_t hash = build_key_hash(key.data, key.size);
+	const struct head_state gone = {0};
+	struct head *head;
 	uint64_t id;
 	int err;
 
@@ -172,6 +174,11 @@ static cop_err key_work(struct build *build, struct bytes key,
 	err = idmap_insert(segment, hash, key.data, key.size, (uint32_t)id);
 	if (!err)
 		err = filter_add(segment, &segment->header->key_bloom, hash);
+	head =
+	    head_at(segment->header, segment_region(segment, REGION_HEADS), id);
+	/* not there: not from this commit on, of earlier ones LMDB knows */
+	if (!err && head)
+		head_finish(head, build->state->commit, &gone);
 	return err ? build_error(build->store, err) : 0;
 }
 

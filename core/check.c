@@ -8,9 +8,9 @@
  *	a third goes through the ids and asks of each what the segment says.
  *	A finding is told and counted, and the check goes on.
  */
-#include "apply.h"
 #include "build.h"
 #include "checkpoint.h"
+#include "history.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -249,6 +249,186 @@ static cop_err chain_check(struct check *check)
 	return err;
 }
 
+/* ---- history against what is -------------------------------------------- */
+
+/* What a version was written as. */
+static int version_is_sound(const struct check *check, enum env_db db,
+			    struct bytes record)
+{
+	switch (db) {
+	case DB_ENTITY_VERSIONS: return !codec_entity_check(record);
+	case DB_EDGE_VERSIONS: return !codec_edge_check(record);
+	case DB_VECTOR_VERSIONS:
+		return codec_vector(record, check->store->config.dim) != NULL;
+	default: return record.size == sizeof(uint64_t);
+	}
+}
+
+/* The living database that versions are of. */
+static enum env_db living_of(enum env_db versions)
+{
+	switch (versions) {
+	case DB_ENTITY_VERSIONS: return DB_ENTITIES;
+	case DB_VECTOR_VERSIONS: return DB_VECTORS;
+	case DB_EDGE_VERSIONS: return DB_EDGES;
+	case DB_EDGE_IN_VERSIONS: return DB_EDGES_IN;
+	default: return DB_MEMBERS;
+	}
+}
+
+/* The version of what the key has now, UINT64_MAX if nothing. */
+static uint64_t living_version(const struct check *check, enum env_db db,
+			       struct bytes version_key)
+{
+	size_t size = version_key.size - sizeof(uint64_t);
+	struct bytes value;
+	uint64_t id;
+
+	if (db == DB_ENTITIES || db == DB_VECTORS) {
+		memcpy(&id, version_key.data, sizeof id);
+		id = be64toh(id);
+		return there(check, db, &id, sizeof id, &value)
+			   ? number_of(value)
+			   : UINT64_MAX;
+	}
+	return there(check, db, version_key.data, size, &value)
+		   ? number_of(value)
+		   : UINT64_MAX;
+}
+
+static int same_key(struct bytes a, struct bytes b)
+{
+	return a.size == b.size &&
+	       !memcmp(a.data, b.data, a.size - sizeof(uint64_t));
+}
+
+/* Whether the index by death lists a version. */
+static int death_is_listed(const struct check *check, enum env_db db,
+			   struct bytes key, uint64_t died)
+{
+	unsigned char room[DISK_DEATH_KEY];
+	struct version_key version = {.size = key.size};
+	struct bytes value;
+	struct bytes death;
+
+	memcpy(version.bytes, key.data, key.size);
+	death = death_key_make(room, died, db, &version);
+	return there(check, DB_DEATHS, death.data, death.size, &value);
+}
+
+/*
+ * One version: within one key they come newest first, and one ends before the
+ * next begins.  `began`: when that next one did, of the same key.
+ */
+static void version_check(struct check *check, enum env_db db, struct bytes key,
+			  struct bytes value, uint64_t began)
+{
+	uint64_t born = version_key_born(key);
+	uint64_t died = number_of(value);
+	struct bytes record =
+	    bytes_of((const char *)value.data + DISK_VERSION_HEADER,
+		     value.size - DISK_VERSION_HEADER);
+
+	if (!version_is_sound(check, db, record) || number_of(record) != born)
+		finding(check, "a version of commit %llu is damaged",
+			(unsigned long long)born);
+	if (born >= died || died > check->state.commit || died > began)
+		finding(check,
+			"a version of commit %llu ended at %llu, and the next "
+			"began at %llu",
+			(unsigned long long)born, (unsigned long long)died,
+			(unsigned long long)began);
+	if (db != DB_EDGE_IN_VERSIONS && !death_is_listed(check, db, key, died))
+		finding(check, "no index lists a version that ended at %llu",
+			(unsigned long long)died);
+}
+
+static cop_err versions_check(struct check *check, enum env_db db, size_t size)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes before = key;
+	struct bytes value;
+	env_cursor *cursor;
+	uint64_t began = 0;
+	int err = env_cursor_open(check->store->env, check->txn, db, &cursor);
+
+	if (err)
+		return error_system(err, "cannot check");
+	while (!(err = env_cursor_move(cursor, ENV_NEXT, &key, &value))) {
+		if (key.size != size || value.size <= DISK_VERSION_HEADER) {
+			finding(check, "a version's key has %zu bytes",
+				key.size);
+			continue;
+		}
+		if (!before.size || !same_key(before, key))
+			began = living_version(check, living_of(db), key);
+		version_check(check, db, key, value, began);
+		began = version_key_born(key);
+		before = key;
+	}
+	env_cursor_close(cursor);
+	return err == ENV_ABSENT ? 0 : error_system(err, "cannot check");
+}
+
+static uint64_t entries(const struct check *check, enum env_db db)
+{
+	uint64_t count = 0;
+
+	(void)env_count(check->store->env, check->txn, db, &count);
+	return count;
+}
+
+static void death_check(struct check *check, struct bytes key,
+			struct bytes value)
+{
+	struct death death;
+
+	(void)value;
+	if (death_read(key, &death) ||
+	    !there(check, death.db, death.version.bytes, death.version.size,
+		   &value) ||
+	    number_of(value) != death.died)
+		finding(check, "the index of what ended lists what did not");
+	else if (death.has_in &&
+		 (!there(check, DB_EDGE_IN_VERSIONS, death.in.bytes,
+			 death.in.size, &value) ||
+		  number_of(value) != death.died))
+		finding(check,
+			"an edge that ended at %llu did so in one index only",
+			(unsigned long long)death.died);
+}
+
+static cop_err history_check(struct check *check)
+{
+	static const struct {
+		enum env_db db;
+		size_t size;
+	} kinds[] = {
+	    {DB_ENTITY_VERSIONS, 16},
+	    {DB_VECTOR_VERSIONS, 16},
+	    {DB_EDGE_VERSIONS, DISK_VERSION_KEY},
+	    {DB_EDGE_IN_VERSIONS, DISK_VERSION_KEY},
+	    {DB_MEMBER_VERSIONS, sizeof(struct disk_member_key) + 8},
+	};
+	uint64_t ended = 0;
+	cop_err err = 0;
+
+	for (size_t i = 0; !err && i < sizeof kinds / sizeof *kinds; i++) {
+		err = versions_check(check, kinds[i].db, kinds[i].size);
+		if (kinds[i].db != DB_EDGE_IN_VERSIONS)
+			ended += entries(check, kinds[i].db);
+	}
+	if (!err)
+		err = database_check(check, DB_DEATHS, death_check);
+	if (err)
+		return err;
+	count_check(check, DB_DEATHS, ended, "entries of what ended");
+	count_check(check, DB_EDGE_IN_VERSIONS,
+		    entries(check, DB_EDGE_VERSIONS),
+		    "incoming edges that ended");
+	return 0;
+}
+
 static cop_err truth_check(struct check *check)
 {
 	cop_err err = database_check(check, DB_KEYS, key_check);
@@ -272,7 +452,8 @@ static cop_err truth_check(struct check *check)
 	count_check(check, DB_MEMBERS, check->members, "members of lists");
 	count_check(check, DB_NAMES, check->state.next_name - 1, "names");
 	count_check(check, DB_SYMBOLS, check->state.next_name - 1, "symbols");
-	return chain_check(check);
+	err = history_check(check);
+	return err ? err : chain_check(check);
 }
 
 /* ---- the segment against LMDB ------------------------------------------- */
@@ -385,15 +566,15 @@ static int pairs_from_list(const struct check *check,
 {
 	const struct segment *segment = check->segment;
 	struct edge_cursor cursor;
-	const struct edge_name *entry;
+	struct edge_name entry;
 	int err = 0;
 
 	edge_cursor_init(
 	    &cursor, segment->header, segment_region(segment, REGION_EDGES),
 	    first,
 	    (uint32_t)(check->state.commit - segment->header->base_commit));
-	while (!err && (entry = edge_cursor_next(&cursor))) {
-		struct edge_name pair = {entry->peer, entry->relation};
+	while (!err && edge_cursor_next(&cursor, &entry)) {
+		struct edge_name pair = {entry.peer, entry.relation};
 
 		err = buffer_put(pairs, &pair, sizeof pair);
 	}

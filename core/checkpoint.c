@@ -570,13 +570,14 @@ static uint64_t records_wanted(const cop_store *store, uint64_t older)
 	return older;
 }
 
-int checkpoint_trim(cop_store *store, env_txn *txn)
+int checkpoint_trim(cop_store *store, env_txn *txn, uint64_t oldest)
 {
 	uint64_t older = records_wanted(
 	    store, word_get(&store->writable.header->images.older));
+	uint64_t limit = older < oldest ? older : oldest;
 	uint64_t commits[TRIM_MOST];
 	uint32_t count = 0;
-	int err = older ? records_find(store, txn, older, commits, &count) : 0;
+	int err = limit ? records_find(store, txn, limit, commits, &count) : 0;
 
 	for (uint32_t i = 0; !err && i < count; i++)
 		err = env_delete(store->env, txn, DB_OPS,

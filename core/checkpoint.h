@@ -67,8 +67,11 @@ void checkpoint_close(cop_store *store);
 /* A commit has touched so many ids; W held. */
 void checkpoint_note(cop_store *store, uint64_t touched);
 
-/* Deletes a few operation records that no image needs.  0 or LMDB's code. */
-int checkpoint_trim(cop_store *store, env_txn *txn);
+/*
+ * Deletes a few operation records that neither an image needs nor a reading as
+ * of `oldest` or later.  0 or LMDB's code.
+ */
+int checkpoint_trim(cop_store *store, env_txn *txn, uint64_t oldest);
 
 /* Removes all images: their segment is damaged; W held. */
 void checkpoint_forget(cop_store *store);

@@ -515,7 +515,8 @@ void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers)
 	struct disk_edge *head = record;
 
 	head->version = version;
-	directory_patch(head + 1, head->property_count, numbers);
+	if (numbers)
+		directory_patch(head + 1, head->property_count, numbers);
 }
 
 const uint32_t *codec_tags(const struct disk_entity *record)

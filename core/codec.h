@@ -91,7 +91,10 @@ cop_err codec_entity(struct buffer *out, struct names *names,
 cop_err codec_edge(struct buffer *out, struct names *names,
 		   const struct cop_property *properties, uint32_t count);
 
-/* Sets the version and translates numbers: numbers[i] for name i + 1. */
+/*
+ * Sets the version and translates numbers: numbers[i] for name i + 1; of an
+ * edge NULL: they stay.
+ */
 void codec_entity_patch(void *record, uint64_t version,
 			const uint32_t *numbers);
 void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers);

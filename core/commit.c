@@ -28,6 +28,7 @@
 #include "point.h"
 #include "prepare.h"
 #include "result.h"
+#include "retain.h"
 #include "validate.h"
 
 #include <errno.h>
@@ -286,7 +287,8 @@ static cop_err requests_apply(struct apply *apply, struct request **requests,
 
 static cop_err records_trim(const struct apply *apply)
 {
-	int code = checkpoint_trim(apply->store, apply->txn);
+	int code =
+	    checkpoint_trim(apply->store, apply->txn, apply->state.oldest);
 
 	return code ? commit_error(apply->store, code) : 0;
 }
@@ -299,10 +301,14 @@ static cop_err commit_prepare(struct apply *apply, struct request **requests,
 	cop_err err = state_read(apply);
 
 	if (!err)
+		err = retain_begin(apply);
+	if (!err)
 		err = requests_apply(apply, requests, count);
 	if (err || apply_is_empty(apply))
 		return err;
-	err = apply_seal(apply, store->writable.header->uuid);
+	err = retain_slice(apply);
+	if (!err)
+		err = apply_seal(apply, store->writable.header->uuid);
 	if (!err)
 		err = records_trim(apply);
 	return err ? err

@@ -84,10 +84,10 @@ enum cop_error {
 	COP_DANGLING = -31005,	  /* an edge names an entity not there */
 	COP_NO_NAME = -31006,	  /* no such relation in this store */
 	COP_NOT_A_STORE = -31007, /* the folder is not a store */
-	COP_VERSION = -31008,	  /* written by a newer coppice */
-	COP_CORRUPT = -31009,	  /* bytes on disk or in memory make no sense */
-	COP_NO_SPACE = -31010,	  /* disk, shared memory or map size is full */
-	COP_BUSY = -31011,	  /* the writer lock was not had in time */
+	COP_VERSION = -31008,  /* of a format that this coppice does not read */
+	COP_CORRUPT = -31009,  /* bytes on disk or in memory make no sense */
+	COP_NO_SPACE = -31010, /* disk, shared memory or map size is full */
+	COP_BUSY = -31011,     /* the writer lock was not had in time */
 	COP_MOVED = -31012,    /* the segment was replaced: refresh the read */
 	COP_STALLED = -31013,  /* an old read holds too much memory back */
 	COP_FORKED = -31014,   /* a read or write of the parent process's */
@@ -175,6 +175,14 @@ enum cop_codes { /* what a walk and a scan read of a vector */
 					of +-1, and a first sieve of others */
 };
 
+enum cop_history {			/* what of the past a store keeps */
+		   COP_HISTORY_AGE = 0, /* what ended history_ms ago, or
+					   later: by default 30 days */
+		   COP_HISTORY_ALL = 1,
+		   COP_HISTORY_NONE = 2 /* what is replaced or deleted is gone
+					   when its last reader is */
+};
+
 struct cop_options {
 	uint32_t size;
 	uint32_t dim;		    /* COP_DIM_MIN to COP_DIM_MAX; 0: a store
@@ -206,6 +214,8 @@ struct cop_options {
 				       until the next commit */
 	uint32_t cache_idle_ms;	    /* and that long since it was last asked
 				       for, 0: no limit */
+	int32_t history;	    /* enum cop_history */
+	uint64_t history_ms;	    /* of COP_HISTORY_AGE; 0: 30 days */
 };
 
 /*
@@ -348,6 +358,47 @@ COP_API void cop_read_end(cop_read *read);
 
 /* The number of the commit that the read sees, 0 for an empty store. */
 COP_API uint64_t cop_read_commit(const cop_read *read);
+
+/*
+ * Has a read see the store as of an earlier commit: entities, vectors, edges,
+ * lists of types and tags, walks and searches are those of that moment from
+ * here on.  cop_read_refresh goes back to the newest.
+ * commit	0: the empty store at its beginning; at most that of the
+ *		snapshot, which is kept
+ * Returns	COP_TOO_OLD if history is not kept from that commit on,
+ *		COP_INVALID for one that is to come.
+ * Progress	no system call, no allocation.  What has not changed since is
+ *		read as ever; what has is read from LMDB, which may allocate.
+ * Lifetime	what was borrowed through the read stays.
+ */
+COP_MUST cop_err cop_read_as_of(cop_read *read, uint64_t commit);
+
+struct cop_commit_info {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t commit;
+	int64_t time_ns;   /* since 1970; not before that of any earlier one */
+	uint64_t entities; /* that there were from it on */
+	uint64_t edges;
+	uint64_t vectors;
+	uint64_t touched; /* entities changed, and ends of edges changed */
+};
+
+/*
+ * When a commit was, and how many there were of everything from it on.
+ * Returns	as cop_read_as_of.
+ */
+COP_MUST cop_err cop_commit_info(cop_read *read, uint64_t commit,
+				 struct cop_commit_info *out);
+
+/*
+ * The newest commit at a time or before it, for cop_read_as_of.
+ * time_ns	since 1970
+ * Returns	COP_TOO_OLD for a time before history is kept, or before the
+ *		store was made.
+ */
+COP_MUST cop_err cop_commit_at(cop_read *read, int64_t time_ns,
+			       uint64_t *commit);
 
 /*
  * An entity as it stands in the snapshot, borrowed from the store without a
@@ -500,6 +551,80 @@ COP_MUST cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
 			   int32_t (*visit)(void *user, cop_read *read,
 					    const struct cop_edge *edge),
 			   void *user);
+
+/* ---- history ------------------------------------------------------------ */
+
+/* How long something was as it was. */
+struct cop_version {
+	uint64_t born; /* the commit that wrote it */
+	uint64_t died; /* the commit that replaced or deleted it; 0: none had */
+};
+
+typedef int32_t cop_entity_version_visit(void *user, cop_read *read,
+					 const struct cop_version *version,
+					 const struct cop_entity *entity);
+typedef int32_t cop_vector_version_visit(void *user, cop_read *read,
+					 const struct cop_version *version,
+					 const float *vector);
+typedef int32_t cop_edge_version_visit(void *user, cop_read *read,
+				       const struct cop_version *version,
+				       const struct cop_edge *edge);
+
+/*
+ * Calls `visit` for every version that is kept of an entity, of its vector, or
+ * of an edge, newest first: those that were written by the commit that the
+ * read sees, or before.  Between the death of one and the birth of the next it
+ * was not there.  A non-zero return ends it with COP_STOPPED.
+ * id		an entity that was deleted has its id still; cop_id() finds it
+ * Lifetime	of what is borrowed: until the read ends.
+ */
+COP_MUST cop_err cop_history(cop_read *read, uint64_t id,
+			     cop_entity_version_visit *visit, void *user);
+COP_MUST cop_err cop_vector_history(cop_read *read, uint64_t id,
+				    cop_vector_version_visit *visit,
+				    void *user);
+COP_MUST cop_err cop_edge_history(cop_read *read, uint64_t source,
+				  const char *relation, size_t relation_size,
+				  uint64_t target,
+				  cop_edge_version_visit *visit, void *user);
+
+/*
+ * The id that a key was ever given, be its entity there or not; 0: none.
+ * Returns	COP_BAD_KEY.
+ * Progress	no system call, no allocation.
+ */
+COP_MUST cop_err cop_id(cop_read *read, const void *key, size_t key_size,
+			uint64_t *id);
+
+enum cop_difference_what {
+	COP_ENTITY = 1, /* type, properties, tags or content */
+	COP_VECTOR = 2,
+	COP_EDGE = 3 /* it, or its properties */
+};
+enum cop_difference_how { COP_ADDED = 1, COP_CHANGED = 2, COP_REMOVED = 3 };
+
+struct cop_difference {
+	int32_t what; /* enum cop_difference_what */
+	int32_t how;  /* enum cop_difference_how */
+	uint64_t id;  /* the entity; an edge's source */
+	uint64_t target;
+	uint32_t relation; /* for cop_name() */
+	uint32_t reserved;
+};
+
+typedef int32_t cop_difference_visit(void *user, cop_read *read,
+				     const struct cop_difference *difference);
+
+/*
+ * Calls `visit` for everything that differs between two commits, in order of
+ * id: of each the entity, its vector, its outgoing edges.  What was changed
+ * and changed back does not differ.  A non-zero return ends it with
+ * COP_STOPPED.
+ * from, to	commits as of cop_read_as_of, the earlier one first
+ * Returns	COP_TOO_OLD, COP_INVALID, ENOMEM.
+ */
+COP_MUST cop_err cop_diff(cop_read *read, uint64_t from, uint64_t to,
+			  cop_difference_visit *visit, void *user);
 
 /* ---- search ------------------------------------------------------------- */
 
@@ -768,6 +893,17 @@ COP_MUST cop_err cop_put_vector(cop_write *write, const void *key,
  * counts as deleted.
  */
 COP_MUST cop_err cop_delete(cop_write *write, const void *key, size_t key_size);
+
+/*
+ * Puts a deleted entity back as it was: type, properties, tags, content, its
+ * vector, and those of its edges whose other ends are there.  One that is
+ * there counts as undeleted, and stays as it is.  Its history goes on.
+ * commit	as it was then; 0: just before it was deleted last
+ * Returns	at the commit: COP_DANGLING if it was not there then, or no
+ *		version of it is kept; COP_TOO_OLD.
+ */
+COP_MUST cop_err cop_undelete(cop_write *write, const void *key,
+			      size_t key_size, uint64_t commit);
 
 enum cop_dangling {
 	COP_DANGLING_REJECT = 0, /* the commit fails with COP_DANGLING */

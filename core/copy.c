@@ -3,6 +3,7 @@
 #include "buffer.h"
 #include "codec.h"
 #include "error.h"
+#include "retain.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -91,13 +92,30 @@ static cop_err batch_next(struct copying *copying)
 	return 0;
 }
 
+/* Whether it is history that no reading asks about any more. */
+static int is_over(const struct copying *copying, enum env_db db,
+		   struct bytes key, struct bytes value)
+{
+	uint64_t died;
+
+	if (db < DB_ENTITY_VERSIONS || key.size < sizeof died)
+		return 0;
+	died = history_version(value);
+	if (db == DB_DEATHS) {
+		memcpy(&died, key.data, sizeof died);
+		died = be64toh(died);
+	}
+	return died <= copying->now.oldest;
+}
+
 static cop_err entry_copy(struct copying *copying, enum env_db db,
 			  struct bytes key, struct bytes value)
 {
 	void *room;
 	int code;
 
-	if (db == DB_META) /* databases are entries there, too */
+	/* the databases themselves are entries of the main one */
+	if (db == DB_META || is_over(copying, db, key, value))
 		return 0;
 	code = env_append(copying->copy->to, copying->to_txn, db, key,
 			  value.size, &room);
@@ -132,11 +150,18 @@ static cop_err database_copy(struct copying *copying, enum env_db db)
 
 static cop_err meta_copy(struct copying *copying)
 {
+	struct bytes retention = bytes_of(NULL, 0);
 	struct bytes store;
 	int code = from_get(copying, DB_META, bytes_of("store", 5), &store);
 
 	if (!code)
 		code = to_put(copying, DB_META, bytes_of("store", 5), store);
+	if (!code)
+		code = from_get(copying, DB_META, bytes_of("retention", 9),
+				&retention);
+	if (!code)
+		code = to_put(copying, DB_META, bytes_of("retention", 9),
+			      retention);
 	if (!code)
 		code = to_put(copying, DB_META, state_key(),
 			      bytes_of(&copying->now, sizeof copying->now));
@@ -426,6 +451,59 @@ static cop_err small_forward(struct copying *copying, enum env_db db)
 	return code != ENV_ABSENT ? failed(code) : 0;
 }
 
+/* ---- history ------------------------------------------------------------ */
+
+static int version_forward(struct copying *copying, enum env_db db,
+			   const struct version_key *key)
+{
+	struct bytes value;
+	int code = from_get(copying, db, version_bytes(key), &value);
+
+	return code ? code : to_put(copying, db, version_bytes(key), value);
+}
+
+/* What has ended since, and the index of it. */
+static cop_err deaths_forward(struct copying *copying)
+{
+	struct copy *copy = copying->copy;
+	uint64_t first = htobe64(copying->before.commit + 1);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	struct death death;
+	env_cursor *cursor;
+	int code =
+	    env_cursor_open(copy->from, copy->from_txn, DB_DEATHS, &cursor);
+
+	if (code)
+		return failed(code);
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code) {
+		code = death_read(key, &death);
+		if (!code)
+			code =
+			    version_forward(copying, death.db, &death.version);
+		if (!code && death.has_in)
+			code = version_forward(copying, DB_EDGE_IN_VERSIONS,
+					       &death.in);
+		if (!code)
+			code = to_put(copying, DB_DEATHS, key, value);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code != ENV_ABSENT ? failed(code) : 0;
+}
+
+static cop_err history_forward(struct copying *copying)
+{
+	cop_err err = deaths_forward(copying);
+	int code = err ? 0
+		       : retain_drop(copying->copy->to, copying->to_txn,
+				     copying->now.oldest, UINT64_MAX);
+
+	return code ? failed(code) : err;
+}
+
 /* ---- forward ------------------------------------------------------------ */
 
 static cop_err touched_forward(struct copying *copying)
@@ -475,7 +553,8 @@ cop_err copy_forward(struct copy *copy)
 		err = small_forward(&copying, DB_NAMES);
 	if (!err)
 		err = small_forward(&copying, DB_SYMBOLS);
-
+	if (!err)
+		err = history_forward(&copying);
 	if (!err)
 		err = meta_copy(&copying);
 	return copying_end(&copying, err);

@@ -13,6 +13,7 @@
 #include "format.h"
 #include "limit.h"
 #include "lock.h"
+#include "retain.h"
 #include "signs.h"
 
 #include <dirent.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #define GENERATION_FIRST "gen-000001"
+#define HISTORY_MS_MAX	 (UINT64_MAX / 1000000)
 
 /* As the store's description has them, enum vector_codes. */
 static int32_t codes_choose(const struct cop_options *options)
@@ -121,6 +123,16 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
+	if (options->history < COP_HISTORY_AGE ||
+	    options->history > COP_HISTORY_NONE ||
+	    options->history_ms > HISTORY_MS_MAX ||
+	    (options->history_ms && options->history != COP_HISTORY_AGE))
+		return error_set(
+		    COP_INVALID,
+		    "history %d of %" PRIu64 " ms; there are age "
+		    "0, all 1, none 2, and an age of up to %" PRIu64
+		    " ms with the first",
+		    options->history, options->history_ms, HISTORY_MS_MAX);
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,
@@ -170,8 +182,7 @@ static cop_err config_fill(struct disk_store *config,
 
 	*config = (struct disk_store){
 	    .magic = FORMAT_MAGIC,
-	    .format =
-		codes || options->signs || coded ? FORMAT_CODES : FORMAT_PLAIN,
+	    .format = FORMAT_VERSION,
 	    .dim = options->dim,
 	    .metric = options->metric ? options->metric : COP_COSINE,
 	    .rows = code_is_row(codes) ? COP_ROWS_F16 : options->rows,
@@ -259,7 +270,8 @@ static cop_err files_make(struct creation *creation)
 		   : 0;
 }
 
-static int records_put(struct env *env, const struct disk_store *config)
+static int records_put(struct env *env, const struct disk_store *config,
+		       const struct disk_retention *retention)
 {
 	struct disk_state state = {
 	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
@@ -274,13 +286,16 @@ static int records_put(struct env *env, const struct disk_store *config)
 		err = env_put(env, txn, DB_META, bytes_of("state", 5),
 			      bytes_of(&state, sizeof state));
 	if (!err)
+		err = retain_put(env, txn, retention);
+	if (!err)
 		return env_write_commit(txn);
 	env_write_abort(txn);
 	return err;
 }
 
 static cop_err data_make(struct creation *creation,
-			 const struct disk_store *config)
+			 const struct disk_store *config,
+			 const struct disk_retention *retention)
 {
 	char path[PATH_MAX];
 	struct env env;
@@ -290,7 +305,7 @@ static cop_err data_make(struct creation *creation,
 	err = env_open(&env, path, creation->lock_fd, LOCK_FOREVER,
 		       config->mode, ENV_CREATE);
 	if (!err) {
-		err = records_put(&env, config);
+		err = records_put(&env, config, retention);
 		env_close(&env);
 	}
 	if (!err)
@@ -345,6 +360,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	struct cop_options defaults = {.size = sizeof defaults};
 	struct creation creation = {
 	    .path = path, .folder_fd = -1, .lock_fd = -1};
+	struct disk_retention retention;
 	struct disk_store config;
 	struct limit limit;
 	cop_err err;
@@ -361,6 +377,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		err = config_fill(&config, options);
 	if (err)
 		return err;
+	retention = retain_of(options);
 	creation.owner.mode = config.mode;
 	creation.owner.user = (uid_t)-1;
 	creation.owner.group = options->group ? options->group - 1 : (gid_t)-1;
@@ -370,7 +387,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		goto out;
 	err = files_make(&creation);
 	if (!err)
-		err = data_make(&creation, &config);
+		err = data_make(&creation, &config, &retention);
 	if (!err)
 		err = current_write(&creation);
 	if (err)

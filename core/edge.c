@@ -6,6 +6,9 @@
  * bloom filter answers for most edges that are not there.
  */
 #include "build.h"
+#include "past.h"
+
+#include <errno.h>
 
 cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 		     size_t relation_size, uint64_t target,
@@ -13,6 +16,7 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 {
 	const struct segment *segment = read_segment(read);
 	struct cop_edge edge = {.source = source, .target = target};
+	struct past past = past_of(read);
 	struct disk_edge_key key;
 	struct bytes record;
 	int code;
@@ -23,18 +27,19 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 				  &edge.relation);
 	if (err)
 		return err;
+	/* the filter knows of edges that there are now */
 	if (!edge.relation ||
-	    !filter_test(segment, &segment->header->edge_bloom,
-			 build_edge_hash(source, edge.relation, target))) {
+	    (!read_is_past(read) &&
+	     !filter_test(segment, &segment->header->edge_bloom,
+			  build_edge_hash(source, edge.relation, target)))) {
 		*out = edge;
 		return 0;
 	}
 	key = format_edge_key(source, edge.relation, target);
-	code = env_get(read->env, read->txn, DB_EDGES,
-		       bytes_of(&key, sizeof key), &record);
-	if (code && code != ENV_ABSENT)
+	code = past_get(&past, DB_EDGES, bytes_of(&key, sizeof key), &record);
+	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	if (!code) {
+	if (record.data) {
 		const struct disk_edge *head = record.data;
 
 		err = codec_edge_check(record);
@@ -55,6 +60,7 @@ typedef int32_t edge_visit(void *user, cop_read *read,
 static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 			 struct bytes record, edge_visit *visit, void *user)
 {
+	struct past past = past_of(read);
 	struct disk_edge_key parts;
 	struct disk_edge_key forth;
 	struct cop_edge edge;
@@ -73,8 +79,10 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 		edge.target = other;
 		forth =
 		    format_edge_key(edge.source, edge.relation, edge.target);
-		code = env_get(read->env, read->txn, DB_EDGES,
-			       bytes_of(&forth, sizeof forth), &record);
+		code = past_get(&past, DB_EDGES, bytes_of(&forth, sizeof forth),
+				&record);
+		if (!code && !record.data)
+			code = ENV_ABSENT;
 	}
 	if (code)
 		return error_system(code, "%s: an incoming edge has no record",
@@ -96,24 +104,22 @@ static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,
 			 edge_visit *visit, void *user)
 {
 	struct disk_edge_key first = format_edge_key(id, 0, 0);
-	struct bytes key = bytes_of(&first, sizeof first);
+	struct past past = past_of(read);
+	struct past_range range;
+	struct bytes key;
 	struct bytes value;
-	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(read->env, read->txn, db, &cursor);
+	int code = past_open(&range, &past, db, bytes_of(&first, sizeof first),
+			     sizeof first.source);
 
-	if (!code)
-		code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
-	else
+	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	while (!code && !err && key.size == sizeof first &&
-	       !memcmp(key.data, &first, 8)) {
-		err = visit_one(read, db, key, value, visit, user);
-		if (!err)
-			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
-	}
-	env_cursor_close(cursor);
-	if (!err && code && code != ENV_ABSENT)
+	while (!err && !(code = past_next(&range, &key, &value)))
+		err = key.size == sizeof first
+			  ? visit_one(read, db, key, value, visit, user)
+			  : error_system(EINVAL, "an edge's key is damaged");
+	past_close(&range);
+	if (!err && code != ENV_ABSENT)
 		err = error_system(code, "%s: cannot read", read->store->path);
 	return err;
 }

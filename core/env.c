@@ -49,7 +49,12 @@ static const struct {
     [DB_NAMES] = {"names", MDB_INTEGERKEY},
     [DB_SYMBOLS] = {"symbols", 0},
     [DB_OPS] = {"ops", MDB_INTEGERKEY},
-
+    [DB_ENTITY_VERSIONS] = {"entity_versions", 0},
+    [DB_VECTOR_VERSIONS] = {"vector_versions", 0},
+    [DB_EDGE_VERSIONS] = {"edge_versions", 0},
+    [DB_EDGE_IN_VERSIONS] = {"edge_in_versions", 0},
+    [DB_MEMBER_VERSIONS] = {"member_versions", 0},
+    [DB_DEATHS] = {"deaths", 0},
 };
 
 int env_is_error(int error)

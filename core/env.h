@@ -3,11 +3,12 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	The main database and nine named ones, no MDB_DUPSORT, no writable map.
- *Commits are durable when they return.  A commit of ours is a commit of LMDB's,
- *so a transaction's id less a base found at open is our commit number; the
- *	number is also stored in every commit and compared, since LMDB warns
- *	that a suspended reader may see a stale page.
+ *	The main database and fifteen named ones, no MDB_DUPSORT, no writable
+ *	map.  Commits are durable when they return.  A commit of ours is a
+ *	commit of LMDB's, so a transaction's id less a base found at open is
+ *	our commit number; the number is also stored in every commit and
+ *	compared, since LMDB warns that a suspended reader may see a stale
+ *	page.
  *
  * rules
  *	LMDB's own mutexes may not be waited for: its writer mutex is taken
@@ -43,7 +44,15 @@ enum env_db {
 	DB_NAMES = 7,	 /* name's number -> space, text */
 	DB_SYMBOLS = 8,	 /* space, text -> name's number */
 	DB_OPS = 9,	 /* commit number -> operation record */
-	DB_COUNT = 10
+	/* what ended: the key it had and when it was born -> when it ended,
+	   and what it was */
+	DB_ENTITY_VERSIONS = 10,
+	DB_VECTOR_VERSIONS = 11,
+	DB_EDGE_VERSIONS = 12,
+	DB_EDGE_IN_VERSIONS = 13,
+	DB_MEMBER_VERSIONS = 14,
+	DB_DEATHS = 15, /* when it ended, the key of its version -> nothing */
+	DB_COUNT = 16
 };
 
 enum {

@@ -86,7 +86,7 @@ int folder_current_write(int folder_fd, const char *generation,
 {
 	char text[64];
 	int bytes = snprintf(text, sizeof text, "coppice %d\n%s\n",
-			     FORMAT_PLAIN, generation);
+			     FORMAT_VERSION, generation);
 	int fd =
 	    openat(folder_fd, "CURRENT.new",
 		   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);

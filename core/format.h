@@ -20,9 +20,7 @@
 #endif
 
 enum {
-	FORMAT_PLAIN = 1,
-	FORMAT_CODES = 2,   /* of a store with other codes than u8, or signs */
-	FORMAT_VERSION = 2, /* the newest that is read */
+	FORMAT_VERSION = 3, /* written, and the only one that is read */
 	FORMAT_UUID_BYTES = 16
 };
 
@@ -31,7 +29,7 @@ enum {
 /* DB_META "store": fixed after create. */
 struct disk_store {
 	uint64_t magic;
-	uint32_t format; /* a newer one is refused */
+	uint32_t format;
 	uint32_t dim;
 	int32_t metric;
 	int32_t rows;
@@ -42,7 +40,6 @@ struct disk_store {
 	double bloom_rate;
 	uint64_t created_ns;
 	char shm_dir[256];
-	/* a shorter description has 0 from here on */
 	uint64_t cache_bytes; /* these three as in cop_options */
 	uint32_t cache_ttl_ms;
 	uint32_t cache_idle_ms;
@@ -52,10 +49,7 @@ struct disk_store {
 	uint32_t reserved;
 };
 
-enum { DISK_STORE_LEAST = 328 };
-
-static_assert(offsetof(struct disk_store, cache_bytes) == DISK_STORE_LEAST,
-	      "description ends there, or later");
+static_assert(sizeof(struct disk_store) == 360, "description is 360 bytes");
 
 /* DB_META "state": written by every commit. */
 struct disk_state {
@@ -89,9 +83,12 @@ struct disk_op {
 	uint64_t touched;
 	unsigned char office[FORMAT_UUID_BYTES]; /* the control segment's */
 	uint64_t results;
+	uint64_t entities; /* how many there are from it on */
+	uint64_t edges;
+	uint64_t vectors;
 };
 
-static_assert(sizeof(struct disk_op) == 72, "operation header is 72 bytes");
+static_assert(sizeof(struct disk_op) == 96, "operation header is 96 bytes");
 
 /* What came of a request that was executed for another process. */
 struct disk_result {
@@ -165,6 +162,36 @@ enum { DISK_NAME_TEXT = 9 };
 
 /* DB_VECTORS: the version, then float32 x dim, padded to 8. */
 enum { DISK_VECTOR_HEADER = 8 };
+
+/*
+ * DB_META "retention": which versions are kept; the store's, type 0, first,
+ * then those of types that have their own, ascending.
+ */
+struct disk_retention {
+	uint32_t type;
+	uint32_t flags;	 /* 1: none are kept */
+	uint64_t age_ns; /* since they ended, 0: any */
+	uint64_t count;	 /* of one thing's, 0: any */
+};
+
+enum { RETENTION_OFF = 1 };
+
+static_assert(sizeof(struct disk_retention) == 24, "retention is 24 bytes");
+
+/*
+ * Versions that ended: the key that they had (an id big endian), then the
+ * complement of the commit that they were born at, big endian, so that the
+ * newest comes first.  The value is the commit that ended them, u64, then what
+ * the key had; for a member and an incoming edge that is the version alone.
+ */
+enum {
+	DISK_VERSION_KEY = sizeof(struct disk_edge_key) + sizeof(uint64_t),
+	DISK_VERSION_HEADER = 8,
+	/* DB_DEATHS: the commit that ended it, big endian; u8 its database;
+	   its key as a version.  No value. */
+	DISK_DEATH_HEADER = 9,
+	DISK_DEATH_KEY = DISK_DEATH_HEADER + DISK_VERSION_KEY
+};
 
 /* A value; its parts follow, see codec.c. */
 struct disk_value {

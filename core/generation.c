@@ -105,11 +105,14 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 				 "%s/CURRENT does not say what generation is "
 				 "in use; restore it from a backup",
 				 store->path);
-	if (format > FORMAT_PLAIN)
+	if (format != FORMAT_VERSION)
 		return error_set(COP_VERSION,
 				 "%s is of format %u and this coppice reads "
-				 "up to %d; install a newer one",
-				 store->path, format, FORMAT_PLAIN);
+				 "%d; %s",
+				 store->path, format, FORMAT_VERSION,
+				 format > FORMAT_VERSION
+				     ? "install a newer one"
+				     : "make the store anew from its sources");
 	return 0;
 }
 

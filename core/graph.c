@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph.h"
 
+#include <errno.h>
 #include <string.h>
 
 cop_err graph_way_make(cop_read *read, const char *relation, int32_t direction,
@@ -44,7 +45,7 @@ cop_err graph_is_there(cop_read *read, uint64_t id, int *there)
 	*there = 0;
 	if (!head)
 		return 0;
-	if (head_read(head, read->state.commit, &state)) {
+	if (head_read(head, read->moment, &state)) {
 		*there = state.alive != 0;
 		return 0;
 	}
@@ -53,27 +54,84 @@ cop_err graph_is_there(cop_read *read, uint64_t id, int *there)
 	return err;
 }
 
-static size_t neighbors_list(const cop_read *read, uint64_t id,
-			     const struct graph_way *way, int32_t direction,
-			     struct cop_neighbor *out, size_t capacity)
+static cop_err past_entry_put(struct buffer *list, struct bytes key)
 {
-	const struct head *head = graph_head(read, id);
-	const struct edge_name *entry;
-	struct edge_cursor cursor;
-	size_t count = 0;
+	struct disk_edge_key parts;
+	struct edge_entry *entry;
 
-	if (!head || !(way->direction & direction))
+	if (key.size != sizeof parts)
+		return error_set(COP_CORRUPT,
+				 "an edge's key has %zu bytes; "
+				 "restore a backup",
+				 key.size);
+	memcpy(&parts, key.data, sizeof parts);
+	entry = buffer_add(list, sizeof *entry);
+	if (!entry)
+		return error_system(ENOMEM, "no memory for edges of the past");
+	entry->peer = (uint32_t)format_join(parts.target);
+	entry->relation = be32toh(parts.relation);
+	/* relaxed: it is this thread's alone */
+	atomic_store_explicit(&entry->died, STAMP_NEVER, memory_order_relaxed);
+	return 0;
+}
+
+cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
+			 const struct edge_block **block, uint32_t *count)
+{
+	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct past past = past_of(read);
+	struct buffer *list = &read->past_edges;
+	struct past_range range;
+	struct bytes key;
+	struct bytes value;
+	cop_err err = 0;
+	int code;
+
+	*block = NULL;
+	*count = 0;
+	list->size = 0;
+	if (!buffer_add(list, sizeof(struct edge_block)))
+		return error_system(ENOMEM, "no memory for edges of the past");
+	code = past_open(&range, &past,
+			 direction == COP_OUT ? DB_EDGES : DB_EDGES_IN,
+			 bytes_of(&first, sizeof first), sizeof first.source);
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	while (!err && !(code = past_next(&range, &key, &value)))
+		err = past_entry_put(list, key);
+	past_close(&range);
+	if (!err && code != ENV_ABSENT)
+		err = error_system(code, "%s: cannot read", read->store->path);
+	*block = (const struct edge_block *)(const void *)list->data;
+	*count = (uint32_t)((list->size - sizeof **block) /
+			    sizeof(struct edge_entry));
+	return err;
+}
+
+/* *count grows by what there is; what there is room for goes to `out`. */
+static cop_err neighbors_list(cop_read *read, uint64_t id,
+			      const struct graph_way *way, int32_t direction,
+			      struct cop_neighbor *out, size_t capacity,
+			      size_t *count)
+{
+	struct edge_name entry;
+	struct edge_cursor cursor;
+	cop_err err;
+
+	if (!(way->direction & direction))
 		return 0;
-	graph_edges(read, head, direction, &cursor);
-	while ((entry = edge_cursor_next(&cursor))) {
-		if (way->relation && entry->relation != way->relation)
+	err = graph_edges(read, id, direction, &cursor);
+	if (err)
+		return err;
+	while (edge_cursor_next(&cursor, &entry)) {
+		if (way->relation && entry.relation != way->relation)
 			continue;
-		if (count < capacity)
-			out[count] = (struct cop_neighbor){
-			    entry->peer, entry->relation, direction};
-		count++;
+		if (*count < capacity)
+			out[*count] = (struct cop_neighbor){
+			    entry.peer, entry.relation, direction};
+		++*count;
 	}
-	return count;
+	return 0;
 }
 
 cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
@@ -81,21 +139,18 @@ cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
 		      size_t capacity, size_t *count)
 {
 	struct graph_way way;
-	size_t out;
+	size_t found = 0;
 	cop_err err = read_check(read);
 
 	if (!err)
 		err = graph_way_make(read, relation, direction, &way);
-	if (err)
-		return err;
-	out = neighbors_list(read, id, &way, COP_OUT, neighbors, capacity);
-	if (capacity > out) {
-		neighbors += out;
-		capacity -= out;
-	} else {
-		capacity = 0;
-	}
-	*count =
-	    out + neighbors_list(read, id, &way, COP_IN, neighbors, capacity);
-	return 0;
+	if (!err)
+		err = neighbors_list(read, id, &way, COP_OUT, neighbors,
+				     capacity, &found);
+	if (!err)
+		err = neighbors_list(read, id, &way, COP_IN, neighbors,
+				     capacity, &found);
+	if (!err)
+		*count = found;
+	return err;
 }

@@ -3,7 +3,7 @@
 #ifndef CORE_GRAPH_H
 #define CORE_GRAPH_H
 
-#include "store.h"
+#include "past.h"
 
 /* Over which edges. */
 struct graph_way {
@@ -24,15 +24,42 @@ struct head *graph_head(const cop_read *read, uint64_t id);
 /* Whether an entity is there in the snapshot. */
 cop_err graph_is_there(cop_read *read, uint64_t id, int *there);
 
-/* Sets out over the edges of one direction that the snapshot sees. */
-static inline void graph_edges(const cop_read *read, const struct head *head,
-			       int32_t direction, struct edge_cursor *cursor)
+/*
+ * A list as of a moment that the segment does not have any more, as one block
+ * of the read's own.
+ */
+cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
+			 const struct edge_block **block, uint32_t *count);
+
+/*
+ * Sets out over the edges of one direction that the read sees.
+ * Lifetime	of a read as of the past: until the next call
+ */
+static inline cop_err graph_edges(cop_read *read, uint64_t id,
+				  int32_t direction, struct edge_cursor *cursor)
 {
 	const struct segment *segment = read_segment(read);
+	const struct head *head = graph_head(read, id);
+	const struct edge_block *block;
+	uint32_t count;
+	cop_err err;
 
+	if (!head) {
+		*cursor = (struct edge_cursor){0};
+		return 0;
+	}
+	/* who has not been relisted since has the same edges still */
+	if (read_is_past(read) &&
+	    head_relisted(head, segment->header->base_commit) > read->moment) {
+		err = graph_past_edges(read, id, direction, &block, &count);
+		*cursor = (struct edge_cursor){
+		    .block = block, .count = count, .stamp = read->stamp};
+		return err;
+	}
 	edge_cursor_init(
 	    cursor, segment->header, segment_region(segment, REGION_EDGES),
 	    direction == COP_OUT ? &head->out : &head->in, read->stamp);
+	return 0;
 }
 
 #endif

@@ -45,6 +45,7 @@ struct search {
 	struct graph_way way;
 	struct end ends[2];
 	uint64_t ids; /* bits there are */
+	cop_err err;
 	/* where the two have met: an edge from a trail of `near` */
 	const struct end *near;
 	struct trail
@@ -72,23 +73,28 @@ static int trail_push(struct end *end, struct trail trail)
 	return 0;
 }
 
-/* Over one of the lists of a trail; EEXIST if that meets the other end. */
+/*
+ * Over one of the lists of a trail; EEXIST if that meets the other end,
+ * ECANCELED for search->err.
+ */
 static int list_follow(struct search *search, struct end *end, size_t at,
 		       int32_t direction)
 {
 	const struct end *other =
 	    end == search->ends ? &search->ends[1] : &search->ends[0];
-	const struct head *head = graph_head(search->read, end->trails[at].id);
 	struct edge_cursor cursor;
-	const struct edge_name *entry;
+	struct edge_name entry;
 	int err = 0;
 
-	if (!head || !(end->way & direction))
+	if (!(end->way & direction))
 		return 0;
-	graph_edges(search->read, head, direction, &cursor);
-	while (!err && (entry = edge_cursor_next(&cursor))) {
-		struct trail trail = {entry->peer, (uint32_t)at,
-				      entry->relation, direction};
+	search->err =
+	    graph_edges(search->read, end->trails[at].id, direction, &cursor);
+	if (search->err)
+		return ECANCELED;
+	while (!err && edge_cursor_next(&cursor, &entry)) {
+		struct trail trail = {entry.peer, (uint32_t)at, entry.relation,
+				      direction};
 
 		if ((search->way.relation &&
 		     trail.relation != search->way.relation) ||
@@ -119,7 +125,7 @@ static int level_follow(struct search *search, struct end *end)
 	return err;
 }
 
-/* EEXIST when the ends have met, 0 if they never will, ENOMEM. */
+/* EEXIST when the ends have met, 0 if they never will; or an error. */
 static int ends_meet(struct search *search, uint64_t hops)
 {
 	struct end *ends = search->ends;
@@ -244,7 +250,8 @@ static cop_err path_find(struct search *search, const struct cop_path *path,
 		*count = path_write(search, steps, capacity);
 	end_close(&search->ends[0], search->ids);
 	end_close(&search->ends[1], search->ids);
-	return err == ENOMEM ? error_system(err, "no memory for a path") : 0;
+	return err == ENOMEM ? error_system(err, "no memory for a path")
+			     : search->err;
 }
 
 cop_err cop_path(cop_read *read, const struct cop_path *path,

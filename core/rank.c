@@ -188,6 +188,43 @@ cop_err ranking_row(struct ranking *ranking, uint32_t row,
 	return row_rank(ranking, row, line, &distance);
 }
 
+/* ---- the past ----------------------------------------------------------- */
+
+static cop_err past_rank(struct ranking *ranking, uint64_t id)
+{
+	const struct search *search = ranking->search;
+	const struct disk_store *config = &search->read->store->config;
+	const float *vector;
+	double distance;
+	int passes;
+	cop_err err = cop_vector(search->read, id, &vector);
+
+	if (err || !vector || id == ranking->exclude)
+		return err;
+	distance = search->kernel->exact(config->metric, ranking->vector,
+					 vector, config->dim);
+	if (!ranking_takes(ranking, distance, id))
+		return 0;
+	err = sift_entity(search->sift, id, &passes);
+	if (!err && passes)
+		ranking_add(ranking, distance, id);
+	return err;
+}
+
+cop_err ranking_past(struct ranking *ranking)
+{
+	const struct touched *touched = &ranking->search->read->touched;
+	cop_err err = 0;
+
+	for (uint64_t word = 0; word <= touched->end / 64 && !err; word++)
+		for (uint64_t left = touched->bits[word]; left && !err;
+		     left &= left - 1)
+			err = past_rank(ranking,
+					word * 64 +
+					    (uint64_t)__builtin_ctzll(left));
+	return err;
+}
+
 /* ---- the pool of a walk ------------------------------------------------- */
 
 /* Asks for the full rows that are ranked in any case. */

@@ -53,6 +53,12 @@ void ranking_again(struct ranking *ranking);
 cop_err ranking_row(struct ranking *ranking, uint32_t row,
 		    const struct bank_line *line);
 
+/*
+ * Of a read of the past: what was touched since its moment, as it was then.
+ * Exact, whatever the search; costs a look at each of these.
+ */
+cop_err ranking_past(struct ranking *ranking);
+
 /* The pool of a walk, as far as it may hold hits. */
 cop_err ranking_pool(struct ranking *ranking, const struct hnsw_room *room);
 

@@ -32,7 +32,7 @@
  */
 #include "build.h"
 #include "generation.h"
-#include "store.h"
+#include "past.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -99,6 +99,8 @@ void read_destroy(cop_read *read)
 		env_read_abort(read->txn);
 	rooms_unmap(read);
 	arena_release(&read->arena);
+	buffer_release(&read->past_edges);
+	free(read->touched.bits);
 	if (mine)
 		slot_give(&store->slots, read->slot);
 	if (read->index)
@@ -294,6 +296,7 @@ static cop_err snapshot_try(cop_read *read)
 	    read->state.commit < header->base_commit || read_outdated(read))
 		return COP_MOVED;
 	read->stamp = (uint32_t)(read->state.commit - header->base_commit);
+	read->moment = read->state.commit;
 	return 0;
 }
 
@@ -398,13 +401,15 @@ void cop_read_end(cop_read *read)
 
 uint64_t cop_read_commit(const cop_read *read)
 {
-	return read->state.commit;
+	return read->moment;
 }
 
 void read_copy(const cop_read *read, cop_read *copy)
 {
 	*copy = *read;
 	copy->arena = (struct arena){0};
+	copy->past_edges = (struct buffer){0};
+	copy->touched = (struct touched){0};
 	copy->visited = NULL;
 	copy->room = (struct room){0};
 }
@@ -413,6 +418,7 @@ void read_copy_end(cop_read *copy)
 {
 	rooms_unmap(copy);
 	arena_release(&copy->arena);
+	buffer_release(&copy->past_edges);
 }
 
 /* ---- names -------------------------------------------------------------- */
@@ -462,7 +468,7 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 	struct head_state state;
 	uint32_t size = 0;
 
-	if (!head || !head_read(head, read->state.commit, &state))
+	if (!head || !head_read(head, read->moment, &state))
 		return 0;
 	*record = bytes_of(NULL, 0);
 	if (!state.alive)
@@ -475,19 +481,15 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 {
+	struct past past = past_of(read);
 	int err;
 
 	if (record_kept(read, id, record))
 		return 0;
-	err = env_get(read->env, read->txn, DB_ENTITIES,
-		      bytes_of(&id, sizeof id), record);
-
-	if (err == ENV_ABSENT) {
-		*record = bytes_of(NULL, 0);
-		return 0;
-	}
-	return err ? error_system(err, "%s: cannot read", read->store->path)
-		   : codec_entity_check(*record);
+	err = past_get(&past, DB_ENTITIES, bytes_of(&id, sizeof id), record);
+	if (err)
+		return error_system(err, "%s: cannot read", read->store->path);
+	return record->data ? codec_entity_check(*record) : 0;
 }
 
 cop_err read_entity_view(uint64_t id, struct bytes record,
@@ -524,6 +526,17 @@ static uint32_t key_id(const cop_read *read, const void *key, size_t size)
 	return idmap_find(segment, hash, key, size);
 }
 
+cop_err cop_id(cop_read *read, const void *key, size_t key_size, uint64_t *id)
+{
+	cop_err err = read_check(read);
+
+	if (!err)
+		err = key_check(key, key_size);
+	if (!err)
+		*id = key_id(read, key, key_size);
+	return err;
+}
+
 cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
 		   uint64_t *id)
 {
@@ -545,7 +558,7 @@ cop_err cop_lookup(cop_read *read, const void *key, size_t key_size,
 		*id = 0;
 		return 0;
 	}
-	if (head_read(head, read->state.commit, &state)) {
+	if (head_read(head, read->moment, &state)) {
 		*id = state.alive ? found : 0;
 		return 0;
 	}
@@ -744,6 +757,7 @@ cop_err cop_key(cop_read *read, uint64_t id, const void **key, size_t *key_size)
 
 cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 {
+	struct past past = past_of(read);
 	struct bytes value;
 	const float *floats;
 	cop_err err = read_check(read);
@@ -751,14 +765,13 @@ cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 
 	if (err)
 		return err;
-	code = env_get(read->env, read->txn, DB_VECTORS,
-		       bytes_of(&id, sizeof id), &value);
-	if (code == ENV_ABSENT) {
+	code = past_get(&past, DB_VECTORS, bytes_of(&id, sizeof id), &value);
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	if (!value.data) {
 		*vector = NULL;
 		return 0;
 	}
-	if (code)
-		return error_system(code, "%s: cannot read", read->store->path);
 	floats = codec_vector(value, read->store->config.dim);
 	if (!floats)
 		return error_set(COP_CORRUPT,

@@ -115,6 +115,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 		need = op_pad(key + op->target_size) + op->record_bytes;
 		break;
 	case OP_UNLINK: need = key + op->target_size; break;
+	case OP_UNDELETE: need = sizeof(uint64_t) + key; break;
 	case OP_EXPECT:
 		need =
 		    sizeof(uint64_t) + key + op->target_size + op->record_bytes;

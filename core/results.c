@@ -215,7 +215,7 @@ void results_ask(const cop_read *read, const struct cop_search *wanted,
 
 	ask->is_wanted = store->results.view.set_count &&
 			 wanted->k <= CACHE_HITS && !wanted->accept &&
-			 !wanted->report;
+			 !wanted->report && !read_is_past(read);
 	if (!ask->is_wanted)
 		return;
 	ask->ask = (struct cache_ask){

@@ -8,7 +8,7 @@
  *	fetches each.  With both, the tag is tested on the record.  Threads
  *	take equal ranges of ids and share the read's snapshot.
  */
-#include "store.h"
+#include "past.h"
 
 typedef int32_t scan_visit(void *user, uint32_t thread, cop_read *read,
 			   const struct cop_entity *entity);
@@ -52,26 +52,25 @@ static cop_err scan_one(const struct scan *scan, cop_read *copy,
 static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 			     uint32_t thread, uint64_t from, uint64_t to)
 {
-	struct bytes key = bytes_of(&from, sizeof from);
+	struct past past = past_of(copy);
+	struct past_range range;
+	struct bytes key;
 	struct bytes value;
-	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(copy->env, copy->txn, DB_ENTITIES, &cursor);
+	int code = past_open(&range, &past, DB_ENTITIES,
+			     bytes_of(&from, sizeof from), 0);
 
 	if (code)
 		return error_system(code, "cannot scan");
-	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
-	while (!code && !err) {
+	while (!err && !(code = past_next(&range, &key, &value))) {
 		uint64_t id;
 
 		memcpy(&id, key.data, sizeof id);
 		if (id >= to)
 			break;
 		err = scan_one(scan, copy, thread, id, value);
-		if (!err)
-			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
-	env_cursor_close(cursor);
+	past_close(&range);
 	return !err && code && code != ENV_ABSENT
 		   ? error_system(code, "cannot scan")
 		   : err;
@@ -81,30 +80,30 @@ static cop_err scan_members(const struct scan *scan, cop_read *copy,
 			    uint32_t thread, uint64_t from, uint64_t to)
 {
 	struct disk_member_key first = format_member_key(scan->member, from);
-	struct disk_member_key at = first;
-	struct bytes key = bytes_of(&first, sizeof first);
+	struct past past = past_of(copy);
+	struct past_range range;
+	struct disk_member_key at;
+	struct bytes key;
 	struct bytes value;
-	env_cursor *cursor;
 	cop_err err = 0;
-	int code = env_cursor_open(copy->env, copy->txn, DB_MEMBERS, &cursor);
+	int code = past_open(&range, &past, DB_MEMBERS,
+			     bytes_of(&first, sizeof first), sizeof first.name);
 
 	if (code)
 		return error_system(code, "cannot scan");
-	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
-	while (!code && !err && key.size == sizeof at) {
+	while (!err && !(code = past_next(&range, &key, &value)) &&
+	       key.size == sizeof at) {
 		uint64_t id;
 
 		memcpy(&at, key.data, sizeof at);
 		id = format_join(at.id);
-		if (at.name != first.name || id >= to)
+		if (id >= to)
 			break;
 		err = read_entity_record(copy, id, &value);
 		if (!err && value.data)
 			err = scan_one(scan, copy, thread, id, value);
-		if (!err)
-			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
-	env_cursor_close(cursor);
+	past_close(&range);
 	return !err && code && code != ENV_ABSENT
 		   ? error_system(code, "cannot scan")
 		   : err;

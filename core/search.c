@@ -502,6 +502,8 @@ static cop_err query_run(struct ranking *ranking, struct hnsw_room *room,
 		ranking_again(ranking);
 		err = rows_rank(ranking, 1);
 	}
+	if (!err && read_is_past(ranking->search->read))
+		err = ranking_past(ranking);
 	if (!err && report)
 		report->is_complete =
 		    ranking->count < ranking->search->wanted->k;
@@ -685,8 +687,8 @@ static cop_err group_run(const struct search_many *many,
 	const struct search *search = many->search;
 	size_t dim = search->read->store->config.dim;
 	uint32_t k = search->wanted->k;
-	int is_group =
-	    many->plan.strategy == COP_SCAN && !search->sift->is_listed;
+	int is_group = many->plan.strategy == COP_SCAN &&
+		       !search->sift->is_listed && !read_is_past(search->read);
 	cop_err err = 0;
 
 	for (uint32_t i = 0; i < count && !err; i++) {

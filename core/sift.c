@@ -181,6 +181,67 @@ static cop_err near_sift(struct sift *sift)
 	return err;
 }
 
+/* ---- the past ----------------------------------------------------------- */
+
+/* Rows of entities that were touched since are of another time. */
+static cop_err past_sift(struct sift *sift)
+{
+	uint64_t words = sift->read->state.next_entity / 64 + 1;
+	cop_err err = moment_touched(sift->read);
+	uint64_t *live;
+
+	if (err)
+		return err;
+	live = malloc(words * sizeof *live);
+	if (!live)
+		return error_system(ENOMEM, "no memory for a filter");
+	sift->allowed = sift->entities;
+	for (uint64_t i = 0; i < words; i++)
+		live[i] = ~sift->read->touched.bits[i] &
+			  (sift->allowed ? sift->allowed[i] : UINT64_MAX);
+	sift->entities = live;
+	sift->sieve.entities = live;
+	sift->sieve.entity_end = sift->read->state.next_entity;
+	sift->listed_count = SIFT_LIST + 1; /* unknown */
+	return 0;
+}
+
+static int has_tag(const struct disk_entity *record, uint32_t tag)
+{
+	const uint32_t *tags = codec_tags(record);
+
+	for (uint32_t i = 0; i < record->tag_count; i++)
+		if (tags[i] == tag)
+			return 1;
+	return 0;
+}
+
+static int tags_pass(const struct sift *sift, const struct disk_entity *record)
+{
+	for (uint32_t i = 0; i < sift->tag_count; i++)
+		if (has_tag(record, sift->tags[i]) == (int)sift->is_any)
+			return (int)sift->is_any; /* that decides it */
+	return !sift->is_any;
+}
+
+cop_err sift_entity(const struct sift *sift, uint64_t id, int *passes)
+{
+	const struct disk_entity *head;
+	struct bytes record;
+	cop_err err = read_entity_record(sift->read, id, &record);
+
+	*passes = 0;
+	if (err || !record.data)
+		return err;
+	head = record.data;
+	*passes = (!sift->sieve.type || sift->sieve.type == head->type) &&
+		  (!sift->allowed || sift->allowed[id / 64] >> (id & 63) & 1) &&
+		  tags_pass(sift, head) &&
+		  (!sift->wanted->accept ||
+		   sift->wanted->accept(sift->wanted->user, sift->read, id));
+	return 0;
+}
+
 /* ---- how many ----------------------------------------------------------- */
 
 /*
@@ -312,13 +373,15 @@ cop_err sift_init(struct sift *sift, cop_read *read,
 		  const struct cop_search *wanted, int *none)
 {
 	int has_prefix = wanted->prefix && wanted->prefix_size;
+	int past = read_is_past(read);
 	cop_err err;
 
 	*sift = (struct sift){.read = read, .wanted = wanted, .share = 1};
 	sift->sieve.snapshot = read->state.commit;
 	err = names_init(sift, none);
 	sift->is_filtered = wanted->type || wanted->tag || wanted->tag_count ||
-			    has_prefix || wanted->near || wanted->accept;
+			    has_prefix || wanted->near || wanted->accept ||
+			    past;
 	/* no key is that long */
 	*none |= wanted->prefix && wanted->prefix_size > COP_KEY_BYTES;
 	if (err || *none || !sift->is_filtered)
@@ -327,6 +390,8 @@ cop_err sift_init(struct sift *sift, cop_read *read,
 		err = prefix_sift(sift);
 	if (!err && wanted->near)
 		err = near_sift(sift);
+	if (!err && past)
+		err = past_sift(sift);
 	if (wanted->accept) {
 		sift->sieve.passes = caller_passes;
 		sift->sieve.user = sift;
@@ -341,5 +406,7 @@ cop_err sift_init(struct sift *sift, cop_read *read,
 void sift_release(struct sift *sift)
 {
 	free(sift->entities);
+	free(sift->allowed);
 	sift->entities = NULL;
+	sift->allowed = NULL;
 }

@@ -17,6 +17,11 @@
  *	Type, tags and the caller's own test: no allocation, no system call.
  *	A prefix or a neighbourhood allocates.
  *
+ * past
+ *	A row is of the newest, so a read of the past lets pass only rows of
+ *	entities that were not touched since its moment; the others are asked
+ *	about one by one (rank.h).
+ *
  * limits
  *	SIFT_LIST matches are listed at most; beyond that walking is cheaper,
  *	measured.
@@ -38,6 +43,8 @@ struct sift {
 	uint32_t listed_count; /* and perhaps more */
 	double share;	       /* of the rows, estimated, if not listed */
 	uint64_t *entities;    /* the sieve's */
+	uint64_t *allowed;     /* of a read of the past: entities, those
+				  touched since too; NULL: any */
 };
 
 /*
@@ -47,6 +54,12 @@ struct sift {
 cop_err sift_init(struct sift *sift, cop_read *read,
 		  const struct cop_search *wanted, int *none);
 void sift_release(struct sift *sift);
+
+/*
+ * Whether an entity passes all filters by what it was at the read's moment:
+ * of a read of the past, for what was touched since.
+ */
+cop_err sift_entity(const struct sift *sift, uint64_t id, int *passes);
 
 /* Whether an entity whose row has passed the sieve has the tags. */
 cop_err sift_tags(const struct sift *sift, uint64_t id, int *has);

@@ -82,9 +82,19 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 {
 	cop_store *store = read->store;
 	const struct disk_state *state = &read->state;
+	struct cop_commit_info info = {.size = sizeof info};
 	struct cop_stats stats;
 	cop_err err = read_check(read);
 
+	if (!err && read_is_past(read))
+		err = cop_commit_info(read, read->moment, &info);
+	else
+		info =
+		    (struct cop_commit_info){.commit = state->commit,
+					     .time_ns = (int64_t)state->time_ns,
+					     .entities = state->entities,
+					     .edges = state->edges,
+					     .vectors = state->vectors};
 	if (err)
 		return err;
 	if (!out || out->size != sizeof *out)
@@ -99,11 +109,11 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .codes = store->config.codes + COP_CODES_U8,
 	    .codes_dim =
 		store->config.coded ? store->config.coded : store->config.dim,
-	    .commits = state->commit,
-	    .commit_time_ns = state->time_ns,
-	    .entities = state->entities,
-	    .edges = state->edges,
-	    .vectors = state->vectors,
+	    .commits = info.commit,
+	    .commit_time_ns = (uint64_t)info.time_ns,
+	    .entities = info.entities,
+	    .edges = info.edges,
+	    .vectors = info.vectors,
 	    .names = state->next_name - 1,
 	    .name_hits = state->name_hits,
 	    .name_misses = state->name_misses,

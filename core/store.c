@@ -129,8 +129,7 @@ static cop_err config_read(cop_store *store)
 		return error_system(err, "cannot read %s", store->path);
 	err = env_get(store->env, txn, DB_META, bytes_of("store", 5), &value);
 	memset(&store->config, 0, sizeof store->config);
-	if (!err && value.size >= DISK_STORE_LEAST &&
-	    value.size <= sizeof store->config)
+	if (!err && value.size == sizeof store->config)
 		memcpy(&store->config, value.data, value.size);
 	env_read_abort(txn);
 	if (err || store->config.magic != FORMAT_MAGIC)
@@ -138,10 +137,10 @@ static cop_err config_read(cop_store *store)
 				 "%s has no description of itself; restore a "
 				 "backup",
 				 store->path);
-	if (store->config.format > FORMAT_VERSION)
+	if (store->config.format != FORMAT_VERSION)
 		return error_set(COP_VERSION,
 				 "%s is of format %u and this coppice reads "
-				 "up to %d; install a newer one",
+				 "%d; install one that does",
 				 store->path, store->config.format,
 				 FORMAT_VERSION);
 	if (store->config.dim > COP_DIM_MAX || store->config.rows < 0 ||

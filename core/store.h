@@ -107,6 +107,14 @@ struct cop_store {
 	struct stall stall;
 };
 
+/* Whom the commits after one and up to another touched. */
+struct touched {
+	uint64_t *bits; /* one an id; NULL: not worked out */
+	uint64_t end;	/* ids below it have one */
+	uint64_t after;
+	uint64_t to;
+};
+
 /* Matches of a filter that are ranked one by one, not walked to. */
 enum { SIFT_LIST = 2048 };
 
@@ -119,10 +127,13 @@ struct cop_read {
 	struct env *env; /* its */
 	env_txn *txn;
 	uint32_t slot;
-	uint32_t stamp; /* commit, less the segment's base */
+	uint32_t stamp;	 /* state.commit, less the segment's base */
+	uint64_t moment; /* as of which it reads: state.commit, or before */
 	struct disk_state state;
 	struct arena arena;
-	uint64_t *visited; /* a bit an id, all zero between walks */
+	struct buffer past_edges; /* a list as of the moment; graph.c */
+	struct touched touched;	  /* since the moment; moment.c */
+	uint64_t *visited;	  /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
 	struct room room;	    /* for searches */
 	uint32_t listed[SIFT_LIST]; /* what a filter lets through; sift.c */
@@ -246,6 +257,12 @@ static inline const struct segment *read_segment(const cop_read *read)
 	return &read->index->segment;
 }
 
+/* Whether it reads as of an earlier commit than its snapshot's. */
+static inline int read_is_past(const cop_read *read)
+{
+	return read->moment != read->state.commit;
+}
+
 /* A name's number as of the read, 0 if there is none. */
 cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
 		    size_t size, uint32_t *number);
@@ -293,6 +310,15 @@ cop_err stall_stat(const cop_read *read, struct cop_stats *out);
 /* "NAME (pid N)", for people; what the name has of control bytes is lost. */
 void stall_words(const struct slots *slots, struct slot_owner *owner,
 		 char *words, size_t size);
+
+/* ---- moment.c ----------------------------------------------------------- */
+
+/* COP_TOO_OLD or COP_INVALID for a commit that cannot be read as of. */
+cop_err moment_check(const cop_read *read, uint64_t commit);
+
+/* Works out whom commits have touched since the read's moment: read->touched.
+ */
+cop_err moment_touched(cop_read *read);
 
 /* ---- threads.c ---------------------------------------------------------- */
 

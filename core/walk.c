@@ -8,7 +8,8 @@
  *	so a walk costs what it finds and not what the store holds.
  *	Edges carry the commits between which they live, so the lists are
  *	read at the snapshot without asking LMDB; an entity that is deleted
- *	takes its edges with it.
+ *	takes its edges with it.  A read as of the past asks LMDB for the lists
+ *	that have changed since.
  *
  * progress
  *	No allocation, no system call; the bits' pages are touched as needed.
@@ -27,6 +28,7 @@ struct walk {
 	size_t capacity;
 	size_t count;
 	int32_t more;
+	cop_err err;
 };
 
 static int seen_set(const struct walk *walk, uint64_t id)
@@ -68,21 +70,21 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 			   (uint64_t)unit * EDGE_UNIT);
 }
 
-/* Goes from one step over one of its lists; 0 when the steps are full. */
+/* Goes from one step over one of its lists; 0: no further. */
 static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		     uint32_t *looked)
 {
-	const struct head *head = graph_head(walk->read, walk->steps[at].id);
 	uint32_t hops = walk->steps[at].hops + 1;
 	uint64_t ids = walk->read->visited_bytes * 8;
 	struct edge_cursor cursor;
-	const struct edge_name *entry;
+	struct edge_name entry;
 
-	if (!head)
-		return 1;
-	graph_edges(walk->read, head, direction, &cursor);
-	while ((entry = edge_cursor_next(&cursor))) {
-		if (walk->way.relation && entry->relation != walk->way.relation)
+	walk->err =
+	    graph_edges(walk->read, walk->steps[at].id, direction, &cursor);
+	if (walk->err)
+		return 0;
+	while (edge_cursor_next(&cursor, &entry)) {
+		if (walk->way.relation && entry.relation != walk->way.relation)
 			continue;
 		if (walk->wanted->degree_limit &&
 		    *looked >= walk->wanted->degree_limit) {
@@ -90,17 +92,16 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 			return 1;
 		}
 		++*looked;
-		if (entry->peer >= ids || seen_set(walk, entry->peer))
+		if (entry.peer >= ids || seen_set(walk, entry.peer))
 			continue;
 		if (walk->count == walk->capacity) {
-			walk->read->visited[entry->peer / 64] &=
-			    ~(UINT64_C(1) << (entry->peer % 64));
+			walk->read->visited[entry.peer / 64] &=
+			    ~(UINT64_C(1) << (entry.peer % 64));
 			walk->more = 1;
 			return 0;
 		}
-		walk->steps[walk->count++] =
-		    (struct cop_step){entry->peer, (uint32_t)at,
-				      entry->relation, hops, direction};
+		walk->steps[walk->count++] = (struct cop_step){
+		    entry.peer, (uint32_t)at, entry.relation, hops, direction};
 	}
 	return 1;
 }
@@ -167,6 +168,8 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 		steps_walk(&walk);
 		seen_clear(&walk);
 	}
+	if (walk.err)
+		return walk.err;
 	*count = walk.count;
 	if (more)
 		*more = walk.more;

@@ -229,6 +229,26 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+cop_err cop_undelete(cop_write *write, const void *key, size_t key_size,
+		     uint64_t commit)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_UNDELETE, .key_size = (uint32_t)key_size};
+	cop_err err = write_check(write);
+
+	if (!err)
+		err = write_key_check(key, key_size);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, &commit, sizeof commit);
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
 /* What an edge is named by: head, both keys, the relation's number. */
 static cop_err ends_put(cop_write *write, struct op *op,
 			const struct cop_put_edge *edge)

@@ -8,10 +8,10 @@
  *	OP_VECTOR	key, padded to 8; vector if op.dim
  *	OP_DELETE	key
  *	OP_EDGE		source, target, padded to 8; record
-  *	OP_UNLINK	source, target
+ *	OP_UNLINK	source, target
  *	OP_EXPECT	u64 version; key or name; target; relation's text,
  *			record_bytes of it
-
+ *	OP_UNDELETE	u64 commit; key
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -28,7 +28,8 @@ enum op_kind {
 	OP_DELETE,
 	OP_EDGE,
 	OP_UNLINK,
-	OP_EXPECT
+	OP_EXPECT,
+	OP_UNDELETE
 };
 
 /* The option of OP_EXPECT; see validate.h. */
@@ -43,7 +44,6 @@ enum expect_kind {
 };
 
 struct op {
-
 	uint32_t bytes; /* of all of it */
 	uint16_t kind;
 	uint16_t option; /* enum cop_vector_change, enum cop_dangling */

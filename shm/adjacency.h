@@ -141,7 +141,6 @@ struct edge_cursor {
 	uint32_t stamp;
 	uint32_t index;
 	uint32_t count;
-	struct edge_name name; /* of the entry it stands at */
 };
 
 static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
@@ -179,18 +178,12 @@ static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
 	edge_cursor_enter(cursor, unit);
 }
 
-/* A private copy: in a damaged segment an entry may change under a reader. */
-static inline const struct edge_name *
-edge_cursor_take(struct edge_cursor *cursor, const struct edge_entry *entry)
-{
-	cursor->name.peer = *(const volatile uint32_t *)&entry->peer;
-	cursor->name.relation = *(const volatile uint32_t *)&entry->relation;
-	return &cursor->name;
-}
-
-/* The next entry that is visible, NULL at the end. */
-static inline const struct edge_name *
-edge_cursor_next(struct edge_cursor *cursor)
+/*
+ * The next entry that is visible, as a copy: in a damaged segment it may change
+ * under a reader.  0 at the end.
+ */
+static inline int edge_cursor_next(struct edge_cursor *cursor,
+				   struct edge_name *out)
 {
 	while (cursor->block) {
 		while (cursor->index < cursor->count) {
@@ -202,14 +195,18 @@ edge_cursor_next(struct edge_cursor *cursor)
 			uint32_t died = atomic_load_explicit(
 			    &entry->died, memory_order_relaxed);
 
-			if (born <= cursor->stamp && cursor->stamp < died)
-				return edge_cursor_take(cursor, entry);
+			if (born > cursor->stamp || cursor->stamp >= died)
+				continue;
+			out->peer = *(const volatile uint32_t *)&entry->peer;
+			out->relation =
+			    *(const volatile uint32_t *)&entry->relation;
+			return 1;
 		}
 		edge_cursor_enter(cursor,
 				  atomic_load_explicit(&cursor->block->next,
 						       memory_order_acquire));
 	}
-	return NULL;
+	return 0;
 }
 
 /* The rest is for who holds the writer lock. */

@@ -126,7 +126,7 @@ static int pair_differs(const struct pair *pair, const struct segment *segment,
 {
 	static signed char seen[PEERS + 1][RELATIONS + 1];
 	struct edge_cursor cursor;
-	const struct edge_name *entry;
+	struct edge_name entry;
 	int differs = 0;
 
 	memset(seen, 0, sizeof seen);
@@ -139,10 +139,10 @@ static int pair_differs(const struct pair *pair, const struct segment *segment,
 	edge_cursor_init(&cursor, segment->header,
 			 segment_region(segment, REGION_EDGES),
 			 &pair->head->out, stamp);
-	while ((entry = edge_cursor_next(&cursor))) {
-		if (entry->peer > PEERS || entry->relation > RELATIONS)
+	while (edge_cursor_next(&cursor, &entry)) {
+		if (entry.peer > PEERS || entry.relation > RELATIONS)
 			return 1;
-		seen[entry->peer][entry->relation]--;
+		seen[entry.peer][entry.relation]--;
 	}
 	for (uint32_t i = 0; i < sizeof seen; i++)
 		differs |= ((signed char *)seen)[i] != 0;
@@ -561,7 +561,7 @@ static void look_at_rubbish(void *user)
 
 	shm_fence(&rubbish->reader);
 	for (int i = 0; i < 20000 / TEST_SLOW; i++) {
-		const struct edge_name *entry;
+		struct edge_name entry;
 		uint64_t count = 0;
 		uint32_t sum = 0;
 
@@ -571,9 +571,9 @@ static void look_at_rubbish(void *user)
 				 &rubbish->pairs[i % LISTS]->head->out,
 				 any_number(&rubbish->seed));
 		/* a circle is followed to its bound a few times only */
-		while ((entry = edge_cursor_next(&cursor)) &&
+		while (edge_cursor_next(&cursor, &entry) &&
 		       (i % 2000 == 0 || count < 10000)) {
-			sum += entry->peer + entry->relation;
+			sum += entry.peer + entry.relation;
 			count++;
 		}
 		if (count > most)
@@ -628,11 +628,12 @@ static void walk_a_circle(void *user)
 	struct segment *segment = &rubbish->f.segment;
 	const struct edge_list *list = &rubbish->pairs[0]->list;
 	struct edge_cursor cursor;
+	struct edge_name entry;
 
 	circle_make(rubbish);
 	edge_cursor_init(&cursor, segment->header,
 			 segment_region(segment, REGION_EDGES), list->first, 5);
-	while (edge_cursor_next(&cursor))
+	while (edge_cursor_next(&cursor, &entry))
 		;
 	(void)edges_kill(segment, list, 999, 9, 9);
 	edges_undo(segment, list, 9);

@@ -145,7 +145,7 @@ static uint64_t list_wrong(const struct segment *segment, uint64_t index,
 	uint32_t last = commits_of(index, snapshot);
 	uint32_t first = last > WINDOW ? last - WINDOW + 1 : 1;
 	struct edge_cursor cursor;
-	const struct edge_name *entry;
+	struct edge_name entry;
 	uint64_t seen = 0;
 	uint32_t count = 0;
 	uint64_t wrong = 0;
@@ -153,11 +153,11 @@ static uint64_t list_wrong(const struct segment *segment, uint64_t index,
 	edge_cursor_init(&cursor, segment->header,
 			 segment_region(segment, REGION_EDGES),
 			 &head_of(segment, index)->out, (uint32_t)snapshot);
-	while ((entry = edge_cursor_next(&cursor))) {
-		uint32_t peer = entry->peer;
+	while (edge_cursor_next(&cursor, &entry)) {
+		uint32_t peer = entry.peer;
 
 		if (peer < first || peer > last || seen >> (peer - first) & 1 ||
-		    entry->relation != relation_of(peer)) {
+		    entry.relation != relation_of(peer)) {
 			wrong++;
 			continue;
 		}

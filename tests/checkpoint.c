@@ -476,10 +476,15 @@ static int has_record(struct fixture *f, uint64_t commit)
 
 static void old_operation_records_go(void)
 {
+	struct cop_options options = {.size = sizeof options,
+				      .dim = DIM,
+				      .metric = COP_L2,
+				      .codes = COP_CODES_U8,
+				      .history = COP_HISTORY_NONE};
 	struct fixture f;
 	uint64_t sum;
 
-	fixture_init(&f, DIM, COP_L2);
+	fixture_make(&f, &options);
 	script_run(f.store, KEYS, 100);
 	checkpoint_of(&f);
 	script_run(f.store, KEYS, 10);

@@ -60,8 +60,10 @@ static struct shared {
 
 static void store_make(struct fixture *f)
 {
-	struct cop_options options = {
-	    .size = sizeof options, .dim = DIM, .metric = COP_L2};
+	struct cop_options options = {.size = sizeof options,
+				      .dim = DIM,
+				      .metric = COP_L2,
+				      .history = COP_HISTORY_NONE};
 
 	strcpy(f->folder, "/dev/shm/cop-group-XXXXXX");
 	if (!mkdtemp(f->folder))

@@ -424,7 +424,7 @@ static void describe(struct fixture *f, const void *data, size_t size)
 	writer_unlock(f->store);
 }
 
-static void an_older_store_opens_without(void)
+static void a_cache_of_any_size_is_not_believed(void)
 {
 	struct disk_store store;
 	char segments[sizeof((cop_store *)NULL)->shm_path];
@@ -432,12 +432,6 @@ static void an_older_store_opens_without(void)
 
 	open_with(&f, CACHE, 0, 0);
 	store = f.store->config;
-	describe(&f, &store, DISK_STORE_LEAST);
-	fixture_close(&f);
-	must(cop_detach(f.path), "detach");
-	fixture_open(&f);
-	is_u64(stats_of(&f).cache_bytes, 0,
-	       "a store made before there were caches has none");
 	store.cache_bytes = COP_CACHE_MAX + 1;
 	describe(&f, &store, sizeof store);
 	memcpy(segments, f.store->shm_path, sizeof segments);
@@ -483,7 +477,7 @@ int main(void)
 	a_store_without_has_none();
 	a_damaged_one_is_not_used();
 	a_rebuilt_index_begins_anew();
-	an_older_store_opens_without();
+	a_cache_of_any_size_is_not_believed();
 	options_out_of_range_are_refused();
 	return done_testing();
 }

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "retain.h"
+#include "clock.h"
+#include "oplog.h"
+
+#include <errno.h>
+
+enum {
+	RETAIN_COMMITS = 32, /* that come of age with one commit */
+	RETAIN_VERSIONS = 64 /* let go of, and two for each change */
+};
+
+#define DAY_NS UINT64_C(86400000000000)
+
+static struct bytes setting_key(void)
+{
+	return bytes_of("retention", 9);
+}
+
+struct disk_retention retain_of(const struct cop_options *options)
+{
+	struct disk_retention retention = {.age_ns = 30 * DAY_NS};
+
+	if (options->history == COP_HISTORY_NONE)
+		retention.flags = RETENTION_OFF;
+	if (options->history == COP_HISTORY_ALL)
+		retention.age_ns = 0;
+	if (options->history_ms)
+		retention.age_ns = options->history_ms * UINT64_C(1000000);
+	return retention;
+}
+
+int retain_put(struct env *env, env_txn *txn,
+	       const struct disk_retention *retention)
+{
+	return env_put(env, txn, DB_META, setting_key(),
+		       bytes_of(retention, sizeof *retention));
+}
+
+cop_err retain_read(const struct env *env, env_txn *txn,
+		    struct disk_retention *out)
+{
+	struct bytes value;
+	int code = env_get(env, txn, DB_META, setting_key(), &value);
+
+	if (code)
+		return error_system(code, "cannot read the store's retention");
+	if (value.size < sizeof *out)
+		return error_set(COP_CORRUPT,
+				 "the store's retention has %zu bytes; restore "
+				 "a backup",
+				 value.size);
+	memcpy(out, value.data, sizeof *out);
+	return 0;
+}
+
+cop_err retain_begin(struct apply *apply)
+{
+	cop_err err =
+	    retain_read(apply->store->env, apply->txn, &apply->retention);
+
+	apply->keeps = !(apply->retention.flags & RETENTION_OFF);
+	return err;
+}
+
+/* ---- what can be read as of --------------------------------------------- */
+
+/* Whether a commit is over for so long that none wants what was before it. */
+static cop_err commit_is_old(const struct apply *apply, uint64_t commit,
+			     uint64_t now, int *old)
+{
+	uint64_t age = apply->retention.age_ns;
+	struct oplog_record op;
+	int code = oplog_get(apply->store->env, apply->txn, commit, &op);
+
+	*old = code == ENV_ABSENT; /* of a time when none was kept */
+	if (code)
+		return *old ? 0 : apply_failed(apply, code);
+	*old = now > op.head.time_ns && now - op.head.time_ns > age;
+	return 0;
+}
+
+static cop_err oldest_move(struct apply *apply)
+{
+	uint64_t now = clock_ns(CLOCK_REALTIME);
+	uint64_t *oldest = &apply->state.oldest;
+	cop_err err = 0;
+	int old = 1;
+
+	if (!apply->keeps) {
+		*oldest = apply->commit;
+		return 0;
+	}
+	for (int i = 0; apply->retention.age_ns && !err && old &&
+			i < RETAIN_COMMITS && *oldest + 1 < apply->commit;
+	     i++) {
+		err = commit_is_old(apply, *oldest + 1, now, &old);
+		*oldest += (uint64_t)(!err && old);
+	}
+	return err;
+}
+
+/* ---- what is let go of -------------------------------------------------- */
+
+/* The first death, if it was by `oldest`; else ENV_ABSENT. */
+static int death_first(const struct env *env, env_txn *txn, uint64_t oldest,
+		       struct death *out)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	int code = env_cursor_open(env, txn, DB_DEATHS, &cursor);
+
+	if (code)
+		return code;
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	if (!code)
+		code = death_read(key, out);
+	env_cursor_close(cursor);
+	return !code && out->died > oldest ? ENV_ABSENT : code;
+}
+
+static int drop(const struct env *env, env_txn *txn, enum env_db db,
+		struct bytes key)
+{
+	int code = env_delete(env, txn, db, key);
+
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+static int death_drop(const struct env *env, env_txn *txn,
+		      const struct death *death)
+{
+	unsigned char key[DISK_DEATH_KEY];
+	int code = drop(env, txn, death->db, version_bytes(&death->version));
+
+	if (!code && death->has_in)
+		code = drop(env, txn, DB_EDGE_IN_VERSIONS,
+			    version_bytes(&death->in));
+	return code ? code
+		    : drop(env, txn, DB_DEATHS,
+			   death_key_make(key, death->died, death->db,
+					  &death->version));
+}
+
+int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
+		uint64_t most)
+{
+	struct death death;
+	int code = 0;
+
+	while (!code && most--) {
+		code = death_first(env, txn, oldest, &death);
+		if (!code)
+			code = death_drop(env, txn, &death);
+	}
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+cop_err retain_slice(struct apply *apply)
+{
+	uint64_t most = RETAIN_VERSIONS + 2 * apply_change_count(apply);
+	cop_err err = oldest_move(apply);
+	int code = err ? 0
+		       : retain_drop(apply->store->env, apply->txn,
+				     apply->state.oldest, most);
+
+	return code ? apply_failed(apply, code) : err;
+}
