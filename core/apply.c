@@ -192,25 +192,36 @@ static cop_err key_add(struct apply *apply, const void *key, size_t size,
 	return 0;
 }
 
-int apply_touched(const struct apply *apply, uint32_t name)
+static struct name_change *name_changed(const struct apply *apply,
+					uint32_t name)
 {
-	const uint32_t *names = (const uint32_t *)(void *)apply->touched.data;
+	struct name_change *names = (void *)apply->touched.data;
 	struct hashmap_cursor cursor = {.hash = id_hash(name)};
 	uint32_t index;
 
 	while (hashmap_next(&apply->touched_map, &cursor, &index))
-		if (names[index] == name)
-			return 1;
-	return 0;
+		if (names[index].name == name)
+			return &names[index];
+	return NULL;
 }
 
-static int name_touch(struct apply *apply, uint32_t name)
+int apply_touched(const struct apply *apply, uint32_t name)
 {
-	uint32_t count = (uint32_t)(apply->touched.size / sizeof name);
+	return name_changed(apply, name) != NULL;
+}
 
-	if (apply_touched(apply, name))
+/* There are `more` more, 1 or -1, of a type, a tag or a relation. */
+static int name_touch(struct apply *apply, uint32_t name, int64_t more)
+{
+	struct name_change *known = name_changed(apply, name);
+	struct name_change change = {.name = name, .more = more};
+	uint32_t count = (uint32_t)(apply->touched.size / sizeof change);
+
+	if (known) {
+		known->more += more;
 		return 0;
-	return buffer_put(&apply->touched, &name, sizeof name)
+	}
+	return buffer_put(&apply->touched, &change, sizeof change)
 		   ? ENOMEM
 		   : hashmap_put(&apply->touched_map, id_hash(name), count);
 }
@@ -273,7 +284,7 @@ static cop_err member_change(struct apply *apply, uint64_t id, uint32_t name,
 	else
 		err = record_end(apply, DB_MEMBERS, key, &was);
 	if (!err && !code)
-		code = name_touch(apply, name);
+		code = name_touch(apply, name, add ? 1 : -1);
 	return code ? apply_failed(apply, code) : err;
 }
 
@@ -513,6 +524,82 @@ static cop_err op_vector_put(struct apply *apply, const struct op *op)
 	return err;
 }
 
+/* ---- tags --------------------------------------------------------------- */
+
+/* The tags that a record will have; returns 0 if those are the ones it has. */
+static int tags_change(const struct disk_entity *head, uint32_t tag, int add,
+		       uint32_t *tags, uint32_t *count)
+{
+	const uint32_t *old = codec_tags(head);
+	uint32_t kept = 0;
+	int had = 0;
+
+	for (uint32_t i = 0; i < head->tag_count; i++) {
+		had |= old[i] == tag;
+		if (old[i] != tag || add)
+			tags[kept++] = old[i];
+	}
+	if (add && !had)
+		tags[kept++] = tag;
+	*count = kept;
+	return had != add;
+}
+
+static cop_err record_retag(struct apply *apply, struct change *change,
+			    uint32_t tag, int add)
+{
+	struct buffer record = {0};
+	const struct disk_entity *head;
+	struct disk_entity *now;
+	struct bytes old;
+	uint32_t *tags;
+	uint32_t count;
+	cop_err err = record_copy(apply, change->id, &old);
+
+	if (err || !old.data)
+		return err;
+	head = old.data;
+	tags = malloc((head->tag_count + (size_t)1) * sizeof *tags);
+	if (!tags)
+		return no_memory();
+	if (!tags_change(head, tag, add, tags, &count)) {
+		free(tags);
+		return 0;
+	}
+	if (count > COP_TAG_COUNT)
+		err = error_set(COP_TOO_LARGE, "%u tags; an entity may have %d",
+				count, COP_TAG_COUNT);
+	if (!err)
+		err = codec_retag(&record, old, tags, count);
+	if (!err) {
+		now = (struct disk_entity *)(void *)record.data;
+		now->version = apply->commit;
+		err = apply_record(apply, change, now, record.size);
+	}
+	free(tags);
+	buffer_release(&record);
+	return err;
+}
+
+static cop_err op_tag(struct apply *apply, const struct op *op)
+{
+	struct change *change = NULL;
+	uint64_t id;
+	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
+
+	if (!err && id)
+		err = apply_change_of(apply, id, &change);
+	if (err)
+		return err;
+	if (!id || !change->alive)
+		return apply_not_there(op_body(op), op->key_size, "the entity");
+	err = record_retag(apply, change, numbers_of(apply)[op->relation - 1],
+			   op->option == TAG_ADD);
+	if (!err)
+		apply->request->result.entities_put++;
+	return err;
+}
+
 /* ---- edges -------------------------------------------------------------- */
 
 static cop_err edge_remove(struct apply *apply, uint64_t source,
@@ -529,6 +616,8 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 	err = record_end(apply, DB_EDGES_IN, bytes_of(&in, sizeof in), &was);
 	if (err)
 		return err;
+	if (name_touch(apply, relation, -1))
+		return no_memory();
 	apply->state.edges--;
 	apply->request->result.edges_deleted++;
 	err = ends_note(apply, source, target);
@@ -710,6 +799,8 @@ cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 	}
 	if (code)
 		return apply_failed(apply, code);
+	if (!was && name_touch(apply, edge->relation, 1))
+		return no_memory();
 	apply->state.edges += !was;
 	apply->request->result.edges_put++;
 	err = ends_note(apply, edge->source, edge->target);
@@ -775,6 +866,7 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_DELETE: return op_delete(apply, op);
 	case OP_EDGE: return op_edge(apply, op);
 	case OP_UNLINK: return op_unlink(apply, op);
+	case OP_TAG: return op_tag(apply, op);
 	case OP_UNDELETE: return undelete_run(apply, op);
 	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
@@ -863,12 +955,12 @@ uint64_t apply_chain(uint64_t before, uint64_t commit, uint64_t time_ns,
 
 static cop_err names_seal(struct apply *apply)
 {
-	const uint32_t *names = (const uint32_t *)(void *)apply->touched.data;
+	const struct name_change *names = (const void *)apply->touched.data;
 	cop_err err = 0;
 
 	for (size_t i = 0; !err && i < apply->touched.size / sizeof *names; i++)
-		err = dict_touch(apply->store->env, apply->txn, names[i],
-				 apply->commit);
+		err = dict_touch(apply->store->env, apply->txn, names[i].name,
+				 apply->commit, names[i].more);
 	return err;
 }
 

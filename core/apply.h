@@ -43,6 +43,13 @@ struct edge_change {
 	uint8_t now;
 };
 
+/* A type, tag or relation with others that have it. */
+struct name_change {
+	int64_t more;
+	uint32_t name;
+	uint32_t reserved;
+};
+
 /* One LMDB transaction, of one request or of many. */
 struct apply {
 	cop_store *store;
@@ -53,7 +60,7 @@ struct apply {
 	uint64_t hash;		 /* of all requests applied, for the chain */
 	uint64_t edge_count;	 /* edges put and deleted by them */
 	struct buffer numbers;	 /* of the request's names, u32 */
-	struct buffer touched;	 /* u32, types and tags with other members */
+	struct buffer touched;	 /* struct name_change */
 	struct hashmap touched_map;
 	struct buffer changes; /* struct change */
 	struct hashmap change_map;

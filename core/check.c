@@ -26,6 +26,7 @@ struct check {
 	void *user;
 	uint64_t findings;
 	uint64_t members; /* that the records ask for */
+	uint64_t *used;	  /* by a name's number: how often the records do */
 	uint64_t keys;
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
@@ -95,12 +96,19 @@ static void key_check(struct check *check, struct bytes key, struct bytes value)
 			(unsigned long long)id);
 }
 
+static void name_count(struct check *check, uint32_t name)
+{
+	if (name < check->state.next_name)
+		check->used[name]++;
+}
+
 static void member_wanted(struct check *check, uint32_t name, uint64_t id)
 {
 	struct disk_member_key key = format_member_key(name, id);
 	struct bytes value;
 
 	check->members++;
+	name_count(check, name);
 	if (!there(check, DB_MEMBERS, &key, sizeof key, &value))
 		finding(check, "entity %llu is not in the list of name %u",
 			(unsigned long long)id, name);
@@ -161,6 +169,8 @@ static void edge_check(struct check *check, struct bytes key,
 		return;
 	}
 	memcpy(&parts, key.data, sizeof parts);
+	if (other == DB_EDGES_IN)
+		name_count(check, be32toh(parts.relation));
 	from = be64toh(parts.source);
 	to = format_join(parts.target);
 	back = format_edge_key(to, be32toh(parts.relation), from);
@@ -191,14 +201,25 @@ static void edge_in_check(struct check *check, struct bytes key,
 static void name_check(struct check *check, struct bytes key,
 		       struct bytes value)
 {
+	uint64_t number = number_of(key);
 	struct bytes other;
+	uint64_t count = 0;
 
+	if (value.size > DISK_NAME_TEXT)
+		memcpy(&count, (const char *)value.data + DISK_NAME_COUNT,
+		       sizeof count);
+	if (number < check->state.next_name && count != check->used[number])
+		finding(check,
+			"name %llu is said to be used %llu times, not %llu",
+			(unsigned long long)number, (unsigned long long)count,
+			(unsigned long long)check->used[number]);
 	if (value.size <= DISK_NAME_TEXT ||
-	    !there(check, DB_SYMBOLS, (const char *)value.data + 8,
-		   value.size - 8, &other) ||
-	    number_of(other) != number_of(key))
+	    !there(check, DB_SYMBOLS,
+		   (const char *)value.data + DISK_NAME_SYMBOL,
+		   value.size - DISK_NAME_SYMBOL, &other) ||
+	    number_of(other) != number)
 		finding(check, "name %llu has another number the other way",
-			(unsigned long long)number_of(key));
+			(unsigned long long)number);
 }
 
 static void count_check(struct check *check, enum env_db db, uint64_t want,
@@ -834,8 +855,15 @@ static cop_err check_locked(struct check *check)
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
 	err = read_state(store->env, check->txn, &check->state);
+	if (!err) {
+		check->used =
+		    calloc(check->state.next_name, sizeof *check->used);
+		if (!check->used)
+			err = error_system(ENOMEM, "no memory to check");
+	}
 	if (!err)
 		err = truth_check(check);
+	free(check->used);
 	before = check->findings;
 	for (uint64_t id = 1; !err && id < check->state.next_entity; id++) {
 		id_in_segment(check, id);

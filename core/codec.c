@@ -419,18 +419,17 @@ static cop_err tags_put(struct buffer *out, struct names *names,
 static cop_err content_put(struct buffer *out, const struct cop_put *put,
 			   struct disk_entity *head, size_t start)
 {
-	size_t at;
+	size_t at = out->size;
 
+	head->content_at = (uint32_t)(at - start);
 	if (put->content_size > COP_CONTENT_BYTES)
 		return error_set(COP_TOO_LARGE,
 				 "content of %zu bytes; an entity may have %d",
 				 put->content_size, COP_CONTENT_BYTES);
 	if (!put->content || !put->content_size)
 		return 0;
-	at = out->size;
 	if (buffer_put(out, put->content, put->content_size))
 		return no_memory();
-	head->content_at = (uint32_t)(at - start);
 	head->content_size = (uint32_t)put->content_size;
 	head->content_stored = head->content_size;
 	if (compress_from(out, at, 0, &head->content_stored))
@@ -531,6 +530,86 @@ const struct disk_property *codec_directory(const struct disk_entity *record)
 	    const struct disk_property *)(const void *)((const unsigned char *)
 							    record +
 							record->directory_at);
+}
+
+cop_err codec_retag(struct buffer *out, struct bytes record,
+		    const uint32_t *tags, uint32_t count)
+{
+	const struct disk_entity *old = record.data;
+	const unsigned char *bytes = record.data;
+	uint32_t at = tags_at(old);
+	uint32_t shift = at + count * 4 - old->directory_at;
+	uint32_t end = old->content_at + old->content_stored;
+	struct disk_property *directory;
+	struct disk_entity *head;
+
+	if (end < old->directory_at)
+		return error_set(COP_CORRUPT, "a record ends before its "
+					      "properties; restore a backup");
+	out->size = 0;
+	if (buffer_put(out, bytes, at) || buffer_put(out, tags, count * 4) ||
+	    buffer_put(out, bytes + old->directory_at,
+		       end - old->directory_at) ||
+	    buffer_align(out, 8))
+		return no_memory();
+	head = (struct disk_entity *)(void *)out->data;
+	head->tag_count = count;
+	head->directory_at += shift;
+	head->content_at += shift;
+	directory = (void *)(out->data + head->directory_at);
+	for (uint32_t i = 0; i < head->property_count; i++)
+		directory[i].value_at += shift;
+	return 0;
+}
+
+static int number_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int tags_same(const struct disk_entity *a, const struct disk_entity *b)
+{
+	size_t bytes = a->tag_count * sizeof(uint32_t);
+	uint32_t *sorted;
+	int same;
+
+	if (!memcmp(codec_tags(a), codec_tags(b), bytes))
+		return 1;
+	if (codec_signature(codec_tags(a), a->tag_count) !=
+	    codec_signature(codec_tags(b), b->tag_count))
+		return 0;
+	sorted = malloc(2 * bytes);
+	if (!sorted)
+		return -1;
+	memcpy(sorted, codec_tags(a), bytes);
+	memcpy(sorted + a->tag_count, codec_tags(b), bytes);
+	qsort(sorted, a->tag_count, sizeof *sorted, number_compare);
+	qsort(sorted + a->tag_count, a->tag_count, sizeof *sorted,
+	      number_compare);
+	same = !memcmp(sorted, sorted + a->tag_count, bytes);
+	free(sorted);
+	return same;
+}
+
+int codec_entity_same(struct bytes a, struct bytes b)
+{
+	const struct disk_entity *x = a.data;
+	const struct disk_entity *y = b.data;
+	uint32_t from = x->directory_at;
+	uint32_t end = x->content_at + x->content_stored;
+
+	/* a version, then what says how long each part is */
+	if (memcmp((const char *)a.data + sizeof x->version,
+		   (const char *)b.data + sizeof y->version,
+		   sizeof *x - sizeof x->version) != 0 ||
+	    end < from ||
+	    memcmp((const char *)a.data + from, (const char *)b.data + from,
+		   end - from) != 0)
+		return 0;
+	return tags_same(x, y);
 }
 
 uint64_t codec_signature(const uint32_t *tags, uint32_t count)

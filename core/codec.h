@@ -99,6 +99,20 @@ void codec_entity_patch(void *record, uint64_t version,
 			const uint32_t *numbers);
 void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers);
 
+/*
+ * A record with other tags.
+ * out		holds it afterwards, whatever it held
+ * record	checked
+ */
+cop_err codec_retag(struct buffer *out, struct bytes record,
+		    const uint32_t *tags, uint32_t count);
+
+/*
+ * Whether two records, checked, of one entity say the same, whichever commits
+ * wrote them and in whatever order their tags are.  -1: no memory.
+ */
+int codec_entity_same(struct bytes a, struct bytes b);
+
 /* An entity's tags, in a record that was checked. */
 const uint32_t *codec_tags(const struct disk_entity *record);
 

@@ -508,6 +508,65 @@ COP_MUST cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 					   const struct cop_entity *entity),
 			  void *user);
 
+struct cop_select {
+	uint32_t size;
+	uint32_t threads;	 /* as of cop_scan */
+	const char *type;	 /* NUL-terminated, NULL: any */
+	const char *const *all;	 /* tags, NUL-terminated: has each of these, */
+	const char *const *any;	 /* one of these at least, */
+	const char *const *none; /* and none of these */
+	uint32_t all_count; /* up to COP_FILTER_TAGS each, 0: does not matter */
+	uint32_t any_count;
+	uint32_t none_count;
+	uint32_t prefix_size;
+	const void *prefix; /* its key begins with it, NULL: any */
+};
+
+/*
+ * Calls `visit` for every entity that is as asked for, as cop_scan does.
+ * Returns	COP_INVALID, COP_TOO_LARGE, COP_STOPPED.
+ * Progress	costs what the shortest list has of those that all matches are
+ *		in, by type and tags; those with one of several tags, what the
+ *		lists of these have.
+ */
+COP_MUST cop_err cop_select(cop_read *read, const struct cop_select *select,
+			    int32_t (*visit)(void *user, uint32_t thread,
+					     cop_read *read,
+					     const struct cop_entity *entity),
+			    void *user);
+
+enum cop_space {
+	COP_SPACE_TYPE = 1,
+	COP_SPACE_RELATION = 2,
+	COP_SPACE_TAG = 3,
+	COP_SPACE_PROPERTY = 4
+};
+
+struct cop_name_count {
+	const char *text; /* not terminated */
+	size_t size;
+	uint32_t name; /* its number */
+	uint32_t reserved;
+	uint64_t count; /* entities of a type or with a tag, edges of a
+			   relation; of a property it is not known: 0 */
+};
+
+/*
+ * Calls `visit` for every name of a space that begins with `prefix` and that
+ * something has, in order of their bytes; for every property that was ever
+ * put.  A non-zero return ends it with COP_STOPPED.
+ * space	enum cop_space
+ * prefix	may be NULL with prefix_size 0: all
+ * Returns	COP_INVALID, COP_STOPPED.
+ * Progress	the newest counts are kept: costs what it visits.  As of the
+ *		past they are counted.
+ */
+COP_MUST cop_err cop_names(cop_read *read, int32_t space, const char *prefix,
+			   size_t prefix_size,
+			   int32_t (*visit)(void *user, cop_read *read,
+					    const struct cop_name_count *name),
+			   void *user);
+
 /*
  * Calls `visit` for every entity whose key begins with `prefix`, in order of
  * keys (as bytes).  prefix_size 0: all.
@@ -887,6 +946,17 @@ COP_MUST cop_err cop_put_many(cop_write *write, const struct cop_put *puts,
 COP_MUST cop_err cop_put_vector(cop_write *write, const void *key,
 				size_t key_size, const float *vector,
 				uint32_t dim);
+
+/*
+ * Gives an entity that must be there at commit (else the commit fails with
+ * COP_DANGLING) one tag more, or takes one from it; its other fields stay.  A
+ * tag that it has, or has not, is no change.
+ * Returns	COP_BAD_KEY, COP_BAD_TEXT, COP_TOO_LARGE, COP_INVALID.
+ */
+COP_MUST cop_err cop_tag(cop_write *write, const void *key, size_t key_size,
+			 const char *tag, size_t tag_size);
+COP_MUST cop_err cop_untag(cop_write *write, const void *key, size_t key_size,
+			   const char *tag, size_t tag_size);
 
 /*
  * Deletes an entity with its edges, tags and vector.  One that is not there

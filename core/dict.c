@@ -69,25 +69,28 @@ cop_err dict_text(const struct env *env, env_txn *txn, uint32_t number,
 	return 0;
 }
 
-cop_err dict_changed(const struct env *env, env_txn *txn, uint32_t number,
-		     uint64_t *commit)
+cop_err dict_use(const struct env *env, env_txn *txn, uint32_t number,
+		 struct name_use *use)
 {
 	struct bytes text;
 	cop_err err = dict_text(env, txn, number, &text);
+	const char *record = (const char *)text.data - DISK_NAME_TEXT;
 
-	*commit = 0;
-	if (!err && text.data)
-		memcpy(commit, (const char *)text.data - DISK_NAME_TEXT,
-		       sizeof *commit);
-	return err;
+	*use = (struct name_use){0};
+	if (err || !text.data)
+		return err;
+	memcpy(&use->changed, record, sizeof use->changed);
+	memcpy(&use->count, record + DISK_NAME_COUNT, sizeof use->count);
+	return 0;
 }
 
 cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
-		   uint64_t commit)
+		   uint64_t commit, int64_t more)
 {
 	unsigned char record[DISK_NAME_TEXT + COP_NAME_BYTES];
 	uint64_t wide = number;
 	struct bytes text;
+	uint64_t count;
 	cop_err err = dict_text(env, txn, number, &text);
 	int code;
 
@@ -95,7 +98,10 @@ cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
 		return err;
 	memcpy(record, (const char *)text.data - DISK_NAME_TEXT,
 	       text.size + DISK_NAME_TEXT);
+	memcpy(&count, record + DISK_NAME_COUNT, sizeof count);
+	count += (uint64_t)more;
 	memcpy(record, &commit, sizeof commit);
+	memcpy(record + DISK_NAME_COUNT, &count, sizeof count);
 	code = env_put(env, txn, DB_NAMES, bytes_of(&wide, sizeof wide),
 		       bytes_of(record, text.size + DISK_NAME_TEXT));
 	return code ? error_system(code, "cannot change a name") : 0;
@@ -148,11 +154,12 @@ static cop_err name_add(const struct env *env, env_txn *txn,
 
 	if (wide >= INT32_MAX) /* a head has 31 bits for it */
 		return error_set(COP_TOO_LARGE, "the dictionary is full");
-	memcpy(record + sizeof wide, symbol->bytes, symbol->size);
+	memcpy(record + DISK_NAME_SYMBOL, symbol->bytes, symbol->size);
 	err = env_put(env, txn, DB_SYMBOLS, text, key);
 	if (!err)
-		err = env_put(env, txn, DB_NAMES, key,
-			      bytes_of(record, sizeof wide + symbol->size));
+		err =
+		    env_put(env, txn, DB_NAMES, key,
+			    bytes_of(record, DISK_NAME_SYMBOL + symbol->size));
 	if (err)
 		return error_system(err, "cannot add a name");
 	state->next_name++;

@@ -49,16 +49,18 @@ cop_err dict_resolve(struct dict *dict, const struct env *env, env_txn *txn,
 		     const struct name_list *names, struct disk_state *state,
 		     uint32_t *numbers);
 
-/*
- * The commit that last changed who has a type or a tag; 0 if the number is
- * nobody's.
- */
-cop_err dict_changed(const struct env *env, env_txn *txn, uint32_t number,
-		     uint64_t *commit);
+/* Who has a type or a tag, or what edges of a relation there are. */
+struct name_use {
+	uint64_t changed; /* by this commit last; 0: nobody's number */
+	uint64_t count;
+};
 
-/* Says that `commit` changes it; W held. */
+cop_err dict_use(const struct env *env, env_txn *txn, uint32_t number,
+		 struct name_use *use);
+
+/* Says that `commit` changes it, to `more` more of them; W held. */
 cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
-		   uint64_t commit);
+		   uint64_t commit, int64_t more);
 
 void dict_clear(struct dict *dict);
 void dict_release(struct dict *dict);

@@ -33,12 +33,26 @@ static cop_err cannot_read(const struct diff *diff, int code)
 }
 
 /* Whether two records say the same, whichever commits wrote them. */
-static int records_same(struct bytes a, struct bytes b)
+static cop_err records_same(int32_t what, struct bytes a, struct bytes b,
+			    int *same)
 {
-	return a.size == b.size && a.size >= sizeof(uint64_t) &&
-	       !memcmp((const char *)a.data + sizeof(uint64_t),
-		       (const char *)b.data + sizeof(uint64_t),
-		       a.size - sizeof(uint64_t));
+	cop_err err;
+
+	if (what != COP_ENTITY) {
+		*same = a.size == b.size && a.size >= sizeof(uint64_t) &&
+			!memcmp((const char *)a.data + sizeof(uint64_t),
+				(const char *)b.data + sizeof(uint64_t),
+				a.size - sizeof(uint64_t));
+		return 0;
+	}
+	err = codec_entity_check(a);
+	if (!err)
+		err = codec_entity_check(b);
+	if (err)
+		return err;
+	*same = codec_entity_same(a, b);
+	return *same < 0 ? error_system(ENOMEM, "no memory for a comparison")
+			 : 0;
 }
 
 /* One thing, as it was and as it is; data NULL: it was, or is, not. */
@@ -46,10 +60,13 @@ static cop_err records_tell(const struct diff *diff,
 			    struct cop_difference *difference,
 			    struct bytes before, struct bytes after)
 {
-	if (!before.data && !after.data)
-		return 0;
-	if (before.data && after.data && records_same(before, after))
-		return 0;
+	int same = !before.data && !after.data;
+	cop_err err = 0;
+
+	if (before.data && after.data)
+		err = records_same(difference->what, before, after, &same);
+	if (err || same)
+		return err;
 	difference->how = !before.data	? COP_ADDED
 			  : !after.data ? COP_REMOVED
 					: COP_CHANGED;

@@ -157,8 +157,11 @@ struct disk_member_key {
 
 static_assert(sizeof(struct disk_member_key) == 12, "member key");
 
-/* DB_NAMES: who has this type or tag changed at; space; text. */
-enum { DISK_NAME_TEXT = 9 };
+/*
+ * DB_NAMES: u64 commit that last changed who has this type or tag, or what
+ * edges of this relation there are; u64 how many; u8 space; text.
+ */
+enum { DISK_NAME_COUNT = 8, DISK_NAME_SYMBOL = 16, DISK_NAME_TEXT = 17 };
 
 /* DB_VECTORS: the version, then float32 x dim, padded to 8. */
 enum { DISK_VECTOR_HEADER = 8 };

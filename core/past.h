@@ -16,7 +16,8 @@
 #ifndef CORE_PAST_H
 #define CORE_PAST_H
 
-#include "history.h"
+#include "store.h"
+#include "version.h"
 
 /* A transaction of LMDB's, and the commit as of which it is read. */
 struct past {

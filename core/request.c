@@ -110,7 +110,8 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	switch (op->kind) {
 	case OP_PUT: need = op->record_bytes + floats; break;
 	case OP_VECTOR: need = op_pad(key) + floats; break;
-	case OP_DELETE: need = key; break;
+	case OP_DELETE:
+	case OP_TAG: need = key; break;
 	case OP_EDGE:
 		need = op_pad(key + op->target_size) + op->record_bytes;
 		break;
@@ -213,6 +214,10 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 		err = edge_check(op, request);
 	if (!err && op->kind == OP_UNLINK)
 		err = number_check(op->relation, NAME_RELATION, request);
+	if (!err && op->kind == OP_TAG)
+		err = op->option > TAG_REMOVE
+			  ? bad("option")
+			  : number_check(op->relation, NAME_TAG, request);
 	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
 		err = vector_check(store, op);
 	return err;

@@ -1,46 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Scans: all entities, or those of a type or tag, in constant memory.
+ * Scans and selections: all entities, or those with some type and tags, in
+ * constant memory.
  *
  * idea
- *	Without a filter a scan runs a cursor over the records; with one, over
- *	the list of that type's or tag's members, which is sorted by id, and
- *	fetches each.  With both, the tag is tested on the record.  Threads
- *	take equal ranges of ids and share the read's snapshot.
+ *	Who has a type or a tag is listed in LMDB, in order of id.  A selection
+ *	runs through the shortest list of those that every match is in, or
+ *	through the lists of those of which a match is in one, and tests the
+ *	rest on each record; without any, a cursor runs over all records.
+ *	Threads take equal ranges of ids and share the read's snapshot.
  */
 #include "past.h"
+
+#include <stdlib.h>
 
 typedef int32_t scan_visit(void *user, uint32_t thread, cop_read *read,
 			   const struct cop_entity *entity);
 
+/* Numbers of names; those that the store has never seen are left out. */
+struct name_set {
+	uint32_t *names;
+	uint32_t count;
+	uint32_t missing;
+	uint64_t uses; /* of all of them */
+};
+
 struct scan {
 	cop_read *read;
-	uint32_t member; /* whose list is run through, 0: all */
-	uint32_t tag;	 /* tested on each, 0: none */
+	uint32_t type; /* 0: any */
+	struct name_set all;
+	struct name_set any; /* empty: any will do */
+	struct name_set none;
+	const void *prefix;
+	size_t prefix_size;
+	uint32_t member; /* whose list is run through, 0: see by_any */
+	int by_any;	 /* through the lists of `any`; else all records */
 	uint32_t threads;
 	scan_visit *visit;
 	void *user;
 };
 
-static int has_tag(const struct cop_entity *entity, uint32_t tag)
-{
-	const uint32_t *tags = codec_tags(entity->record);
+/* ---- which -------------------------------------------------------------- */
 
-	for (uint32_t i = 0; i < entity->tag_count; i++)
+static int has_tag(const struct disk_entity *record, uint32_t tag)
+{
+	const uint32_t *tags = codec_tags(record);
+
+	for (uint32_t i = 0; i < record->tag_count; i++)
 		if (tags[i] == tag)
 			return 1;
 	return 0;
 }
 
+/* How many of the first `count` names of a set a record has. */
+static uint32_t has_of(const struct disk_entity *record,
+		       const struct name_set *set, uint32_t count)
+{
+	uint32_t has = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		has += (uint32_t)has_tag(record, set->names[i]);
+	return has;
+}
+
+/* at: the list of `any` that it was found in; those before have had it. */
+static int passes(const struct scan *scan, const struct disk_entity *record,
+		  uint32_t at)
+{
+	if (scan->type && record->type != scan->type)
+		return 0;
+	if (scan->prefix_size &&
+	    (record->key_size < scan->prefix_size ||
+	     memcmp(record->key, scan->prefix, scan->prefix_size) != 0))
+		return 0;
+	if (has_of(record, &scan->all, scan->all.count) != scan->all.count ||
+	    has_of(record, &scan->none, scan->none.count))
+		return 0;
+	if (scan->by_any)
+		return !has_of(record, &scan->any, at);
+	return !scan->any.count || has_of(record, &scan->any, scan->any.count);
+}
+
 static cop_err scan_one(const struct scan *scan, cop_read *copy,
-			uint32_t thread, uint64_t id, struct bytes record)
+			uint32_t thread, uint64_t id, struct bytes record,
+			uint32_t at)
 {
 	struct cop_entity entity;
 	cop_err err = codec_entity_check(record);
 
 	if (!err)
 		err = read_entity_view(id, record, &entity);
-	if (err || (scan->tag && !has_tag(&entity, scan->tag)))
+	if (err || !passes(scan, record.data, at))
 		return err;
 	if (scan->visit(scan->user, thread, copy, &entity))
 		err = error_set(COP_STOPPED, "stopped by the caller");
@@ -48,6 +98,8 @@ static cop_err scan_one(const struct scan *scan, cop_read *copy,
 		arena_release(&copy->arena);
 	return err;
 }
+
+/* ---- running through ---------------------------------------------------- */
 
 static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 			     uint32_t thread, uint64_t from, uint64_t to)
@@ -68,7 +120,7 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 		memcpy(&id, key.data, sizeof id);
 		if (id >= to)
 			break;
-		err = scan_one(scan, copy, thread, id, value);
+		err = scan_one(scan, copy, thread, id, value, 0);
 	}
 	past_close(&range);
 	return !err && code && code != ENV_ABSENT
@@ -76,10 +128,12 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 		   : err;
 }
 
+/* at: of `any`, which list it is */
 static cop_err scan_members(const struct scan *scan, cop_read *copy,
-			    uint32_t thread, uint64_t from, uint64_t to)
+			    uint32_t thread, uint64_t from, uint64_t to,
+			    uint32_t name, uint32_t list)
 {
-	struct disk_member_key first = format_member_key(scan->member, from);
+	struct disk_member_key first = format_member_key(name, from);
 	struct past past = past_of(copy);
 	struct past_range range;
 	struct disk_member_key at;
@@ -101,7 +155,7 @@ static cop_err scan_members(const struct scan *scan, cop_read *copy,
 			break;
 		err = read_entity_record(copy, id, &value);
 		if (!err && value.data)
-			err = scan_one(scan, copy, thread, id, value);
+			err = scan_one(scan, copy, thread, id, value, list);
 	}
 	past_close(&range);
 	return !err && code && code != ENV_ABSENT
@@ -116,59 +170,182 @@ static cop_err scan_part(void *user, uint32_t thread)
 	uint64_t from = ids * thread / scan->threads;
 	uint64_t to = ids * (thread + (uint64_t)1) / scan->threads;
 	cop_read copy;
-	cop_err err;
+	cop_err err = 0;
 
 	read_copy(scan->read, &copy);
-	err = scan->member ? scan_members(scan, &copy, thread, from, to)
-			   : scan_entities(scan, &copy, thread, from, to);
+	if (scan->member)
+		err = scan_members(scan, &copy, thread, from, to, scan->member,
+				   0);
+	else if (!scan->by_any)
+		err = scan_entities(scan, &copy, thread, from, to);
+	for (uint32_t i = 0; scan->by_any && i < scan->any.count && !err; i++)
+		err = scan_members(scan, &copy, thread, from, to,
+				   scan->any.names[i], i);
 	read_copy_end(&copy);
 	return err;
 }
 
-/* *number stays 0 for no name; a name never seen: *none. */
-static cop_err name_want(cop_read *read, enum name_space space,
-			 const char *name, uint32_t *number, int *none)
-{
-	cop_err err;
+/* ---- names -------------------------------------------------------------- */
 
-	if (!name)
+static cop_err name_use(cop_read *read, enum name_space space, const char *text,
+			uint32_t *number, struct name_use *use)
+{
+	cop_err err = read_symbol(read, space, text, strlen(text), number);
+
+	*use = (struct name_use){0};
+	return err || !*number ? err
+			       : dict_use(read->env, read->txn, *number, use);
+}
+
+static cop_err set_fill(cop_read *read, const char *const *texts,
+			uint32_t count, struct name_set *set)
+{
+	cop_err err = 0;
+
+	if (!count)
 		return 0;
-	err = read_symbol(read, space, name, strlen(name), number);
-	if (!err && !*number)
-		*none = 1;
+	if (count > COP_FILTER_TAGS || !texts)
+		return error_set(COP_TOO_LARGE,
+				 "%u tags to select by; at most %d may be "
+				 "given",
+				 count, COP_FILTER_TAGS);
+	for (uint32_t i = 0; i < count && !err; i++) {
+		struct name_use use;
+
+		err = name_use(read, NAME_TAG, texts[i],
+			       &set->names[set->count], &use);
+		set->uses += use.count;
+		if (set->names[set->count])
+			set->count++;
+		else
+			set->missing++;
+	}
 	return err;
+}
+
+/* The shortest list that all matches are in, or the lists of `any`. */
+static cop_err list_choose(struct scan *scan, uint64_t type_uses)
+{
+	cop_read *read = scan->read;
+	uint64_t least = UINT64_MAX;
+	cop_err err = 0;
+
+	if (scan->type) {
+		scan->member = scan->type;
+		least = type_uses;
+	}
+	for (uint32_t i = 0; i < scan->all.count && !err; i++) {
+		struct name_use use;
+
+		err = dict_use(read->env, read->txn, scan->all.names[i], &use);
+		if (use.count < least) {
+			least = use.count;
+			scan->member = scan->all.names[i];
+		}
+	}
+	if (scan->any.count && scan->any.uses < least) {
+		scan->member = 0;
+		scan->by_any = 1;
+	}
+	return err;
+}
+
+/* *nobody: a name that the store has never seen rules everybody out. */
+static cop_err names_find(struct scan *scan, const struct cop_select *select,
+			  int *nobody)
+{
+	struct name_use use = {0};
+	cop_err err = 0;
+
+	if (select->type)
+		err = name_use(scan->read, NAME_TYPE, select->type, &scan->type,
+			       &use);
+	if (!err)
+		err = set_fill(scan->read, select->all, select->all_count,
+			       &scan->all);
+	if (!err)
+		err = set_fill(scan->read, select->any, select->any_count,
+			       &scan->any);
+	if (!err)
+		err = set_fill(scan->read, select->none, select->none_count,
+			       &scan->none);
+	*nobody = (select->type && !scan->type) || scan->all.missing ||
+		  (select->any_count && !scan->any.count);
+	return err ? err : list_choose(scan, use.count);
+}
+
+/* ---- the calls ---------------------------------------------------------- */
+
+static cop_err scan_run(struct scan *scan)
+{
+	cop_read *read = scan->read;
+	cop_err err;
+	int code = env_read_warm(read->env, read->txn);
+
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	slot_role_set(&read->store->slots, read->slot, SLOT_SCAN);
+	err = threads_run(scan->threads, scan_part, scan);
+	if (process_is(read->process)) /* no child that visit has forked */
+		slot_role_set(&read->store->slots, read->slot, SLOT_READ);
+	return err;
+}
+
+/* A selection by keys alone goes through these. */
+struct by_key {
+	scan_visit *visit;
+	void *user;
+};
+
+static int32_t key_select(void *user, cop_read *read,
+			  const struct cop_entity *entity)
+{
+	const struct by_key *by_key = user;
+
+	return by_key->visit(by_key->user, 0, read, entity);
+}
+
+cop_err cop_select(cop_read *read, const struct cop_select *select,
+		   scan_visit *visit, void *user)
+{
+	uint32_t names[3][COP_FILTER_TAGS + 1] = {{0}};
+	struct scan scan = {.read = read, .visit = visit, .user = user};
+	struct by_key by_key = {visit, user};
+	int nobody = 0;
+	cop_err err = read_check(read);
+
+	if (!err && (!select || select->size != sizeof *select))
+		err = error_set(COP_INVALID,
+				"the selection is of another size; set .size "
+				"to its sizeof");
+	if (err)
+		return err;
+	scan.all.names = names[0];
+	scan.any.names = names[1];
+	scan.none.names = names[2];
+	scan.prefix = select->prefix;
+	scan.prefix_size = select->prefix ? select->prefix_size : 0;
+	scan.threads = threads_for(select->threads, read->state.next_entity);
+	err = names_find(&scan, select, &nobody);
+	if (err || nobody)
+		return err;
+	if (scan.prefix_size && !scan.member && !scan.by_any &&
+	    !scan.none.count)
+		return cop_keys(read, select->prefix, select->prefix_size,
+				key_select, &by_key);
+	return scan_run(&scan);
 }
 
 cop_err cop_scan(cop_read *read, const char *type, const char *tag,
 		 uint32_t threads, scan_visit *visit, void *user)
 {
-	struct scan scan = {.read = read,
-			    .threads =
-				threads_for(threads, read->state.next_entity),
-			    .visit = visit,
-			    .user = user};
-	int none = 0;
-	int code;
-	cop_err err = read_check(read);
+	struct cop_select select = {.size = sizeof select,
+				    .threads = threads,
+				    .type = type,
+				    .all = &tag,
+				    .all_count = tag != NULL};
 
-	if (!err)
-		err = name_want(read, NAME_TYPE, type, &scan.member, &none);
-	if (!err)
-		err = name_want(read, NAME_TAG, tag, &scan.tag, &none);
-	if (err || none)
-		return err;
-	if (!scan.member) {
-		scan.member = scan.tag;
-		scan.tag = 0;
-	}
-	code = env_read_warm(read->env, read->txn);
-	if (code)
-		return error_system(code, "%s: cannot read", read->store->path);
-	slot_role_set(&read->store->slots, read->slot, SLOT_SCAN);
-	err = threads_run(scan.threads, scan_part, &scan);
-	if (process_is(read->process)) /* no child that visit has forked */
-		slot_role_set(&read->store->slots, read->slot, SLOT_READ);
-	return err;
+	return cop_select(read, &select, visit, user);
 }
 
 /* ---- in order of keys --------------------------------------------------- */

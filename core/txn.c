@@ -460,7 +460,7 @@ static cop_err members_note(cop_txn *txn, cop_read *read, const char *name,
 			    enum expect_kind kind)
 {
 	enum name_space space = kind == EXPECT_TAG ? NAME_TAG : NAME_TYPE;
-	uint64_t commit = 0;
+	struct name_use use = {0};
 	uint32_t number;
 	cop_err err;
 
@@ -473,8 +473,8 @@ static cop_err members_note(cop_txn *txn, cop_read *read, const char *name,
 				 strlen(name));
 	err = read_symbol(read, space, name, strlen(name), &number);
 	if (!err && number)
-		err = dict_changed(read->env, read->txn, number, &commit);
-	if (!err && commit > txn->commit)
+		err = dict_use(read->env, read->txn, number, &use);
+	if (!err && use.changed > txn->commit)
 		err = changed("the list of", name, strlen(name));
 	return err ? err
 		   : entity_note(txn, kind, name, strlen(name), txn->commit);

@@ -139,7 +139,7 @@ static cop_err members_expect(const struct apply *apply, enum name_space space,
 			      const struct expected *expected)
 {
 	const struct env *env = apply->store->env;
-	uint64_t changed = 0;
+	struct name_use use;
 	uint32_t number;
 	cop_err err =
 	    dict_find(env, apply->txn, space, (const char *)expected->key,
@@ -147,10 +147,10 @@ static cop_err members_expect(const struct apply *apply, enum name_space space,
 
 	if (err || !number)
 		return err;
-	err = dict_changed(env, apply->txn, number, &changed);
+	err = dict_use(env, apply->txn, number, &use);
 	if (err)
 		return err;
-	return changed > expected->version || apply_touched(apply, number)
+	return use.changed > expected->version || apply_touched(apply, number)
 		   ? conflict(space == NAME_TAG ? "the list of the tag"
 						: "the list of the type",
 			      expected)
@@ -284,6 +284,7 @@ static cop_err there_check(const struct apply *apply, struct overlay *overlay,
 		return overlay_set(overlay, op_body(op) + sizeof(uint64_t),
 				   op->key_size, 1);
 	case OP_VECTOR:
+	case OP_TAG:
 		return end_check(apply, overlay, op_body(op), op->key_size,
 				 "the entity");
 	case OP_EDGE: return edge_check(apply, overlay, op);

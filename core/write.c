@@ -229,6 +229,42 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+static cop_err tag_change(cop_write *write, const void *key, size_t key_size,
+			  const char *tag, size_t tag_size,
+			  enum tag_change change)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_TAG,
+			.key_size = (uint32_t)key_size,
+			.option = (uint16_t)change};
+	cop_err err = write_check(write);
+
+	if (!err)
+		err = write_key_check(key, key_size);
+	if (!err)
+		err = names_intern(&write->names, NAME_TAG, tag, tag_size,
+				   &op.relation);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+cop_err cop_tag(cop_write *write, const void *key, size_t key_size,
+		const char *tag, size_t tag_size)
+{
+	return tag_change(write, key, key_size, tag, tag_size, TAG_ADD);
+}
+
+cop_err cop_untag(cop_write *write, const void *key, size_t key_size,
+		  const char *tag, size_t tag_size)
+{
+	return tag_change(write, key, key_size, tag, tag_size, TAG_REMOVE);
+}
+
 cop_err cop_undelete(cop_write *write, const void *key, size_t key_size,
 		     uint64_t commit)
 {

@@ -12,6 +12,7 @@
  *	OP_EXPECT	u64 version; key or name; target; relation's text,
  *			record_bytes of it
  *	OP_UNDELETE	u64 commit; key
+ *	OP_TAG		key; relation is the tag
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -29,8 +30,12 @@ enum op_kind {
 	OP_EDGE,
 	OP_UNLINK,
 	OP_EXPECT,
-	OP_UNDELETE
+	OP_UNDELETE,
+	OP_TAG
 };
+
+/* The option of OP_TAG. */
+enum tag_change { TAG_ADD = 0, TAG_REMOVE = 1 };
 
 /* The option of OP_EXPECT; see validate.h. */
 enum expect_kind {
@@ -51,7 +56,7 @@ struct op {
 	uint32_t dim;	   /* floats of its vector, 0: none */
 	uint32_t key_size; /* of the key, or the source */
 	uint32_t target_size;
-	uint32_t relation; /* of the write's names */
+	uint32_t relation; /* of the write's names; of OP_TAG, the tag */
 	uint32_t reserved;
 };
 

@@ -206,6 +206,26 @@ static void thing_undelete(struct world *w, cop_write *write, struct state *now)
 		}
 }
 
+static void tag_change(struct world *w, cop_write *write, struct state *now)
+{
+	int key = (int)test_below(&w->seed, KEYS);
+	uint32_t tag = (uint32_t)test_below(&w->seed, TAGS);
+	struct thing *thing = &now->things[key];
+	uint32_t bits = thing->tags;
+
+	if (!thing->born)
+		return;
+	if (test_below(&w->seed, 2)) {
+		must(cop_tag(write, key_of(key), 3, tags[tag], 2), "tag");
+		thing->tags |= 1u << tag;
+	} else {
+		must(cop_untag(write, key_of(key), 3, tags[tag], 2), "untag");
+		thing->tags &= ~(1u << tag);
+	}
+	if (thing->tags != bits)
+		thing->born = w->newest + 1;
+}
+
 static void state_next(struct world *w)
 {
 	struct state *now = &w->states[w->newest + 1];
@@ -217,13 +237,15 @@ static void state_next(struct world *w)
 	/* something happens in each */
 	thing_put(w, write, now, key);
 	while (ops--)
-		switch (test_below(&w->seed, 9)) {
+		switch (test_below(&w->seed, 11)) {
 		case 0:
 			thing_delete(write, now,
 				     (int)test_below(&w->seed, KEYS));
 			break;
 		case 1: vector_change(w, write, now); break;
 		case 8: thing_undelete(w, write, now); break;
+		case 9:
+		case 10: tag_change(w, write, now); break;
 		case 2:
 		case 3:
 			thing_put(w, write, now,
@@ -370,6 +392,131 @@ static void lists_compare(struct world *w, cop_read *read,
 				     (unsigned long long)cop_read_commit(read),
 				     listing.count, want);
 		}
+}
+
+static int32_t selected(void *user, uint32_t thread, cop_read *read,
+			const struct cop_entity *entity)
+{
+	struct listing *listing = user;
+
+	(void)thread;
+	(void)read;
+	listing->last += (uint64_t)1 << key_with(listing->w, entity->id);
+	listing->count++;
+	return 0;
+}
+
+/* Tags of a set, at random; returns their bits. */
+static uint32_t tags_draw(struct world *w, const char **chosen, uint32_t *count)
+{
+	uint32_t bits = 0;
+
+	*count = (uint32_t)test_below(&w->seed, 3);
+	for (uint32_t i = 0; i < *count; i++) {
+		uint32_t tag = (uint32_t)test_below(&w->seed, TAGS);
+
+		chosen[i] = tags[tag];
+		bits |= 1u << tag;
+	}
+	return bits;
+}
+
+static void selection_compare(struct world *w, cop_read *read,
+			      const struct state *then)
+{
+	const char *all[3];
+	const char *any[3];
+	const char *none[3];
+	int type = (int)test_below(&w->seed, TYPES);
+	int odd = test_below(&w->seed, 3) == 0;
+	struct cop_select select = {.size = sizeof select,
+				    .threads =
+					(uint32_t)test_below(&w->seed, 3),
+				    .type = types[type],
+				    .all = all,
+				    .any = any,
+				    .none = none,
+				    .prefix = odd ? "x" : NULL,
+				    .prefix_size = (uint32_t)odd};
+	uint32_t has = tags_draw(w, all, &select.all_count);
+	uint32_t some = tags_draw(w, any, &select.any_count);
+	uint32_t not = tags_draw(w, none, &select.none_count);
+	struct listing listing = {w, then, 0, 0};
+	uint64_t want = 0;
+
+	select.threads = 1;
+	for (int i = 0; i < KEYS; i++) {
+		const struct thing *thing = &then->things[i];
+
+		if (thing->born && (!type || thing->type == type) &&
+		    (thing->tags & has) == has &&
+		    (!select.any_count || thing->tags & some) &&
+		    !(thing->tags & not ) && (!odd || i % 2))
+			want += (uint64_t)1 << i;
+	}
+	must(cop_select(read, &select, selected, &listing), "select");
+	if (listing.last != want)
+		note(w, "a selection as of %llu has others",
+		     (unsigned long long)cop_read_commit(read));
+}
+
+struct naming {
+	struct world *w;
+	const struct state *then;
+	int32_t space;
+	int names;
+};
+
+static uint64_t uses_of(const struct state *then, int32_t space, char name)
+{
+	uint64_t count = 0;
+
+	for (int i = 0; i < KEYS; i++) {
+		const struct thing *thing = &then->things[i];
+
+		if (space == COP_SPACE_TYPE)
+			count += thing->born && thing->type == name - 'a' + 1;
+		if (space == COP_SPACE_TAG)
+			count += thing->born && thing->tags >> (name - '0') & 1;
+		for (int k = 0; space == COP_SPACE_RELATION && k < KEYS; k++)
+			count += then->links[i][k][name - 'r'].born != 0;
+	}
+	return count;
+}
+
+static int32_t named(void *user, cop_read *read,
+		     const struct cop_name_count *name)
+{
+	struct naming *naming = user;
+
+	if (!name->count || name->count != uses_of(naming->then, naming->space,
+						   name->text[name->size - 1]))
+		note(naming->w, "as of %llu %.*s is used otherwise",
+		     (unsigned long long)cop_read_commit(read), (int)name->size,
+		     name->text);
+	naming->names++;
+	return 0;
+}
+
+static void names_compare(struct world *w, cop_read *read,
+			  const struct state *then)
+{
+	static const char *const all[] = {"ab", "rs", "01234"};
+
+	for (int32_t space = COP_SPACE_TYPE; space <= COP_SPACE_TAG; space++) {
+		struct naming naming = {w, then, space, 0};
+		int want = 0;
+
+		for (const char *name = all[space - 1]; *name; name++)
+			want += uses_of(then, space, *name) != 0;
+		must(cop_names(read, space, space == COP_SPACE_TAG ? "t" : NULL,
+			       space == COP_SPACE_TAG, named, &naming),
+		     "names");
+		if (naming.names != want)
+			note(w, "as of %llu there are %d names of %d",
+			     (unsigned long long)cop_read_commit(read),
+			     naming.names, want);
+	}
 }
 
 static int32_t prefixed(void *user, cop_read *read,
@@ -628,6 +775,8 @@ static void moment_compare(struct world *w, cop_read *read, uint64_t commit)
 	things_compare(w, read, then);
 	lists_compare(w, read, then);
 	keys_compare(w, read, then);
+	selection_compare(w, read, then);
+	names_compare(w, read, then);
 	edges_compare(w, read, then);
 	walk_compare(w, read, then);
 	for (int filter = 0; filter < 5; filter++)

@@ -23,12 +23,18 @@ enum {
 	ARG_PROGRESS,
 	ARG_STORE,
 	ARG_TIMEOUT,
+	ARG_AS_OF,
 	ARG_OWN /* a verb numbers its own from here */
 };
 
 #define ARG_JSON_ROW                                                           \
 	{                                                                      \
 		ARG_JSON, "json", NULL, "print JSON, one object a line"        \
+	}
+#define ARG_AS_OF_ROW                                                          \
+	{                                                                      \
+		ARG_AS_OF, "as-of", "COMMIT|TIME",                             \
+		    "as it was then: 42, 2026-11-27T10:00Z, -2h"               \
 	}
 #define ARG_END                                                                \
 	{                                                                      \
@@ -58,7 +64,8 @@ struct cli {
 	int quiet;
 	int stop_signal; /* set by the import: a signal ended it */
 	uint32_t timeout_ms;
-	const char *path; /* of the store */
+	const char *as_of; /* commit or time to read as of, NULL: the newest */
+	const char *path;  /* of the store */
 	char **operands;
 	int operand_count;
 	cop_store *store;
@@ -113,9 +120,15 @@ void args_help(const struct verb *verb, FILE *to);
 /* Opens the store; 0 or an exit status. */
 int cli_open(struct cli *cli);
 
-/* Opens the store and begins a read, or a write. */
+/* Opens the store and begins a read, as of --as-of, or a write. */
 int cli_open_read(struct cli *cli);
 int cli_open_write(struct cli *cli);
+
+/*
+ * The commit that a user's word names, as the read's newest, or as it was at
+ * a time.  0 or an exit status.
+ */
+int cli_commit(struct cli *cli, const char *word, uint64_t *commit);
 
 /* Ends the read and the write and closes the store. */
 void cli_close(struct cli *cli);

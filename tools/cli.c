@@ -11,6 +11,8 @@
  *	long, a line on a terminal says how far it is.
  */
 #include "args.h"
+#include "instant.h"
+#include "words.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -64,14 +66,38 @@ int cli_open(struct cli *cli)
 	return err ? cli_cop(cli, err) : 0;
 }
 
+int cli_commit(struct cli *cli, const char *word, uint64_t *commit)
+{
+	int64_t ns;
+	cop_err err;
+
+	if (!words_u64(word, 10, commit))
+		return 0;
+	if (instant_parse(word, &ns))
+		return args_fault(
+		    cli,
+		    "'%s' is neither the number of a commit nor a "
+		    "time, such as 2026-11-27T10:00Z or -2h",
+		    word);
+	err = cop_commit_at(cli->read, ns, commit);
+	return err ? cli_cop(cli, err) : 0;
+}
+
 int cli_open_read(struct cli *cli)
 {
+	uint64_t commit;
 	int code = cli_open(cli);
 	cop_err err;
 
 	if (code)
 		return code;
 	err = cop_read_begin(cli->store, &cli->read);
+	if (err || !cli->as_of)
+		return err ? cli_cop(cli, err) : 0;
+	code = cli_commit(cli, cli->as_of, &commit);
+	if (code)
+		return code;
+	err = cop_read_as_of(cli->read, commit);
 	return err ? cli_cop(cli, err) : 0;
 }
 

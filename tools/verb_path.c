@@ -22,6 +22,7 @@ static const struct arg_row path_rows[] = {
     {PATH_RELATION, "relation", "NAME", "only over edges of this relation"},
     {PATH_DIRECTION, "direction", "WAY",
      "of each edge: out (default), in, both"},
+    ARG_AS_OF_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

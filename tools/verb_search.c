@@ -64,6 +64,7 @@ static const struct arg_row search_rows[] = {
     {SEARCH_EF, "ef", "N", "width of a walk: more finds more, slower"},
     {SEARCH_EXPLAIN, "explain", NULL, "say on stderr how it was done, and why"},
     {SEARCH_THREADS, "threads", "N", "threads for --queries (default: 1)"},
+    ARG_AS_OF_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-static const struct arg_row stat_rows[] = {ARG_JSON_ROW, ARG_END};
+static const struct arg_row stat_rows[] = {ARG_AS_OF_ROW, ARG_JSON_ROW,
+					   ARG_END};
 
 enum stat_kind { STAT_COUNT, STAT_COUNT32, STAT_BYTES };
 

@@ -29,6 +29,7 @@ static const struct arg_row walk_rows[] = {
     {WALK_RELATION, "relation", "NAME", "only over edges of this relation"},
     {WALK_DIRECTION, "direction", "WAY", "out (default), in or both"},
     {WALK_LIMIT, "limit", "N", "at most so many entities (default: 1000)"},
+    ARG_AS_OF_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };
