@@ -34,7 +34,7 @@ enum {
 #define ARG_AS_OF_ROW                                                          \
 	{                                                                      \
 		ARG_AS_OF, "as-of", "COMMIT|TIME",                             \
-		    "as it was then: 42, 2026-11-27T10:00Z, -2h"               \
+		    "as it was then: 42, 2026-11-27T10:00Z, 2h ago: 2h"        \
 	}
 #define ARG_END                                                                \
 	{                                                                      \

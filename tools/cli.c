@@ -77,7 +77,7 @@ int cli_commit(struct cli *cli, const char *word, uint64_t *commit)
 		return args_fault(
 		    cli,
 		    "'%s' is neither the number of a commit nor a "
-		    "time, such as 2026-11-27T10:00Z or -2h",
+		    "time, such as 2026-11-27T10:00Z, or 2h for so long ago",
 		    word);
 	err = cop_commit_at(cli->read, ns, commit);
 	return err ? cli_cop(cli, err) : 0;

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { SECOND_NS = 1000000000, YEAR_MIN = 1678, YEAR_MAX = 2261 };
@@ -117,27 +116,33 @@ static int64_t unit_seconds(char unit)
 	}
 }
 
-static int ago_parse(const char *text, int64_t *ns)
+int instant_span(const char *text, int64_t *ms)
 {
-	struct timespec now;
 	char *end;
 	double count = strtod(text, &end);
 	int64_t unit = unit_seconds(*end);
 
-	if (end == text || !unit || end[1] || !(count >= 0 && count < 1e9))
+	if (end == text || !unit || end[1] || !(count >= 0 && count <= 1e9))
 		return -1;
+	*ms = (int64_t)(count * (double)unit * 1000);
+	return 0;
+}
+
+static int ago_parse(const char *text, int64_t *ns)
+{
+	struct timespec now;
+	int64_t ms;
+
 	clock_gettime(CLOCK_REALTIME, &now);
-	*ns = (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
-	if (count * (double)unit > (double)now.tv_sec)
+	if (instant_span(text, &ms) || ms / 1000 > now.tv_sec)
 		return -1;
-	*ns -= (int64_t)(count * (double)unit * SECOND_NS);
+	*ns = (int64_t)now.tv_sec * SECOND_NS + now.tv_nsec - ms * 1000000;
 	return 0;
 }
 
 int instant_parse(const char *text, int64_t *ns)
 {
-	return *text == '-' ? ago_parse(text + 1, ns)
-			    : calendar_parse(text, ns);
+	return calendar_parse(text, ns) ? ago_parse(text, ns) : 0;
 }
 
 char *instant_text(char *out, int64_t ns)

@@ -343,8 +343,8 @@ static cop_err out_entity_vector(cop_store *store, cop_read *read,
 	return 0;
 }
 
-cop_err out_entity(cop_store *store, cop_read *read,
-		   const struct cop_entity *entity, int parts)
+cop_err out_entity_object(cop_store *store, cop_read *read,
+			  const struct cop_entity *entity, int parts)
 {
 	cop_err err;
 
@@ -369,11 +369,20 @@ cop_err out_entity(cop_store *store, cop_read *read,
 	if (parts & OUT_VERSION)
 		printf(",\"version\":%llu",
 		       (unsigned long long)entity->version);
-	out_words("}\n");
+	out_byte('}');
 	return err;
 }
 
-cop_err out_edge(cop_read *read, const struct cop_edge *edge)
+cop_err out_entity(cop_store *store, cop_read *read,
+		   const struct cop_entity *entity, int parts)
+{
+	cop_err err = out_entity_object(store, read, entity, parts);
+
+	out_byte('\n');
+	return err;
+}
+
+cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 {
 	cop_err err;
 
@@ -396,7 +405,15 @@ cop_err out_edge(cop_read *read, const struct cop_edge *edge)
 		if (!err)
 			err = out_property(i, name, name_size, &value);
 	}
-	out_words("}}\n");
+	out_words("}}");
+	return err;
+}
+
+cop_err out_edge(cop_read *read, const struct cop_edge *edge)
+{
+	cop_err err = out_edge_object(read, edge);
+
+	out_byte('\n');
 	return err;
 }
 

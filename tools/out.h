@@ -26,6 +26,11 @@ enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2, OUT_VERSION = 4 };
 cop_err out_entity(cop_store *store, cop_read *read,
 		   const struct cop_entity *entity, int parts);
 
+/* The same, without the line's end. */
+cop_err out_entity_object(cop_store *store, cop_read *read,
+			  const struct cop_entity *entity, int parts);
+cop_err out_edge_object(cop_read *read, const struct cop_edge *edge);
+
 /* An edge as the line that import reads. */
 cop_err out_edge(cop_read *read, const struct cop_edge *edge);
 

@@ -7,6 +7,7 @@
  *	lines that import reads.  A key that is not there is said on stderr and
  *	makes the exit status 1; the others are printed all the same.
  */
+#include "entity_text.h"
 #include "out.h"
 #include "verbs.h"
 
@@ -28,85 +29,6 @@ struct get {
 	int parts; /* enum out_parts */
 	int json;
 };
-
-static void get_field(const char *name, size_t size)
-{
-	int room = size < 12 ? 12 - (int)size : 0;
-
-	fputs("  ", stdout);
-	out_plain(name, size);
-	printf("%*s", room + 1, "");
-}
-
-static cop_err get_properties(cop_read *read, const struct cop_entity *entity)
-{
-	for (uint32_t i = 0; i < entity->property_count; i++) {
-		struct cop_value value;
-		const char *name;
-		size_t size;
-		cop_err err;
-
-		err = cop_entity_property_at(read, entity, i, &name, &size,
-					     &value);
-		if (err)
-			return err;
-		get_field(name, size);
-		if (value.kind == COP_STRING)
-			out_plain(value.data, value.count);
-		else
-			err = out_value(&value);
-		if (err)
-			return err;
-		putchar('\n');
-	}
-	return 0;
-}
-
-static cop_err get_tags(cop_read *read, const struct cop_entity *entity)
-{
-	if (!entity->tag_count)
-		return 0;
-	get_field("tags", 4);
-	for (uint32_t i = 0; i < entity->tag_count; i++) {
-		const char *tag;
-		size_t size;
-		cop_err err = cop_entity_tag(read, entity, i, &tag, &size);
-
-		if (err)
-			return err;
-		fputs(i ? ", " : "", stdout);
-		out_plain(tag, size);
-	}
-	putchar('\n');
-	return 0;
-}
-
-static cop_err get_content(cop_read *read, const struct cop_entity *entity)
-{
-	const void *data;
-	size_t size;
-	cop_err err = cop_entity_content(read, entity, &data, &size);
-
-	if (err || !size)
-		return err;
-	get_field("content", 7);
-	out_plain(data, size);
-	putchar('\n');
-	return 0;
-}
-
-static cop_err get_vector(struct cli *cli, const struct cop_entity *entity)
-{
-	const float *vector;
-	cop_err err = cop_vector(cli->read, entity->id, &vector);
-
-	if (err || !vector)
-		return err;
-	get_field("vector", 6);
-	out_vector(vector, cop_dim(cli->store));
-	putchar('\n');
-	return 0;
-}
 
 static int32_t get_edge_out(void *user, cop_read *read,
 			    const struct cop_edge *edge)
@@ -163,33 +85,6 @@ static cop_err get_edges(const struct get *get, uint64_t id)
 	return err == COP_STOPPED ? inner : err;
 }
 
-static cop_err get_text(const struct get *get, const struct cop_entity *entity)
-{
-	cop_read *read = get->cli->read;
-	cop_err err = 0;
-
-	out_plain(entity->key, entity->key_size);
-	putchar('\n');
-	if (entity->type) {
-		get_field("type", 4);
-		err = out_name_text(read, entity->type);
-		putchar('\n');
-	}
-	if (!err)
-		err = get_tags(read, entity);
-	if (!err)
-		err = get_properties(read, entity);
-	if (!err)
-		err = get_content(read, entity);
-	if (!err && get->parts & OUT_VECTOR)
-		err = get_vector(get->cli, entity);
-	if (!err && get->parts & OUT_VERSION) {
-		get_field("version", 7);
-		printf("%llu\n", (unsigned long long)entity->version);
-	}
-	return err;
-}
-
 /* Returns an exit status; 1 if the key is not there. */
 static int get_one(const struct get *get, const char *key)
 {
@@ -208,7 +103,7 @@ static int get_one(const struct get *get, const char *key)
 	if (get->json)
 		err = out_entity(cli->store, cli->read, &entity, get->parts);
 	else
-		err = get_text(get, &entity);
+		err = entity_text(cli->store, cli->read, &entity, get->parts);
 	if (!err && get->parts & OUT_EDGES)
 		err = get_edges(get, entity.id);
 	return err ? cli_cop(cli, err) : 0;

@@ -8,14 +8,13 @@
  *	wants: `scan --vector --edges` is a copy of a store.
  */
 #include "out.h"
-#include "words.h"
+#include "select.h"
 #include "verbs.h"
 
-enum { SCAN_TYPE = ARG_OWN, SCAN_TAG, SCAN_LIMIT, SCAN_VECTOR, SCAN_EDGES };
+enum { SCAN_LIMIT = ARG_OWN, SCAN_VECTOR, SCAN_EDGES, SCAN_SELECT };
 
 static const struct arg_row scan_rows[] = {
-    {SCAN_TYPE, "type", "NAME", "only entities of this type"},
-    {SCAN_TAG, "tag", "NAME", "only entities with this tag"},
+    SELECT_ROWS(SCAN_SELECT),
     {SCAN_LIMIT, "limit", "N", "at most so many entities"},
     {SCAN_VECTOR, "vector", NULL, "with their vectors"},
     {SCAN_EDGES, "edges", NULL, "then the edges that go out of them"},
@@ -26,7 +25,7 @@ static const struct arg_row scan_rows[] = {
 
 struct scan {
 	struct cli *cli;
-	const char *type, *tag;
+	struct select which;
 	uint64_t limit;
 	uint64_t seen;
 	int parts;
@@ -76,7 +75,7 @@ static int scan_pass(struct scan *scan,
 	cop_err err;
 
 	scan->seen = 0;
-	err = cop_scan(scan->cli->read, scan->type, scan->tag, 1, visit, scan);
+	err = cop_select(scan->cli->read, &scan->which.select, visit, scan);
 	if (err == COP_STOPPED)
 		err = scan->err;
 	return err ? cli_cop(scan->cli, err) : 0;
@@ -87,12 +86,11 @@ static int scan_option(struct scan *scan, int id)
 	struct cli *cli = scan->cli;
 
 	switch (id) {
-	case SCAN_TYPE: scan->type = cli->value; break;
-	case SCAN_TAG: scan->tag = cli->value; break;
+	case ARG_JSON: break;
 	case SCAN_LIMIT: return args_u64(cli, 1, UINT64_MAX, &scan->limit);
 	case SCAN_VECTOR: scan->parts |= OUT_VECTOR; break;
 	case SCAN_EDGES: scan->parts |= OUT_EDGES; break;
-	default: break;
+	default: return select_option(&scan->which, cli, id - SCAN_SELECT);
 	}
 	return 0;
 }
@@ -102,6 +100,7 @@ static int scan_run(struct cli *cli)
 	struct scan scan = {.cli = cli, .limit = UINT64_MAX};
 	int code, id;
 
+	select_init(&scan.which);
 	while ((id = args_next(cli)) > 0)
 		if (scan_option(&scan, id))
 			return cli->fault.code;
