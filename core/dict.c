@@ -73,12 +73,13 @@ cop_err dict_use(const struct env *env, env_txn *txn, uint32_t number,
 		 struct name_use *use)
 {
 	struct bytes text;
+	const char *record;
 	cop_err err = dict_text(env, txn, number, &text);
-	const char *record = (const char *)text.data - DISK_NAME_TEXT;
 
 	*use = (struct name_use){0};
 	if (err || !text.data)
 		return err;
+	record = (const char *)text.data - DISK_NAME_TEXT;
 	memcpy(&use->changed, record, sizeof use->changed);
 	memcpy(&use->count, record + DISK_NAME_COUNT, sizeof use->count);
 	return 0;

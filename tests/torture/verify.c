@@ -14,8 +14,11 @@ static char segment_path[256];
 
 void verify_create(void)
 {
-	struct cop_options options = {
-	    .size = sizeof options, .dim = DIM, .metric = COP_L2};
+	/* history is kept, and so briefly that some is let go of, too */
+	struct cop_options options = {.size = sizeof options,
+				      .dim = DIM,
+				      .metric = COP_L2,
+				      .history_ms = 20000};
 	cop_store *store;
 
 	look_must(cop_create(oracle->path, &options), "create");

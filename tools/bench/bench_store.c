@@ -33,11 +33,14 @@ cop_store *bench_store_create(const char *path, uint32_t dim, int32_t metric,
 				      .expected_entities = expected_entities};
 	const char *codes = getenv("BENCH_CODES");
 	const char *signs = getenv("BENCH_SIGNS");
+	const char *history = getenv("BENCH_HISTORY");
 	cop_store *store = NULL;
 
 	if (codes != NULL)
 		options.codes = atoi(codes);
 	options.signs = signs && *signs == '1';
+	if (history != NULL && strcmp(history, "none") == 0)
+		options.history = COP_HISTORY_NONE;
 	bench_check("cop_create", cop_create(path, &options));
 	bench_check("cop_open", cop_open(path, NULL, &store));
 	return store;
