@@ -126,27 +126,31 @@ static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
 	return err;
 }
 
-static cop_err edge_note(struct apply *apply, uint64_t source,
-			 uint32_t relation, uint64_t target, int before,
-			 int now)
+/* before: whether it was there; now: whether it is. */
+static cop_err edge_note(struct apply *apply, const struct edge_change *edge,
+			 int before, int now)
 {
-	uint64_t hash = build_edge_hash(source, relation, target);
+	uint64_t hash =
+	    build_edge_hash(edge->source, edge->relation, edge->target);
 	struct hashmap_cursor cursor = {.hash = hash};
-	struct edge_change edge = {source, target, relation, (uint8_t)before,
-				   (uint8_t)now};
+	struct edge_change change = *edge;
 	uint32_t index;
 
 	while (hashmap_next(&apply->edge_map, &cursor, &index)) {
 		struct edge_change *known = apply_edge(apply, index);
 
-		if (known->source == source && known->target == target &&
-		    known->relation == relation) {
+		if (known->source == edge->source &&
+		    known->target == edge->target &&
+		    known->relation == edge->relation &&
+		    known->discriminator == edge->discriminator) {
 			known->now = (uint8_t)now;
 			return 0;
 		}
 	}
+	change.before = (uint8_t)before;
+	change.now = (uint8_t)now;
 	index = apply_edge_count(apply);
-	if (buffer_put(&apply->edges, &edge, sizeof edge) ||
+	if (buffer_put(&apply->edges, &change, sizeof change) ||
 	    hashmap_put(&apply->edge_map, hash, index))
 		return no_memory();
 	return 0;
@@ -602,11 +606,10 @@ static cop_err op_tag(struct apply *apply, const struct op *op)
 
 /* ---- edges -------------------------------------------------------------- */
 
-static cop_err edge_remove(struct apply *apply, uint64_t source,
-			   uint32_t relation, uint64_t target)
+static cop_err edge_remove(struct apply *apply, const struct edge_change *edge)
 {
-	struct disk_edge_key out = format_edge_key(source, relation, target);
-	struct disk_edge_key in = format_edge_key(target, relation, source);
+	struct disk_edge_key out = apply_edge_key(edge);
+	struct disk_edge_key in = format_edge_turn(&out);
 	int was;
 	cop_err err =
 	    record_end(apply, DB_EDGES, bytes_of(&out, sizeof out), &was);
@@ -616,19 +619,19 @@ static cop_err edge_remove(struct apply *apply, uint64_t source,
 	err = record_end(apply, DB_EDGES_IN, bytes_of(&in, sizeof in), &was);
 	if (err)
 		return err;
-	if (name_touch(apply, relation, -1))
+	if (name_touch(apply, edge->relation, -1))
 		return no_memory();
 	apply->state.edges--;
 	apply->request->result.edges_deleted++;
-	err = ends_note(apply, source, target);
-	return err ? err : edge_note(apply, source, relation, target, 1, 0);
+	err = ends_note(apply, edge->source, edge->target);
+	return err ? err : edge_note(apply, edge, 1, 0);
 }
 
 /* Collects the keys of an entity's edges in one of the two indexes. */
 static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
 			     struct buffer *keys)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;
@@ -657,14 +660,16 @@ static cop_err edges_wipe(struct apply *apply, enum env_db db, uint64_t id)
 	for (size_t at = 0; !err && at < keys.size;
 	     at += sizeof(struct disk_edge_key)) {
 		struct disk_edge_key key;
-		uint64_t peer;
-		uint32_t relation;
+		struct edge_change edge = {0};
 
 		memcpy(&key, keys.data + at, sizeof key);
-		peer = format_join(key.target);
-		relation = be32toh(key.relation);
-		err = db == DB_EDGES ? edge_remove(apply, id, relation, peer)
-				     : edge_remove(apply, peer, relation, id);
+		if (db == DB_EDGES_IN)
+			key = format_edge_turn(&key);
+		edge.source = be64toh(key.source);
+		edge.target = format_join(key.target);
+		edge.relation = be32toh(key.relation);
+		edge.discriminator = be32toh(key.discriminator);
+		err = edge_remove(apply, &edge);
 	}
 	buffer_release(&keys);
 	return err;
@@ -775,13 +780,24 @@ static cop_err edge_replace(struct apply *apply,
 	return code ? apply_failed(apply, code) : err;
 }
 
+/* record: of the edge, outside LMDB */
+static int edge_in_put(struct apply *apply, const struct disk_edge_key *key,
+		       const struct disk_edge *record)
+{
+	const struct disk_validity *valid = codec_edge_validity(record);
+	struct disk_edge_in in = {.version = apply->commit};
+
+	if (valid)
+		in.valid = *valid;
+	return put(apply, DB_EDGES_IN, bytes_of(key, sizeof *key),
+		   bytes_of(&in, valid ? sizeof in : sizeof in.version));
+}
+
 cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 		       struct bytes record, const uint32_t *numbers)
 {
-	struct disk_edge_key out =
-	    format_edge_key(edge->source, edge->relation, edge->target);
-	struct disk_edge_key in =
-	    format_edge_key(edge->target, edge->relation, edge->source);
+	struct disk_edge_key out = apply_edge_key(edge);
+	struct disk_edge_key in = format_edge_turn(&out);
 	void *room;
 	int was;
 	int code;
@@ -794,8 +810,7 @@ cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 	if (!code) {
 		memcpy(room, record.data, record.size);
 		codec_edge_patch(room, apply->commit, numbers);
-		code = put(apply, DB_EDGES_IN, bytes_of(&in, sizeof in),
-			   bytes_of(&apply->commit, 8));
+		code = edge_in_put(apply, &in, record.data);
 	}
 	if (code)
 		return apply_failed(apply, code);
@@ -804,9 +819,7 @@ cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 	apply->state.edges += !was;
 	apply->request->result.edges_put++;
 	err = ends_note(apply, edge->source, edge->target);
-	return err ? err
-		   : edge_note(apply, edge->source, edge->relation,
-			       edge->target, was, 1);
+	return err ? err : edge_note(apply, edge, was, 1);
 }
 
 static cop_err edge_put(struct apply *apply, const struct op *op,
@@ -815,7 +828,8 @@ static cop_err edge_put(struct apply *apply, const struct op *op,
 	const uint32_t *numbers = numbers_of(apply);
 	struct edge_change edge = {.source = source,
 				   .target = target,
-				   .relation = numbers[op->relation - 1]};
+				   .relation = numbers[op->relation - 1],
+				   .discriminator = op->discriminator};
 	const unsigned char *record =
 	    op_body(op) + op_pad(op->key_size + (size_t)op->target_size);
 
@@ -843,17 +857,15 @@ static cop_err op_edge(struct apply *apply, const struct op *op)
 
 static cop_err op_unlink(struct apply *apply, const struct op *op)
 {
-	uint64_t source;
-	uint64_t target = 0;
-	cop_err err = apply_key(apply, op_body(op), op->key_size, &source);
+	struct edge_change edge = {.relation =
+				       numbers_of(apply)[op->relation - 1],
+				   .discriminator = op->discriminator};
+	cop_err err = apply_key(apply, op_body(op), op->key_size, &edge.source);
 
-	if (!err && source)
+	if (!err && edge.source)
 		err = apply_key(apply, op_body(op) + op->key_size,
-				op->target_size, &target);
-	if (err || !target)
-		return err;
-	return edge_remove(apply, source, numbers_of(apply)[op->relation - 1],
-			   target);
+				op->target_size, &edge.target);
+	return err || !edge.target ? err : edge_remove(apply, &edge);
 }
 
 /* ---- all ---------------------------------------------------------------- */

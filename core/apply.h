@@ -39,6 +39,7 @@ struct edge_change {
 	uint64_t source;
 	uint64_t target;
 	uint32_t relation;
+	uint32_t discriminator;
 	uint8_t before;
 	uint8_t now;
 };
@@ -99,6 +100,13 @@ struct change *apply_find(const struct apply *apply, uint64_t id);
 /* The id that a key was ever given, 0 if none, as the transaction has it. */
 cop_err apply_key(const struct apply *apply, const void *key, size_t size,
 		  uint64_t *id);
+
+static inline struct disk_edge_key
+apply_edge_key(const struct edge_change *edge)
+{
+	return format_edge_key(edge->source, edge->relation, edge->target,
+			       edge->discriminator);
+}
 
 /* The change of an id; lifetime: until the next one is asked for. */
 cop_err apply_change_of(struct apply *apply, uint64_t id, struct change **out);

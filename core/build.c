@@ -30,7 +30,7 @@ uint64_t build_key_hash(const void *key, size_t key_size)
 
 uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target)
 {
-	struct disk_edge_key key = format_edge_key(source, relation, target);
+	struct disk_edge_key key = format_edge_key(source, relation, target, 0);
 
 	return XXH3_64bits(&key, sizeof key);
 }

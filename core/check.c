@@ -154,6 +154,17 @@ static void vector_check(struct check *check, struct bytes key,
 			(unsigned long long)id);
 }
 
+/* Whether the index of incoming edges has an edge's version and validity. */
+static int edge_in_agrees(struct bytes value, const struct disk_edge *edge)
+{
+	const struct disk_validity *valid = codec_edge_validity(edge);
+	const struct disk_edge_in *in = value.data;
+
+	return number_of(value) == edge->version &&
+	       value.size == (valid ? sizeof *in : sizeof in->version) &&
+	       (!valid || !memcmp(&in->valid, valid, sizeof *valid));
+}
+
 /* An edge's key in one index must stand in the other, and both ends exist. */
 static void edge_check(struct check *check, struct bytes key,
 		       struct bytes value, enum env_db other)
@@ -173,13 +184,18 @@ static void edge_check(struct check *check, struct bytes key,
 		name_count(check, be32toh(parts.relation));
 	from = be64toh(parts.source);
 	to = format_join(parts.target);
-	back = format_edge_key(to, be32toh(parts.relation), from);
+	back = format_edge_turn(&parts);
 	if (!there(check, other, &back, sizeof back, &found))
 		finding(check, "edge %llu to %llu stands in one index only",
 			(unsigned long long)from, (unsigned long long)to);
 	if (!there(check, DB_ENTITIES, &from, sizeof from, &found))
 		finding(check, "an edge hangs on entity %llu, not there",
 			(unsigned long long)from);
+	if (other == DB_EDGES &&
+	    there(check, other, &back, sizeof back, &found) &&
+	    !codec_edge_check(found) && !edge_in_agrees(value, found.data))
+		finding(check, "edge %llu to %llu is another one from there",
+			(unsigned long long)to, (unsigned long long)from);
 	if (other == DB_EDGES_IN && codec_edge_check(value))
 		finding(check, "edge %llu to %llu: %s",
 			(unsigned long long)from, (unsigned long long)to,
@@ -281,6 +297,9 @@ static int version_is_sound(const struct check *check, enum env_db db,
 	case DB_EDGE_VERSIONS: return !codec_edge_check(record);
 	case DB_VECTOR_VERSIONS:
 		return codec_vector(record, check->store->config.dim) != NULL;
+	case DB_EDGE_IN_VERSIONS:
+		return record.size == sizeof(uint64_t) ||
+		       record.size == sizeof(struct disk_edge_in);
 	default: return record.size == sizeof(uint64_t);
 	}
 }
@@ -605,7 +624,7 @@ static int pairs_from_list(const struct check *check,
 static int pairs_from_index(const struct check *check, enum env_db db,
 			    uint64_t id, struct buffer *pairs)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;

@@ -466,16 +466,51 @@ cop_err codec_entity(struct buffer *out, struct names *names,
 	return err;
 }
 
-cop_err codec_edge(struct buffer *out, struct names *names,
-		   const struct cop_property *properties, uint32_t count)
+static struct disk_validity validity_of(const struct cop_validity *valid)
 {
-	struct disk_edge head = {.property_count = count};
+	return (struct disk_validity){valid->from.seconds, valid->to.seconds,
+				      valid->from.nanos, valid->to.nanos};
+}
+
+int codec_validity_is(const struct disk_validity *valid)
+{
+	enum { NANOS = 1000000000 };
+
+	return valid->from_nanos < NANOS && valid->to_nanos < NANOS &&
+	       (valid->from < valid->to ||
+		(valid->from == valid->to &&
+		 valid->from_nanos < valid->to_nanos));
+}
+
+static cop_err validity_put(struct buffer *out,
+			    const struct cop_validity *valid)
+{
+	struct disk_validity disk = validity_of(valid);
+
+	if (!codec_validity_is(&disk))
+		return error_set(COP_INVALID,
+				 "an edge is valid from %lld s to %lld s since "
+				 "1970; it must begin before it ends, and "
+				 "nanoseconds are below 1,000,000,000",
+				 (long long)disk.from, (long long)disk.to);
+	return buffer_put(out, &disk, sizeof disk) ? no_memory() : 0;
+}
+
+cop_err codec_edge(struct buffer *out, struct names *names,
+		   const struct cop_put_edge *edge)
+{
+	struct disk_edge head = {.property_count = edge->property_count,
+				 .flags = edge->valid ? EDGE_TIMED : 0};
 	size_t start = out->size;
-	cop_err err;
+	cop_err err = 0;
 
 	if (buffer_put(out, &head, sizeof head))
 		return no_memory();
-	err = properties_put(out, names, properties, count, start);
+	if (edge->valid)
+		err = validity_put(out, edge->valid);
+	if (!err)
+		err = properties_put(out, names, edge->properties,
+				     edge->property_count, start);
 	return !err && buffer_align(out, 8) ? no_memory() : err;
 }
 
@@ -509,19 +544,51 @@ void codec_entity_patch(void *record, uint64_t version, const uint32_t *numbers)
 			numbers);
 }
 
+static size_t edge_directory_at(const struct disk_edge *edge)
+{
+	return sizeof *edge +
+	       (edge->flags & EDGE_TIMED ? sizeof(struct disk_validity) : 0);
+}
+
+const struct disk_property *codec_edge_directory(const struct disk_edge *edge)
+{
+	return (const struct disk_property
+		    *)(const void *)((const unsigned char *)edge +
+				     edge_directory_at(edge));
+}
+
+const struct disk_validity *codec_edge_validity(const struct disk_edge *edge)
+{
+	return edge->flags & EDGE_TIMED
+		   ? (const struct disk_validity *)(const void *)(edge + 1)
+		   : NULL;
+}
+
 void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers)
 {
 	struct disk_edge *head = record;
 
 	head->version = version;
 	if (numbers)
-		directory_patch(head + 1, head->property_count, numbers);
+		directory_patch((unsigned char *)record +
+				    edge_directory_at(head),
+				head->property_count, numbers);
 }
 
 const uint32_t *codec_tags(const struct disk_entity *record)
 {
 	return (const uint32_t *)(const void *)((const unsigned char *)record +
 						tags_at(record));
+}
+
+int codec_has_tag(const struct disk_entity *record, uint32_t tag)
+{
+	const uint32_t *tags = codec_tags(record);
+
+	for (uint32_t i = 0; i < record->tag_count; i++)
+		if (tags[i] == tag)
+			return 1;
+	return 0;
 }
 
 const struct disk_property *codec_directory(const struct disk_entity *record)
@@ -664,10 +731,14 @@ cop_err codec_edge_check(struct bytes record)
 	const struct disk_edge *head = record.data;
 
 	if (record.size < sizeof *head || record.size > UINT32_MAX ||
-	    sizeof *head + (uint64_t)head->property_count *
-			       sizeof(struct disk_property) >
+	    head->flags & ~(uint32_t)EDGE_TIMED ||
+	    edge_directory_at(head) + (uint64_t)head->property_count *
+					  sizeof(struct disk_property) >
 		record.size)
 		return corrupt("directory");
+	if (head->flags & EDGE_TIMED &&
+	    !codec_validity_is(codec_edge_validity(head)))
+		return corrupt("validity");
 	return 0;
 }
 

@@ -89,7 +89,7 @@ uint64_t name_hash(enum name_space space, const char *text, size_t size);
 cop_err codec_entity(struct buffer *out, struct names *names,
 		     const struct cop_put *put);
 cop_err codec_edge(struct buffer *out, struct names *names,
-		   const struct cop_property *properties, uint32_t count);
+		   const struct cop_put_edge *edge);
 
 /*
  * Sets the version and translates numbers: numbers[i] for name i + 1; of an
@@ -116,6 +116,8 @@ int codec_entity_same(struct bytes a, struct bytes b);
 /* An entity's tags, in a record that was checked. */
 const uint32_t *codec_tags(const struct disk_entity *record);
 
+int codec_has_tag(const struct disk_entity *record, uint32_t tag);
+
 const struct disk_property *codec_directory(const struct disk_entity *record);
 
 /* Checks a record's header and directory against its size. */
@@ -123,6 +125,13 @@ cop_err codec_entity_check(struct bytes record);
 /* The same in silence: what is out of range, NULL if nothing. */
 const char *codec_entity_fault(struct bytes record);
 cop_err codec_edge_check(struct bytes record);
+
+/* The parts of an edge's record that was checked; validity NULL: always. */
+const struct disk_property *codec_edge_directory(const struct disk_edge *edge);
+const struct disk_validity *codec_edge_validity(const struct disk_edge *edge);
+
+/* Whether a validity is one: it begins before it ends. */
+int codec_validity_is(const struct disk_validity *valid);
 
 /* Memory for what had to be decompressed; freed with the read. */
 struct arena {

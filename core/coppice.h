@@ -150,6 +150,25 @@ COP_API const char *cop_version(void);
  */
 COP_API const char *cop_cpu(void);
 
+/* ---- time --------------------------------------------------------------- */
+
+/*
+ * A point in time: seconds since 1970, before it below 0, in the Gregorian
+ * calendar as if there always had been one, UTC, every day of 86,400 s; and
+ * nanoseconds on top, below 1,000,000,000.
+ */
+struct cop_instant {
+	int64_t seconds;
+	uint32_t nanos;
+	uint32_t reserved;
+};
+
+/* From the one, included, up to the other, not included. */
+struct cop_validity {
+	struct cop_instant from; /* INT64_MIN seconds: since ever */
+	struct cop_instant to;	 /* INT64_MAX seconds: for ever */
+};
+
 /* ---- a store ------------------------------------------------------------ */
 
 enum cop_metric {
@@ -373,6 +392,18 @@ COP_API uint64_t cop_read_commit(const cop_read *read);
  */
 COP_MUST cop_err cop_read_as_of(cop_read *read, uint64_t commit);
 
+/*
+ * Has a read see only the edges that are valid at a point in time, in the
+ * world: an edge may be put with a validity, and without one always is.  It
+ * holds for edges, neighbours, walks, paths and searches near an entity; not
+ * for histories, differences and counts.  cop_read_refresh ends it.
+ * at		copied; NULL: all edges, valid or not
+ * Returns	COP_INVALID.
+ * Progress	no system call.  Lists of edges are read from LMDB then.
+ */
+COP_MUST cop_err cop_read_valid_at(cop_read *read,
+				   const struct cop_instant *at);
+
 struct cop_commit_info {
 	uint32_t size;
 	uint32_t reserved;
@@ -585,12 +616,18 @@ struct cop_edge {
 	uint64_t target;
 	uint32_t relation; /* for cop_name() */
 	uint32_t property_count;
+	uint32_t discriminator;
+	uint32_t reserved;
 	uint64_t version; /* the commit that wrote it; 0: there is none */
+	struct cop_validity valid;
 	const void *record;
 	uint64_t record_size;
 };
 
-/* An edge by its ends and relation; out->version is 0 if there is none. */
+/*
+ * An edge by its ends and relation, of discriminator 0; out->version is 0 if
+ * there is none.
+ */
 COP_MUST cop_err cop_get_edge(cop_read *read, uint64_t source,
 			      const char *relation, size_t relation_size,
 			      uint64_t target, struct cop_edge *out);
@@ -631,11 +668,11 @@ typedef int32_t cop_edge_version_visit(void *user, cop_read *read,
 
 /*
  * Calls `visit` for every version that is kept of an entity, of its vector, or
- * of an edge, newest first: those that were written by the commit that the
- * read sees, or before.  Between the death of one and the birth of the next it
- * was not there.  A non-zero return ends it with COP_STOPPED.
- * id		an entity that was deleted has its id still; cop_id() finds it
- * Lifetime	of what is borrowed: until the read ends.
+ * of an edge of discriminator 0, newest first: those that were written by the
+ * commit that the read sees, or before.  Between the death of one and the birth
+ * of the next it was not there.  A non-zero return ends it with COP_STOPPED. id
+ * an entity that was deleted has its id still; cop_id() finds it Lifetime
+ * of what is borrowed: until the read ends.
  */
 COP_MUST cop_err cop_history(cop_read *read, uint64_t id,
 			     cop_entity_version_visit *visit, void *user);
@@ -668,7 +705,7 @@ struct cop_difference {
 	uint64_t id;  /* the entity; an edge's source */
 	uint64_t target;
 	uint32_t relation; /* for cop_name() */
-	uint32_t reserved;
+	uint32_t discriminator;
 };
 
 typedef int32_t cop_difference_visit(void *user, cop_read *read,
@@ -815,16 +852,28 @@ struct cop_step {
 
 struct cop_walk {
 	uint32_t size;
-	uint32_t hops;	       /* 0 to COP_HOPS_MAX */
+	uint32_t hops;	       /* 0 to COP_HOPS_MAX, or COP_HOPS_ALL */
 	uint64_t start;	       /* an id */
 	const char *relation;  /* NUL-terminated, NULL: any */
 	int32_t direction;     /* enum cop_direction, 0: out */
 	uint32_t degree_limit; /* edges looked at of one entity, 0: all */
+	const char *type;      /* goes only to entities of it, NULL: any */
+	const char *tag;       /* and only to those with it, NULL: any */
+	/* and only where this, if given, returns other than 0: over the edge
+	   to step->id from `from`.  It may read entities and edges with `read`,
+	   but not walk or search */
+	int32_t (*accept)(void *user, cop_read *read,
+			  const struct cop_step *step, uint64_t from);
+	void *user;
 };
+
+/* Any number of hops: a connected component, in both directions. */
+#define COP_HOPS_ALL UINT32_MAX
 
 /*
  * Breadth-first walk: every entity within `hops` of the start, each once, by
- * the first shortest way found.  steps[0] is the start.
+ * the first shortest way found.  steps[0] is the start.  What the filters do
+ * not let pass is not gone through either.
  * steps	room for `capacity`, at least 1
  * count	how many were found
  * more		set to 1 if the walk was cut off by capacity or degree_limit,
@@ -836,6 +885,26 @@ struct cop_walk {
 COP_MUST cop_err cop_walk(cop_read *read, const struct cop_walk *walk,
 			  struct cop_step *steps, size_t capacity,
 			  size_t *count, int32_t *more);
+
+/*
+ * A search whose hits bring what is around them, in one snapshot: the context
+ * that a language model wants of what it retrieves.
+ * walk		from each hit; its start is not used
+ * hits, count	as of cop_search
+ * steps	room for `capacity` in all.  Those of hit i are steps[starts[i]]
+ *		to steps[starts[i + 1] - 1], the hit itself first; `from` counts
+ *		from there.
+ * starts	room for search->k + 1
+ * more		as of cop_walk, for all hits together; may be NULL
+ * Returns	as cop_search and cop_walk.
+ * Progress	as these.
+ */
+COP_MUST cop_err cop_search_context(cop_read *read,
+				    const struct cop_search *search,
+				    const struct cop_walk *walk,
+				    struct cop_hit *hits, uint32_t *count,
+				    struct cop_step *steps, size_t capacity,
+				    size_t *starts, int32_t *more);
 
 struct cop_neighbor {
 	uint64_t id;
@@ -868,22 +937,43 @@ struct cop_path {
 	const char *relation; /* NUL-terminated, NULL: any */
 	int32_t direction;    /* enum cop_direction of each step, 0: out */
 	uint32_t reserved;
+	const char *weight; /* an edge's property, a number of 0 or more, that
+			       says what it costs; 1 without it.
+			       NUL-terminated, NULL: each costs 1 */
+	double *cost; /* set to what a path by weight costs; may be NULL */
 };
 
 /*
- * A shortest path: as few edges as possible, any of several as short.
+ * A shortest path: as few edges as possible, or as cheap ones; any of several
+ * as short.
  * steps	room for `capacity`; as of cop_walk, the source first and the
  *		target last, each reached from the one before it
  * count	how many the path has, also if they are more than `capacity`;
  *		0: there is none
  * Returns	COP_NO_NAME for a relation the store has never seen,
- *		COP_INVALID, ENOMEM.
+ *		COP_INVALID, also for a weight below 0 on the way, ENOMEM.
  * Progress	allocates what it needs: memory for what is seen from both
- *		ends, given back before it returns.
+ *		ends, given back before it returns.  By weight it reads edges
+ *		from LMDB.
  */
 COP_MUST cop_err cop_path(cop_read *read, const struct cop_path *path,
 			  struct cop_step *steps, size_t capacity,
 			  size_t *count);
+
+typedef int32_t cop_paths_visit(void *user, cop_read *read,
+				const struct cop_step *steps, size_t count);
+
+/*
+ * Calls `visit` with every path from one entity to another that has at most
+ * path->hops edges, 1 to COP_HOPS_MAX, and no entity twice.  Two edges between
+ * the same entities are two paths.  A non-zero return ends it with COP_STOPPED.
+ * steps	as of cop_path, `count` of them
+ * Returns	COP_NO_NAME, COP_INVALID, COP_STOPPED, ENOMEM.
+ * Progress	there may be very many: the time goes by what is visited.
+ * Lifetime	steps: until visit returns.
+ */
+COP_MUST cop_err cop_paths(cop_read *read, const struct cop_path *path,
+			   cop_paths_visit *visit, void *user);
 
 /* ---- writing ------------------------------------------------------------ */
 
@@ -993,20 +1083,28 @@ struct cop_put_edge {
 	size_t target_size;
 	const struct cop_property *properties;
 	uint32_t property_count;
+	uint32_t discriminator; /* tells edges apart that are otherwise the
+				   same: two terms of office */
+	const struct cop_validity *valid; /* NULL: always */
 };
 
 /*
- * Puts an edge; one with the same source, relation and target is replaced.
- * Entities put earlier in the same write are there for it.
+ * Puts an edge; one with the same source, relation, target and discriminator
+ * is replaced.  Entities put earlier in the same write are there for it.
  */
 COP_MUST cop_err cop_put_edge(cop_write *write,
 			      const struct cop_put_edge *edge);
 
-/* Deletes an edge; one that is not there counts as deleted. */
+/*
+ * Deletes an edge of discriminator 0; one that is not there counts as deleted.
+ */
 COP_MUST cop_err cop_delete_edge(cop_write *write, const void *source,
 				 size_t source_size, const char *relation,
 				 size_t relation_size, const void *target,
 				 size_t target_size);
+
+/* The same, of an edge with any discriminator; its properties do not matter. */
+COP_MUST cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge);
 
 /* How many operations the write holds, and their bytes. */
 COP_API size_t cop_write_count(const cop_write *write);

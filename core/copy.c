@@ -350,7 +350,7 @@ static cop_err entity_forward(struct copying *copying, uint64_t id)
 static cop_err range_collect(struct env *env, env_txn *txn, enum env_db db,
 			     uint64_t id, struct buffer *keys)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;

@@ -112,7 +112,7 @@ static int side_next(struct side *side)
 
 static int side_open(struct side *side, const struct past *past, uint64_t id)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	int code =
 	    past_open(&side->range, past, DB_EDGES,
 		      bytes_of(&first, sizeof first), sizeof first.source);
@@ -142,6 +142,7 @@ static cop_err edge_tell(const struct diff *diff, struct bytes key,
 	difference.id = be64toh(parts.source);
 	difference.relation = be32toh(parts.relation);
 	difference.target = format_join(parts.target);
+	difference.discriminator = be32toh(parts.discriminator);
 	return records_tell(diff, &difference, before, after);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "build.h"
 #include "past.h"
+#include "valid.h"
 
 #include <errno.h>
 
@@ -19,6 +20,7 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 	struct past past = past_of(read);
 	struct disk_edge_key key;
 	struct bytes record;
+	int seen = 1;
 	int code;
 	cop_err err = read_check(read);
 
@@ -35,23 +37,17 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 		*out = edge;
 		return 0;
 	}
-	key = format_edge_key(source, edge.relation, target);
+	key = format_edge_key(source, edge.relation, target, 0);
 	code = past_get(&past, DB_EDGES, bytes_of(&key, sizeof key), &record);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	if (record.data) {
-		const struct disk_edge *head = record.data;
-
-		err = codec_edge_check(record);
-		if (err)
-			return err;
-		edge.version = head->version;
-		edge.property_count = head->property_count;
-		edge.record = record.data;
-		edge.record_size = record.size;
-	}
-	*out = edge;
-	return 0;
+	if (record.data)
+		err = valid_is_seen(read, DB_EDGES, record, &seen);
+	if (!err && record.data && seen)
+		err = read_edge_view(record, &edge);
+	if (!err)
+		*out = edge;
+	return err;
 }
 
 typedef int32_t edge_visit(void *user, cop_read *read,
@@ -64,21 +60,21 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 	struct disk_edge_key parts;
 	struct disk_edge_key forth;
 	struct cop_edge edge;
-	const struct disk_edge *head;
 	cop_err err;
 	int code = 0;
+	int seen;
 
 	memcpy(&parts, key.data, sizeof parts);
 	edge.source = be64toh(parts.source);
 	edge.target = format_join(parts.target);
 	edge.relation = be32toh(parts.relation);
+	edge.discriminator = be32toh(parts.discriminator);
 	if (db == DB_EDGES_IN) {
 		uint64_t other = edge.source;
 
 		edge.source = edge.target;
 		edge.target = other;
-		forth =
-		    format_edge_key(edge.source, edge.relation, edge.target);
+		forth = format_edge_turn(&parts);
 		code = past_get(&past, DB_EDGES, bytes_of(&forth, sizeof forth),
 				&record);
 		if (!code && !record.data)
@@ -87,14 +83,11 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 	if (code)
 		return error_system(code, "%s: an incoming edge has no record",
 				    read->store->path);
-	err = codec_edge_check(record);
-	if (err)
+	err = valid_is_seen(read, DB_EDGES, record, &seen);
+	if (!err && seen)
+		err = read_edge_view(record, &edge);
+	if (err || !seen)
 		return err;
-	head = record.data;
-	edge.version = head->version;
-	edge.property_count = head->property_count;
-	edge.record = record.data;
-	edge.record_size = record.size;
 	if (visit(user, read, &edge))
 		return error_set(COP_STOPPED, "stopped by the caller");
 	return 0;
@@ -103,7 +96,7 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,
 			 edge_visit *visit, void *user)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct past past = past_of(read);
 	struct past_range range;
 	struct bytes key;

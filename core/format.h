@@ -134,17 +134,39 @@ struct disk_property {
 struct disk_edge {
 	uint64_t version;
 	uint32_t property_count;
-	uint32_t flags; /* 1: valid_from and valid_to follow the header */
+	uint32_t flags; /* 1: a validity follows the header */
 };
 
+enum { EDGE_TIMED = 1 };
+
 static_assert(sizeof(struct disk_edge) == 16, "edge header is 16 bytes");
+
+/*
+ * When something is so, in the world: from the one point in time, up to the
+ * other.  Seconds since 1970 and nanoseconds; INT64_MIN since ever, INT64_MAX
+ * for ever.
+ */
+struct disk_validity {
+	int64_t from;
+	int64_t to;
+	uint32_t from_nanos;
+	uint32_t to_nanos;
+};
+
+static_assert(sizeof(struct disk_validity) == 24, "validity is 24 bytes");
+
+/* DB_EDGES_IN value: the edge's version, and its validity if it has one. */
+struct disk_edge_in {
+	uint64_t version;
+	struct disk_validity valid;
+};
 
 /* DB_EDGES key; DB_EDGES_IN has source and target changed over. */
 struct disk_edge_key {
 	uint64_t source;	/* big endian */
 	uint32_t relation;	/* big endian */
 	uint32_t target[2];	/* big endian, high word first */
-	uint32_t discriminator; /* big endian; 0 */
+	uint32_t discriminator; /* big endian */
 };
 
 static_assert(sizeof(struct disk_edge_key) == 24, "edge key is 24 bytes");
@@ -217,14 +239,32 @@ static inline uint64_t format_join(const uint32_t words[2])
 	return (uint64_t)be32toh(words[0]) << 32 | be32toh(words[1]);
 }
 
-static inline struct disk_edge_key
-format_edge_key(uint64_t from, uint32_t relation, uint64_t to)
+static inline struct disk_edge_key format_edge_key(uint64_t from,
+						   uint32_t relation,
+						   uint64_t to,
+						   uint32_t discriminator)
 {
 	struct disk_edge_key key = {.source = htobe64(from),
-				    .relation = htobe32(relation)};
+				    .relation = htobe32(relation),
+				    .discriminator = htobe32(discriminator)};
 
 	format_split(key.target, to);
 	return key;
+}
+
+/* The first key that an edge of an entity may have. */
+static inline struct disk_edge_key format_edge_first(uint64_t from)
+{
+	return format_edge_key(from, 0, 0, 0);
+}
+
+/* The key of the same edge in the other index. */
+static inline struct disk_edge_key
+format_edge_turn(const struct disk_edge_key *key)
+{
+	return format_edge_key(format_join(key->target), be32toh(key->relation),
+			       be64toh(key->source),
+			       be32toh(key->discriminator));
 }
 
 static inline struct disk_member_key format_member_key(uint32_t name,

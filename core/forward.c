@@ -264,7 +264,7 @@ static int peer_add(const struct forward *forward, struct peers *peers,
 static int peers_collect(const struct forward *forward, struct peers *peers,
 			 uint64_t id, int outgoing)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;

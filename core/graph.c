@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph.h"
+#include "valid.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,6 +34,15 @@ struct head *graph_head(const cop_read *read, uint64_t id)
 
 	return head_at(segment->header, segment_region(segment, REGION_HEADS),
 		       id);
+}
+
+uint64_t graph_ids(const cop_read *read)
+{
+	uint64_t heads =
+	    segment_region(read_segment(read), REGION_HEADS)->reserved /
+	    sizeof(struct head);
+
+	return (heads + 64) & ~UINT64_C(63);
 }
 
 cop_err graph_is_there(cop_read *read, uint64_t id, int *there)
@@ -78,13 +88,15 @@ static cop_err past_entry_put(struct buffer *list, struct bytes key)
 cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
 			 const struct edge_block **block, uint32_t *count)
 {
-	struct disk_edge_key first = format_edge_key(id, 0, 0);
+	struct disk_edge_key first = format_edge_first(id);
 	struct past past = past_of(read);
 	struct buffer *list = &read->past_edges;
 	struct past_range range;
 	struct bytes key;
+	enum env_db db = direction == COP_OUT ? DB_EDGES : DB_EDGES_IN;
 	struct bytes value;
 	cop_err err = 0;
+	int seen;
 	int code;
 
 	*block = NULL;
@@ -92,13 +104,15 @@ cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
 	list->size = 0;
 	if (!buffer_add(list, sizeof(struct edge_block)))
 		return error_system(ENOMEM, "no memory for edges of the past");
-	code = past_open(&range, &past,
-			 direction == COP_OUT ? DB_EDGES : DB_EDGES_IN,
-			 bytes_of(&first, sizeof first), sizeof first.source);
+	code = past_open(&range, &past, db, bytes_of(&first, sizeof first),
+			 sizeof first.source);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	while (!err && !(code = past_next(&range, &key, &value)))
-		err = past_entry_put(list, key);
+	while (!err && !(code = past_next(&range, &key, &value))) {
+		err = valid_is_seen(read, db, value, &seen);
+		if (!err && seen)
+			err = past_entry_put(list, key);
+	}
 	past_close(&range);
 	if (!err && code != ENV_ABSENT)
 		err = error_system(code, "%s: cannot read", read->store->path);

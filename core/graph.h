@@ -21,12 +21,15 @@ cop_err graph_way_make(cop_read *read, const char *relation, int32_t direction,
 
 struct head *graph_head(const cop_read *read, uint64_t id);
 
+/* Ids that there may ever be are below it: a multiple of 64. */
+uint64_t graph_ids(const cop_read *read);
+
 /* Whether an entity is there in the snapshot. */
 cop_err graph_is_there(cop_read *read, uint64_t id, int *there);
 
 /*
- * A list as of a moment that the segment does not have any more, as one block
- * of the read's own.
+ * A list as of a moment that the segment does not have any more, or of edges
+ * valid at a point in time, as one block of the read's own.
  */
 cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
 			 const struct edge_block **block, uint32_t *count);
@@ -49,8 +52,10 @@ static inline cop_err graph_edges(cop_read *read, uint64_t id,
 		return 0;
 	}
 	/* who has not been relisted since has the same edges still */
-	if (read_is_past(read) &&
-	    head_relisted(head, segment->header->base_commit) > read->moment) {
+	if (read->is_timed ||
+	    (read_is_past(read) &&
+	     head_relisted(head, segment->header->base_commit) >
+		 read->moment)) {
 		err = graph_past_edges(read, id, direction, &block, &count);
 		*cursor = (struct edge_cursor){
 		    .block = block, .count = count, .stamp = read->stamp};

@@ -52,7 +52,7 @@ static cop_err members_count(const struct listing *listing, uint32_t name,
 static cop_err edges_count(struct listing *listing)
 {
 	uint64_t names = listing->read->state.next_name;
-	struct disk_edge_key parts = format_edge_key(0, 0, 0);
+	struct disk_edge_key parts = format_edge_first(0);
 	struct past past = past_of(listing->read);
 	struct past_range range;
 	struct bytes key;

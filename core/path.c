@@ -10,6 +10,8 @@
  *	L + M: on a shorter one some entity would have been seen from both.
  *	So the first meeting is on a shortest path.
  *
+ *	By weight it is another search (route.c).
+ *
  *	In a graph of mean degree d it sees some 2 d^(n/2) entities for a path
  *	of n hops, and not d^n.
  *
@@ -17,7 +19,7 @@
  *	No locks; edges are read in shared memory as a walk reads them.  The
  *	queues are allocated.
  */
-#include "graph.h"
+#include "route.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -232,13 +234,10 @@ static void end_close(struct end *end, uint64_t ids)
 static cop_err path_find(struct search *search, const struct cop_path *path,
 			 struct cop_step *steps, size_t capacity, size_t *count)
 {
-	const struct segment *segment = read_segment(search->read);
 	int32_t way = search->way.direction;
 	int err;
 
-	search->ids = segment_region(segment, REGION_HEADS)->reserved /
-		      sizeof(struct head);
-	search->ids = (search->ids + 64) & ~UINT64_C(63); /* whole words */
+	search->ids = graph_ids(search->read);
 	err = end_open(&search->ends[0], path->source, way, search->ids);
 	if (!err)
 		err =
@@ -267,6 +266,10 @@ cop_err cop_path(cop_read *read, const struct cop_path *path,
 	if (!path || path->size != sizeof *path)
 		return error_set(COP_INVALID, "the path is of another size; "
 					      "set .size to its sizeof");
+	if (path->weight && path->hops)
+		return error_set(COP_INVALID,
+				 "a path by weight has as many hops as it is "
+				 "cheapest with; leave hops at 0");
 	err =
 	    graph_way_make(read, path->relation, path->direction, &search.way);
 	if (!err)
@@ -278,6 +281,9 @@ cop_err cop_path(cop_read *read, const struct cop_path *path,
 	*count = 0;
 	if (!from || !to)
 		return 0;
+	if (path->weight)
+		return route_find(read, &search.way, path, steps, capacity,
+				  count);
 	if (path->source == path->target) {
 		*count = 1;
 		if (capacity)

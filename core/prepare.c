@@ -254,21 +254,25 @@ static int kill_compare(const void *a, const void *b)
 
 /* The kills of one list, which begin at `from` and are sorted; their end. */
 static size_t kills_run(struct prepare *prepare, const struct kill *kills,
-			size_t from, size_t count, struct edge_name *names)
+			size_t from, size_t count, struct edge_kill *wanted)
 {
 	struct segment *segment = prepare->segment;
 	struct head *head = head_of(segment, kills[from].owner);
 	struct edge_list list =
 	    kills[from].incoming ? head_in_list(head) : head_out_list(head);
+	uint32_t names = 0;
 	size_t to = from;
 
 	for (; to < count && kills[to].owner == kills[from].owner &&
 	       kills[to].incoming == kills[from].incoming;
-	     to++)
-		names[to - from] = kills[to].name;
+	     to++) {
+		if (!names ||
+		    edge_name_compare(&wanted[names - 1].name, &kills[to].name))
+			wanted[names++] = (struct edge_kill){kills[to].name, 0};
+		wanted[names - 1].count++;
+	}
 	point("edges-dying");
-	edges_kill_many(segment, &list, names, (uint32_t)(to - from),
-			prepare->stamp);
+	edges_kill_many(segment, &list, wanted, names, prepare->stamp);
 	return to;
 }
 
@@ -277,18 +281,18 @@ static int kills_prepare(struct prepare *prepare)
 {
 	struct kill *kills = (struct kill *)(void *)prepare->kills.data;
 	size_t count = prepare->kills.size / sizeof *kills;
-	struct edge_name *names;
+	struct edge_kill *wanted;
 	size_t at = 0;
 
 	if (!count)
 		return 0;
-	names = malloc(count * sizeof *names);
-	if (!names)
+	wanted = malloc(count * sizeof *wanted);
+	if (!wanted)
 		return ENOMEM;
 	qsort(kills, count, sizeof *kills, kill_compare);
 	while (at < count)
-		at = kills_run(prepare, kills, at, count, names);
-	free(names);
+		at = kills_run(prepare, kills, at, count, wanted);
+	free(wanted);
 	return 0;
 }
 

@@ -297,6 +297,7 @@ static cop_err snapshot_try(cop_read *read)
 		return COP_MOVED;
 	read->stamp = (uint32_t)(read->state.commit - header->base_commit);
 	read->moment = read->state.commit;
+	read->is_timed = 0;
 	return 0;
 }
 
@@ -399,6 +400,22 @@ void cop_read_end(cop_read *read)
 	read_park(read);
 }
 
+cop_err cop_read_valid_at(cop_read *read, const struct cop_instant *at)
+{
+	cop_err err = read_check(read);
+
+	if (!err && at && at->nanos >= 1000000000)
+		err = error_set(COP_INVALID,
+				"%u nanoseconds; they are below 1,000,000,000",
+				at->nanos);
+	if (err)
+		return err;
+	read->is_timed = at != NULL;
+	if (at)
+		read->valid_at = *at;
+	return 0;
+}
+
 uint64_t cop_read_commit(const cop_read *read)
 {
 	return read->moment;
@@ -490,6 +507,26 @@ cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 	if (err)
 		return error_system(err, "%s: cannot read", read->store->path);
 	return record->data ? codec_entity_check(*record) : 0;
+}
+
+cop_err read_edge_view(struct bytes record, struct cop_edge *edge)
+{
+	const struct disk_edge *head = record.data;
+	const struct disk_validity *valid;
+	cop_err err = codec_edge_check(record);
+
+	if (err)
+		return err;
+	valid = codec_edge_validity(head);
+	edge->version = head->version;
+	edge->property_count = head->property_count;
+	edge->record = record.data;
+	edge->record_size = record.size;
+	edge->valid.from.seconds = valid ? valid->from : INT64_MIN;
+	edge->valid.from.nanos = valid ? valid->from_nanos : 0;
+	edge->valid.to.seconds = valid ? valid->to : INT64_MAX;
+	edge->valid.to.nanos = valid ? valid->to_nanos : 0;
+	return 0;
 }
 
 cop_err read_entity_view(uint64_t id, struct bytes record,
@@ -852,10 +889,9 @@ cop_err cop_edge_property_at(cop_read *read, const struct cop_edge *edge,
 	if (index >= edge->property_count)
 		return error_set(COP_INVALID, "property %u of %u", index,
 				 edge->property_count);
-	return property_at(
-	    read,
-	    (const struct disk_property *)(const void *)(head + 1) + index,
-	    bytes_of(edge->record, edge->record_size), name, name_size, out);
+	return property_at(read, codec_edge_directory(head) + index,
+			   bytes_of(edge->record, edge->record_size), name,
+			   name_size, out);
 }
 
 cop_err cop_entity_content(cop_read *read, const struct cop_entity *entity,

@@ -186,9 +186,8 @@ static cop_err edge_check(const struct op *op, const struct request *request)
 	if (!err)
 		err = number_check(op->relation, NAME_RELATION, request);
 	return err ? err
-		   : directory_check(
-			 (const struct disk_property *)(const void *)(head + 1),
-			 head->property_count, request);
+		   : directory_check(codec_edge_directory(head),
+				     head->property_count, request);
 }
 
 static cop_err vector_check(const cop_store *store, const struct op *op)

@@ -215,7 +215,8 @@ void results_ask(const cop_read *read, const struct cop_search *wanted,
 
 	ask->is_wanted = store->results.view.set_count &&
 			 wanted->k <= CACHE_HITS && !wanted->accept &&
-			 !wanted->report && !read_is_past(read);
+			 !wanted->report && !read_is_past(read) &&
+			 !read->is_timed;
 	if (!ask->is_wanted)
 		return;
 	ask->ask = (struct cache_ask){

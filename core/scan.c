@@ -42,16 +42,6 @@ struct scan {
 
 /* ---- which -------------------------------------------------------------- */
 
-static int has_tag(const struct disk_entity *record, uint32_t tag)
-{
-	const uint32_t *tags = codec_tags(record);
-
-	for (uint32_t i = 0; i < record->tag_count; i++)
-		if (tags[i] == tag)
-			return 1;
-	return 0;
-}
-
 /* How many of the first `count` names of a set a record has. */
 static uint32_t has_of(const struct disk_entity *record,
 		       const struct name_set *set, uint32_t count)
@@ -59,7 +49,7 @@ static uint32_t has_of(const struct disk_entity *record,
 	uint32_t has = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		has += (uint32_t)has_tag(record, set->names[i]);
+		has += (uint32_t)codec_has_tag(record, set->names[i]);
 	return has;
 }
 

@@ -206,20 +206,10 @@ static cop_err past_sift(struct sift *sift)
 	return 0;
 }
 
-static int has_tag(const struct disk_entity *record, uint32_t tag)
-{
-	const uint32_t *tags = codec_tags(record);
-
-	for (uint32_t i = 0; i < record->tag_count; i++)
-		if (tags[i] == tag)
-			return 1;
-	return 0;
-}
-
 static int tags_pass(const struct sift *sift, const struct disk_entity *record)
 {
 	for (uint32_t i = 0; i < sift->tag_count; i++)
-		if (has_tag(record, sift->tags[i]) == (int)sift->is_any)
+		if (codec_has_tag(record, sift->tags[i]) == (int)sift->is_any)
 			return (int)sift->is_any; /* that decides it */
 	return !sift->is_any;
 }

@@ -129,6 +129,8 @@ struct cop_read {
 	uint32_t slot;
 	uint32_t stamp;	 /* state.commit, less the segment's base */
 	uint64_t moment; /* as of which it reads: state.commit, or before */
+	int is_timed;	 /* it sees what is valid at this point in time alone */
+	struct cop_instant valid_at;
 	struct disk_state state;
 	struct arena arena;
 	struct buffer past_edges; /* a list as of the moment; graph.c */
@@ -269,6 +271,9 @@ cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
 
 /* The record of an id in the snapshot; record->data NULL if none. */
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record);
+
+/* Checks an edge's record, and fills in its view but for ends and relation. */
+cop_err read_edge_view(struct bytes record, struct cop_edge *edge);
 
 /* Fills in the view of a record. */
 cop_err read_entity_view(uint64_t id, struct bytes record,

@@ -135,8 +135,7 @@ static cop_err vector_restore(struct undelete *undelete)
 static int edge_record(const struct undelete *undelete,
 		       const struct edge_change *edge, struct bytes *record)
 {
-	struct disk_edge_key out =
-	    format_edge_key(edge->source, edge->relation, edge->target);
+	struct disk_edge_key out = apply_edge_key(edge);
 
 	return past_get(&undelete->past, DB_EDGES, bytes_of(&out, sizeof out),
 			record);
@@ -154,6 +153,7 @@ static int edge_collect(struct undelete *undelete, enum env_db db,
 		return EBADMSG;
 	memcpy(&parts, key.data, sizeof parts);
 	kept.edge.relation = be32toh(parts.relation);
+	kept.edge.discriminator = be32toh(parts.discriminator);
 	kept.edge.source = be64toh(parts.source);
 	kept.edge.target = format_join(parts.target);
 	if (db == DB_EDGES_IN) {
@@ -177,7 +177,7 @@ static int edge_collect(struct undelete *undelete, enum env_db db,
 /* Collected first: a put moves what a cursor looks at. */
 static cop_err edges_collect(struct undelete *undelete, enum env_db db)
 {
-	struct disk_edge_key first = format_edge_key(undelete->id, 0, 0);
+	struct disk_edge_key first = format_edge_first(undelete->id);
 	struct past_range range;
 	struct bytes key;
 	struct bytes value;

@@ -104,7 +104,7 @@ static cop_err edge_expect(const struct apply *apply,
 				(const char *)expected->name,
 				expected->name_size, &relation);
 	if (!err && source && target && relation) {
-		key = format_edge_key(source, relation, target);
+		key = format_edge_key(source, relation, target, 0);
 		err = version_of(apply, DB_EDGES, bytes_of(&key, sizeof key),
 				 &version);
 	}

@@ -10,9 +10,7 @@ static void version_key_turn(struct bytes version, struct version_key *in)
 	struct disk_edge_key back;
 
 	memcpy(&out, version.data, sizeof out);
-	back = format_edge_key(format_join(out.target), be32toh(out.relation),
-			       be64toh(out.source));
-	back.discriminator = out.discriminator;
+	back = format_edge_turn(&out);
 	version_key_make(in, DB_EDGES_IN, bytes_of(&back, sizeof back),
 			 version_key_born(version));
 }

@@ -96,17 +96,12 @@ static cop_err edge_tell(void *user, uint64_t born, uint64_t died,
 			 struct bytes record)
 {
 	const struct edges *edges = user;
-	const struct disk_edge *head = record.data;
 	struct cop_version version = {born, died};
 	struct cop_edge edge = edges->name;
-	cop_err err = codec_edge_check(record);
+	cop_err err = read_edge_view(record, &edge);
 
 	if (err)
 		return err;
-	edge.version = head->version;
-	edge.property_count = head->property_count;
-	edge.record = record.data;
-	edge.record_size = record.size;
 	return stopped(edges->visit(edges->user, edges->read, &version, &edge));
 }
 
@@ -126,7 +121,7 @@ cop_err cop_edge_history(cop_read *read, uint64_t source, const char *relation,
 	if (err || !edges.name.relation)
 		return err;
 	past = past_of(read);
-	key = format_edge_key(source, edges.name.relation, target);
+	key = format_edge_key(source, edges.name.relation, target, 0);
 	return past_history(&past, DB_EDGES, bytes_of(&key, sizeof key),
 			    edge_tell, &edges);
 }

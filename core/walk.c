@@ -24,6 +24,10 @@ struct walk {
 	cop_read *read;
 	const struct cop_walk *wanted;
 	struct graph_way way;
+	uint32_t type;
+	uint32_t tag;
+	int is_filtered;
+	int nobody; /* a type or tag that the store has never seen */
 	struct cop_step *steps;
 	size_t capacity;
 	size_t count;
@@ -39,6 +43,11 @@ static int seen_set(const struct walk *walk, uint64_t id)
 
 	*word |= bit;
 	return seen;
+}
+
+static void seen_unset(const struct walk *walk, uint64_t id)
+{
+	walk->read->visited[id / 64] &= ~(UINT64_C(1) << (id % 64));
 }
 
 static void seen_clear(const struct walk *walk)
@@ -70,6 +79,28 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 			   (uint64_t)unit * EDGE_UNIT);
 }
 
+/* Whether the walk may go there; walk->err is set if that is not known. */
+static int step_passes(struct walk *walk, const struct cop_step *step)
+{
+	const struct cop_walk *wanted = walk->wanted;
+	const struct disk_entity *head;
+	struct bytes record;
+
+	if (walk->nobody)
+		return 0;
+	if (walk->type || walk->tag) {
+		walk->err = read_entity_record(walk->read, step->id, &record);
+		head = record.data;
+		if (walk->err || !head ||
+		    (walk->type && head->type != walk->type) ||
+		    (walk->tag && !codec_has_tag(head, walk->tag)))
+			return 0;
+	}
+	return !wanted->accept ||
+	       wanted->accept(wanted->user, walk->read, step,
+			      walk->steps[step->from].id) != 0;
+}
+
 /* Goes from one step over one of its lists; 0: no further. */
 static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		     uint32_t *looked)
@@ -78,6 +109,7 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 	uint64_t ids = walk->read->visited_bytes * 8;
 	struct edge_cursor cursor;
 	struct edge_name entry;
+	struct cop_step step;
 
 	walk->err =
 	    graph_edges(walk->read, walk->steps[at].id, direction, &cursor);
@@ -94,14 +126,20 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		++*looked;
 		if (entry.peer >= ids || seen_set(walk, entry.peer))
 			continue;
+		step = (struct cop_step){entry.peer, (uint32_t)at,
+					 entry.relation, hops, direction};
+		if (walk->is_filtered && !step_passes(walk, &step)) {
+			seen_unset(walk, entry.peer);
+			if (walk->err)
+				return 0;
+			continue;
+		}
 		if (walk->count == walk->capacity) {
-			walk->read->visited[entry.peer / 64] &=
-			    ~(UINT64_C(1) << (entry.peer % 64));
+			seen_unset(walk, entry.peer);
 			walk->more = 1;
 			return 0;
 		}
-		walk->steps[walk->count++] = (struct cop_step){
-		    entry.peer, (uint32_t)at, entry.relation, hops, direction};
+		walk->steps[walk->count++] = step;
 	}
 	return 1;
 }
@@ -130,7 +168,7 @@ static cop_err walk_check(struct walk *walk)
 	if (!wanted || wanted->size != sizeof *wanted)
 		return error_set(COP_INVALID, "the walk is of another size; "
 					      "set .size to its sizeof");
-	if (wanted->hops > COP_HOPS_MAX)
+	if (wanted->hops > COP_HOPS_MAX && wanted->hops != COP_HOPS_ALL)
 		return error_set(COP_INVALID, "%u hops; there may be %d",
 				 wanted->hops, COP_HOPS_MAX);
 	if (!walk->capacity || walk->capacity > UINT32_MAX)
@@ -140,6 +178,28 @@ static cop_err walk_check(struct walk *walk)
 				 walk->capacity);
 	return graph_way_make(walk->read, wanted->relation, wanted->direction,
 			      &walk->way);
+}
+
+/* *number stays 0 for no name; one never seen: nobody has it. */
+static cop_err name_want(struct walk *walk, enum name_space space,
+			 const char *name, uint32_t *number)
+{
+	cop_err err;
+
+	if (!name)
+		return 0;
+	err = read_symbol(walk->read, space, name, strlen(name), number);
+	walk->nobody |= !*number;
+	return err;
+}
+
+static cop_err filters_init(struct walk *walk)
+{
+	const struct cop_walk *wanted = walk->wanted;
+	cop_err err = name_want(walk, NAME_TYPE, wanted->type, &walk->type);
+
+	walk->is_filtered = wanted->type || wanted->tag || wanted->accept;
+	return err ? err : name_want(walk, NAME_TAG, wanted->tag, &walk->tag);
 }
 
 cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
@@ -155,6 +215,8 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 
 	if (!err)
 		err = walk_check(&walk);
+	if (!err)
+		err = filters_init(&walk);
 	if (!err)
 		err = graph_is_there(read, wanted->start, &there);
 	if (err)

@@ -298,6 +298,7 @@ static cop_err ends_put(cop_write *write, struct op *op,
 				   edge->relation_size, &op->relation);
 	op->key_size = (uint32_t)edge->source_size;
 	op->target_size = (uint32_t)edge->target_size;
+	op->discriminator = edge->discriminator;
 	if (!err)
 		err = bytes_put(write, op, sizeof *op);
 	if (!err)
@@ -329,9 +330,19 @@ cop_err cop_put_edge(cop_write *write, const struct cop_put_edge *edge)
 	err = ends_put(write, &op, edge);
 	record_at = write->ops.size;
 	if (!err)
-		err = codec_edge(&write->ops, &write->names, edge->properties,
-				 edge->property_count);
+		err = codec_edge(&write->ops, &write->names, edge);
 	op.record_bytes = (uint32_t)(write->ops.size - record_at);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+static cop_err unlink_put(cop_write *write, const struct cop_put_edge *edge)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_UNLINK};
+	cop_err err = ends_put(write, &op, edge);
+
 	if (!err)
 		err = op_end(write, mark.size, &op);
 	return err ? mark_back(write, mark, err) : 0;
@@ -348,15 +359,19 @@ cop_err cop_delete_edge(cop_write *write, const void *source,
 				    .relation_size = relation_size,
 				    .target = target,
 				    .target_size = target_size};
-	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_UNLINK};
 	cop_err err = write_check(write);
 
-	if (!err)
-		err = ends_put(write, &op, &edge);
-	if (!err)
-		err = op_end(write, mark.size, &op);
-	return err ? mark_back(write, mark, err) : 0;
+	return err ? err : unlink_put(write, &edge);
+}
+
+cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge)
+{
+	cop_err err = write_check(write);
+
+	if (!err && (!edge || edge->size != sizeof *edge))
+		err = error_set(COP_INVALID, "the edge is of another size; "
+					     "set .size to its sizeof");
+	return err ? err : unlink_put(write, edge);
 }
 
 /* ---- many puts ---------------------------------------------------------- */

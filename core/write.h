@@ -56,8 +56,8 @@ struct op {
 	uint32_t dim;	   /* floats of its vector, 0: none */
 	uint32_t key_size; /* of the key, or the source */
 	uint32_t target_size;
-	uint32_t relation; /* of the write's names; of OP_TAG, the tag */
-	uint32_t reserved;
+	uint32_t relation;	/* of the write's names; of OP_TAG, the tag */
+	uint32_t discriminator; /* of an edge */
 };
 
 struct cop_write {

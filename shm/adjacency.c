@@ -211,9 +211,10 @@ int edge_name_compare(const void *a, const void *b)
 }
 
 struct kill {
-	const struct edge_name *names;
+	struct edge_kill *kills;
 	uint32_t count;
 	uint32_t stamp;
+	uint32_t wanted;
 	uint32_t done;
 };
 
@@ -221,24 +222,31 @@ static int kill_named(void *user, struct edge_entry *entry)
 {
 	struct kill *kill = user;
 	struct edge_name name = {entry->peer, entry->relation};
+	struct edge_kill *found;
 
 	if (atomic_load_explicit(&entry->born, memory_order_relaxed) ==
 		STAMP_NEVER ||
 	    atomic_load_explicit(&entry->died, memory_order_relaxed) !=
-		STAMP_NEVER ||
-	    !bsearch(&name, kill->names, kill->count, sizeof name,
-		     edge_name_compare))
+		STAMP_NEVER)
+		return 0;
+	/* a kill begins with its name */
+	found = bsearch(&name, kill->kills, kill->count, sizeof *found,
+			edge_name_compare);
+	if (!found || !found->count)
 		return 0;
 	atomic_store_explicit(&entry->died, kill->stamp, memory_order_relaxed);
-	return ++kill->done == kill->count;
+	found->count--;
+	return ++kill->done == kill->wanted;
 }
 
 uint32_t edges_kill_many(struct segment *segment, const struct edge_list *list,
-			 const struct edge_name *names, uint32_t count,
+			 struct edge_kill *kills, uint32_t count,
 			 uint32_t stamp)
 {
-	struct kill kill = {names, count, stamp, 0};
+	struct kill kill = {kills, count, stamp, 0, 0};
 
+	for (uint32_t i = 0; i < count; i++)
+		kill.wanted += kills[i].count;
 	list_visit(segment, list, kill_named, &kill);
 	*list->live -= kill.done;
 	*list->dead += kill.done;
@@ -248,9 +256,9 @@ uint32_t edges_kill_many(struct segment *segment, const struct edge_list *list,
 int edges_kill(struct segment *segment, const struct edge_list *list,
 	       uint32_t peer, uint32_t relation, uint32_t stamp)
 {
-	struct edge_name name = {peer, relation};
+	struct edge_kill kill = {{peer, relation}, 1};
 
-	return (int)edges_kill_many(segment, list, &name, 1, stamp);
+	return (int)edges_kill_many(segment, list, &kill, 1, stamp);
 }
 
 static int kill_any(void *user, struct edge_entry *entry)

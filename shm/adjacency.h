@@ -233,12 +233,20 @@ int edges_kill(struct segment *segment, const struct edge_list *list,
 /* Orders names by peer, then relation; for qsort. */
 int edge_name_compare(const void *a, const void *b);
 
+/* How many living entries of one name are to die: they are alike. */
+struct edge_kill {
+	struct edge_name name;
+	uint32_t count;
+};
+
 /*
- * Marks the living entries of `count` sorted names dead, in one pass over the
- * list; returns how many there were.
+ * Marks living entries dead, in one pass over the list; returns how many there
+ * were.
+ * kills	`count` different names, sorted; what is left of their counts
+ *		was not there
  */
 uint32_t edges_kill_many(struct segment *segment, const struct edge_list *list,
-			 const struct edge_name *names, uint32_t count,
+			 struct edge_kill *kills, uint32_t count,
 			 uint32_t stamp);
 
 /* Marks every living entry dead. */

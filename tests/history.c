@@ -14,7 +14,7 @@ enum {
 	KEYS = 24,
 	TAGS = 5,
 	TYPES = 3,
-	RELATIONS = 2,
+	RELATIONS = 3,
 	DIM = 4,
 	STATES = 160,
 	OPS = 6
@@ -22,7 +22,8 @@ enum {
 
 static const char *const tags[TAGS] = {"t0", "t1", "t2", "t3", "t4"};
 static const char *const types[TYPES] = {NULL, "a", "b"};
-static const char *const relations[RELATIONS] = {"r", "s"};
+static const char *const relations[RELATIONS] = {"r", "s", "r"};
+static const uint32_t discriminators[RELATIONS] = {0, 0, 7};
 
 struct thing {
 	uint64_t born; /* 0: it is not there */
@@ -141,14 +142,13 @@ static void link_change(struct world *w, cop_write *write, struct state *now)
 				    .target = key_of(to),
 				    .target_size = 3,
 				    .properties = &property,
-				    .property_count = 1};
+				    .property_count = 1,
+				    .discriminator = discriminators[relation]};
 
 	if (!now->things[from].born || !now->things[to].born)
 		return;
 	if (link->born && test_below(&w->seed, 2)) {
-		must(cop_delete_edge(write, key_of(from), 3,
-				     relations[relation], 1, key_of(to), 3),
-		     "delete edge");
+		must(cop_unlink(write, &edge), "unlink");
 		*link = (struct link){0};
 		return;
 	}
@@ -479,7 +479,9 @@ static uint64_t uses_of(const struct state *then, int32_t space, char name)
 		if (space == COP_SPACE_TAG)
 			count += thing->born && thing->tags >> (name - '0') & 1;
 		for (int k = 0; space == COP_SPACE_RELATION && k < KEYS; k++)
-			count += then->links[i][k][name - 'r'].born != 0;
+			for (int r = 0; r < RELATIONS; r++)
+				count += then->links[i][k][r].born &&
+					 relations[r][0] == name;
 	}
 	return count;
 }
@@ -546,6 +548,16 @@ static void keys_compare(struct world *w, cop_read *read,
 
 /* ---- edges -------------------------------------------------------------- */
 
+/* Which of the relations an edge is of. */
+static int relation_of(cop_read *read, uint32_t number, uint32_t discriminator)
+{
+	const char *name;
+	size_t size;
+
+	must(cop_name(read, number, &name, &size), "name");
+	return name[0] == 's' ? 1 : discriminator ? 2 : 0;
+}
+
 struct edges {
 	struct world *w;
 	const struct state *then;
@@ -564,8 +576,7 @@ static int32_t edge_seen(void *user, cop_read *read,
 	size_t size;
 	int relation;
 
-	must(cop_name(read, edge->relation, &name, &size), "name");
-	relation = name[0] == 'r' ? 0 : 1;
+	relation = relation_of(read, edge->relation, edge->discriminator);
 	must(cop_edge_property_at(read, edge, 0, &name, &size, &value), "w");
 	if (from == KEYS || to == KEYS)
 		bail_out("an edge of nobody");
@@ -646,7 +657,8 @@ static void walk_compare(struct world *w, cop_read *read,
 			for (int k = 0; hops[i] == round && k < KEYS; k++)
 				if (hops[k] == 9 &&
 				    (then->links[i][k][0].born ||
-				     then->links[i][k][1].born))
+				     then->links[i][k][1].born ||
+				     then->links[i][k][2].born))
 					hops[k] = round + 1;
 	for (int i = 0; i < KEYS; i++)
 		want += hops[i] < 9;
@@ -920,19 +932,15 @@ static int32_t difference_seen(void *user, cop_read *read,
 	struct differing *d = user;
 	int key = key_with(d->w, difference->id);
 	int want = 0;
-	const char *name;
-	size_t size;
 
 	if (difference->what == COP_ENTITY)
 		want = thing_differs(d, key);
 	if (difference->what == COP_VECTOR)
 		want = vector_differs(d, key);
-	if (difference->what == COP_EDGE) {
-		must(cop_name(read, difference->relation, &name, &size),
-		     "name");
+	if (difference->what == COP_EDGE)
 		want = link_differs(d, key, key_with(d->w, difference->target),
-				    name[0] == 'r' ? 0 : 1);
-	}
+				    relation_of(read, difference->relation,
+						difference->discriminator));
 	if (!want || want != difference->how)
 		note(d->w, "a difference that there is not");
 	d->count++;

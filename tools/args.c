@@ -124,6 +124,7 @@ static int args_common_option(struct cli *cli)
 	case 'q': cli->quiet = 1; return 0;
 	case ARG_STORE: cli->path = cli->value; return 0;
 	case ARG_AS_OF: cli->as_of = cli->value; return 0;
+	case ARG_VALID_AT: cli->valid_at = cli->value; return 0;
 	default: break;
 	}
 	if (args_double(cli, &seconds))
@@ -177,7 +178,7 @@ int args_next(struct cli *cli)
 		if (id >= ARG_OWN)
 			cli->given |= UINT64_C(1) << (id - ARG_OWN);
 		if (id != 'h' && id != 'q' && id != ARG_STORE &&
-		    id != ARG_TIMEOUT && id != ARG_AS_OF)
+		    id != ARG_TIMEOUT && id != ARG_AS_OF && id != ARG_VALID_AT)
 			return id;
 		if (args_common_option(cli))
 			return -1;

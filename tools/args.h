@@ -24,6 +24,7 @@ enum {
 	ARG_STORE,
 	ARG_TIMEOUT,
 	ARG_AS_OF,
+	ARG_VALID_AT,
 	ARG_OWN /* a verb numbers its own from here */
 };
 
@@ -35,6 +36,11 @@ enum {
 	{                                                                      \
 		ARG_AS_OF, "as-of", "COMMIT|TIME",                             \
 		    "as it was then: 42, 2026-11-27T10:00Z, 2h ago: 2h"        \
+	}
+#define ARG_VALID_AT_ROW                                                       \
+	{                                                                      \
+		ARG_VALID_AT, "valid-at", "TIME",                              \
+		    "only edges that are valid then: 1815, 2026-11-27"         \
 	}
 #define ARG_END                                                                \
 	{                                                                      \
@@ -64,8 +70,9 @@ struct cli {
 	int quiet;
 	int stop_signal; /* set by the import: a signal ended it */
 	uint32_t timeout_ms;
-	const char *as_of; /* commit or time to read as of, NULL: the newest */
-	const char *path;  /* of the store */
+	const char *as_of;    /* commit or time to read as of, NULL: newest */
+	const char *valid_at; /* time at which edges are valid, NULL: any */
+	const char *path;     /* of the store */
 	char **operands;
 	int operand_count;
 	cop_store *store;
@@ -120,7 +127,7 @@ void args_help(const struct verb *verb, FILE *to);
 /* Opens the store; 0 or an exit status. */
 int cli_open(struct cli *cli);
 
-/* Opens the store and begins a read, as of --as-of, or a write. */
+/* Opens the store and begins a read, as --as-of and --valid-at say; a write. */
 int cli_open_read(struct cli *cli);
 int cli_open_write(struct cli *cli);
 

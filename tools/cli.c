@@ -73,7 +73,7 @@ int cli_commit(struct cli *cli, const char *word, uint64_t *commit)
 
 	if (!words_u64(word, 10, commit))
 		return 0;
-	if (instant_parse(word, &ns))
+	if (instant_parse_ns(word, &ns))
 		return args_fault(
 		    cli,
 		    "'%s' is neither the number of a commit nor a "
@@ -83,22 +83,44 @@ int cli_commit(struct cli *cli, const char *word, uint64_t *commit)
 	return err ? cli_cop(cli, err) : 0;
 }
 
-int cli_open_read(struct cli *cli)
+static int read_as_of(struct cli *cli)
 {
 	uint64_t commit;
+	int code = cli_commit(cli, cli->as_of, &commit);
+	cop_err err = code ? 0 : cop_read_as_of(cli->read, commit);
+
+	return err ? cli_cop(cli, err) : code;
+}
+
+static int read_valid_at(struct cli *cli)
+{
+	struct cop_instant instant;
+	cop_err err;
+
+	if (instant_parse(cli->valid_at, &instant))
+		return args_fault(cli,
+				  "'%s' is not a time, such as 1815, "
+				  "2026-11-27T10:00Z, or 0s for now",
+				  cli->valid_at);
+	err = cop_read_valid_at(cli->read, &instant);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+int cli_open_read(struct cli *cli)
+{
 	int code = cli_open(cli);
 	cop_err err;
 
 	if (code)
 		return code;
 	err = cop_read_begin(cli->store, &cli->read);
-	if (err || !cli->as_of)
-		return err ? cli_cop(cli, err) : 0;
-	code = cli_commit(cli, cli->as_of, &commit);
-	if (code)
-		return code;
-	err = cop_read_as_of(cli->read, commit);
-	return err ? cli_cop(cli, err) : 0;
+	if (err)
+		return cli_cop(cli, err);
+	if (cli->as_of)
+		code = read_as_of(cli);
+	if (!code && cli->valid_at)
+		code = read_valid_at(cli);
+	return code;
 }
 
 int cli_open_write(struct cli *cli)

@@ -5,13 +5,16 @@
  * layout
  *	source,type,target[,more...]
  *	The first line names the columns, in any order; `relation` stands for
- *	`type`.  Every further column is a property of the edge, a string; an
+ *	`type`; `valid_from` and `valid_to` are times.  Every further column is
+ *	a property of the edge, a string; an
  *	empty cell is no property.
  */
 #include "csv.h"
 #include "import.h"
+#include "instant.h"
 #include "words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +22,7 @@ struct columns {
 	char **names; /* each ends in NUL */
 	size_t count;
 	size_t source, relation, target;
+	size_t valid_from, valid_to;	 /* SIZE_MAX: there is none */
 	struct cop_property *properties; /* room for all columns */
 };
 
@@ -87,6 +91,8 @@ static int columns_read(struct columns *columns, struct csv *csv,
 	columns->relation = columns_find(columns, "relation");
 	if (columns->relation == SIZE_MAX)
 		columns->relation = columns_find(columns, "type");
+	columns->valid_from = columns_find(columns, "valid_from");
+	columns->valid_to = columns_find(columns, "valid_to");
 	if (columns->target == SIZE_MAX)
 		missing = "'target'";
 	if (columns->relation == SIZE_MAX)
@@ -138,7 +144,8 @@ static uint32_t csv_properties(const struct csv *csv,
 		const char *text = csv_field(csv, i, &size);
 
 		if (i == columns->source || i == columns->relation ||
-		    i == columns->target || size == 0)
+		    i == columns->target || i == columns->valid_from ||
+		    i == columns->valid_to || size == 0)
 			continue;
 		memset(property, 0, sizeof *property);
 		property->name = columns->names[i];
@@ -151,19 +158,49 @@ static uint32_t csv_properties(const struct csv *csv,
 	return count;
 }
 
+/* A time in a column; one that is not there, or empty, leaves it open. */
+static int csv_instant(const struct csv *csv, const struct columns *columns,
+		       size_t column, struct cop_instant *out,
+		       struct fault *fault)
+{
+	char text[INSTANT_ROOM];
+	const char *field;
+	size_t size;
+
+	if (column == SIZE_MAX)
+		return 0;
+	field = csv_field(csv, column, &size);
+	if (!size)
+		return 0;
+	snprintf(text, sizeof text, "%.*s", (int)size, field);
+	return size < sizeof text && strlen(text) == size &&
+		       !instant_parse(text, out)
+		   ? 0
+		   : fault_set(fault, EXIT_BAD_INPUT,
+			       "column '%s': '%.80s' is not a time, such as "
+			       "1815 or 2026-11-27T10:00Z",
+			       columns->names[column], text);
+}
+
 /* *is_put is set to 0 if the edge was left out. */
 static int csv_put(struct import *import, const struct csv *csv,
 		   const struct columns *columns, int *is_put)
 {
 	struct fault *fault = &import->cli->fault;
+	struct cop_validity valid = {{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
 	struct cop_put_edge edge;
 	cop_err err;
 
-	if (csv_check(csv, columns, fault))
+	if (csv_check(csv, columns, fault) ||
+	    csv_instant(csv, columns, columns->valid_from, &valid.from,
+			fault) ||
+	    csv_instant(csv, columns, columns->valid_to, &valid.to, fault))
 		return fault->code;
 	memset(&edge, 0, sizeof edge);
 	edge.size = sizeof edge;
 	edge.dangling = import->dangling;
+	if (valid.from.seconds != INT64_MIN || valid.to.seconds != INT64_MAX)
+		edge.valid = &valid;
 	edge.source = csv_field(csv, columns->source, &edge.source_size);
 	edge.relation = csv_field(csv, columns->relation, &edge.relation_size);
 	edge.target = csv_field(csv, columns->target, &edge.target_size);

@@ -3,21 +3,31 @@
 #ifndef TOOLS_INSTANT_H
 #define TOOLS_INSTANT_H
 
-#include <stdint.h>
+#include "coppice.h"
 
-enum { INSTANT_ROOM = 48 };
+enum { INSTANT_ROOM = 64 };
 
 /*
- * Nanoseconds since 1970 from YYYY-MM-DD[Thh:mm[:ss[.fraction]]][Z|+hh:mm] (a
- * blank does for the T; UTC if no zone is given), or from N[smhd], so long
- * before now.  0, or -1 for what is neither.
+ * A point in time from [-]YEAR[-MM[-DD]][Thh:mm[:ss[.fraction]]][Z|+hh:mm]: a
+ * blank does for the T, UTC if no zone is given, what is left out is the
+ * earliest there is; or from N[smhd], so long before now.  0, or -1 for what is
+ * neither.
  */
-int instant_parse(const char *text, int64_t *ns);
+int instant_parse(const char *text, struct cop_instant *out);
+
+/* The same as nanoseconds since 1970; -1 also for what these do not reach. */
+int instant_parse_ns(const char *text, int64_t *ns);
 
 /* Milliseconds from N[smhd], up to 10^9 of them; 0, or -1. */
 int instant_span(const char *text, int64_t *ms);
 
-/* YYYY-MM-DDThh:mm:ss.mmmZ into INSTANT_ROOM bytes; returns `out`. */
-char *instant_text(char *out, int64_t ns);
+/*
+ * YYYY-MM-DDThh:mm:ss[.fraction]Z, as short as it says all, into INSTANT_ROOM
+ * bytes; returns `out`.  instant_parse() reads it back.
+ */
+char *instant_text(char *out, const struct cop_instant *instant);
+
+/* The same of nanoseconds since 1970, with milliseconds always. */
+char *instant_text_ns(char *out, int64_t ns);
 
 #endif

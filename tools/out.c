@@ -15,6 +15,7 @@
  */
 #include "out.h"
 #include "fault.h"
+#include "instant.h"
 #include "words.h"
 
 #include <errno.h>
@@ -384,6 +385,7 @@ cop_err out_entity(cop_store *store, cop_read *read,
 
 cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 {
+	char text[INSTANT_ROOM];
 	cop_err err;
 
 	out_words("{\"source\":");
@@ -394,6 +396,14 @@ cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 	out_words(",\"target\":");
 	if (!err)
 		err = out_key_json(read, edge->target);
+	if (edge->discriminator)
+		printf(",\"discriminator\":%" PRIu32, edge->discriminator);
+	if (edge->valid.from.seconds != INT64_MIN)
+		printf(",\"valid_from\":\"%s\"",
+		       instant_text(text, &edge->valid.from));
+	if (edge->valid.to.seconds != INT64_MAX)
+		printf(",\"valid_to\":\"%s\"",
+		       instant_text(text, &edge->valid.to));
 	out_words(",\"properties\":{");
 	for (uint32_t i = 0; !err && i < edge->property_count; i++) {
 		struct cop_value value;

@@ -9,7 +9,8 @@
  *	An edge, known by its source and target:
  *	  {"source": "k", "relation": "R", "target": "l", "properties": {}}
  *	`id` stands for `key` where there is no `key`, `type` for `relation` in
- *	an edge that has no `relation`.  Every other member is a property, as if
+ *	an edge that has no `relation`; an edge may have a `discriminator`,
+ *	`valid_from` and `valid_to`.  Every other member is a property, as if
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
  *	their decimal text.  null is the same as absent, but `"vector": null`
  *	drops the vector that an absent one keeps.
@@ -28,6 +29,7 @@
  *	rounded.  Vectors must be within float32's range.
  */
 #include "record.h"
+#include "instant.h"
 #include "words.h"
 
 #include <float.h>
@@ -381,13 +383,55 @@ static int record_put_entity(struct record *record, cop_write *write,
 
 /* ---- edges -------------------------------------------------------------- */
 
+/* A string, or nanoseconds since 1970; null and nothing leave it open. */
+static int record_instant(const json_t *line, const char *member,
+			  struct cop_instant *out, struct fault *fault)
+{
+	enum { NANOS = 1000000000 };
+	const json_t *json = json_object_get(line, member);
+	int64_t ns;
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (json_is_string(json) &&
+	    strlen(json_string_value(json)) == json_string_length(json) &&
+	    !instant_parse(json_string_value(json), out))
+		return 0;
+	if (!json_is_integer(json))
+		return record_bad(fault, member,
+				  "is neither a time, such as \"1815\" or "
+				  "\"2026-11-27T10:00Z\", nor nanoseconds "
+				  "since 1970");
+	ns = json_integer_value(json);
+	out->seconds = ns / NANOS - (ns % NANOS < 0);
+	out->nanos = (uint32_t)(ns - out->seconds * NANOS);
+	return 0;
+}
+
+/* *out is set to `valid` if the line says when it is. */
+static int record_valid(const json_t *line, struct cop_validity *valid,
+			const struct cop_validity **out, struct fault *fault)
+{
+	*valid = (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
+	if (record_instant(line, "valid_from", &valid->from, fault) ||
+	    record_instant(line, "valid_to", &valid->to, fault))
+		return fault->code;
+	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
+		*out = valid;
+	return 0;
+}
+
 static int record_put_edge(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
-	static const char *const with_relation[] = {"source", "relation",
-						    "target", NULL};
-	static const char *const with_type[] = {"source", "type", "target",
-						NULL};
+	static const char *const with_relation[] = {
+	    "source",	  "relation", "target", "discriminator",
+	    "valid_from", "valid_to", NULL};
+	static const char *const with_type[] = {
+	    "source",	  "type",     "target", "discriminator",
+	    "valid_from", "valid_to", NULL};
+	struct cop_validity valid;
+	const json_t *number = json_object_get(line, "discriminator");
 	int has_relation = json_object_get(line, "relation") != NULL;
 	const char *member = has_relation ? "relation" : "type";
 	const json_t *relation = json_object_get(line, member);
@@ -408,6 +452,14 @@ static int record_put_edge(struct record *record, cop_write *write,
 	    record_collect(record, line,
 			   has_relation ? with_relation : with_type,
 			   &properties, fault))
+		return fault->code;
+	if (number &&
+	    (!json_is_integer(number) || json_integer_value(number) < 0 ||
+	     json_integer_value(number) > UINT32_MAX))
+		return record_bad(fault, "discriminator",
+				  "is not a whole number of 0 to 4294967295");
+	edge.discriminator = (uint32_t)json_integer_value(number);
+	if (record_valid(line, &valid, &edge.valid, fault))
 		return fault->code;
 	edge.dangling = record->dangling;
 	edge.source = source.data;

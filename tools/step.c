@@ -12,7 +12,7 @@ int32_t step_way(struct cli *cli)
 	return args_word(cli, ways) + COP_OUT;
 }
 
-cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index)
+cop_err step_object(cop_read *read, const struct cop_step *steps, size_t index)
 {
 	const struct cop_step *step = &steps[index];
 	cop_err err;
@@ -32,7 +32,15 @@ cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index)
 								 : "\"in\"");
 	if (!err)
 		err = out_label_json(read, step->id);
-	fputs("}\n", stdout);
+	putchar('}');
+	return err;
+}
+
+cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index)
+{
+	cop_err err = step_object(read, steps, index);
+
+	putchar('\n');
 	return err;
 }
 

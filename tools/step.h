@@ -9,6 +9,7 @@
 int32_t step_way(struct cli *cli);
 
 /* One of `steps` as a JSON object in a line. */
+cop_err step_object(cop_read *read, const struct cop_step *steps, size_t index);
 cop_err step_json(cop_read *read, const struct cop_step *steps, size_t index);
 
 /* As a line: how it was reached, key, label. */

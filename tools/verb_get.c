@@ -20,6 +20,7 @@ static const struct arg_row get_rows[] = {
     {GET_EDGES, "edges", NULL, "with the edges, out and in"},
     {GET_VERSION, "versions", NULL, "with the commit that wrote it"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

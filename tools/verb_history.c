@@ -39,7 +39,7 @@ static char *history_time(cop_read *read, uint64_t commit, char *text)
 	*text = '\0';
 	return cop_commit_info(read, commit, &info)
 		   ? text
-		   : instant_text(text, info.time_ns);
+		   : instant_text_ns(text, info.time_ns);
 }
 
 static void history_head_text(cop_read *read, const struct cop_version *version)

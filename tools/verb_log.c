@@ -20,7 +20,7 @@ static void log_one(const struct cop_commit_info *info, int json)
 {
 	char text[INSTANT_ROOM];
 
-	instant_text(text, info->time_ns);
+	instant_text_ns(text, info->time_ns);
 	if (json)
 		printf("{\"commit\":%" PRIu64
 		       ",\"time\":\"%s\",\"time_ns\":%" PRId64

@@ -26,6 +26,7 @@ static const struct arg_row neighbors_rows[] = {
     {NEIGHBORS_LIMIT, "limit", "N", "at most so many (default: 1000)"},
     {NEIGHBORS_COUNT, "count", NULL, "print how many there are, nothing else"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * path: a shortest path from one entity to another.
+ * path: a shortest or cheapest path from one entity to another, or all short
+ * ones.
  *
  * layout of the text
  *	KEY <tab> label
@@ -14,15 +15,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_HOPS = ARG_OWN, PATH_RELATION, PATH_DIRECTION };
-enum { PATH_STEPS = 1000 };
+enum {
+	PATH_HOPS = ARG_OWN,
+	PATH_RELATION,
+	PATH_DIRECTION,
+	PATH_WEIGHT,
+	PATH_ALL,
+	PATH_LIMIT
+};
+enum { PATH_STEPS = 1000, PATH_MOST = 1000 };
 
 static const struct arg_row path_rows[] = {
     {PATH_HOPS, "hops", "N", "at most so many edges (default: any number)"},
     {PATH_RELATION, "relation", "NAME", "only over edges of this relation"},
     {PATH_DIRECTION, "direction", "WAY",
      "of each edge: out (default), in, both"},
+    {PATH_WEIGHT, "weight", "NAME",
+     "the cheapest path by this property of edges, 1 without it"},
+    {PATH_ALL, "all", NULL, "all paths of up to --hops edges"},
+    {PATH_LIMIT, "limit", "N", "at most so many of all (default: 1000)"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };
@@ -31,8 +44,13 @@ struct path {
 	struct cli *cli;
 	struct cop_path path;
 	int json;
+	int all;
+	uint64_t limit;
+	uint64_t found; /* of all */
+	double cost;
 	struct cop_step *steps;
 	size_t count;
+	cop_err err; /* from inside a visit */
 };
 
 static int path_option(struct path *path, int id)
@@ -47,6 +65,9 @@ static int path_option(struct path *path, int id)
 		break;
 	case PATH_RELATION: path->path.relation = cli->value; break;
 	case PATH_DIRECTION: path->path.direction = step_way(cli); break;
+	case PATH_WEIGHT: path->path.weight = cli->value; break;
+	case PATH_ALL: path->all = 1; break;
+	case PATH_LIMIT: return args_u64(cli, 1, UINT64_MAX, &path->limit);
 	default: path->json = 1; break;
 	}
 	return cli->fault.code;
@@ -71,17 +92,71 @@ static cop_err path_find(struct path *path)
 	return err;
 }
 
+static cop_err path_print(const struct path *path, cop_read *read,
+			  const struct cop_step *steps, size_t count)
+{
+	cop_err err = 0;
+
+	for (size_t i = 0; !err && i < count && !out_failed(); i++)
+		err = path->json ? step_json(read, steps, i)
+				 : step_text(read, &steps[i]);
+	return err;
+}
+
 static int path_go(struct path *path)
 {
 	struct cli *cli = path->cli;
 	cop_err err = path_find(path);
 
-	for (size_t i = 0; !err && i < path->count && !out_failed(); i++)
-		err = path->json ? step_json(cli->read, path->steps, i)
-				 : step_text(cli->read, &path->steps[i]);
+	if (!err)
+		err = path_print(path, cli->read, path->steps, path->count);
 	if (err)
 		return cli_cop(cli, err);
+	if (path->count && path->path.weight && !cli->quiet)
+		fault_note("cost: %.9g", path->cost);
 	return path->count ? 0 : EXIT_NO_RESULT;
+}
+
+/* One of all: an empty line between two, for a person. */
+static int32_t path_one(void *user, cop_read *read,
+			const struct cop_step *steps, size_t count)
+{
+	struct path *path = user;
+
+	if (path->found == path->limit) {
+		if (!path->cli->quiet)
+			fault_note("there are more: cut off after %llu "
+				   "(--limit)",
+				   (unsigned long long)path->limit);
+		return 1;
+	}
+	if (path->found++ && !path->json)
+		putchar('\n');
+	path->err = path_print(path, read, steps, count);
+	return path->err != 0 || out_failed();
+}
+
+static int path_all(struct path *path)
+{
+	struct cli *cli = path->cli;
+	cop_err err = cop_paths(cli->read, &path->path, path_one, path);
+
+	if (err == COP_STOPPED)
+		err = path->err;
+	if (err)
+		return cli_cop(cli, err);
+	return path->found ? 0 : EXIT_NO_RESULT;
+}
+
+static int path_options_check(struct cli *cli, const struct path *path)
+{
+	if (path->path.weight && (path->all || path->path.hops))
+		return args_fault(cli, "--weight goes with neither --all nor "
+				       "--hops");
+	if (path->all && (!path->path.hops || path->path.hops > COP_HOPS_MAX))
+		return args_fault(cli, "--all needs --hops=N, 1 to %d",
+				  COP_HOPS_MAX);
+	return args_needs(cli, PATH_LIMIT, PATH_ALL);
 }
 
 static int path_run(struct cli *cli)
@@ -92,10 +167,12 @@ static int path_run(struct cli *cli)
 	memset(&path, 0, sizeof path);
 	path.cli = cli;
 	path.path.size = sizeof path.path;
+	path.path.cost = &path.cost;
+	path.limit = PATH_MOST;
 	while ((id = args_next(cli)) > 0)
 		if (path_option(&path, id))
 			return cli->fault.code;
-	if (id < 0 || args_end(cli))
+	if (id < 0 || args_end(cli) || path_options_check(cli, &path))
 		return cli->fault.code;
 	code = cli_open_read(cli);
 	if (!code)
@@ -103,7 +180,7 @@ static int path_run(struct cli *cli)
 	if (!code)
 		code = cli_entity(cli, cli->operands[1], &path.path.target);
 	if (!code)
-		code = path_go(&path);
+		code = path.all ? path_all(&path) : path_go(&path);
 	free(path.steps);
 	return code;
 }
@@ -111,7 +188,7 @@ static int path_run(struct cli *cli)
 const struct verb verb_path = {
     .name = "path",
     .operands = "KEY KEY",
-    .summary = "print a shortest path from one entity to another",
+    .summary = "print a shortest path, the cheapest, or all short ones",
     .rows = path_rows,
     .operand_min = 2,
     .operand_max = 2,

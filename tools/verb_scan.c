@@ -19,6 +19,7 @@ static const struct arg_row scan_rows[] = {
     {SCAN_VECTOR, "vector", NULL, "with their vectors"},
     {SCAN_EDGES, "edges", NULL, "then the edges that go out of them"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

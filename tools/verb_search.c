@@ -9,6 +9,7 @@
  *
  * layout of the text
  *	rank <tab> distance <tab> key <tab> label
+ *	<tab><tab> relation -> KEY       with --context, what is around it
  *	with --queries: query <tab> rank <tab> key <tab> distance
  *	where query is the row in the file, from 0, and rank is from 1.
  *
@@ -18,10 +19,12 @@
 #include "out.h"
 #include "search_vector.h"
 #include "rows.h"
+#include "step.h"
 #include "format.h"
 #include "words.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,10 +44,12 @@ enum {
 	SEARCH_HOPS,
 	SEARCH_STRATEGY,
 	SEARCH_EF,
-	SEARCH_EXPLAIN
+	SEARCH_EXPLAIN,
+	SEARCH_CONTEXT
 };
 
 enum { SEARCH_PORTION = 1024, SEARCH_PORTION_HITS = 1048576 };
+enum { SEARCH_DEGREE = 100, SEARCH_STEPS = 100000 }; /* of a context */
 
 static const struct arg_row search_rows[] = {
     {SEARCH_LIKE, "like", "KEY", "near this entity, itself left out"},
@@ -57,6 +62,8 @@ static const struct arg_row search_rows[] = {
     {SEARCH_PREFIX, "prefix", "TEXT", "only keys that begin with this"},
     {SEARCH_NEAR, "near", "KEY", "only entities near this one in the graph"},
     {SEARCH_HOPS, "hops", "N", "edges, in any direction, of --near (1)"},
+    {SEARCH_CONTEXT, "context", "N",
+     "with what is within so many edges of each hit"},
     {SEARCH_THRESHOLD, "threshold", "D", "only at this distance or nearer"},
     {SEARCH_EXACT, "exact", NULL, "rank by the float32 as they were put"},
     {SEARCH_STRATEGY, "strategy", "NAME",
@@ -65,6 +72,7 @@ static const struct arg_row search_rows[] = {
     {SEARCH_EXPLAIN, "explain", NULL, "say on stderr how it was done, and why"},
     {SEARCH_THREADS, "threads", "N", "threads for --queries (default: 1)"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };
@@ -88,9 +96,57 @@ struct search {
 	float *vectors;
 	struct cop_hit *hits;
 	uint32_t *counts;
+	uint32_t context; /* hops around each hit, 0: none */
+	struct cop_step *steps;
+	size_t *starts; /* of each hit's steps */
 };
 
 /* ---- printing ----------------------------------------------------------- */
+
+/* What is around a hit: its steps, but for itself. */
+static const struct cop_step *context_of(const struct search *search,
+					 uint32_t hit, size_t *count)
+{
+	size_t from = search->starts[hit];
+
+	*count = search->starts[hit + 1] - from;
+	return search->steps + from;
+}
+
+static cop_err context_text(const struct search *search, uint32_t hit)
+{
+	size_t count;
+	const struct cop_step *steps = context_of(search, hit, &count);
+	cop_err err = 0;
+
+	for (size_t i = 1; i < count && !err && !out_failed(); i++) {
+		printf("\t\t");
+		if (steps[i].hops > 1) {
+			err = out_key_text(search->cli->read,
+					   steps[steps[i].from].id);
+			putchar(' ');
+		}
+		if (!err)
+			err = step_text(search->cli->read, &steps[i]);
+	}
+	return err;
+}
+
+static cop_err context_json(const struct search *search, uint32_t hit)
+{
+	size_t count;
+	const struct cop_step *steps = context_of(search, hit, &count);
+	cop_err err = 0;
+
+	fputs(",\"context\":[", stdout);
+	for (size_t i = 1; i < count && !err; i++) {
+		if (i > 1)
+			putchar(',');
+		err = step_object(search->cli->read, steps, i);
+	}
+	putchar(']');
+	return err;
+}
 
 static cop_err search_text(const struct search *search, uint32_t rank,
 			   const struct cop_hit *hit)
@@ -103,7 +159,7 @@ static cop_err search_text(const struct search *search, uint32_t rank,
 	if (!err)
 		err = out_label_text(read, hit->id);
 	putchar('\n');
-	return err;
+	return err || !search->context ? err : context_text(search, rank - 1);
 }
 
 static cop_err search_json(const struct search *search, int64_t query,
@@ -121,6 +177,8 @@ static cop_err search_json(const struct search *search, int64_t query,
 	err = out_key_json(read, hit->id);
 	if (!err)
 		err = out_label_json(read, hit->id);
+	if (!err && search->context)
+		err = context_json(search, rank - 1);
 	fputs("}\n", stdout);
 	return err;
 }
@@ -252,6 +310,30 @@ static void search_explain(const struct search *search)
 		fprintf(stderr, "no more than these exist\n");
 }
 
+static cop_err search_context(struct search *search, uint32_t *count)
+{
+	struct cop_walk walk = {.size = sizeof walk,
+				.hops = search->context,
+				.direction = COP_BOTH,
+				.degree_limit = SEARCH_DEGREE};
+	int32_t more = 0;
+	cop_err err;
+
+	search->steps = calloc(SEARCH_STEPS, sizeof *search->steps);
+	search->starts =
+	    calloc(search->search.k + (size_t)1, sizeof *search->starts);
+	if (!search->steps || !search->starts)
+		return ENOMEM;
+	err = cop_search_context(search->cli->read, &search->search, &walk,
+				 search->hits, count, search->steps,
+				 SEARCH_STEPS, search->starts, &more);
+	if (!err && more && !search->cli->quiet)
+		fault_note("the context is cut off after %d edges of an "
+			   "entity, or %d entities in all",
+			   SEARCH_DEGREE, SEARCH_STEPS);
+	return err;
+}
+
 static int search_one(struct search *search)
 {
 	struct cli *cli = search->cli;
@@ -269,7 +351,9 @@ static int search_one(struct search *search)
 						 search->vectors, &cli->fault);
 	if (code)
 		return code;
-	err = cop_search(cli->read, &search->search, search->hits, &count);
+	err = search->context ? search_context(search, &count)
+			      : cop_search(cli->read, &search->search,
+					   search->hits, &count);
 	if (!err && search->search.report)
 		search_explain(search);
 	if (!err)
@@ -422,6 +506,10 @@ static int search_option(struct search *search, int id)
 	case SEARCH_VECTOR: search->vector = cli->value; break;
 	case SEARCH_QUERIES: search->queries = cli->value; break;
 	case SEARCH_EXACT: wanted->exact = 1; break;
+	case SEARCH_CONTEXT:
+		if (!args_u64(cli, 1, COP_HOPS_MAX, &number))
+			search->context = (uint32_t)number;
+		break;
 	case SEARCH_STRATEGY: return search_strategy(search);
 	case SEARCH_EXPLAIN: wanted->report = &search->report; break;
 	case SEARCH_EF:
@@ -457,6 +545,9 @@ static int search_options(struct search *search)
 				       "is needed, and no more than one");
 	if (args_given(cli, SEARCH_QUERIES) && args_given(cli, SEARCH_EXPLAIN))
 		return args_fault(cli, "--explain tells of one search, not of "
+				       "--queries");
+	if (args_given(cli, SEARCH_QUERIES) && args_given(cli, SEARCH_CONTEXT))
+		return args_fault(cli, "--context is for one search, not for "
 				       "--queries");
 	if (args_given(cli, SEARCH_EF) &&
 	    (search->search.strategy == COP_SCAN ||
@@ -510,6 +601,8 @@ static int search_run(struct cli *cli)
 	free(search.vectors);
 	free(search.hits);
 	free(search.counts);
+	free(search.steps);
+	free(search.starts);
 	return code;
 }
 

@@ -21,15 +21,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WALK_HOPS = ARG_OWN, WALK_RELATION, WALK_DIRECTION, WALK_LIMIT };
+enum {
+	WALK_HOPS = ARG_OWN,
+	WALK_RELATION,
+	WALK_DIRECTION,
+	WALK_TYPE,
+	WALK_TAG,
+	WALK_LIMIT
+};
 enum { WALK_LIMIT_DEFAULT = 1000, WALK_LIMIT_MAX = 100000000 };
 
 static const struct arg_row walk_rows[] = {
-    {WALK_HOPS, "hops", "N", "how far (default: 1, at most 64)"},
+    {WALK_HOPS, "hops", "N|all", "how far (default: 1, at most 64, or all)"},
     {WALK_RELATION, "relation", "NAME", "only over edges of this relation"},
     {WALK_DIRECTION, "direction", "WAY", "out (default), in or both"},
+    {WALK_TYPE, "type", "NAME", "only to entities of this type"},
+    {WALK_TAG, "tag", "NAME", "only to entities with this tag"},
     {WALK_LIMIT, "limit", "N", "at most so many entities (default: 1000)"},
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };
@@ -186,10 +196,14 @@ static int walk_option(struct walk *walk, int id)
 
 	switch (id) {
 	case WALK_HOPS:
-		if (!args_u64(cli, 0, COP_HOPS_MAX, &number))
+		if (!strcmp(cli->value, "all"))
+			walk->walk.hops = COP_HOPS_ALL;
+		else if (!args_u64(cli, 0, COP_HOPS_MAX, &number))
 			walk->walk.hops = (uint32_t)number;
 		break;
 	case WALK_RELATION: walk->walk.relation = cli->value; break;
+	case WALK_TYPE: walk->walk.type = cli->value; break;
+	case WALK_TAG: walk->walk.tag = cli->value; break;
 	case WALK_DIRECTION: walk->walk.direction = step_way(cli); break;
 	case WALK_LIMIT:
 		if (!args_u64(cli, 1, WALK_LIMIT_MAX, &number))

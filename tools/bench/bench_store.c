@@ -41,6 +41,8 @@ cop_store *bench_store_create(const char *path, uint32_t dim, int32_t metric,
 	options.signs = signs && *signs == '1';
 	if (history != NULL && strcmp(history, "none") == 0)
 		options.history = COP_HISTORY_NONE;
+	if (history != NULL && strcmp(history, "all") == 0)
+		options.history = COP_HISTORY_ALL;
 	bench_check("cop_create", cop_create(path, &options));
 	bench_check("cop_open", cop_open(path, NULL, &store));
 	return store;

@@ -269,7 +269,8 @@ static void run(struct bench *bench)
 
 int main(int argument_count, char **arguments)
 {
-	/* what is renewed is the graph; versions of vectors would fill a disk */
+	/* what is renewed is the graph; versions of vectors would fill a disk
+	 */
 	setenv("BENCH_HISTORY", "none", 0);
 	return bench_main("churn", argument_count, arguments, run);
 }
