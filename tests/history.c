@@ -37,6 +37,8 @@ struct thing {
 struct link {
 	uint64_t born;
 	int64_t weight;
+	int64_t from; /* valid from and to; both 0: always */
+	int64_t to;
 };
 
 struct state {
@@ -51,8 +53,11 @@ struct world {
 	uint64_t newest;
 	int forgets;	      /* history is not kept whole */
 	struct state *states; /* states[i]: as of commit i */
+	int64_t at;	      /* at which edges are to be valid; ANY: all */
 	int wrong;
 };
+
+#define ANY INT64_MIN
 
 static const char *key_of(int key)
 {
@@ -134,6 +139,7 @@ static void link_change(struct world *w, cop_write *write, struct state *now)
 	int relation = (int)test_below(&w->seed, RELATIONS);
 	struct link *link = &now->links[from][to][relation];
 	struct cop_property property = {"w", 1, {.kind = COP_INT}};
+	struct cop_validity valid = {{0, 0, 0}, {0, 0, 0}};
 	struct cop_put_edge edge = {.size = sizeof edge,
 				    .source = key_of(from),
 				    .source_size = 3,
@@ -147,6 +153,7 @@ static void link_change(struct world *w, cop_write *write, struct state *now)
 
 	if (!now->things[from].born || !now->things[to].born)
 		return;
+	*link = (struct link){.born = link->born};
 	if (link->born && test_below(&w->seed, 2)) {
 		must(cop_unlink(write, &edge), "unlink");
 		*link = (struct link){0};
@@ -155,6 +162,13 @@ static void link_change(struct world *w, cop_write *write, struct state *now)
 	link->born = w->newest + 1;
 	link->weight = (int64_t)test_below(&w->seed, 3);
 	property.value.integer = link->weight;
+	if (test_below(&w->seed, 2)) {
+		link->from = (int64_t)test_below(&w->seed, 20) - 10;
+		link->to = link->from + 1 + (int64_t)test_below(&w->seed, 9);
+		valid.from.seconds = link->from;
+		valid.to.seconds = link->to;
+		edge.valid = &valid;
+	}
 	must(cop_put_edge(write, &edge), "edge");
 }
 
@@ -548,6 +562,13 @@ static void keys_compare(struct world *w, cop_read *read,
 
 /* ---- edges -------------------------------------------------------------- */
 
+/* Whether it is there, and valid when it is asked about. */
+static int is_seen(const struct world *w, const struct link *link)
+{
+	return link->born && (w->at == ANY || link->from == link->to ||
+			      (link->from <= w->at && w->at < link->to));
+}
+
 /* Which of the relations an edge is of. */
 static int relation_of(cop_read *read, uint32_t number, uint32_t discriminator)
 {
@@ -581,22 +602,27 @@ static int32_t edge_seen(void *user, cop_read *read,
 	if (from == KEYS || to == KEYS)
 		bail_out("an edge of nobody");
 	link = &edges->then->links[from][to][relation];
-	if (link->born != edge->version || link->weight != value.integer)
+	if (link->born != edge->version || link->weight != value.integer ||
+	    !is_seen(edges->w, link) ||
+	    (link->from != link->to ? edge->valid.from.seconds != link->from ||
+					  edge->valid.to.seconds != link->to
+				    : edge->valid.from.seconds != INT64_MIN))
 		note(edges->w, "an edge as of %llu is another",
 		     (unsigned long long)cop_read_commit(read));
 	edges->count++;
 	return 0;
 }
 
-static int degree(const struct state *then, int key, int32_t direction)
+static int degree(const struct world *w, const struct state *then, int key,
+		  int32_t direction)
 {
 	int count = 0;
 
 	for (int i = 0; i < KEYS; i++)
 		for (int r = 0; r < RELATIONS; r++)
 			count += direction == COP_OUT
-				     ? then->links[key][i][r].born != 0
-				     : then->links[i][key][r].born != 0;
+				     ? is_seen(w, &then->links[key][i][r])
+				     : is_seen(w, &then->links[i][key][r]);
 	return count;
 }
 
@@ -616,7 +642,7 @@ static void edges_compare(struct world *w, cop_read *read,
 			must(cop_neighbors(read, w->ids[key], NULL, way, NULL,
 					   0, &count),
 			     "neighbors");
-			if (edges.count != degree(then, key, way) ||
+			if (edges.count != degree(w, then, key, way) ||
 			    (int)count != edges.count)
 				note(w, "%s as of %llu has %d and %zu edges",
 				     key_of(key),
@@ -631,7 +657,9 @@ static void edges_compare(struct world *w, cop_read *read,
 		must(
 		    cop_get_edge(read, w->ids[from], "r", 1, w->ids[to], &edge),
 		    "edge");
-		if (edge.version != then->links[from][to][0].born)
+		if (edge.version != (is_seen(w, &then->links[from][to][0])
+					 ? then->links[from][to][0].born
+					 : 0))
 			note(w, "an edge as of %llu is of %llu",
 			     (unsigned long long)cop_read_commit(read),
 			     (unsigned long long)edge.version);
@@ -656,9 +684,9 @@ static void walk_compare(struct world *w, cop_read *read,
 		for (int i = 0; i < KEYS; i++)
 			for (int k = 0; hops[i] == round && k < KEYS; k++)
 				if (hops[k] == 9 &&
-				    (then->links[i][k][0].born ||
-				     then->links[i][k][1].born ||
-				     then->links[i][k][2].born))
+				    (is_seen(w, &then->links[i][k][0]) ||
+				     is_seen(w, &then->links[i][k][1]) ||
+				     is_seen(w, &then->links[i][k][2])))
 					hops[k] = round + 1;
 	for (int i = 0; i < KEYS; i++)
 		want += hops[i] < 9;
@@ -765,7 +793,7 @@ static void info_compare(struct world *w, cop_read *read, uint64_t commit)
 	for (int i = 0; i < KEYS; i++) {
 		entities += then->things[i].born != 0;
 		vectors += then->things[i].vector_born != 0;
-		edges += (uint64_t)degree(then, i, COP_OUT);
+		edges += (uint64_t)degree(w, then, i, COP_OUT);
 	}
 	must(cop_commit_info(read, commit, &info), "info");
 	must(cop_stat(read, &stats), "stat");
@@ -789,8 +817,17 @@ static void moment_compare(struct world *w, cop_read *read, uint64_t commit)
 	keys_compare(w, read, then);
 	selection_compare(w, read, then);
 	names_compare(w, read, then);
-	edges_compare(w, read, then);
-	walk_compare(w, read, then);
+	for (int i = 0; i < 3; i++) {
+		struct cop_instant at = {(int64_t)test_below(&w->seed, 24) - 12,
+					 0, 0};
+
+		w->at = i ? at.seconds : ANY;
+		must(cop_read_valid_at(read, i ? &at : NULL), "valid at");
+		edges_compare(w, read, then);
+		walk_compare(w, read, then);
+	}
+	w->at = ANY;
+	must(cop_read_valid_at(read, NULL), "valid at");
 	for (int filter = 0; filter < 5; filter++)
 		search_compare(w, read, then, filter);
 	info_compare(w, read, commit);
@@ -923,7 +960,9 @@ static int link_differs(const struct differing *d, int from, int to, int r)
 	const struct link *a = &d->from->links[from][to][r];
 	const struct link *b = &d->to->links[from][to][r];
 
-	return how_differs(a->born != 0, b->born != 0, a->weight == b->weight);
+	return how_differs(a->born != 0, b->born != 0,
+			   a->weight == b->weight && a->from == b->from &&
+			       a->to == b->to);
 }
 
 static int32_t difference_seen(void *user, cop_read *read,
@@ -1000,6 +1039,7 @@ static void world_grow(struct world *w, int commits)
 
 static void world_begin(struct world *w, struct cop_options *options)
 {
+	w->at = ANY;
 	options->size = sizeof *options;
 	options->dim = DIM;
 	options->metric = COP_L2;
