@@ -86,7 +86,7 @@ static cop_err past_entry_put(struct buffer *list, struct bytes key)
 }
 
 cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
-			 const struct edge_block **block, uint32_t *count)
+			 struct edge_cursor *cursor)
 {
 	struct disk_edge_key first = format_edge_first(id);
 	struct past past = past_of(read);
@@ -99,8 +99,7 @@ cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
 	int seen;
 	int code;
 
-	*block = NULL;
-	*count = 0;
+	*cursor = (struct edge_cursor){0};
 	list->size = 0;
 	if (!buffer_add(list, sizeof(struct edge_block)))
 		return error_system(ENOMEM, "no memory for edges of the past");
@@ -116,9 +115,11 @@ cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
 	past_close(&range);
 	if (!err && code != ENV_ABSENT)
 		err = error_system(code, "%s: cannot read", read->store->path);
-	*block = (const struct edge_block *)(const void *)list->data;
-	*count = (uint32_t)((list->size - sizeof **block) /
-			    sizeof(struct edge_entry));
+	*cursor = (struct edge_cursor){
+	    .block = (const struct edge_block *)(const void *)list->data,
+	    .count = (uint32_t)((list->size - sizeof(struct edge_block)) /
+				sizeof(struct edge_entry)),
+	    .stamp = read->stamp};
 	return err;
 }
 

@@ -32,7 +32,19 @@ cop_err graph_is_there(cop_read *read, uint64_t id, int *there);
  * valid at a point in time, as one block of the read's own.
  */
 cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
-			 const struct edge_block **block, uint32_t *count);
+			 struct edge_cursor *cursor);
+
+/*
+ * Whether a list has to be had from there: one that has not been relisted since
+ * the moment is the same still, but for what is valid when.
+ */
+static inline int graph_is_past(const cop_read *read, const struct head *head)
+{
+	return read->is_timed ||
+	       (read_is_past(read) &&
+		head_relisted(head, read_segment(read)->header->base_commit) >
+		    read->moment);
+}
 
 /*
  * Sets out over the edges of one direction that the read sees.
@@ -43,24 +55,13 @@ static inline cop_err graph_edges(cop_read *read, uint64_t id,
 {
 	const struct segment *segment = read_segment(read);
 	const struct head *head = graph_head(read, id);
-	const struct edge_block *block;
-	uint32_t count;
-	cop_err err;
 
 	if (!head) {
 		*cursor = (struct edge_cursor){0};
 		return 0;
 	}
-	/* who has not been relisted since has the same edges still */
-	if (read->is_timed ||
-	    (read_is_past(read) &&
-	     head_relisted(head, segment->header->base_commit) >
-		 read->moment)) {
-		err = graph_past_edges(read, id, direction, &block, &count);
-		*cursor = (struct edge_cursor){
-		    .block = block, .count = count, .stamp = read->stamp};
-		return err;
-	}
+	if (__builtin_expect(graph_is_past(read, head), 0))
+		return graph_past_edges(read, id, direction, cursor);
 	edge_cursor_init(
 	    cursor, segment->header, segment_region(segment, REGION_EDGES),
 	    direction == COP_OUT ? &head->out : &head->in, read->stamp);

@@ -79,8 +79,8 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 			   (uint64_t)unit * EDGE_UNIT);
 }
 
-/* Whether the walk may go there; walk->err is set if that is not known. */
-static int step_passes(struct walk *walk, const struct cop_step *step)
+/* Whether the walk may go on from a step; walk->err if that is not known. */
+static int may_go(struct walk *walk, const struct cop_step *to)
 {
 	const struct cop_walk *wanted = walk->wanted;
 	const struct disk_entity *head;
@@ -89,16 +89,15 @@ static int step_passes(struct walk *walk, const struct cop_step *step)
 	if (walk->nobody)
 		return 0;
 	if (walk->type || walk->tag) {
-		walk->err = read_entity_record(walk->read, step->id, &record);
+		walk->err = read_entity_record(walk->read, to->id, &record);
 		head = record.data;
 		if (walk->err || !head ||
 		    (walk->type && head->type != walk->type) ||
 		    (walk->tag && !codec_has_tag(head, walk->tag)))
 			return 0;
 	}
-	return !wanted->accept ||
-	       wanted->accept(wanted->user, walk->read, step,
-			      walk->steps[step->from].id) != 0;
+	return !wanted->accept || wanted->accept(wanted->user, walk->read, to,
+						 walk->steps[to->from].id) != 0;
 }
 
 /* Goes from one step over one of its lists; 0: no further. */
@@ -109,7 +108,6 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 	uint64_t ids = walk->read->visited_bytes * 8;
 	struct edge_cursor cursor;
 	struct edge_name entry;
-	struct cop_step step;
 
 	walk->err =
 	    graph_edges(walk->read, walk->steps[at].id, direction, &cursor);
@@ -126,9 +124,10 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		++*looked;
 		if (entry.peer >= ids || seen_set(walk, entry.peer))
 			continue;
-		step = (struct cop_step){entry.peer, (uint32_t)at,
-					 entry.relation, hops, direction};
-		if (walk->is_filtered && !step_passes(walk, &step)) {
+		if (walk->is_filtered &&
+		    !may_go(walk, &(struct cop_step){entry.peer, (uint32_t)at,
+						     entry.relation, hops,
+						     direction})) {
 			seen_unset(walk, entry.peer);
 			if (walk->err)
 				return 0;
@@ -139,7 +138,8 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 			walk->more = 1;
 			return 0;
 		}
-		walk->steps[walk->count++] = step;
+		walk->steps[walk->count++] = (struct cop_step){
+		    entry.peer, (uint32_t)at, entry.relation, hops, direction};
 	}
 	return 1;
 }
