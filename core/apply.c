@@ -1013,6 +1013,8 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 					sizeof(struct disk_result)};
 	int err = names_seal(apply);
 
+	if (!err)
+		err = history_seal(apply);
 	if (err)
 		return err;
 	state->time_ns = time_after(state->time_ns);
@@ -1041,6 +1043,7 @@ void apply_release(struct apply *apply)
 	buffer_release(&apply->edges);
 	buffer_release(&apply->scratch);
 	buffer_release(&apply->results);
+	buffer_release(&apply->deaths);
 	hashmap_release(&apply->change_map);
 	hashmap_release(&apply->edge_map);
 }

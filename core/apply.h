@@ -69,6 +69,7 @@ struct apply {
 	struct hashmap edge_map;
 	struct buffer scratch; /* a record that is looked at */
 	struct buffer results; /* struct disk_result, of posted requests */
+	struct buffer deaths;  /* versions that end, for the index by death */
 	struct disk_retention retention;
 	int keeps; /* what is replaced stays, as history */
 };

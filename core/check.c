@@ -28,6 +28,7 @@ struct check {
 	uint64_t members; /* that the records ask for */
 	uint64_t *used;	  /* by a name's number: how often the records do */
 	uint64_t keys;
+	uint64_t ended;	       /* versions that the index by death lists */
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
 	uint64_t records; /* that heads name in the segment */
@@ -342,20 +343,6 @@ static int same_key(struct bytes a, struct bytes b)
 	       !memcmp(a.data, b.data, a.size - sizeof(uint64_t));
 }
 
-/* Whether the index by death lists a version. */
-static int death_is_listed(const struct check *check, enum env_db db,
-			   struct bytes key, uint64_t died)
-{
-	unsigned char room[DISK_DEATH_KEY];
-	struct version_key version = {.size = key.size};
-	struct bytes value;
-	struct bytes death;
-
-	memcpy(version.bytes, key.data, key.size);
-	death = death_key_make(room, died, db, &version);
-	return there(check, DB_DEATHS, death.data, death.size, &value);
-}
-
 /*
  * One version: within one key they come newest first, and one ends before the
  * next begins.  `began`: when that next one did, of the same key.
@@ -378,9 +365,6 @@ static void version_check(struct check *check, enum env_db db, struct bytes key,
 			"began at %llu",
 			(unsigned long long)born, (unsigned long long)died,
 			(unsigned long long)began);
-	if (db != DB_EDGE_IN_VERSIONS && !death_is_listed(check, db, key, died))
-		finding(check, "no index lists a version that ended at %llu",
-			(unsigned long long)died);
 }
 
 static cop_err versions_check(struct check *check, enum env_db db, size_t size)
@@ -418,24 +402,41 @@ static uint64_t entries(const struct check *check, enum env_db db)
 	return count;
 }
 
+/* Whether there is a version of that key that ended at that commit. */
+static int version_ended(const struct check *check, enum env_db db,
+			 const struct version_key *key, uint64_t died)
+{
+	struct bytes value;
+
+	return there(check, db, key->bytes, key->size, &value) &&
+	       number_of(value) == died;
+}
+
 static void death_check(struct check *check, struct bytes key,
 			struct bytes value)
 {
+	uint64_t died = death_commit(key);
 	struct death death;
+	size_t at = 0;
+	int code;
 
-	(void)value;
-	if (death_read(key, &death) ||
-	    !there(check, death.db, death.version.bytes, death.version.size,
-		   &value) ||
-	    number_of(value) != death.died)
-		finding(check, "the index of what ended lists what did not");
-	else if (death.has_in &&
-		 (!there(check, DB_EDGE_IN_VERSIONS, death.in.bytes,
-			 death.in.size, &value) ||
-		  number_of(value) != death.died))
-		finding(check,
-			"an edge that ended at %llu did so in one index only",
-			(unsigned long long)death.died);
+	while (!(code = death_next(value, &at, &death))) {
+		check->ended++;
+		if (!version_ended(check, death.db, &death.version, died))
+			finding(check,
+				"the index of what ended at %llu lists "
+				"what did not",
+				(unsigned long long)died);
+		if (death.has_in &&
+		    !version_ended(check, DB_EDGE_IN_VERSIONS, &death.in, died))
+			finding(check,
+				"an edge that ended at %llu did so in one "
+				"index only",
+				(unsigned long long)died);
+	}
+	if (code != ENV_ABSENT)
+		finding(check, "the index of what ended at %llu is damaged",
+			(unsigned long long)died);
 }
 
 static cop_err history_check(struct check *check)
@@ -462,7 +463,10 @@ static cop_err history_check(struct check *check)
 		err = database_check(check, DB_DEATHS, death_check);
 	if (err)
 		return err;
-	count_check(check, DB_DEATHS, ended, "entries of what ended");
+	if (check->ended != ended)
+		finding(check, "%llu versions have ended, and %llu are listed",
+			(unsigned long long)ended,
+			(unsigned long long)check->ended);
 	count_check(check, DB_EDGE_IN_VERSIONS,
 		    entries(check, DB_EDGE_VERSIONS),
 		    "incoming edges that ended");

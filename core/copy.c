@@ -101,10 +101,8 @@ static int is_over(const struct copying *copying, enum env_db db,
 	if (db < DB_ENTITY_VERSIONS || key.size < sizeof died)
 		return 0;
 	died = history_version(value);
-	if (db == DB_DEATHS) {
-		memcpy(&died, key.data, sizeof died);
-		died = be64toh(died);
-	}
+	if (db == DB_DEATHS)
+		died = death_commit(key);
 	return died <= copying->now.oldest;
 }
 
@@ -462,29 +460,41 @@ static int version_forward(struct copying *copying, enum env_db db,
 	return code ? code : to_put(copying, db, version_bytes(key), value);
 }
 
+/* The versions that a part of the index by death lists. */
+static int part_forward(struct copying *copying, struct bytes part)
+{
+	struct death death;
+	size_t at = 0;
+	int code;
+
+	while (!(code = death_next(part, &at, &death))) {
+		code = version_forward(copying, death.db, &death.version);
+		if (!code && death.has_in)
+			code = version_forward(copying, DB_EDGE_IN_VERSIONS,
+					       &death.in);
+		if (code)
+			return code;
+	}
+	return code == ENV_ABSENT ? 0 : code;
+}
+
 /* What has ended since, and the index of it. */
 static cop_err deaths_forward(struct copying *copying)
 {
 	struct copy *copy = copying->copy;
-	uint64_t first = htobe64(copying->before.commit + 1);
+	struct disk_death_key first = {.part = 0};
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
-	struct death death;
 	env_cursor *cursor;
 	int code =
 	    env_cursor_open(copy->from, copy->from_txn, DB_DEATHS, &cursor);
 
 	if (code)
 		return failed(code);
+	format_split(first.died, copying->before.commit + 1);
 	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
 	while (!code) {
-		code = death_read(key, &death);
-		if (!code)
-			code =
-			    version_forward(copying, death.db, &death.version);
-		if (!code && death.has_in)
-			code = version_forward(copying, DB_EDGE_IN_VERSIONS,
-					       &death.in);
+		code = part_forward(copying, value);
 		if (!code)
 			code = to_put(copying, DB_DEATHS, key, value);
 		if (!code)

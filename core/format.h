@@ -212,11 +212,19 @@ static_assert(sizeof(struct disk_retention) == 24, "retention is 24 bytes");
 enum {
 	DISK_VERSION_KEY = sizeof(struct disk_edge_key) + sizeof(uint64_t),
 	DISK_VERSION_HEADER = 8,
-	/* DB_DEATHS: the commit that ended it, big endian; u8 its database;
-	   its key as a version.  No value. */
-	DISK_DEATH_HEADER = 9,
-	DISK_DEATH_KEY = DISK_DEATH_HEADER + DISK_VERSION_KEY
+	/* DB_DEATHS: by the commit that ended them, big endian, and a part of
+	   its versions, big endian u32 from 0: of each u8 its database, u8
+	   the size of its key, its key */
+	DISK_DEATH_HEADER = 2,
+	DISK_DEATH_PART = 1900 /* bytes of a part: several fit in a page */
 };
+
+struct disk_death_key {
+	uint32_t died[2]; /* big endian, high word first */
+	uint32_t part;	  /* big endian */
+};
+
+static_assert(sizeof(struct disk_death_key) == 12, "death key is 12 bytes");
 
 /* A value; its parts follow, see codec.c. */
 struct disk_value {

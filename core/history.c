@@ -22,14 +22,14 @@ static int version_put(struct apply *apply, enum env_db db,
 	return code;
 }
 
-static int death_put(struct apply *apply, enum env_db db,
-		     const struct version_key *key)
+static int death_note(struct apply *apply, enum env_db db,
+		      const struct version_key *key)
 {
-	unsigned char room[DISK_DEATH_KEY];
+	unsigned char entry[DISK_DEATH_HEADER + DISK_VERSION_KEY] = {
+	    (unsigned char)history_of(db), (unsigned char)key->size};
 
-	return env_put(apply->store->env, apply->txn, DB_DEATHS,
-		       death_key_make(room, apply->commit, history_of(db), key),
-		       bytes_of("", 0));
+	memcpy(entry + DISK_DEATH_HEADER, key->bytes, key->size);
+	return buffer_put(&apply->deaths, entry, DISK_DEATH_HEADER + key->size);
 }
 
 cop_err history_keep(struct apply *apply, enum env_db db, struct bytes key,
@@ -45,6 +45,45 @@ cop_err history_keep(struct apply *apply, enum env_db db, struct bytes key,
 	code = version_put(apply, db, &version, record);
 	/* an incoming edge is dropped with the one that goes out */
 	if (!code && db != DB_EDGES_IN)
-		code = death_put(apply, db, &version);
+		code = death_note(apply, db, &version);
 	return code ? apply_failed(apply, code) : 0;
+}
+
+/* As many whole entries as fit in a part, from `at` on; where they end. */
+static size_t part_end(const struct buffer *deaths, size_t at)
+{
+	size_t end = at;
+
+	while (end < deaths->size) {
+		size_t entry = DISK_DEATH_HEADER + deaths->data[end + 1];
+
+		if (end + entry - at > DISK_DEATH_PART)
+			break;
+		end += entry;
+	}
+	return end;
+}
+
+cop_err history_seal(struct apply *apply)
+{
+	const struct buffer *deaths = &apply->deaths;
+	struct disk_death_key key;
+	uint32_t part = 0;
+	size_t at = 0;
+
+	format_split(key.died, apply->commit);
+	while (at < deaths->size) {
+		size_t end = part_end(deaths, at);
+		void *room;
+		int code;
+
+		key.part = htobe32(part++);
+		code = env_append(apply->store->env, apply->txn, DB_DEATHS,
+				  bytes_of(&key, sizeof key), end - at, &room);
+		if (code)
+			return apply_failed(apply, code);
+		memcpy(room, deaths->data + at, end - at);
+		at = end;
+	}
+	return 0;
 }

@@ -32,4 +32,7 @@
 cop_err history_keep(struct apply *apply, enum env_db db, struct bytes key,
 		     struct bytes record);
 
+/* Writes what of a transaction the index by death lists; at its end. */
+cop_err history_seal(struct apply *apply);
+
 #endif

@@ -102,24 +102,6 @@ static cop_err oldest_move(struct apply *apply)
 
 /* ---- what is let go of -------------------------------------------------- */
 
-/* The first death, if it was by `oldest`; else ENV_ABSENT. */
-static int death_first(const struct env *env, env_txn *txn, uint64_t oldest,
-		       struct death *out)
-{
-	struct bytes key = bytes_of("", 0);
-	struct bytes value;
-	env_cursor *cursor;
-	int code = env_cursor_open(env, txn, DB_DEATHS, &cursor);
-
-	if (code)
-		return code;
-	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
-	if (!code)
-		code = death_read(key, out);
-	env_cursor_close(cursor);
-	return !code && out->died > oldest ? ENV_ABSENT : code;
-}
-
 static int drop(const struct env *env, env_txn *txn, enum env_db db,
 		struct bytes key)
 {
@@ -128,32 +110,69 @@ static int drop(const struct env *env, env_txn *txn, enum env_db db,
 	return code == ENV_ABSENT ? 0 : code;
 }
 
-static int death_drop(const struct env *env, env_txn *txn,
-		      const struct death *death)
+/* The first part of the index, if it is of `oldest` or before; a copy. */
+static int part_first(const struct env *env, env_txn *txn, uint64_t oldest,
+		      struct disk_death_key *key, struct buffer *part)
 {
-	unsigned char key[DISK_DEATH_KEY];
-	int code = drop(env, txn, death->db, version_bytes(&death->version));
+	struct bytes found = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	int code = env_cursor_open(env, txn, DB_DEATHS, &cursor);
 
-	if (!code && death->has_in)
-		code = drop(env, txn, DB_EDGE_IN_VERSIONS,
-			    version_bytes(&death->in));
-	return code ? code
-		    : drop(env, txn, DB_DEATHS,
-			   death_key_make(key, death->died, death->db,
-					  &death->version));
+	if (code)
+		return code;
+	code = env_cursor_move(cursor, ENV_NEXT, &found, &value);
+	if (!code && !death_commit(found))
+		code = EBADMSG;
+	if (!code && death_commit(found) > oldest)
+		code = ENV_ABSENT;
+	part->size = 0;
+	if (!code) {
+		memcpy(key, found.data, sizeof *key);
+		code = buffer_put(part, value.data, value.size);
+	}
+	env_cursor_close(cursor);
+	return code;
+}
+
+/* The versions of a part, and its entry. */
+static int part_drop(const struct env *env, env_txn *txn,
+		     const struct disk_death_key *key,
+		     const struct buffer *part, uint64_t *dropped)
+{
+	struct bytes entries = bytes_of(part->data, part->size);
+	struct death death;
+	size_t at = 0;
+	int code;
+
+	while (!(code = death_next(entries, &at, &death))) {
+		code = drop(env, txn, death.db, version_bytes(&death.version));
+		if (!code && death.has_in)
+			code = drop(env, txn, DB_EDGE_IN_VERSIONS,
+				    version_bytes(&death.in));
+		if (code)
+			return code;
+		++*dropped;
+	}
+	return code == ENV_ABSENT
+		   ? drop(env, txn, DB_DEATHS, bytes_of(key, sizeof *key))
+		   : code;
 }
 
 int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
 		uint64_t most)
 {
-	struct death death;
+	struct disk_death_key key;
+	struct buffer part = {0};
+	uint64_t dropped = 0;
 	int code = 0;
 
-	while (!code && most--) {
-		code = death_first(env, txn, oldest, &death);
+	while (!code && dropped < most) {
+		code = part_first(env, txn, oldest, &key, &part);
 		if (!code)
-			code = death_drop(env, txn, &death);
+			code = part_drop(env, txn, &key, &part, &dropped);
 	}
+	buffer_release(&part);
 	return code == ENV_ABSENT ? 0 : code;
 }
 

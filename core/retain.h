@@ -37,8 +37,8 @@ cop_err retain_begin(struct apply *apply);
 cop_err retain_slice(struct apply *apply);
 
 /*
- * Lets go of up to `most` versions that ended at `oldest` or before, oldest
- * first.  0 or LMDB's code.
+ * Lets go of `most` versions, or a few more, that ended at `oldest` or before,
+ * oldest first.  0 or LMDB's code.
  */
 int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
 		uint64_t most);

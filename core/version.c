@@ -15,37 +15,37 @@ static void version_key_turn(struct bytes version, struct version_key *in)
 			 version_key_born(version));
 }
 
-int death_read(struct bytes key, struct death *out)
+uint64_t death_commit(struct bytes key)
 {
-	uint64_t died;
+	struct disk_death_key parts;
 
-	if (key.size <= DISK_DEATH_HEADER + sizeof died ||
-	    key.size > DISK_DEATH_KEY)
-		return EBADMSG;
-	memcpy(&died, key.data, sizeof died);
-	out->died = be64toh(died);
-	out->db = (enum env_db)(
-	    (const unsigned char *)key.data)[DISK_DEATH_HEADER - 1];
-	out->version.size = key.size - DISK_DEATH_HEADER;
-	memcpy(out->version.bytes,
-	       (const unsigned char *)key.data + DISK_DEATH_HEADER,
-	       out->version.size);
-	out->has_in = out->db == DB_EDGE_VERSIONS;
-	if (out->db < DB_ENTITY_VERSIONS || out->db > DB_MEMBER_VERSIONS ||
-	    (out->has_in && out->version.size != DISK_VERSION_KEY))
-		return EBADMSG;
-	if (out->has_in)
-		version_key_turn(version_bytes(&out->version), &out->in);
-	return 0;
+	if (key.size != sizeof parts)
+		return 0;
+	memcpy(&parts, key.data, sizeof parts);
+	return format_join(parts.died);
 }
 
-struct bytes death_key_make(unsigned char *room, uint64_t died, enum env_db db,
-			    const struct version_key *version)
+int death_next(struct bytes part, size_t *at, struct death *out)
 {
-	uint64_t big = htobe64(died);
+	const unsigned char *entry = (const unsigned char *)part.data + *at;
 
-	memcpy(room, &big, sizeof big);
-	room[sizeof big] = (unsigned char)db;
-	memcpy(room + DISK_DEATH_HEADER, version->bytes, version->size);
-	return bytes_of(room, DISK_DEATH_HEADER + version->size);
+	if (*at == part.size)
+		return ENV_ABSENT;
+	if (part.size - *at < DISK_DEATH_HEADER)
+		return EBADMSG;
+	out->db = (enum env_db)entry[0];
+	out->version.size = entry[1];
+	out->has_in = out->db == DB_EDGE_VERSIONS;
+	if (out->db < DB_ENTITY_VERSIONS || out->db > DB_MEMBER_VERSIONS ||
+	    out->version.size <= sizeof(uint64_t) ||
+	    out->version.size > DISK_VERSION_KEY ||
+	    out->version.size > part.size - *at - DISK_DEATH_HEADER ||
+	    (out->has_in && out->version.size != DISK_VERSION_KEY))
+		return EBADMSG;
+	memcpy(out->version.bytes, entry + DISK_DEATH_HEADER,
+	       out->version.size);
+	if (out->has_in)
+		version_key_turn(version_bytes(&out->version), &out->in);
+	*at += DISK_DEATH_HEADER + out->version.size;
+	return 0;
 }

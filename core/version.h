@@ -70,20 +70,22 @@ static inline struct bytes version_bytes(const struct version_key *key)
 	return bytes_of(key->bytes, key->size);
 }
 
-/* An entry of the index by death. */
+/* A version that the index by death lists. */
 struct death {
-	uint64_t died;
 	enum env_db db; /* of the version */
 	int has_in;	/* it is an edge's, which has another as incoming one */
 	struct version_key version;
 	struct version_key in;
 };
 
-/* Reads its key; EBADMSG for one that makes no sense. */
-int death_read(struct bytes key, struct death *out);
+/* The commit that ended what a part lists; 0 for a key that makes no sense. */
+uint64_t death_commit(struct bytes key);
 
-/* Writes its key into a room of DISK_DEATH_KEY bytes. */
-struct bytes death_key_make(unsigned char *room, uint64_t died, enum env_db db,
-			    const struct version_key *version);
+/*
+ * The next of a part.
+ * at		where it is in the part, 0 at first; moved on
+ * Returns	0, ENV_ABSENT at the end, EBADMSG for what makes no sense.
+ */
+int death_next(struct bytes part, size_t *at, struct death *out);
 
 #endif
