@@ -10,9 +10,10 @@ struct prepare {
 	struct apply *apply;
 	struct segment *segment;
 	uint32_t stamp;
-	uint32_t oldest; /* as a stamp */
-	uint64_t dying;	 /* rows and records that will go to limbo */
-	struct buffer kills;
+	uint32_t oldest;     /* as a stamp */
+	uint64_t dying;	     /* rows and records that will go to limbo */
+	struct buffer adds;  /* struct entry_change */
+	struct buffer kills; /* likewise */
 };
 
 static struct head *head_of(const struct segment *segment, uint64_t id)
@@ -181,39 +182,35 @@ static int is_wiped(const struct change *change)
 	return change->wiped && !change->alive;
 }
 
-static int edge_add(struct prepare *prepare, const struct edge_change *edge,
-		    struct head *source, struct head *target)
-{
-	struct segment *segment = prepare->segment;
-	struct edge_list out = head_out_list(source);
-	struct edge_list in = head_in_list(target);
-	int err = filter_add(
-	    segment, &segment->header->edge_bloom,
-	    build_edge_hash(edge->source, edge->relation, edge->target));
-
-	if (!err)
-		err = edges_append(segment, &out, (uint32_t)edge->target,
-				   edge->relation, prepare->stamp);
-	if (!err)
-		err = edges_append(segment, &in, (uint32_t)edge->source,
-				   edge->relation, prepare->stamp);
-	return err;
-}
-
-/* An entry that is to die in one of an entity's lists. */
-struct kill {
+/* An entry that comes to one of an entity's lists, or goes from it. */
+struct entry_change {
 	uint32_t owner;
 	uint32_t incoming;
 	struct edge_name name;
 };
 
-static int kill_note(struct prepare *prepare, uint64_t owner, uint32_t incoming,
-		     uint64_t peer, uint32_t relation)
+static int entry_note(struct buffer *changes, uint64_t owner, uint32_t incoming,
+		      uint64_t peer, uint32_t relation)
 {
-	struct kill kill = {
+	struct entry_change change = {
 	    (uint32_t)owner, incoming, {(uint32_t)peer, relation}};
 
-	return buffer_put(&prepare->kills, &kill, sizeof kill);
+	return buffer_put(changes, &change, sizeof change);
+}
+
+static int edge_add(struct prepare *prepare, const struct edge_change *edge)
+{
+	struct segment *segment = prepare->segment;
+	int err = filter_add(
+	    segment, &segment->header->edge_bloom,
+	    build_edge_hash(edge->source, edge->relation, edge->target));
+
+	if (!err)
+		err = entry_note(&prepare->adds, edge->source, 0, edge->target,
+				 edge->relation);
+	return err ? err
+		   : entry_note(&prepare->adds, edge->target, 1, edge->source,
+				edge->relation);
 }
 
 static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
@@ -230,20 +227,20 @@ static int edge_prepare(struct prepare *prepare, const struct edge_change *edge)
 	if (!source || !target || !from || !to)
 		return EINVAL;
 	if (edge->now)
-		return edge_add(prepare, edge, source, target);
+		return edge_add(prepare, edge);
 	if (!is_wiped(from))
-		err = kill_note(prepare, edge->source, 0, edge->target,
-				edge->relation);
+		err = entry_note(&prepare->kills, edge->source, 0, edge->target,
+				 edge->relation);
 	if (!err && !is_wiped(to))
-		err = kill_note(prepare, edge->target, 1, edge->source,
-				edge->relation);
+		err = entry_note(&prepare->kills, edge->target, 1, edge->source,
+				 edge->relation);
 	return err;
 }
 
-static int kill_compare(const void *a, const void *b)
+static int entry_compare(const void *a, const void *b)
 {
-	const struct kill *x = a;
-	const struct kill *y = b;
+	const struct entry_change *x = a;
+	const struct entry_change *y = b;
 
 	if (x->owner != y->owner)
 		return x->owner < y->owner ? -1 : 1;
@@ -252,48 +249,73 @@ static int kill_compare(const void *a, const void *b)
 	return edge_name_compare(&x->name, &y->name);
 }
 
-/* The kills of one list, which begin at `from` and are sorted; their end. */
-static size_t kills_run(struct prepare *prepare, const struct kill *kills,
-			size_t from, size_t count, struct edge_kill *wanted)
-{
-	struct segment *segment = prepare->segment;
-	struct head *head = head_of(segment, kills[from].owner);
-	struct edge_list list =
-	    kills[from].incoming ? head_in_list(head) : head_out_list(head);
-	uint32_t names = 0;
-	size_t to = from;
+/* Changes of one list, in one run of what was sorted. */
+struct entry_run {
+	struct edge_list list;
+	const struct entry_change *changes;
+	size_t count;
+};
 
-	for (; to < count && kills[to].owner == kills[from].owner &&
-	       kills[to].incoming == kills[from].incoming;
-	     to++) {
-		if (!names ||
-		    edge_name_compare(&wanted[names - 1].name, &kills[to].name))
-			wanted[names++] = (struct edge_kill){kills[to].name, 0};
+typedef int run_work(struct prepare *prepare, const struct entry_run *run,
+		     void *room);
+
+/* List by list: one pass over each, however many of it change. */
+static int runs_prepare(struct prepare *prepare, struct buffer *changes,
+			size_t room_each, run_work *work)
+{
+	struct entry_change *all = (void *)changes->data;
+	size_t count = changes->size / sizeof *all;
+	void *room = count ? malloc(count * room_each) : NULL;
+	int err = count && !room ? ENOMEM : 0;
+	size_t at = 0;
+
+	if (count)
+		qsort(all, count, sizeof *all, entry_compare);
+	while (!err && at < count) {
+		struct head *head = head_of(prepare->segment, all[at].owner);
+		struct entry_run run = {.list = all[at].incoming
+						    ? head_in_list(head)
+						    : head_out_list(head),
+					.changes = all + at};
+
+		for (; at < count && all[at].owner == run.changes->owner &&
+		       all[at].incoming == run.changes->incoming;
+		     at++)
+			run.count++;
+		err = work(prepare, &run, room);
+	}
+	free(room);
+	return err;
+}
+
+static int run_kill(struct prepare *prepare, const struct entry_run *run,
+		    void *room)
+{
+	struct edge_kill *wanted = room;
+	uint32_t names = 0;
+
+	for (size_t i = 0; i < run->count; i++) {
+		const struct edge_name *name = &run->changes[i].name;
+
+		if (!names || edge_name_compare(&wanted[names - 1].name, name))
+			wanted[names++] = (struct edge_kill){*name, 0};
 		wanted[names - 1].count++;
 	}
 	point("edges-dying");
-	edges_kill_many(segment, &list, wanted, names, prepare->stamp);
-	return to;
+	edges_kill_many(prepare->segment, &run->list, wanted, names,
+			prepare->stamp);
+	return 0;
 }
 
-/* One pass over each list that loses edges, however many it loses. */
-static int kills_prepare(struct prepare *prepare)
+static int run_add(struct prepare *prepare, const struct entry_run *run,
+		   void *room)
 {
-	struct kill *kills = (struct kill *)(void *)prepare->kills.data;
-	size_t count = prepare->kills.size / sizeof *kills;
-	struct edge_kill *wanted;
-	size_t at = 0;
+	struct edge_name *names = room;
 
-	if (!count)
-		return 0;
-	wanted = malloc(count * sizeof *wanted);
-	if (!wanted)
-		return ENOMEM;
-	qsort(kills, count, sizeof *kills, kill_compare);
-	while (at < count)
-		at = kills_run(prepare, kills, at, count, wanted);
-	free(wanted);
-	return 0;
+	for (size_t i = 0; i < run->count; i++)
+		names[i] = run->changes[i].name;
+	return edges_append_many(prepare->segment, &run->list, names,
+				 (uint32_t)run->count, prepare->stamp);
 }
 
 static int list_tidy(struct prepare *prepare, const struct edge_list *list)
@@ -301,7 +323,7 @@ static int list_tidy(struct prepare *prepare, const struct edge_list *list)
 	struct segment *segment = prepare->segment;
 	int err;
 
-	if (!edges_mostly_dead(list))
+	if (!edges_mostly_dead(list) && !edges_are_scattered(segment, list))
 		return 0;
 	err = limbo_reserve(segment,
 			    prepare->dying + edges_blocks(segment, list));
@@ -362,7 +384,12 @@ static int all_prepare(struct prepare *prepare)
 	for (uint32_t i = 0; !err && i < apply_edge_count(apply); i++)
 		err = edge_prepare(prepare, apply_edge(apply, i));
 	if (!err)
-		err = kills_prepare(prepare);
+		err = runs_prepare(prepare, &prepare->adds,
+				   sizeof(struct edge_name), run_add);
+	if (!err)
+		err = runs_prepare(prepare, &prepare->kills,
+				   sizeof(struct edge_kill), run_kill);
+	buffer_release(&prepare->adds);
 	buffer_release(&prepare->kills);
 	return err;
 }

@@ -18,7 +18,10 @@
 
 #include <errno.h>
 
-enum { AHEAD = 4 };
+enum {
+	AHEAD = 8, /* steps: a miss takes as long as following some lists */
+	AHEAD_LINES = 3 /* of a block: a dozen entries */
+};
 
 struct walk {
 	cop_read *read;
@@ -61,6 +64,7 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 {
 	const struct segment *segment = read_segment(walk->read);
 	const struct region_view *edges = segment_region(segment, REGION_EDGES);
+	const char *block;
 	struct head *head;
 	uint32_t unit;
 
@@ -75,8 +79,10 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 	unit = atomic_load_explicit(walk->way.direction & COP_OUT ? &head->out
 								  : &head->in,
 				    memory_order_relaxed);
-	__builtin_prefetch((const char *)segment->header + edges->offset +
-			   (uint64_t)unit * EDGE_UNIT);
+	block = (const char *)segment->header + edges->offset +
+		(uint64_t)unit * EDGE_UNIT;
+	for (int line = 0; line < AHEAD_LINES; line++)
+		__builtin_prefetch(block + line * EDGE_UNIT);
 }
 
 /* Whether the walk may go on from a step; walk->err if that is not known. */

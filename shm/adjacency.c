@@ -103,39 +103,6 @@ static int block_full(const struct edge_block *block)
 	       edge_capacity(block->class_index);
 }
 
-int edges_append(struct segment *segment, const struct edge_list *list,
-		 uint32_t peer, uint32_t relation, uint32_t stamp)
-{
-	uint32_t first = first_get(list);
-	struct edge_block *block = first ? block_at(segment, first) : NULL;
-	uint32_t class_index = 0;
-	uint32_t unit;
-	int err;
-
-	if (first && !block)
-		return EINVAL;
-	if (block && !block_full(block)) {
-		block_add(block, peer, relation, stamp);
-		++*list->live;
-		return 0;
-	}
-	if (block)
-		class_index = block->class_index + 1 < EDGE_CLASSES
-				  ? block->class_index + 1
-				  : EDGE_CLASSES - 1;
-	err = block_take(segment, class_index, &unit);
-	if (err)
-		return err;
-	block = block_at(segment, unit);
-	atomic_store_explicit(&block->next, first, memory_order_relaxed);
-	block_add(block, peer, relation, stamp);
-	point("block-filled");
-	/* A2: publishes the block */
-	atomic_store_explicit(list->first, unit, memory_order_release);
-	++*list->live;
-	return 0;
-}
-
 /* The smallest class that holds `count` entries, or the largest. */
 static uint32_t class_for(uint32_t count)
 {
@@ -145,6 +112,83 @@ static uint32_t class_for(uint32_t count)
 	       edge_capacity(class_index) < count)
 		class_index++;
 	return class_index;
+}
+
+/* Behind a full block one twice as long follows, or one for all to come. */
+static uint32_t class_next(const struct edge_block *full, uint32_t coming)
+{
+	uint32_t class_index = class_for(coming);
+
+	if (full && class_index <= full->class_index)
+		class_index = full->class_index + 1;
+	return class_index < EDGE_CLASSES ? class_index : EDGE_CLASSES - 1;
+}
+
+/* Fills what room a block has; returns how many it took. */
+static uint32_t block_add_many(struct edge_block *block,
+			       const struct edge_name *names, uint32_t count,
+			       uint32_t stamp)
+{
+	uint32_t done = 0;
+
+	for (; done < count && !block_full(block); done++)
+		block_add(block, names[done].peer, names[done].relation, stamp);
+	return done;
+}
+
+int edges_append_many(struct segment *segment, const struct edge_list *list,
+		      const struct edge_name *names, uint32_t count,
+		      uint32_t stamp)
+{
+	uint32_t first = first_get(list);
+	struct edge_block *block = first ? block_at(segment, first) : NULL;
+	uint32_t done = 0;
+	uint32_t unit;
+	int err;
+
+	if (first && !block)
+		return EINVAL;
+	if (block)
+		done = block_add_many(block, names, count, stamp);
+	*list->live += done;
+	while (done < count) {
+		uint32_t added;
+
+		err =
+		    block_take(segment, class_next(block, count - done), &unit);
+		if (err)
+			return err;
+		block = block_at(segment, unit);
+		atomic_store_explicit(&block->next, first,
+				      memory_order_relaxed);
+		added =
+		    block_add_many(block, names + done, count - done, stamp);
+		point("block-filled");
+		/* A2: publishes the block */
+		atomic_store_explicit(list->first, unit, memory_order_release);
+		*list->live += added;
+		done += added;
+		first = unit;
+	}
+	return 0;
+}
+
+int edges_append(struct segment *segment, const struct edge_list *list,
+		 uint32_t peer, uint32_t relation, uint32_t stamp)
+{
+	struct edge_name name = {peer, relation};
+
+	return edges_append_many(segment, list, &name, 1, stamp);
+}
+
+int edges_are_scattered(const struct segment *segment,
+			const struct edge_list *list)
+{
+	struct edge_block *block = block_at(segment, first_get(list));
+
+	return block && block_full(block) &&
+	       block->class_index + 1 < EDGE_CLASSES &&
+	       *list->live + *list->dead < edge_capacity(EDGE_CLASSES - 1);
 }
 
 int edges_fill(struct segment *segment, const struct edge_list *list,
@@ -462,7 +506,7 @@ int edges_compact(struct segment *segment, const struct edge_list *list,
 {
 	uint32_t old = first_get(list);
 	struct copy copy = {.segment = segment,
-			    .class_index = class_for(*list->live + 1),
+			    .class_index = class_for(2 * *list->live),
 			    .oldest = oldest};
 
 	list_visit(segment, list, copy_one, &copy);

@@ -6,10 +6,12 @@
  *	A list is a chain of blocks, newest first; its first block is named by
  *	a word in the entity's head.  Entries are appended at the end of the
  *	newest block, so adding to a hub costs the same as to anyone; a block
- *	twice as long follows a full one.  An entry carries the commits at
- *	which it was born and died, so every snapshot sees its own list and a
- *	deletion is a mark in place.  A list with more dead than living
- *	entries is copied to fresh blocks and its head swung.
+ *	twice as long follows a full one, or one for all that come at once.  A
+ *	list of up to 63 is copied to one block when it is full, so that a
+ *	reader waits for memory twice: for the head, and for the block.  An
+ *entry carries the commits at which it was born and died, so every snapshot
+ *sees its own list and a deletion is a mark in place.  A list with more dead
+ *than living entries is copied to fresh blocks and its head swung.
  *
  * layout
  *	REGION_EDGES in units of 64 bytes; block classes 0 to 4 are 1, 2, 4,
@@ -212,11 +214,21 @@ static inline int edge_cursor_next(struct edge_cursor *cursor,
 /* The rest is for who holds the writer lock. */
 
 /*
- * Adds an entry.
- * Returns	0, or ENOSPC and the like with nothing added.
+ * Adds entries, in one block where they fit.
+ * Returns	0, or ENOSPC and the like; some may be there then.
  */
+int edges_append_many(struct segment *segment, const struct edge_list *list,
+		      const struct edge_name *names, uint32_t count,
+		      uint32_t stamp);
 int edges_append(struct segment *segment, const struct edge_list *list,
 		 uint32_t peer, uint32_t relation, uint32_t stamp);
+
+/*
+ * Whether a short list has filled its newest block: compacted, it has all in
+ * one block, and room for as many again.
+ */
+int edges_are_scattered(const struct segment *segment,
+			const struct edge_list *list);
 
 /*
  * Fills an empty list, born at 0, in blocks that fit.
