@@ -870,6 +870,24 @@ static cop_err op_unlink(struct apply *apply, const struct op *op)
 
 /* ---- all ---------------------------------------------------------------- */
 
+/* A rule of retention, for the store or for a type. */
+static cop_err op_retain(struct apply *apply, const struct op *op)
+{
+	struct disk_retention rule;
+	int code;
+
+	memcpy(&rule, op_body(op), sizeof rule);
+	rule.type = op->relation ? numbers_of(apply)[op->relation - 1] : 0;
+	if (rules_set(&apply->rules, &rule))
+		return no_memory();
+	code = rules_put(apply->store->env, apply->txn, &apply->rules);
+	if (code)
+		return apply_failed(apply, code);
+	apply->ruled = 1;
+	apply->keeps = !(apply->rules.list[0].flags & RETENTION_OFF);
+	return 0;
+}
+
 static cop_err op_run(struct apply *apply, const struct op *op)
 {
 	switch (op->kind) {
@@ -880,6 +898,7 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_UNLINK: return op_unlink(apply, op);
 	case OP_TAG: return op_tag(apply, op);
 	case OP_UNDELETE: return undelete_run(apply, op);
+	case OP_RETAIN: return op_retain(apply, op);
 	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
 		return error_set(COP_INVALID, "operation %u is unknown",
@@ -936,7 +955,7 @@ int apply_is_empty(const struct apply *apply)
 		if (apply_change(apply, i)->changed)
 			return 0;
 	/* an edge put again has new properties: a commit, too */
-	return !apply->edge_count;
+	return !apply->edge_count && !apply->ruled;
 }
 
 static int id_compare(const void *a, const void *b)
@@ -1044,6 +1063,7 @@ void apply_release(struct apply *apply)
 	buffer_release(&apply->scratch);
 	buffer_release(&apply->results);
 	buffer_release(&apply->deaths);
+	rules_release(&apply->rules);
 	hashmap_release(&apply->change_map);
 	hashmap_release(&apply->edge_map);
 }

@@ -13,6 +13,7 @@
 #define CORE_APPLY_H
 
 #include "request.h"
+#include "rules.h"
 
 enum vector_action { VECTOR_SAME = 0, VECTOR_SET = 1, VECTOR_GONE = 2 };
 
@@ -70,8 +71,9 @@ struct apply {
 	struct buffer scratch; /* a record that is looked at */
 	struct buffer results; /* struct disk_result, of posted requests */
 	struct buffer deaths;  /* versions that end, for the index by death */
-	struct disk_retention retention;
+	struct retain_rules rules;
 	int keeps; /* what is replaced stays, as history */
+	int ruled; /* the rules are others now */
 };
 
 static inline uint32_t apply_change_count(const struct apply *apply)

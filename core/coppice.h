@@ -235,6 +235,17 @@ struct cop_options {
 				       for, 0: no limit */
 	int32_t history;	    /* enum cop_history */
 	uint64_t history_ms;	    /* of COP_HISTORY_AGE; 0: 30 days */
+	uint64_t history_count; /* ended versions of one thing that are kept,
+				   0: any number; see cop_retain */
+};
+
+/* What is kept of what ended: of the store, or of a type's entities. */
+struct cop_retention {
+	uint32_t size;
+	int32_t history;	/* enum cop_history */
+	uint64_t history_ms;	/* of COP_HISTORY_AGE; 0: 30 days */
+	uint64_t history_count; /* of one thing, 0: any number */
+	const char *type;	/* NUL-terminated, NULL: of the store */
 };
 
 /*
@@ -403,6 +414,17 @@ COP_MUST cop_err cop_read_as_of(cop_read *read, uint64_t commit);
  */
 COP_MUST cop_err cop_read_valid_at(cop_read *read,
 				   const struct cop_instant *at);
+
+/*
+ * Calls `visit` with the store's retention, and then with those that types have
+ * of their own.  A non-zero return ends it with COP_STOPPED.
+ * Lifetime	the retention: until visit returns.  Its type ends in NUL.
+ */
+COP_MUST cop_err
+cop_retentions(cop_read *read,
+	       int32_t (*visit)(void *user, cop_read *read,
+				const struct cop_retention *retention),
+	       void *user);
 
 struct cop_commit_info {
 	uint32_t size;
@@ -668,11 +690,11 @@ typedef int32_t cop_edge_version_visit(void *user, cop_read *read,
 
 /*
  * Calls `visit` for every version that is kept of an entity, of its vector, or
- * of an edge of discriminator 0, newest first: those that were written by the
+ * of an edge (of discriminator 0), newest first: those that were written by the
  * commit that the read sees, or before.  Between the death of one and the birth
- * of the next it was not there.  A non-zero return ends it with COP_STOPPED. id
- * an entity that was deleted has its id still; cop_id() finds it Lifetime
- * of what is borrowed: until the read ends.
+ * of the next it was not there.  A non-zero return ends it with COP_STOPPED.
+ * id		an entity that was deleted has its id still; cop_id() finds it
+ * Lifetime	of what is borrowed: until the read ends
  */
 COP_MUST cop_err cop_history(cop_read *read, uint64_t id,
 			     cop_entity_version_visit *visit, void *user);
@@ -1105,6 +1127,19 @@ COP_MUST cop_err cop_delete_edge(cop_write *write, const void *source,
 
 /* The same, of an edge with any discriminator; its properties do not matter. */
 COP_MUST cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge);
+
+/*
+ * Sets how long history is kept, for the store or for the entities of a type,
+ * with their vectors, tags and outgoing edges.
+ * What is older than the longest age of all is let go of by later commits, a
+ * part with each.  What a shorter age of a type or a count does not keep goes
+ * with the next cop_compact; whoever asks for it as of before then gets
+ * COP_TOO_OLD: an entity or a list by itself, a scan, a search or a difference
+ * of everything as a whole.
+ * Returns	COP_INVALID, COP_BAD_TEXT.
+ */
+COP_MUST cop_err cop_retain(cop_write *write,
+			    const struct cop_retention *retention);
 
 /* How many operations the write holds, and their bytes. */
 COP_API size_t cop_write_count(const cop_write *write);

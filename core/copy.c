@@ -3,6 +3,7 @@
 #include "buffer.h"
 #include "codec.h"
 #include "error.h"
+#include "cull.h"
 #include "retain.h"
 
 #include <errno.h>
@@ -20,6 +21,8 @@ struct copying {
 	struct disk_state before; /* of the copy */
 	struct disk_state now;	  /* of the snapshot */
 	int key_scan; /* an id was given and its entity deleted since */
+	struct cull cull;
+	struct buffer part; /* of the index by death, as it is copied */
 };
 
 static cop_err failed(int code)
@@ -106,15 +109,57 @@ static int is_over(const struct copying *copying, enum env_db db,
 	return died <= copying->now.oldest;
 }
 
+/* What a part of the index by death lists and was copied. */
+static cop_err part_copied(struct copying *copying, struct bytes *value)
+{
+	struct death death;
+	struct bytes found;
+	size_t at = 0;
+	size_t from = 0;
+	int code;
+
+	copying->part.size = 0;
+	while (!(code = death_next(*value, &at, &death))) {
+		const char *entry = (const char *)value->data + from;
+
+		if (!env_get(copying->copy->to, copying->to_txn, death.db,
+			     version_bytes(&death.version), &found) &&
+		    buffer_put(&copying->part, entry, at - from))
+			return failed(ENOMEM);
+		from = at;
+	}
+	*value = bytes_of(copying->part.data, copying->part.size);
+	return code == ENV_ABSENT ? 0 : damaged("the index by death");
+}
+
+/* Whether an entry is to be copied; *value may be less of it. */
+static cop_err entry_wanted(struct copying *copying, enum env_db db,
+			    struct bytes key, struct bytes *value, int *wanted)
+{
+	cop_err err = 0;
+
+	/* the databases themselves are entries of the main one */
+	*wanted = db != DB_META && !is_over(copying, db, key, *value);
+	if (!*wanted || db < DB_ENTITY_VERSIONS)
+		return 0;
+	if (db != DB_DEATHS)
+		return cull_version(&copying->cull, db, key, *value, wanted);
+	if (copying->cull.is_needed)
+		err = part_copied(copying, value);
+	*wanted = value->size != 0;
+	return err;
+}
+
 static cop_err entry_copy(struct copying *copying, enum env_db db,
 			  struct bytes key, struct bytes value)
 {
 	void *room;
+	int wanted;
 	int code;
+	cop_err err = entry_wanted(copying, db, key, &value, &wanted);
 
-	/* the databases themselves are entries of the main one */
-	if (db == DB_META || is_over(copying, db, key, value))
-		return 0;
+	if (err || !wanted)
+		return err;
 	code = env_append(copying->copy->to, copying->to_txn, db, key,
 			  value.size, &room);
 	if (code)
@@ -180,6 +225,37 @@ static cop_err copying_end(struct copying *copying, cop_err err)
 	return code ? failed(code) : 0;
 }
 
+/* Whose history lacks something, and the newest commit up to which. */
+static cop_err floors_put(struct copying *copying)
+{
+	const struct cull_floor *floors;
+	size_t count;
+
+	cull_floors(&copying->cull);
+	floors = (const void *)copying->cull.floors.data;
+	count = copying->cull.floors.size / sizeof *floors;
+	for (size_t i = 0; i < count; i++) {
+		struct bytes key =
+		    bytes_of(&floors[i].key, sizeof floors[i].key);
+		struct bytes old;
+		int code = env_get(copying->copy->to, copying->to_txn,
+				   DB_FLOORS, key, &old);
+
+		if (!code && history_version(old) >= floors[i].commit)
+			continue;
+		if (code && code != ENV_ABSENT)
+			return failed(code);
+		code = to_put(
+		    copying, DB_FLOORS, key,
+		    bytes_of(&floors[i].commit, sizeof floors[i].commit));
+		if (code)
+			return failed(code);
+		if (floors[i].commit > copying->now.whole)
+			copying->now.whole = floors[i].commit;
+	}
+	return 0;
+}
+
 cop_err copy_all(struct copy *copy)
 {
 	struct copying copying = {.copy = copy};
@@ -198,11 +274,18 @@ cop_err copy_all(struct copy *copy)
 		code = env_write_begin(copy->to, 1, &copying.to_txn);
 	if (code)
 		return failed(code);
+	err =
+	    cull_begin(&copying.cull, copy->from, copy->from_txn, &copying.now);
 	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
 		err = database_copy(&copying, (enum env_db)db);
 	if (!err)
+		err = floors_put(&copying);
+	if (!err)
 		err = meta_copy(&copying);
-	return copying_end(&copying, err);
+	err = copying_end(&copying, err);
+	cull_release(&copying.cull);
+	buffer_release(&copying.part);
+	return err;
 }
 
 /* ---- what was touched --------------------------------------------------- */
@@ -551,6 +634,10 @@ cop_err copy_forward(struct copy *copy)
 	if (code)
 		return failed(code);
 	err = state_get(copy->to, copying.to_txn, &copying.before);
+	if (!err && copying.before.whole > copying.now.whole)
+		copying.now.whole = copying.before.whole;
+	if (!err && copying.before.oldest > copying.now.oldest)
+		copying.now.oldest = copying.before.oldest;
 	if (!err && copying.before.commit == copying.now.commit) {
 		env_write_abort(copying.to_txn);
 		return 0;

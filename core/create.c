@@ -13,7 +13,7 @@
 #include "format.h"
 #include "limit.h"
 #include "lock.h"
-#include "retain.h"
+#include "rules.h"
 #include "signs.h"
 
 #include <dirent.h>
@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #define GENERATION_FIRST "gen-000001"
-#define HISTORY_MS_MAX	 (UINT64_MAX / 1000000)
 
 /* As the store's description has them, enum vector_codes. */
 static int32_t codes_choose(const struct cop_options *options)
@@ -123,16 +122,6 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
-	if (options->history < COP_HISTORY_AGE ||
-	    options->history > COP_HISTORY_NONE ||
-	    options->history_ms > HISTORY_MS_MAX ||
-	    (options->history_ms && options->history != COP_HISTORY_AGE))
-		return error_set(
-		    COP_INVALID,
-		    "history %d of %" PRIu64 " ms; there are age "
-		    "0, all 1, none 2, and an age of up to %" PRIu64
-		    " ms with the first",
-		    options->history, options->history_ms, HISTORY_MS_MAX);
 	if (options->shm_dir &&
 	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
 		return error_set(COP_INVALID,
@@ -271,7 +260,7 @@ static cop_err files_make(struct creation *creation)
 }
 
 static int records_put(struct env *env, const struct disk_store *config,
-		       const struct disk_retention *retention)
+		       struct disk_retention *retention)
 {
 	struct disk_state state = {
 	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
@@ -286,7 +275,7 @@ static int records_put(struct env *env, const struct disk_store *config,
 		err = env_put(env, txn, DB_META, bytes_of("state", 5),
 			      bytes_of(&state, sizeof state));
 	if (!err)
-		err = retain_put(env, txn, retention);
+		err = rules_put(env, txn, &(struct retain_rules){retention, 1});
 	if (!err)
 		return env_write_commit(txn);
 	env_write_abort(txn);
@@ -295,7 +284,7 @@ static int records_put(struct env *env, const struct disk_store *config,
 
 static cop_err data_make(struct creation *creation,
 			 const struct disk_store *config,
-			 const struct disk_retention *retention)
+			 struct disk_retention *retention)
 {
 	char path[PATH_MAX];
 	struct env env;
@@ -377,7 +366,13 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		err = config_fill(&config, options);
 	if (err)
 		return err;
-	retention = retain_of(options);
+	err = rules_of(
+	    &(struct cop_retention){.history = options->history,
+				    .history_ms = options->history_ms,
+				    .history_count = options->history_count},
+	    &retention);
+	if (err)
+		return err;
 	creation.owner.mode = config.mode;
 	creation.owner.user = (uid_t)-1;
 	creation.owner.group = options->group ? options->group - 1 : (gid_t)-1;

@@ -229,6 +229,11 @@ cop_err cop_diff(cop_read *read, uint64_t from, uint64_t to,
 		err = moment_check(read, from);
 	if (!err)
 		err = moment_check(read, to);
+	if (!err && from < read->state.whole)
+		err = error_set(COP_TOO_OLD,
+				"%s: of some entities history is kept from "
+				"commit %" PRIu64 " on only",
+				read->store->path, read->state.whole);
 	if (err)
 		return err;
 	bits = calloc(end / 64 + 1, sizeof *bits);

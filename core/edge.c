@@ -59,7 +59,7 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 	struct past past = past_of(read);
 	struct disk_edge_key parts;
 	struct disk_edge_key forth;
-	struct cop_edge edge;
+	struct cop_edge edge = {0};
 	cop_err err;
 	int code = 0;
 	int seen;

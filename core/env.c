@@ -55,6 +55,7 @@ static const struct {
     [DB_EDGE_IN_VERSIONS] = {"edge_in_versions", 0},
     [DB_MEMBER_VERSIONS] = {"member_versions", 0},
     [DB_DEATHS] = {"deaths", 0},
+    [DB_FLOORS] = {"floors", 0},
 };
 
 int env_is_error(int error)

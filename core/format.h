@@ -66,7 +66,8 @@ struct disk_state {
 	uint64_t oldest; /* history is kept from this commit on */
 	unsigned char segment[FORMAT_UUID_BYTES]; /* that prepared it */
 	uint64_t keys_changed; /* commit that last made or ended one */
-	uint64_t reserved[2];
+	uint64_t whole;	       /* from this commit on history lacks nothing */
+	uint64_t reserved;
 };
 
 static_assert(sizeof(struct disk_state) == 128, "state is 128 bytes");
@@ -225,6 +226,17 @@ struct disk_death_key {
 };
 
 static_assert(sizeof(struct disk_death_key) == 12, "death key is 12 bytes");
+
+/*
+ * DB_FLOORS: for an entity or a name's list, the commit from which on its
+ * history lacks nothing; none is as all of the store's.
+ */
+struct disk_floor_key {
+	uint32_t kind;
+	uint32_t number[2]; /* big endian, high word first */
+};
+
+enum disk_floor { FLOOR_ENTITY = 1, FLOOR_NAME = 2 };
 
 /* A value; its parts follow, see codec.c. */
 struct disk_value {

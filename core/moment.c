@@ -10,6 +10,7 @@
  */
 #include "oplog.h"
 #include "past.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -143,4 +144,44 @@ cop_err moment_touched(cop_read *read)
 	free(touched->bits);
 	touched->bits = NULL;
 	return cannot_read(read, code);
+}
+
+/* ---- retention ---------------------------------------------------------- */
+
+static cop_err
+rule_tell(cop_read *read, const struct disk_retention *rule,
+	  int32_t (*visit)(void *user, cop_read *read,
+			   const struct cop_retention *retention),
+	  void *user)
+{
+	struct cop_retention view = rules_view(rule);
+	char type[COP_NAME_BYTES + 1] = "";
+	struct bytes text = bytes_of(NULL, 0);
+	cop_err err =
+	    rule->type ? dict_text(read->env, read->txn, rule->type, &text) : 0;
+
+	if (err)
+		return err;
+	if (text.data && text.size < sizeof type)
+		memcpy(type, text.data, text.size);
+	view.type = rule->type ? type : NULL;
+	return visit(user, read, &view)
+		   ? error_set(COP_STOPPED, "stopped by the caller")
+		   : 0;
+}
+
+cop_err cop_retentions(cop_read *read,
+		       int32_t (*visit)(void *user, cop_read *read,
+					const struct cop_retention *retention),
+		       void *user)
+{
+	struct retain_rules rules = {0};
+	cop_err err = read_check(read);
+
+	if (!err)
+		err = rules_read(read->env, read->txn, &rules);
+	for (uint32_t i = 0; !err && i < rules.count; i++)
+		err = rule_tell(read, &rules.list[i], visit, user);
+	rules_release(&rules);
+	return err;
 }

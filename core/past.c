@@ -24,6 +24,48 @@ static int version_is_of(struct bytes version, const struct version_key *key)
 	       !memcmp(version.data, key->bytes, key->size - sizeof(uint64_t));
 }
 
+/* ---- what retention has let go of --------------------------------------- */
+
+/*
+ * COP_TOO_OLD if something of an entity or of a name's list may be missing that
+ * the moment saw.
+ */
+static int floor_check(const struct past *past, enum disk_floor kind,
+		       uint64_t number)
+{
+	struct disk_floor_key key = {.kind = htobe32(kind)};
+	struct bytes value;
+	int code;
+
+	if (past->moment >= past->whole)
+		return 0;
+	format_split(key.number, number);
+	code = env_get(past->env, past->txn, DB_FLOORS,
+		       bytes_of(&key, sizeof key), &value);
+	if (code)
+		return code == ENV_ABSENT ? 0 : code;
+	return history_version(value) > past->moment ? COP_TOO_OLD : 0;
+}
+
+/* The same for what a key, or the beginning of keys, belongs to. */
+static int key_floor_check(const struct past *past, enum env_db db,
+			   struct bytes key)
+{
+	uint64_t wide = 0;
+	uint32_t narrow = 0;
+
+	if (past->moment >= past->whole)
+		return 0;
+	if (db == DB_MEMBERS) {
+		memcpy(&narrow, key.data, sizeof narrow);
+		return floor_check(past, FLOOR_NAME, be32toh(narrow));
+	}
+	memcpy(&wide, key.data, sizeof wide);
+	return floor_check(
+	    past, FLOOR_ENTITY,
+	    db == DB_ENTITIES || db == DB_VECTORS ? wide : be64toh(wide));
+}
+
 static int version_get(const struct past *past, enum env_db db,
 		       struct bytes key, struct bytes *value)
 {
@@ -44,7 +86,9 @@ static int version_get(const struct past *past, enum env_db db,
 	else
 		*value = bytes_of(NULL, 0);
 	env_cursor_close(cursor);
-	return code == ENV_ABSENT ? 0 : code;
+	if (code && code != ENV_ABSENT)
+		return code;
+	return value->data ? 0 : key_floor_check(past, db, key);
 }
 
 int past_get(const struct past *past, enum env_db db, struct bytes key,
@@ -216,6 +260,12 @@ int past_open(struct past_range *range, const struct past *past, enum env_db db,
 	*range = (struct past_range){
 	    .past = *past, .db = db, .prefix_size = prefix_size};
 	memcpy(range->prefix, from.data, prefix_size);
+	if (prefix_size)
+		code = key_floor_check(past, db, from);
+	else
+		code = past->moment < past->whole ? COP_TOO_OLD : 0;
+	if (code)
+		return code;
 	code = now_open(range, from);
 	if (!code && past_is(past))
 		code = then_open(range, from);

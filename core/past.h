@@ -25,6 +25,7 @@ struct past {
 	env_txn *txn;
 	uint64_t moment;
 	uint64_t newest; /* commit that the transaction sees */
+	uint64_t whole;	 /* history lacks nothing from this one on */
 };
 
 static inline int past_is(const struct past *past)
@@ -35,12 +36,13 @@ static inline int past_is(const struct past *past)
 static inline struct past past_of(const cop_read *read)
 {
 	return (struct past){read->env, read->txn, read->moment,
-			     read->state.commit};
+			     read->state.commit, read->state.whole};
 }
 
 /*
  * What a key of a living database had; value->data is NULL if nothing.
- * Returns	0 or LMDB's code.
+ * Returns	0, COP_TOO_OLD if retention has let go of what would tell, or
+ *		LMDB's code.
  */
 int past_get(const struct past *past, enum env_db db, struct bytes key,
 	     struct bytes *value);
@@ -78,7 +80,7 @@ struct past_range {
  * from		its first key, as in `db`; at most sizeof(struct disk_edge_key)
  * prefix_size	all of its keys begin with so many bytes of `from`; 0: to the
  *		end.  Of a database by id 0 or all.
- * Returns	0 or LMDB's code; then there is nothing to close.
+ * Returns	0, or as past_get; then there is nothing to close.
  */
 int past_open(struct past_range *range, const struct past *past, enum env_db db,
 	      struct bytes from, size_t prefix_size);

@@ -103,8 +103,8 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	uint64_t key = op->key_size;
 	uint64_t need;
 
-	if ((!key && op->kind != OP_EXPECT) || key > COP_KEY_BYTES ||
-	    op->target_size > COP_KEY_BYTES ||
+	if ((!key && op->kind != OP_EXPECT && op->kind != OP_RETAIN) ||
+	    key > COP_KEY_BYTES || op->target_size > COP_KEY_BYTES ||
 	    (op->dim && op->dim != store->config.dim))
 		return bad("key or dimension");
 	switch (op->kind) {
@@ -117,6 +117,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 		break;
 	case OP_UNLINK: need = key + op->target_size; break;
 	case OP_UNDELETE: need = sizeof(uint64_t) + key; break;
+	case OP_RETAIN: need = sizeof(struct disk_retention) + key; break;
 	case OP_EXPECT:
 		need =
 		    sizeof(uint64_t) + key + op->target_size + op->record_bytes;
@@ -213,6 +214,11 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 		err = edge_check(op, request);
 	if (!err && op->kind == OP_UNLINK)
 		err = number_check(op->relation, NAME_RELATION, request);
+	if (!err && op->kind == OP_RETAIN)
+		err = op->key_size ? bad("key")
+		      : op->relation
+			  ? number_check(op->relation, NAME_TYPE, request)
+			  : 0;
 	if (!err && op->kind == OP_TAG)
 		err = op->option > TAG_REMOVE
 			  ? bad("option")

@@ -10,56 +10,12 @@ enum {
 	RETAIN_VERSIONS = 64 /* let go of, and two for each change */
 };
 
-#define DAY_NS UINT64_C(86400000000000)
-
-static struct bytes setting_key(void)
-{
-	return bytes_of("retention", 9);
-}
-
-struct disk_retention retain_of(const struct cop_options *options)
-{
-	struct disk_retention retention = {.age_ns = 30 * DAY_NS};
-
-	if (options->history == COP_HISTORY_NONE)
-		retention.flags = RETENTION_OFF;
-	if (options->history == COP_HISTORY_ALL)
-		retention.age_ns = 0;
-	if (options->history_ms)
-		retention.age_ns = options->history_ms * UINT64_C(1000000);
-	return retention;
-}
-
-int retain_put(struct env *env, env_txn *txn,
-	       const struct disk_retention *retention)
-{
-	return env_put(env, txn, DB_META, setting_key(),
-		       bytes_of(retention, sizeof *retention));
-}
-
-cop_err retain_read(const struct env *env, env_txn *txn,
-		    struct disk_retention *out)
-{
-	struct bytes value;
-	int code = env_get(env, txn, DB_META, setting_key(), &value);
-
-	if (code)
-		return error_system(code, "cannot read the store's retention");
-	if (value.size < sizeof *out)
-		return error_set(COP_CORRUPT,
-				 "the store's retention has %zu bytes; restore "
-				 "a backup",
-				 value.size);
-	memcpy(out, value.data, sizeof *out);
-	return 0;
-}
-
 cop_err retain_begin(struct apply *apply)
 {
-	cop_err err =
-	    retain_read(apply->store->env, apply->txn, &apply->retention);
+	cop_err err = rules_read(apply->store->env, apply->txn, &apply->rules);
 
-	apply->keeps = !(apply->retention.flags & RETENTION_OFF);
+	if (!err)
+		apply->keeps = !(apply->rules.list[0].flags & RETENTION_OFF);
 	return err;
 }
 
@@ -69,7 +25,7 @@ cop_err retain_begin(struct apply *apply)
 static cop_err commit_is_old(const struct apply *apply, uint64_t commit,
 			     uint64_t now, int *old)
 {
-	uint64_t age = apply->retention.age_ns;
+	uint64_t age = rules_age(&apply->rules);
 	struct oplog_record op;
 	int code = oplog_get(apply->store->env, apply->txn, commit, &op);
 
@@ -89,9 +45,10 @@ static cop_err oldest_move(struct apply *apply)
 
 	if (!apply->keeps) {
 		*oldest = apply->commit;
+		apply->state.whole = apply->commit;
 		return 0;
 	}
-	for (int i = 0; apply->retention.age_ns && !err && old &&
+	for (int i = 0; rules_age(&apply->rules) && !err && old &&
 			i < RETAIN_COMMITS && *oldest + 1 < apply->commit;
 	     i++) {
 		err = commit_is_old(apply, *oldest + 1, now, &old);

@@ -3,13 +3,15 @@
  * Retention: how long history is kept, and letting go of it.
  *
  * idea
- *	The store has a setting in LMDB, so that all who commit keep to the
- *	same one: how old an ended version may be.  state.oldest is the first
- *	commit that can still be read as of; it moves up as commits come of
- *	age.  What died at it or before is no reading's any more, and the index
- *	by death lists that first: each commit lets go of a few more than it
- *	adds, so history never grows beyond its setting, and no commit waits
- *	long for it.
+ *	The store has rules in LMDB (rules.h), so that all who commit keep to
+ *	the same ones: how old an ended version may be, and how many of one
+ *	thing there may be.  state.oldest is the first commit that can still be
+ *	read as of; it moves up as commits come of the longest age.  What died
+ *at it or before is no reading's any more, and the index by death lists that
+ *first: each commit lets go of a few more than it adds, so history never grows
+ *beyond its setting, and no commit waits long for it.  Shorter ages of types,
+ *and counts, are the business of compaction, which leaves out what they do not
+ *keep (cull.h).
  *
  * limits
  *	A store to which nobody commits keeps what it has until it is compacted.
@@ -19,18 +21,7 @@
 
 #include "history.h"
 
-/* The setting of a new store. */
-struct disk_retention retain_of(const struct cop_options *options);
-
-/* Stores it; 0 or LMDB's code. */
-int retain_put(struct env *env, env_txn *txn,
-	       const struct disk_retention *retention);
-
-/* The store's setting as of a transaction. */
-cop_err retain_read(const struct env *env, env_txn *txn,
-		    struct disk_retention *out);
-
-/* Reads the setting for a transaction: whether it keeps what it replaces. */
+/* Reads the rules for a transaction: whether it keeps what it replaces. */
 cop_err retain_begin(struct apply *apply);
 
 /* Moves state.oldest, and lets go of some of what it leaves behind. */

@@ -256,7 +256,8 @@ cop_err undelete_run(struct apply *apply, const struct op *op)
 	const unsigned char *key = op_body(op) + sizeof(uint64_t);
 	struct undelete undelete = {.apply = apply,
 				    .past = {apply->store->env, apply->txn,
-					     apply->commit, apply->commit}};
+					     apply->commit, apply->commit,
+					     apply->state.whole}};
 	struct change *change = NULL;
 	cop_err err = apply_key(apply, key, op->key_size, &undelete.id);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "group.h"
 #include "lock.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -372,6 +373,32 @@ cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge)
 		err = error_set(COP_INVALID, "the edge is of another size; "
 					     "set .size to its sizeof");
 	return err ? err : unlink_put(write, edge);
+}
+
+/* ---- retention ---------------------------------------------------------- */
+
+cop_err cop_retain(cop_write *write, const struct cop_retention *retention)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_RETAIN};
+	struct disk_retention rule;
+	cop_err err = write_check(write);
+
+	if (!err && (!retention || retention->size != sizeof *retention))
+		err = error_set(COP_INVALID, "the retention is of another "
+					     "size; set .size to its sizeof");
+	if (!err)
+		err = rules_of(retention, &rule);
+	if (!err && retention->type)
+		err = names_intern(&write->names, NAME_TYPE, retention->type,
+				   strlen(retention->type), &op.relation);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, &rule, sizeof rule);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
 }
 
 /* ---- many puts ---------------------------------------------------------- */

@@ -13,6 +13,7 @@
  *			record_bytes of it
  *	OP_UNDELETE	u64 commit; key
  *	OP_TAG		key; relation is the tag
+ *	OP_RETAIN	struct disk_retention; relation is its type, or 0
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -31,7 +32,8 @@ enum op_kind {
 	OP_UNLINK,
 	OP_EXPECT,
 	OP_UNDELETE,
-	OP_TAG
+	OP_TAG,
+	OP_RETAIN
 };
 
 /* The option of OP_TAG. */

@@ -155,4 +155,96 @@ for i in 1 2 3; do
 done
 exits 2 'what is older' get "$work/store2" a --as-of 1
 exits 0 'check' check "$work/store2"
+
+# ---- rules of types
+
+exits 0 'a store' init "$work/store3" --history all --history-count 5
+exits 0 'retain' retain "$work/store3"
+like "$out" 'store *all, 5 versions' 'says how long'
+exits 0 'for a type' retain "$work/store3" --type log --count 1 --history 7d
+is "$out" 1 'is a commit'
+exits 0 'retain --json' retain "$work/store3" --json
+is "$out" '{"type":null,"history":"all","count":5}
+{"type":"log","history":"7d","count":1}' 'has both'
+for i in 1 2 3 4; do
+	printf '{"key":"l","type":"log","properties":{"n":%d}}\n' $i |
+		"$COPPICE" put "$work/store3" >"$work/out"
+	printf '{"key":"d","type":"doc","properties":{"n":%d}}\n' $i |
+		"$COPPICE" put "$work/store3" >"$work/out"
+done
+exits 0 'before compaction' get "$work/store3" l --as-of 2
+exits 0 'compact' compact "$work/store3"
+exits 2 'after it' get "$work/store3" l --as-of 2
+exits 0 'what is kept' get "$work/store3" l --as-of 7
+exits 0 'of another type' get "$work/store3" d --as-of 3
+exits 0 'check' check "$work/store3"
+exits 2 'a type alone' retain "$work/store3" --type log
+exits 2 'no time' retain "$work/store3" --history soon
+
+# ---- validities
+
+exits 0 'a store' init "$work/store4"
+cat >"$work/in" <<-'END'
+	{"key":"uk"}
+	{"key":"pitt"}
+	{"source":"pitt","relation":"leads","target":"uk","valid_from":"1783-12-19","valid_to":"1801-03-14"}
+	{"source":"pitt","relation":"leads","target":"uk","discriminator":1,"valid_from":"1804-05-10","valid_to":"1806-01-23"}
+	{"source":"pitt","relation":"lives_in","target":"uk","valid_to":-5000000000000000000}
+END
+exits 0 'import' import "$work/store4" "$work/in" --format ndjson
+exits 0 'any time' neighbors "$work/store4" pitt --count
+is "$out" 3 'has all edges'
+exits 0 'in 1790' neighbors "$work/store4" pitt --count --valid-at 1790
+is "$out" 2 'has two'
+exits 0 'in 1802' neighbors "$work/store4" uk --count --valid-at 1802-06
+is "$out" 1 'has one'
+exits 0 'in the year -44' neighbors "$work/store4" uk --count --valid-at=-44
+is "$out" 1 'has one, since ever'
+exits 1 'today' neighbors "$work/store4" uk --valid-at 0s
+exits 2 'no time' neighbors "$work/store4" uk --valid-at once
+exits 0 'scan' scan "$work/store4" --edges
+"$COPPICE" init "$work/store5"
+"$COPPICE" import -q "$work/store5" "$work/out" --format ndjson >"$work/imported"
+is "$("$COPPICE" scan "$work/store5" --edges)" "$out" 'is a copy'
+printf 'source,type,target,valid_from,valid_to\npitt,eats,uk,360,\n' |
+	"$COPPICE" import -q "$work/store4" - --format csv >"$work/imported"
+exits 0 'from csv' scan "$work/store4" --edges
+like "$out" '*"eats"*"valid_from":"0360-01-01T00:00:00Z","properties"*' \
+	'a year of three digits'
+printf 'source,type,target,valid_from\npitt,eats,uk,often\n' >"$work/in"
+exits 7 'no time in csv' import "$work/store4" "$work/in" --format csv
+echo '{"source":"pitt","relation":"a","target":"uk","valid_from":"2","valid_to":"1"}' >"$work/in"
+exits 7 'ends before it begins' import "$work/store4" "$work/in" --format ndjson
+exits 0 'check' check "$work/store4"
+is "$out" '' 'finds nothing'
+
+# ---- paths, walks, context
+
+exits 0 'a store' init "$work/store6" --dim 2
+cat >"$work/in" <<-'END'
+	{"key":"a","type":"town","vector":[0,1]}
+	{"key":"b","type":"town","vector":[1,0]}
+	{"key":"c","type":"farm","vector":[1,1]}
+	{"source":"a","relation":"road","target":"b","properties":{"km":9}}
+	{"source":"a","relation":"road","target":"c","properties":{"km":2.5}}
+	{"source":"c","relation":"road","target":"b","properties":{"km":3}}
+END
+exits 0 'import' import "$work/store6" "$work/in" --format ndjson
+exits 0 'the shortest path' path "$work/store6" a b
+is "$(printf '%s\n' "$out" | wc -l)" 2 'has two entities'
+exits 0 'the cheapest' path "$work/store6" a b --weight km
+is "$(printf '%s\n' "$out" | wc -l)" 3 'has three'
+like "$err" '*cost: 5.5' 'and costs 5.5'
+exits 0 'all' path "$work/store6" a b --all --hops 2
+like "$out" 'a*b*
+*a*c*b*' 'are two'
+exits 2 'all of any length' path "$work/store6" a b --all
+exits 2 'a weight and hops' path "$work/store6" a b --weight km --hops 2
+exits 0 'a walk to towns' walk "$work/store6" a --hops all --type town
+is "$(printf '%s\n' "$out" | wc -l)" 2 'finds one'
+exits 0 'a search with context' search "$work/store6" --like a -k 1 --context 1
+like "$out" '1*c*road -> b*road <- a' 'brings its edges'
+exits 0 'as JSON' search "$work/store6" --like a -k 2 --context 2 --json
+json "$work/out"
+ok $? 'is JSON'
 done_testing

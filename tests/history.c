@@ -1126,28 +1126,151 @@ static void without_history_there_is_none(uint64_t seed)
 	world_end(&w);
 }
 
+static uint64_t oldest_of(struct world *w)
+{
+	uint64_t oldest = 0;
+	cop_read *read = read_of(&w->f);
+
+	while (cop_read_as_of(read, oldest) == COP_TOO_OLD)
+		oldest++;
+	cop_read_end(read);
+	return oldest;
+}
+
 static void retention_lets_go(uint64_t seed)
 {
 	struct cop_options options = {.history_ms = 1};
 	struct world w = {.seed = seed, .forgets = 1};
 	struct timespec pause = {0, 3000000};
-	uint64_t oldest = 0;
-	cop_read *read;
+	uint64_t oldest;
 
 	world_begin(&w, &options);
 	world_grow(&w, STATES);
 	nanosleep(&pause, NULL);
 	world_grow(&w, STATES / 2);
-	read = read_of(&w.f);
-	while (cop_read_as_of(read, oldest) == COP_TOO_OLD)
-		oldest++;
-	cop_read_end(read);
+	oldest = oldest_of(&w);
 	ok(oldest >= STATES && oldest <= w.newest,
 	   "what is older than it may be is gone, from commit %llu on it stays",
 	   (unsigned long long)oldest);
 	everything(&w, oldest, "the rest");
 	must(cop_compact(w.f.store, NULL, NULL), "compact");
-	everything(&w, oldest, "the rest, compacted");
+	everything(&w, oldest_of(&w), "the rest, compacted");
+	world_end(&w);
+}
+
+/* ---- rules of types, and counts ----------------------------------------- */
+
+/* Whether what a model says of a moment is said, or is said to be gone. */
+static void some_compare(struct world *w, cop_read *read, uint64_t commit,
+			 int *known, int *gone)
+{
+	const struct state *then = &w->states[commit];
+
+	must(cop_read_as_of(read, commit), "as of");
+	for (int key = 0; key < KEYS; key++) {
+		const struct thing *thing = &then->things[key];
+		struct edges edges = {w, then, 0};
+		struct cop_entity entity;
+		const float *vector;
+		cop_err err = cop_get(read, key_of(key), 3, &entity);
+
+		*known += !err;
+		*gone += err == COP_TOO_OLD;
+		if ((err && err != COP_TOO_OLD) ||
+		    (!err && ((entity.id != 0) != (thing->born != 0) ||
+			      (entity.id && !entity_is(read, &entity, thing)))))
+			note(w, "%s as of %llu is not as it was", key_of(key),
+			     (unsigned long long)commit);
+		err = cop_vector(read, w->ids[key], &vector);
+		if ((err && err != COP_TOO_OLD) ||
+		    (!err && (vector != NULL) != (thing->vector_born != 0)))
+			note(w, "a vector as of %llu is another",
+			     (unsigned long long)commit);
+		err = cop_edges(read, w->ids[key], COP_BOTH, edge_seen, &edges);
+		if ((err && err != COP_TOO_OLD) ||
+		    (!err && edges.count != degree(w, then, key, COP_OUT) +
+						degree(w, then, key, COP_IN)))
+			note(w, "edges as of %llu are others",
+			     (unsigned long long)commit);
+	}
+	for (int tag = 0; tag < TAGS; tag++) {
+		struct listing listing = {w, then, 0, 0};
+		cop_err err =
+		    cop_scan(read, NULL, tags[tag], 1, listed, &listing);
+		int want = 0;
+
+		for (int i = 0; i < KEYS; i++)
+			want += then->things[i].born &&
+				then->things[i].tags >> tag & 1;
+		if ((err && err != COP_TOO_OLD) ||
+		    (!err && listing.count != want))
+			note(w, "a list as of %llu is another",
+			     (unsigned long long)commit);
+	}
+}
+
+static void all_of_some(struct world *w, const char *what, int *known,
+			int *gone)
+{
+	uint64_t oldest = oldest_of(w);
+	cop_read *read = read_of(&w->f);
+
+	*known = *gone = 0;
+	w->wrong = 0;
+	ids_learn(w, read);
+	for (uint64_t commit = oldest; commit <= w->newest; commit++)
+		some_compare(w, read, commit, known, gone);
+	cop_read_end(read);
+	is_int(w->wrong, 0, "%s: what is told is so, what is gone is said",
+	       what);
+	is_u64(findings_of(w->f.store), 0, "%s: the store is whole", what);
+}
+
+static void retain(struct world *w, const char *type, int32_t history,
+		   uint64_t ms, uint64_t count)
+{
+	struct cop_retention retention = {.size = sizeof retention,
+					  .history = history,
+					  .history_ms = ms,
+					  .history_count = count,
+					  .type = type};
+	cop_write *write = write_of(&w->f);
+
+	must(cop_retain(write, &retention), "retain");
+	commit_of(write);
+	w->newest++;
+	w->states[w->newest] = w->states[w->newest - 1];
+}
+
+static void types_and_counts_are_kept_to(uint64_t seed)
+{
+	struct cop_options options = {.history = COP_HISTORY_ALL};
+	struct world w = {.seed = seed, .forgets = 1};
+	int known;
+	int gone;
+	int before;
+
+	world_begin(&w, &options);
+	world_grow(&w, STATES);
+	retain(&w, "a", COP_HISTORY_ALL, 0, 2);
+	retain(&w, "b", COP_HISTORY_NONE, 0, 0);
+	world_grow(&w, STATES / 2);
+	all_of_some(&w, "before compaction", &known, &gone);
+	is_int(gone, 0, "nothing is gone yet");
+	before = known;
+	must(cop_compact(w.f.store, NULL, NULL), "compact");
+	all_of_some(&w, "after it", &known, &gone);
+	ok(gone > 0 && known > before / 4 && known + gone == before,
+	   "%d answers are gone, %d stay", gone, known);
+	world_grow(&w, STATES / 4);
+	must(cop_compact(w.f.store, NULL, NULL), "compact");
+	segment_drop(&w);
+	all_of_some(&w, "after another one", &known, &gone);
+	retain(&w, NULL, COP_HISTORY_ALL, 0, 1);
+	must(cop_compact(w.f.store, NULL, NULL), "compact");
+	world_grow(&w, STATES / 4);
+	all_of_some(&w, "with one version of everything", &known, &gone);
+	ok(gone > 0, "and more is gone: %d", gone);
 	world_end(&w);
 }
 
@@ -1163,5 +1286,6 @@ int main(void)
 	a_read_keeps_its_moments(seed + 2);
 	without_history_there_is_none(seed + 3);
 	retention_lets_go(seed + 4);
+	types_and_counts_are_kept_to(seed + 5);
 	return done_testing();
 }

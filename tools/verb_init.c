@@ -6,7 +6,6 @@
  *	The options are those of cop_create().  A store without --dim has no
  *	vectors, and can get none later.
  */
-#include "instant.h"
 #include "words.h"
 #include "verbs.h"
 
@@ -29,7 +28,8 @@ enum {
 	INIT_CACHE,
 	INIT_TTL,
 	INIT_IDLE,
-	INIT_HISTORY
+	INIT_HISTORY,
+	INIT_COUNT
 };
 
 static const struct arg_row init_rows[] = {
@@ -57,6 +57,8 @@ static const struct arg_row init_rows[] = {
      "and for so long since last asked for (default: no limit)"},
     {INIT_HISTORY, "history", "TIME",
      "keep what is replaced so long, as 7d; none, all (default: 30d)"},
+    {INIT_COUNT, "history-count", "N",
+     "and at most so many versions of one thing (default: any)"},
     ARG_END,
 };
 
@@ -128,27 +130,6 @@ static int init_seconds(struct cli *cli, uint32_t *ms)
 	return 0;
 }
 
-static int init_history(struct cli *cli, struct cop_options *options)
-{
-	int64_t ms;
-
-	options->history_ms = 0;
-	options->history = COP_HISTORY_AGE;
-	if (!strcmp(cli->value, "none"))
-		options->history = COP_HISTORY_NONE;
-	else if (!strcmp(cli->value, "all"))
-		options->history = COP_HISTORY_ALL;
-	else if (instant_span(cli->value, &ms) || !ms)
-		return args_fault(
-		    cli,
-		    "--history takes none, all, or a time such as "
-		    "12h or 30d, not '%s'",
-		    cli->value);
-	else
-		options->history_ms = (uint64_t)ms;
-	return 0;
-}
-
 static int init_option(struct cli *cli, struct cop_options *options, int id)
 {
 	static const char *const metrics[] = {"cosine", "l2", "ip", NULL};
@@ -186,7 +167,11 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 	case INIT_CACHE: return init_cache(cli, options);
 	case INIT_TTL: return init_seconds(cli, &options->cache_ttl_ms);
 	case INIT_IDLE: return init_seconds(cli, &options->cache_idle_ms);
-	case INIT_HISTORY: return init_history(cli, options);
+	case INIT_HISTORY:
+		return retain_history(cli, &options->history,
+				      &options->history_ms);
+	case INIT_COUNT:
+		return args_u64(cli, 0, UINT64_MAX, &options->history_count);
 	default:
 		if (args_double(cli, &options->bloom_rate))
 			break;
