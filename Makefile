@@ -165,11 +165,13 @@ $(out)/torture: $(torture_obj) $(out)/libcoppice.a
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
 $(out)/tests/linear.t: $(out)/tests/torture/linear.o
+$(out)/tests/editions.t $(out)/tests/misp.t: test_libs := $(tool_libs)
 
 $(out)/tests/%.t: $(out)/tests/%.o $(out)/libcoppice.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(quiet)$(link) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(lib_libs)
+	$(quiet)$(link) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(lib_libs) \
+		$(test_libs)
 
 # Tests that let calls of the system's fail preload this; no sanitizer in it.
 $(out)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim.h Makefile
