@@ -24,7 +24,7 @@
 
 #include <sys/mman.h>
 
-enum { DIM = 8, STEPS = 9, KEYS = 24, PLACES = 512, HITS = 5 };
+enum { DIM = 8, STEPS = 11, KEYS = 24, PLACES = 512, HITS = 5 };
 
 /* A point as it is hit between two commits. */
 struct place {
@@ -170,6 +170,45 @@ static void link_hub(cop_write *write, int from, int to)
 	}
 }
 
+/* Terms of one relation between the same two; then tags, and what was there. */
+static void link_terms(cop_write *write, int from, int to, int unlink)
+{
+	for (int i = from; i < to; i++) {
+		struct cop_validity term = {{i * 100, 0, 0},
+					    {i * 100 + 50, 0, 0}};
+		struct cop_put_edge edge = {.size = sizeof edge,
+					    .source = "key-5",
+					    .source_size = 5,
+					    .relation = "term",
+					    .relation_size = 4,
+					    .target = "key-6",
+					    .target_size = 5,
+					    .discriminator = (uint32_t)i,
+					    .valid = &term};
+
+		must(unlink ? cop_unlink(write, &edge)
+			    : cop_put_edge(write, &edge),
+		     "term");
+	}
+}
+
+static void bring_back(cop_write *write)
+{
+	static const char *const tags[] = {"red", "green"};
+
+	must(cop_undelete(write, "key-10", 6, 0), "undelete");
+	must(cop_undelete(write, "key-11", 6, 2), "undelete");
+	for (int i = 3; i < 9; i++) {
+		char key[16];
+
+		key_of(key, i);
+		must(cop_tag(write, key, strlen(key), tags[i % 2],
+			     strlen(tags[i % 2])),
+		     "tag");
+	}
+	link_terms(write, 0, 9, 0);
+}
+
 static void step_fill(cop_write *write, int step)
 {
 	switch (step) {
@@ -187,6 +226,12 @@ static void step_fill(cop_write *write, int step)
 	case 8:
 		delete_range(write, 10, 14);
 		put_range(write, 12, 13, 5, "last");
+		break;
+	case 9: bring_back(write); break;
+	case 10:
+		link_terms(write, 2, 5, 1);
+		must(cop_untag(write, "key-4", 5, "red", 3), "untag");
+		delete_range(write, 7, 9);
 		break;
 	}
 }
@@ -250,6 +295,7 @@ static uint64_t state_sum(cop_read *read)
 		if (!id)
 			continue;
 		sum = mix(sum, entity.type);
+		sum = mix(sum, entity.tag_count);
 		must(cop_entity_content(read, &entity, &content, &bytes),
 		     "content");
 		for (size_t at = 0; at < bytes; at += 8)
@@ -321,13 +367,27 @@ static int child_run(const struct fixture *f, int from,
 	return child_wait(pid);
 }
 
+/* 1 if every commit up to the newest reads as it did when it was. */
+static int past_is_right(cop_read *read)
+{
+	uint64_t newest = cop_read_commit(read);
+	int right = 1;
+
+	for (uint64_t commit = 0; commit <= newest; commit++) {
+		must(cop_read_as_of(read, commit), "as of");
+		right &= state_sum(read) == sums[commit];
+	}
+	must(cop_read_as_of(read, newest), "as of");
+	return right;
+}
+
 /* 1 if all is as it must be after a death. */
 static int aftermath_is_right(struct fixture *f)
 {
 	cop_read *read = read_of(f);
 	uint64_t commit = cop_read_commit(read);
 	uint64_t sum = state_sum(read);
-	int right = 1;
+	int right = past_is_right(read);
 
 	cop_read_end(read);
 	if (commit < shared->reported || commit > shared->reported + 1) {

@@ -70,6 +70,7 @@ static void full_edges(cop_write *write)
 {
 	struct cop_property since = {
 	    "since", 5, {.kind = COP_INT, .integer = 1999}};
+	static const struct cop_validity term = {{-5, 0, 0}, {INT64_MAX, 0, 0}};
 	struct cop_put_edge edge = {.size = sizeof edge,
 				    .source = "alice",
 				    .source_size = 5,
@@ -91,6 +92,25 @@ static void full_edges(cop_write *write)
 	must(cop_put_edge(write, &edge), "skip");
 	must(cop_delete_edge(write, "alice", 5, "likes", 5, "bob", 3),
 	     "unlink");
+	edge.valid = &term;
+	edge.target = "bob";
+	edge.target_size = 3;
+	edge.discriminator = 7;
+	must(cop_put_edge(write, &edge), "an edge of a time");
+	edge.discriminator = 8;
+	must(cop_unlink(write, &edge), "unlink one of several");
+}
+
+static void full_rest(cop_write *write)
+{
+	struct cop_retention retention = {
+	    .size = sizeof retention, .history_count = 3, .type = "person"};
+
+	must(cop_tag(write, "alice", 5, "wise", 4), "tag");
+	must(cop_untag(write, "alice", 5, "old", 3), "untag");
+	must(cop_delete(write, "dave", 4), "delete");
+	must(cop_undelete(write, "alice", 5, 0), "undelete");
+	must(cop_retain(write, &retention), "retain");
 }
 
 static void full_fill(cop_write *write)
@@ -104,6 +124,7 @@ static void full_fill(cop_write *write)
 	must(cop_put_vector(write, "bob", 3, NULL, 0), "no vector");
 	full_edges(write);
 	must(cop_delete(write, "eve", 3), "delete");
+	full_rest(write);
 }
 
 /* What an optimistic transaction expects, in front of the rest. */
