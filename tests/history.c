@@ -7,6 +7,7 @@
  * Versions and differences are those that the model has.
  */
 #include "fixture.h"
+#include "store.h"
 
 #include <math.h>
 
@@ -1274,6 +1275,61 @@ static void types_and_counts_are_kept_to(uint64_t seed)
 	world_end(&w);
 }
 
+/* ---- the clock ---------------------------------------------------------- */
+
+/* As if the newest commit had been made when the clock was a day ahead. */
+static int64_t clock_was_ahead(struct world *w)
+{
+	const uint64_t day = UINT64_C(86400000000000);
+	struct disk_state state;
+	struct bytes value;
+	env_txn *txn;
+
+	must(writer_lock(w->f.store, 1000), "lock");
+	must(env_write_begin(w->f.store->env, 0, &txn), "begin");
+	must(env_get(w->f.store->env, txn, DB_META, bytes_of("state", 5),
+		     &value),
+	     "state");
+	memcpy(&state, value.data, sizeof state);
+	state.time_ns += day;
+	must(env_put(w->f.store->env, txn, DB_META, bytes_of("state", 5),
+		     bytes_of(&state, sizeof state)),
+	     "put");
+	must(env_write_commit(txn), "commit");
+	writer_unlock(w->f.store);
+	segment_drop(w);
+	return (int64_t)state.time_ns;
+}
+
+static void commit_times_never_go_back(uint64_t seed)
+{
+	struct cop_options options = {.codes = COP_CODES_U8};
+	struct world w = {.seed = seed};
+	struct cop_commit_info info = {.size = sizeof info};
+	int64_t before = 0;
+	int64_t ahead;
+	uint64_t found;
+	int wrong = 0;
+	cop_read *read;
+
+	world_begin(&w, &options);
+	world_grow(&w, 20);
+	ahead = clock_was_ahead(&w);
+	world_grow(&w, 20);
+	read = read_of(&w.f);
+	for (uint64_t commit = 1; commit <= w.newest; commit++) {
+		must(cop_commit_info(read, commit, &info), "info");
+		wrong += info.time_ns < before ||
+			 (commit > 20 && info.time_ns < ahead);
+		before = info.time_ns;
+	}
+	is_int(wrong, 0, "with a clock that goes back, commit times do not");
+	must(cop_commit_at(read, ahead - 1, &found), "at");
+	is_u64(found, 20, "and a time before finds the commit before");
+	cop_read_end(read);
+	world_end(&w);
+}
+
 int main(void)
 {
 	uint64_t seed;
@@ -1287,5 +1343,6 @@ int main(void)
 	without_history_there_is_none(seed + 3);
 	retention_lets_go(seed + 4);
 	types_and_counts_are_kept_to(seed + 5);
+	commit_times_never_go_back(seed + 6);
 	return done_testing();
 }
