@@ -3,6 +3,8 @@
 #include "oracle.h"
 #include "../tap.h"
 
+enum { PAST_COMMITS = 2000 }; /* that a look goes back at most */
+
 struct expected { /* a vector in the snapshot */
 	uint64_t id;
 	uint32_t thing;
@@ -713,4 +715,23 @@ void look_again(const struct look *before, enum look_depth depth,
 			    "does not see what it saw",
 			    before->commit);
 	look_check(&look, depth, seed);
+}
+
+void look_past(cop_read *read, uint64_t *seed)
+{
+	uint64_t newest = cop_read_commit(read);
+	uint64_t back = test_below(seed, PAST_COMMITS);
+	struct look look;
+	cop_err err;
+
+	if (back >= newest)
+		return;
+	err = cop_read_as_of(read, newest - back);
+	if (err == COP_TOO_OLD)
+		return; /* retention was faster */
+	look_must(err, "read as of the past");
+	look_take(&look, read);
+	look_check(&look, LOOK_SOME, seed);
+	oracle_count(COUNT_PAST);
+	look_must(cop_read_as_of(read, newest), "read as of the newest");
 }

@@ -53,6 +53,11 @@ void look_at(struct look *look, cop_read *read, const struct look_floor *floor,
 void look_again(const struct look *before, enum look_depth depth,
 		uint64_t *seed);
 
+/*
+ * The same as of some commit before the read's; nothing is known of its bounds.
+ */
+void look_past(cop_read *read, uint64_t *seed);
+
 /* A root's stamp; 0 if it was never put. */
 uint64_t look_stamp(cop_read *read, uint32_t group);
 

@@ -431,6 +431,7 @@ static void counts_tell(void)
 	    [COUNT_LOST] = "changes cut off, not done",
 	    [COUNT_LOST_DONE] = "changes cut off, done",
 	    [COUNT_READS] = "snapshots looked at",
+	    [COUNT_PAST] = "moments of the past looked at",
 	    [COUNT_RECOVERIES] = "recoveries",
 	    [COUNT_BUILDS] = "segments built",
 	    [COUNT_COMPACTIONS] = "data files built anew",

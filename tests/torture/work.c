@@ -746,6 +746,8 @@ static void reader_round(cop_store *store, cop_read **read)
 		nap(test_below(&self.seed, 40000));
 		look_again(&look, LOOK_SOME, &self.seed);
 	}
+	if (!test_below(&self.seed, 4))
+		look_past(*read, &self.seed);
 	if (test_below(&self.seed, 2)) {
 		cop_read_end(*read);
 		*read = NULL;
