@@ -510,19 +510,28 @@ cop_err apply_not_there(const void *key, size_t size, const char *what)
 			   : "");
 }
 
-static cop_err op_vector_put(struct apply *apply, const struct op *op)
+/* The change of an entity that must be there, by the operation's key. */
+static cop_err entity_find(struct apply *apply, const struct op *op,
+			   struct change **change)
 {
-	struct change *change = NULL;
 	uint64_t id;
 	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
 
+	*change = NULL;
 	if (!err && id)
-		err = apply_change_of(apply, id, &change);
-	if (err)
+		err = apply_change_of(apply, id, change);
+	if (err || (*change && (*change)->alive))
 		return err;
-	if (!id || !change->alive)
-		return apply_not_there(op_body(op), op->key_size, "the entity");
-	err = vector_apply(apply, change, op);
+	return apply_not_there(op_body(op), op->key_size, "the entity");
+}
+
+static cop_err op_vector_put(struct apply *apply, const struct op *op)
+{
+	struct change *change;
+	cop_err err = entity_find(apply, op, &change);
+
+	if (!err)
+		err = vector_apply(apply, change, op);
 	if (!err)
 		apply->request->result.entities_put++;
 	return err;
@@ -587,18 +596,13 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 
 static cop_err op_tag(struct apply *apply, const struct op *op)
 {
-	struct change *change = NULL;
-	uint64_t id;
-	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
+	struct change *change;
+	cop_err err = entity_find(apply, op, &change);
 
-	if (!err && id)
-		err = apply_change_of(apply, id, &change);
-	if (err)
-		return err;
-	if (!id || !change->alive)
-		return apply_not_there(op_body(op), op->key_size, "the entity");
-	err = record_retag(apply, change, numbers_of(apply)[op->relation - 1],
-			   op->option == TAG_ADD);
+	if (!err)
+		err = record_retag(apply, change,
+				   numbers_of(apply)[op->relation - 1],
+				   op->option == TAG_ADD);
 	if (!err)
 		apply->request->result.entities_put++;
 	return err;

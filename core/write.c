@@ -213,20 +213,31 @@ cop_err cop_put_vector(cop_write *write, const void *key, size_t key_size,
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+/* An operation that is its head, a few bytes, and a key. */
+static cop_err key_op_put(cop_write *write, struct op *op, const void *data,
+			  size_t size, const void *key, size_t key_size)
+{
+	size_t at = write->ops.size;
+	cop_err err = write_key_check(key, key_size);
+
+	op->key_size = (uint32_t)key_size;
+	if (!err)
+		err = bytes_put(write, op, sizeof *op);
+	if (!err)
+		err = bytes_put(write, data, size);
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	return err ? err : op_end(write, at, op);
+}
+
 cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 {
 	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_DELETE, .key_size = (uint32_t)key_size};
+	struct op op = {.kind = OP_DELETE};
 	cop_err err = write_check(write);
 
 	if (!err)
-		err = write_key_check(key, key_size);
-	if (!err)
-		err = bytes_put(write, &op, sizeof op);
-	if (!err)
-		err = bytes_put(write, key, key_size);
-	if (!err)
-		err = op_end(write, mark.size, &op);
+		err = key_op_put(write, &op, "", 0, key, key_size);
 	return err ? mark_back(write, mark, err) : 0;
 }
 
@@ -235,22 +246,14 @@ static cop_err tag_change(cop_write *write, const void *key, size_t key_size,
 			  enum tag_change change)
 {
 	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_TAG,
-			.key_size = (uint32_t)key_size,
-			.option = (uint16_t)change};
+	struct op op = {.kind = OP_TAG, .option = (uint16_t)change};
 	cop_err err = write_check(write);
 
-	if (!err)
-		err = write_key_check(key, key_size);
 	if (!err)
 		err = names_intern(&write->names, NAME_TAG, tag, tag_size,
 				   &op.relation);
 	if (!err)
-		err = bytes_put(write, &op, sizeof op);
-	if (!err)
-		err = bytes_put(write, key, key_size);
-	if (!err)
-		err = op_end(write, mark.size, &op);
+		err = key_op_put(write, &op, "", 0, key, key_size);
 	return err ? mark_back(write, mark, err) : 0;
 }
 
@@ -270,19 +273,12 @@ cop_err cop_undelete(cop_write *write, const void *key, size_t key_size,
 		     uint64_t commit)
 {
 	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_UNDELETE, .key_size = (uint32_t)key_size};
+	struct op op = {.kind = OP_UNDELETE};
 	cop_err err = write_check(write);
 
 	if (!err)
-		err = write_key_check(key, key_size);
-	if (!err)
-		err = bytes_put(write, &op, sizeof op);
-	if (!err)
-		err = bytes_put(write, &commit, sizeof commit);
-	if (!err)
-		err = bytes_put(write, key, key_size);
-	if (!err)
-		err = op_end(write, mark.size, &op);
+		err = key_op_put(write, &op, &commit, sizeof commit, key,
+				 key_size);
 	return err ? mark_back(write, mark, err) : 0;
 }
 

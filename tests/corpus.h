@@ -12,24 +12,16 @@
 #ifndef TESTS_CORPUS_H
 #define TESTS_CORPUS_H
 
-#include "fixture.h"
+#include "data.h"
 
 #include <jansson.h>
 #include <zlib.h>
 
 enum {
 	CORPUS_LINE_BYTES = 1 << 20,
-	CORPUS_PATH_BYTES = 512,
 	CORPUS_PROPERTIES = 64, /* of an entity, and members of its lists */
 	CORPUS_TEXTS = 4096
 };
-
-static inline const char *corpus_folder(void)
-{
-	const char *folder = getenv("COPPICE_TEST_DATA");
-
-	return folder ? folder : "../shared/data";
-}
 
 /* An array with room for one more than `count`: the same, or another. */
 static inline void *corpus_grown(void *array, size_t count, size_t size)
@@ -48,13 +40,13 @@ static inline void *corpus_grown(void *array, size_t count, size_t size)
 struct corpus_file {
 	gzFile file;
 	char *line;
-	char path[CORPUS_PATH_BYTES];
+	char path[DATA_PATH_BYTES];
 };
 
 /* `name` is below the folder; skips the whole test where it is not there. */
 static inline void corpus_open(struct corpus_file *file, const char *name)
 {
-	snprintf(file->path, sizeof file->path, "%s/%s", corpus_folder(), name);
+	snprintf(file->path, sizeof file->path, "%s/%s", data_folder(), name);
 	if (access(file->path, R_OK))
 		skip_all("no test data; set COPPICE_TEST_DATA");
 	file->file = gzopen(file->path, "rb");

@@ -127,39 +127,11 @@ static int text_compare(const void *a, const void *b)
 
 /* ---- vectors ------------------------------------------------------------ */
 
-/* The payload of a .npy file whose shape is known; its bytes. */
-static void *npy_load(const char *name, size_t *bytes)
-{
-	char path[CORPUS_PATH_BYTES];
-	unsigned char head[10];
-	FILE *file;
-	char *data;
-	long start;
-	long size;
-
-	snprintf(path, sizeof path, "%s/oewn/%s", corpus_folder(), name);
-	file = fopen(path, "rb");
-	if (!file)
-		skip_all("no test data; set COPPICE_TEST_DATA");
-	if (fread(head, 1, 10, file) != 10)
-		bail_out("%s is cut off", path);
-	start = 10 + head[8] + 256L * head[9];
-	fseek(file, 0, SEEK_END);
-	size = ftell(file) - start;
-	fseek(file, start, SEEK_SET);
-	data = malloc((size_t)size);
-	if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
-		bail_out("cannot read %s", path);
-	fclose(file);
-	*bytes = (size_t)size;
-	return data;
-}
-
 static void vectors_load(struct world *w)
 {
 	struct corpus_file file;
 	size_t bytes;
-	uint16_t *halves = npy_load("oewn2022_lsa128_f16.npy", &bytes);
+	uint16_t *halves = data_npy("oewn/oewn2022_lsa128_f16.npy", &bytes);
 	char *line;
 
 	w->vectors = malloc(bytes * 2);
@@ -230,8 +202,10 @@ static void vectors_choose(struct world *w)
 	if (!w->is_put || !w->dies)
 		bail_out("no memory");
 	deleted_mark(w);
-	w->truth = npy_load("oewn2022_lsa128_gt_cos_top100_i32.npy", &bytes);
-	w->queries = npy_load("oewn2022_lsa128_query_rows_i32.npy", &bytes);
+	w->truth =
+	    data_npy("oewn/oewn2022_lsa128_gt_cos_top100_i32.npy", &bytes);
+	w->queries =
+	    data_npy("oewn/oewn2022_lsa128_query_rows_i32.npy", &bytes);
 	queries_choose(w, bytes / sizeof *w->queries);
 	for (size_t i = 0; i < w->row_count; i++)
 		w->is_put[i] = w->dies[i] || i % FURTHER == 0;

@@ -6,52 +6,17 @@
  * ids; the query itself is left out.
  */
 #include "code.h"
-#include "fixture.h"
+#include "data.h"
 
 /* The truth was ranked in single precision: ours may be nearer by so much. */
 #define TRUTH_ERROR 1e-6
 
-enum { DIM = 128, TRUTH = 100, K = 10, PATH_BYTES = 512 };
-
-static const char *data_folder(void)
-{
-	const char *folder = getenv("COPPICE_TEST_DATA");
-
-	return folder ? folder : "../shared/data";
-}
-
-/* The payload of a .npy file whose shape is known; its bytes. */
-static void *npy_load(const char *name, size_t *bytes)
-{
-	char path[PATH_BYTES];
-	unsigned char head[10];
-	FILE *file;
-	char *data;
-	long size;
-	long start;
-
-	snprintf(path, sizeof path, "%s/oewn/%s", data_folder(), name);
-	file = fopen(path, "rb");
-	if (!file)
-		skip_all("no test data; set COPPICE_TEST_DATA");
-	if (fread(head, 1, 10, file) != 10)
-		bail_out("%s is cut off", path);
-	start = 10 + head[8] + 256L * head[9];
-	fseek(file, 0, SEEK_END);
-	size = ftell(file) - start;
-	fseek(file, start, SEEK_SET);
-	data = malloc((size_t)size);
-	if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
-		bail_out("cannot read %s", path);
-	fclose(file);
-	*bytes = (size_t)size;
-	return data;
-}
+enum { DIM = 128, TRUTH = 100, K = 10 };
 
 static float *vectors_load(size_t *rows)
 {
 	size_t bytes;
-	uint16_t *halves = npy_load("oewn2022_lsa128_f16.npy", &bytes);
+	uint16_t *halves = data_npy("oewn/oewn2022_lsa128_f16.npy", &bytes);
 	float *vectors = malloc(bytes * 2);
 
 	if (!vectors)
@@ -104,9 +69,9 @@ static void searches_agree(struct fixture *f, const float *vectors, int exact,
 	size_t query_bytes;
 	size_t truth_bytes;
 	int32_t *queries =
-	    npy_load("oewn2022_lsa128_query_rows_i32.npy", &query_bytes);
-	int32_t *truth =
-	    npy_load("oewn2022_lsa128_gt_cos_top100_i32.npy", &truth_bytes);
+	    data_npy("oewn/oewn2022_lsa128_query_rows_i32.npy", &query_bytes);
+	int32_t *truth = data_npy("oewn/oewn2022_lsa128_gt_cos_top100_i32.npy",
+				  &truth_bytes);
 	size_t count = query_bytes / sizeof *queries;
 	cop_read *read = read_of(f);
 	size_t agree = 0;
