@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HEAP_SETTLED = UINT32_MAX };
+#define HEAP_SETTLED UINT32_MAX /* no place in the heap */
 
 /* An entity that the search has met. */
 struct node {
