@@ -887,6 +887,9 @@ struct cop_walk {
 	int32_t (*accept)(void *user, cop_read *read,
 			  const struct cop_step *step, uint64_t from);
 	void *user;
+	uint32_t threads; /* that follow a level of thousands, joined before
+			     the call returns; 0: 1.  Not with `accept` */
+	uint32_t reserved;
 };
 
 /* Any number of hops: a connected component, in both directions. */
@@ -902,7 +905,7 @@ struct cop_walk {
  *		else 0; may be NULL
  * Returns	COP_NO_NAME for a relation the store has never seen,
  *		COP_INVALID.  A start that is not there gives 0 steps.
- * Progress	no system call, no allocation.
+ * Progress	no system call, no allocation, with one thread.
  */
 COP_MUST cop_err cop_walk(cop_read *read, const struct cop_walk *walk,
 			  struct cop_step *steps, size_t capacity,

@@ -14,7 +14,7 @@
  * progress
  *	No allocation, no system call; the bits' pages are touched as needed.
  */
-#include "graph.h"
+#include "walk.h"
 
 #include <errno.h>
 
@@ -23,44 +23,13 @@ enum {
 	AHEAD_LINES = 3 /* of a block: a dozen entries */
 };
 
-struct walk {
-	cop_read *read;
-	const struct cop_walk *wanted;
-	struct graph_way way;
-	uint32_t type;
-	uint32_t tag;
-	int is_filtered;
-	int nobody; /* a type or tag that the store has never seen */
-	struct cop_step *steps;
-	size_t capacity;
-	size_t count;
-	int32_t more;
-	cop_err err;
-};
-
-static int seen_set(const struct walk *walk, uint64_t id)
-{
-	uint64_t *word = &walk->read->visited[id / 64];
-	uint64_t bit = UINT64_C(1) << (id % 64);
-	int seen = (*word & bit) != 0;
-
-	*word |= bit;
-	return seen;
-}
-
-static void seen_unset(const struct walk *walk, uint64_t id)
-{
-	walk->read->visited[id / 64] &= ~(UINT64_C(1) << (id % 64));
-}
-
 static void seen_clear(const struct walk *walk)
 {
 	for (size_t i = 0; i < walk->count; i++)
 		walk->read->visited[walk->steps[i].id / 64] = 0;
 }
 
-/* Fetches the head, and the first block, of steps that are coming up. */
-static void walk_prefetch(const struct walk *walk, size_t at)
+void walk_prefetch(const struct walk *walk, size_t at)
 {
 	const struct segment *segment = read_segment(walk->read);
 	const struct region_view *edges = segment_region(segment, REGION_EDGES);
@@ -85,8 +54,7 @@ static void walk_prefetch(const struct walk *walk, size_t at)
 		__builtin_prefetch(block + line * EDGE_UNIT);
 }
 
-/* Whether the walk may go on from a step; walk->err if that is not known. */
-static int may_go(struct walk *walk, const struct cop_step *to)
+int walk_may_go(struct walk *walk, const struct cop_step *to)
 {
 	const struct cop_walk *wanted = walk->wanted;
 	const struct disk_entity *head;
@@ -131,9 +99,9 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 		if (entry.peer >= ids || seen_set(walk, entry.peer))
 			continue;
 		if (walk->is_filtered &&
-		    !may_go(walk, &(struct cop_step){entry.peer, (uint32_t)at,
-						     entry.relation, hops,
-						     direction})) {
+		    !walk_may_go(walk, &(struct cop_step){
+					   entry.peer, (uint32_t)at,
+					   entry.relation, hops, direction})) {
 			seen_unset(walk, entry.peer);
 			if (walk->err)
 				return 0;
@@ -150,20 +118,36 @@ static int list_walk(struct walk *walk, size_t at, int32_t direction,
 	return 1;
 }
 
-static void steps_walk(struct walk *walk)
+/* The steps of one level, one after the other; 0: no further. */
+static int level_walk(struct walk *walk, size_t from, size_t to)
 {
-	for (size_t at = 0;
-	     at < walk->count && walk->steps[at].hops < walk->wanted->hops;
-	     at++) {
+	for (size_t at = from; at < to; at++) {
 		uint32_t looked = 0;
 
 		walk_prefetch(walk, at);
 		if (walk->way.direction & COP_OUT &&
 		    !list_walk(walk, at, COP_OUT, &looked))
-			return;
+			return 0;
 		if (walk->way.direction & COP_IN &&
 		    !list_walk(walk, at, COP_IN, &looked))
-			return;
+			return 0;
+	}
+	return 1;
+}
+
+static void steps_walk(struct walk *walk)
+{
+	size_t from = 0;
+	int more = 1;
+
+	for (uint32_t hops = 0;
+	     more && from < walk->count && hops < walk->wanted->hops; hops++) {
+		size_t to = walk->count;
+
+		more = walk->threads > 1 && to - from >= SPREAD_LEAST
+			   ? spread_level(walk, from, to)
+			   : level_walk(walk, from, to);
+		from = to;
 	}
 }
 
@@ -205,6 +189,9 @@ static cop_err filters_init(struct walk *walk)
 	cop_err err = name_want(walk, NAME_TYPE, wanted->type, &walk->type);
 
 	walk->is_filtered = wanted->type || wanted->tag || wanted->accept;
+	/* the caller's test is for the calling thread */
+	walk->threads =
+	    wanted->accept ? 1 : threads_for(wanted->threads, COP_THREAD_MAX);
 	return err ? err : name_want(walk, NAME_TAG, wanted->tag, &walk->tag);
 }
 

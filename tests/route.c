@@ -531,6 +531,108 @@ static void a_negative_weight_is_refused(struct world *w)
 	cop_read_end(read);
 }
 
+/* ---- many threads ------------------------------------------------------- */
+
+enum { CROWD = 30000, CROWD_EDGES = 4 };
+
+static void crowd_put(struct fixture *f, uint64_t *seed)
+{
+	cop_write *write = write_of(f);
+
+	for (uint32_t i = 0; i < CROWD; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "c%u", i);
+		put_simple(write, key, types[i % 5 == 0], NULL, 0);
+	}
+	for (uint32_t i = 0; i < CROWD * CROWD_EDGES; i++) {
+		char from[16];
+		char to[16];
+
+		snprintf(from, sizeof from, "c%u", i % CROWD);
+		snprintf(to, sizeof to, "c%u",
+			 (uint32_t)test_below(seed, CROWD));
+		must(link_simple(write, from, "r", to), "edge");
+	}
+	commit_of(write);
+}
+
+/* Hops of everybody by id, 255: not reached; and how many were. */
+static size_t crowd_walk(cop_read *read, uint32_t threads, const char *type,
+			 size_t capacity, unsigned char *hops, int32_t *more)
+{
+	struct cop_walk walk = {.size = sizeof walk,
+				.hops = COP_HOPS_ALL,
+				.start = lookup(read, "c1"),
+				.direction = COP_BOTH,
+				.type = type,
+				.threads = threads};
+	struct cop_step *steps = calloc(capacity, sizeof *steps);
+	size_t count = 0;
+
+	if (!steps)
+		bail_out("no memory");
+	memset(hops, 255, CROWD + 1);
+	must(cop_walk(read, &walk, steps, capacity, &count, more), "walk");
+	for (size_t i = 0; i < count; i++) {
+		if (hops[steps[i].id] != 255 ||
+		    (i && steps[steps[i].from].hops + 1 != steps[i].hops))
+			bail_out("a walk met somebody twice, or out of turn");
+		hops[steps[i].id] = (unsigned char)steps[i].hops;
+	}
+	free(steps);
+	return count;
+}
+
+static void threads_find_what_one_finds(uint64_t seed)
+{
+	static unsigned char one[CROWD + 1];
+	static unsigned char many[CROWD + 1];
+	struct fixture f;
+	uint64_t commit;
+	int32_t more;
+	size_t count;
+	cop_read *read;
+	cop_write *write;
+
+	fixture_init(&f, 0, 0);
+	crowd_put(&f, &seed);
+	read = read_of(&f);
+	commit = cop_read_commit(read);
+	count = crowd_walk(read, 1, NULL, CROWD, one, &more);
+	ok(count > CROWD / 2 &&
+	       crowd_walk(read, 3, NULL, CROWD, many, &more) == count &&
+	       !more && !memcmp(one, many, sizeof one),
+	   "three threads reach the %zu that one does, in as many hops", count);
+	count = crowd_walk(read, 1, "a", CROWD, one, &more);
+	ok(crowd_walk(read, 3, "a", CROWD, many, &more) == count &&
+	       !memcmp(one, many, sizeof one),
+	   "and with a filter the same %zu", count);
+	ok(crowd_walk(read, 3, NULL, CROWD / 2, many, &more) == CROWD / 2 &&
+	       more,
+	   "where there is room for fewer, that is said");
+	ok(crowd_walk(read, 3, NULL, CROWD, many, &more) ==
+	       crowd_walk(read, 1, NULL, CROWD, one, &more),
+	   "and the next walk begins anew");
+	cop_read_end(read);
+	write = write_of(&f);
+	for (int i = 100; i < 2000; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "c%d", i);
+		must(cop_delete(write, key, strlen(key)), "delete");
+	}
+	commit_of(write);
+	read = read_of(&f);
+	must(cop_read_as_of(read, commit), "as of");
+	count = crowd_walk(read, 1, NULL, CROWD, one, &more);
+	ok(crowd_walk(read, 3, NULL, CROWD, many, &more) == count &&
+	       !memcmp(one, many, sizeof one),
+	   "and as of before: %zu", count);
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	struct world w = {.wrong = 0};
@@ -565,5 +667,6 @@ int main(void)
 	what_is_refused(&w);
 	a_negative_weight_is_refused(&w);
 	fixture_release(&w.f);
+	threads_find_what_one_finds(w.seed);
 	return done_testing();
 }
