@@ -970,12 +970,16 @@ static int id_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* A clock before 1970, or past what nanoseconds reach, does not count. */
 static uint64_t time_after(uint64_t before)
 {
+	const int64_t most = INT64_MAX / 1000000000 - 1;
 	struct timespec now;
 	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec < 0 || now.tv_sec > most)
+		return before;
 	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	return ns > before ? ns : before;
 }

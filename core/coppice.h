@@ -690,7 +690,7 @@ typedef int32_t cop_edge_version_visit(void *user, cop_read *read,
 
 /*
  * Calls `visit` for every version that is kept of an entity, of its vector, or
- * of an edge (of discriminator 0), newest first: those that were written by the
+ * of an edge, newest first: those that were written by the
  * commit that the read sees, or before.  Between the death of one and the birth
  * of the next it was not there.  A non-zero return ends it with COP_STOPPED.
  * id		an entity that was deleted has its id still; cop_id() finds it
@@ -703,7 +703,7 @@ COP_MUST cop_err cop_vector_history(cop_read *read, uint64_t id,
 				    void *user);
 COP_MUST cop_err cop_edge_history(cop_read *read, uint64_t source,
 				  const char *relation, size_t relation_size,
-				  uint64_t target,
+				  uint64_t target, uint32_t discriminator,
 				  cop_edge_version_visit *visit, void *user);
 
 /*
@@ -1083,9 +1083,11 @@ COP_MUST cop_err cop_delete(cop_write *write, const void *key, size_t key_size);
  * Puts a deleted entity back as it was: type, properties, tags, content, its
  * vector, and those of its edges whose other ends are there.  One that is
  * there counts as undeleted, and stays as it is.  Its history goes on.
- * commit	as it was then; 0: just before it was deleted last
+ * commit	as it was then; 0: just before it was deleted last, by an
+ *		earlier write
  * Returns	at the commit: COP_DANGLING if it was not there then, or no
- *		version of it is kept; COP_TOO_OLD.
+ *		version of it is kept; COP_INVALID if the same write deletes
+ *		it; COP_TOO_OLD.
  */
 COP_MUST cop_err cop_undelete(cop_write *write, const void *key,
 			      size_t key_size, uint64_t commit);

@@ -28,6 +28,10 @@ static cop_err none_kept(const struct op *op, uint64_t commit)
 {
 	const char *key = (const char *)op_body(op) + sizeof commit;
 
+	if (!commit)
+		return error_set(
+		    COP_DANGLING, "there is no version of '%.*s' to put back",
+		    (int)(op->key_size < 200 ? op->key_size : 200), key);
 	return error_set(COP_DANGLING,
 			 "there is no version of '%.*s' as of commit %llu to "
 			 "put back; `history` lists those that there are",
@@ -230,18 +234,28 @@ static cop_err edges_restore(struct undelete *undelete)
 
 /* ---- all ---------------------------------------------------------------- */
 
-static cop_err moment_choose(struct undelete *undelete, const struct op *op)
+/* is_wiped: the entity was deleted in this transaction */
+static cop_err moment_choose(struct undelete *undelete, const struct op *op,
+			     int is_wiped)
 {
 	const struct apply *apply = undelete->apply;
 	uint64_t commit;
 	cop_err err = 0;
 
 	memcpy(&commit, op_body(op), sizeof commit);
+	if (!commit && is_wiped)
+		return error_set(
+		    COP_INVALID,
+		    "'%.*s' was deleted by this very commit, and "
+		    "what it was then is kept nowhere; undelete it "
+		    "with another one",
+		    (int)(op->key_size < 200 ? op->key_size : 200),
+		    (const char *)op_body(op) + sizeof commit);
 	if (!commit)
 		err = death_find(undelete, &commit);
 	if (err)
 		return err;
-	if (!undelete->id || commit >= apply->commit)
+	if (!undelete->id || !commit || commit >= apply->commit)
 		return none_kept(op, commit);
 	if (commit < apply->state.oldest)
 		return error_set(COP_TOO_OLD,
@@ -265,7 +279,7 @@ cop_err undelete_run(struct apply *apply, const struct op *op)
 		err = apply_change_of(apply, undelete.id, &change);
 	if (err || (change && change->alive))
 		return err;
-	err = moment_choose(&undelete, op);
+	err = moment_choose(&undelete, op, change && change->wiped);
 	if (!err)
 		err = record_restore(&undelete, op);
 	if (!err)

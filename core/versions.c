@@ -107,10 +107,15 @@ static cop_err edge_tell(void *user, uint64_t born, uint64_t died,
 
 cop_err cop_edge_history(cop_read *read, uint64_t source, const char *relation,
 			 size_t relation_size, uint64_t target,
-			 cop_edge_version_visit *visit, void *user)
+			 uint32_t discriminator, cop_edge_version_visit *visit,
+			 void *user)
 {
-	struct edges edges = {
-	    read, {.source = source, .target = target}, visit, user};
+	struct edges edges = {read,
+			      {.source = source,
+			       .target = target,
+			       .discriminator = discriminator},
+			      visit,
+			      user};
 	struct disk_edge_key key;
 	struct past past;
 	cop_err err = read_check(read);
@@ -121,7 +126,8 @@ cop_err cop_edge_history(cop_read *read, uint64_t source, const char *relation,
 	if (err || !edges.name.relation)
 		return err;
 	past = past_of(read);
-	key = format_edge_key(source, edges.name.relation, target, 0);
+	key =
+	    format_edge_key(source, edges.name.relation, target, discriminator);
 	return past_history(&past, DB_EDGES, bytes_of(&key, sizeof key),
 			    edge_tell, &edges);
 }

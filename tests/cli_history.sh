@@ -26,7 +26,7 @@ is "$out" 3 'is commit 3'
 exits 0 'a tag that they have' tag "$store" a b --tag z
 is "$out" 3 'is none'
 exits 2 'no tag' tag "$store" a
-exits 7 'a tag for nobody' tag "$store" nobody --tag z
+exits 1 'a tag for nobody' tag "$store" nobody --tag z
 exits 0 'delete' delete "$store" a
 is "$out" 4 'is commit 4'
 
@@ -66,6 +66,10 @@ json "$work/out"
 ok $? 'as JSON'
 exits 0 'log for people' log "$store" --limit 1
 like "$out" '4 *1 entities*' 'the newest first'
+exits 0 'a time of the log' log "$store" --json
+time=$(sed -n 's/.*"commit":2,"time":"\([^"]*\)".*/\1/p' "$work/out")
+exits 0 'get as of it' get "$store" a --as-of "$time" --json --versions
+like "$out" '*"version":2*' 'is as of its commit'
 exits 0 'history of what is gone' history "$store" a --json
 json "$work/out"
 ok $? 'is JSON'
@@ -96,7 +100,7 @@ exits 2 'backwards' diff "$store" 4 1
 
 # ---- undelete
 
-exits 7 'undelete who never was' undelete "$store" nobody
+exits 1 'undelete who never was' undelete "$store" nobody
 exits 0 'undelete' undelete "$store" a
 is "$out" 5 'is commit 5'
 exits 0 'get' get "$store" a --edges --vector
@@ -104,6 +108,7 @@ like "$out" '*topic:x, z, topic:q*31*1,0*knows b*' 'all is back'
 exits 0 'undelete again' undelete "$store" a
 is "$out" 5 'is none'
 exits 0 'delete again' delete "$store" a
+exits 1 'undelete as of nothing' undelete "$store" a --as-of 0
 exits 0 'undelete as of 1' undelete "$store" a --as-of 1
 exits 0 'get' get "$store" a --json
 like "$out" '*"y"*"age":30*' 'is as it was then'
@@ -211,6 +216,15 @@ printf 'source,type,target,valid_from,valid_to\npitt,eats,uk,360,\n' |
 exits 0 'from csv' scan "$work/store4" --edges
 like "$out" '*"eats"*"valid_from":"0360-01-01T00:00:00Z","properties"*' \
 	'a year of three digits'
+printf 'source,type,target,discriminator\npitt,sees,uk,\npitt,sees,uk,4\n' |
+	"$COPPICE" import -q "$work/store4" - --format csv >"$work/imported"
+exits 0 'two of them' neighbors "$work/store4" pitt --relation sees --count
+is "$out" 2 'are two'
+exits 0 'one goes' delete "$work/store4" --edge pitt sees uk --discriminator 4
+exits 0 'its history' history "$work/store4" pitt sees uk --discriminator 4
+like "$out" '*until*' 'says until when'
+printf 'source,type,target,discriminator\npitt,sees,uk,x\n' >"$work/in"
+exits 7 'no number in csv' import "$work/store4" "$work/in" --format csv
 printf 'source,type,target,valid_from\npitt,eats,uk,often\n' >"$work/in"
 exits 7 'no time in csv' import "$work/store4" "$work/in" --format csv
 echo '{"source":"pitt","relation":"a","target":"uk","valid_from":"2","valid_to":"1"}' >"$work/in"

@@ -196,9 +196,11 @@ static void thing_undelete(struct world *w, cop_write *write, struct state *now)
 
 	if (now->things[key].born || w->forgets)
 		return;
+	/* what this commit deletes it cannot know */
+	if (is_last && w->states[w->newest].things[key].born)
+		return;
 	if (!is_last)
 		commit = test_below(&w->seed, w->newest + 1);
-	/* deleted in this very commit it comes back as of the one before */
 	while (commit && !w->states[commit].things[key].born)
 		commit--;
 	if (!commit)

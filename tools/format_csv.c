@@ -5,7 +5,8 @@
  * layout
  *	source,type,target[,more...]
  *	The first line names the columns, in any order; `relation` stands for
- *	`type`; `valid_from` and `valid_to` are times.  Every further column is
+ *	`type`; `valid_from` and `valid_to` are times,
+ *	`discriminator` a number.  Every further column is
  *	a property of the edge, a string; an
  *	empty cell is no property.
  */
@@ -22,8 +23,8 @@ struct columns {
 	char **names; /* each ends in NUL */
 	size_t count;
 	size_t source, relation, target;
-	size_t valid_from, valid_to;	 /* SIZE_MAX: there is none */
-	struct cop_property *properties; /* room for all columns */
+	size_t valid_from, valid_to, discriminator; /* SIZE_MAX: none */
+	struct cop_property *properties;	    /* room for all columns */
 };
 
 static void columns_release(struct columns *columns)
@@ -93,6 +94,7 @@ static int columns_read(struct columns *columns, struct csv *csv,
 		columns->relation = columns_find(columns, "type");
 	columns->valid_from = columns_find(columns, "valid_from");
 	columns->valid_to = columns_find(columns, "valid_to");
+	columns->discriminator = columns_find(columns, "discriminator");
 	if (columns->target == SIZE_MAX)
 		missing = "'target'";
 	if (columns->relation == SIZE_MAX)
@@ -145,7 +147,8 @@ static uint32_t csv_properties(const struct csv *csv,
 
 		if (i == columns->source || i == columns->relation ||
 		    i == columns->target || i == columns->valid_from ||
-		    i == columns->valid_to || size == 0)
+		    i == columns->valid_to || i == columns->discriminator ||
+		    size == 0)
 			continue;
 		memset(property, 0, sizeof *property);
 		property->name = columns->names[i];
@@ -182,6 +185,29 @@ static int csv_instant(const struct csv *csv, const struct columns *columns,
 			       columns->names[column], text);
 }
 
+/* A number in its column; none is 0. */
+static int csv_discriminator(const struct csv *csv,
+			     const struct columns *columns, uint32_t *out,
+			     struct fault *fault)
+{
+	char text[16];
+	uint64_t number = 0;
+	const char *field = "";
+	size_t size = 0;
+
+	if (columns->discriminator != SIZE_MAX)
+		field = csv_field(csv, columns->discriminator, &size);
+	snprintf(text, sizeof text, "%.*s", (int)size, field);
+	if (size && (size >= sizeof text || strlen(text) != size ||
+		     words_u64(text, 10, &number) || number > UINT32_MAX))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "column 'discriminator': '%.40s' is not a "
+				 "whole number of 0 to 4294967295",
+				 text);
+	*out = (uint32_t)number;
+	return 0;
+}
+
 /* *is_put is set to 0 if the edge was left out. */
 static int csv_put(struct import *import, const struct csv *csv,
 		   const struct columns *columns, int *is_put)
@@ -198,6 +224,8 @@ static int csv_put(struct import *import, const struct csv *csv,
 		return fault->code;
 	memset(&edge, 0, sizeof edge);
 	edge.size = sizeof edge;
+	if (csv_discriminator(csv, columns, &edge.discriminator, fault))
+		return fault->code;
 	edge.dangling = import->dangling;
 	if (valid.from.seconds != INT64_MIN || valid.to.seconds != INT64_MAX)
 		edge.valid = &valid;

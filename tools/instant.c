@@ -20,8 +20,11 @@ enum {
 	ERA_YEARS = 400,
 	ERA_DAYS = 146097,
 	EPOCH_DAYS = 719468, /* from March of the year 0 to 1970 */
-	YEAR_DIGITS = 9
+	YEAR_DIGITS = 12
 };
+
+/* Seconds reach somewhat further. */
+#define YEAR_MOST INT64_C(292000000000)
 
 struct date {
 	int64_t year;
@@ -161,7 +164,7 @@ static int calendar_parse(const char *text, struct cop_instant *out)
 		at = time_parse(at + 1, &seconds, &nanos);
 	if (at)
 		at = zone_parse(at, &ahead);
-	if (!at || *at)
+	if (!at || *at || date.year > YEAR_MOST || date.year < -YEAR_MOST)
 		return -1;
 	days = days_of(&date);
 	again = date_of(days);
@@ -231,10 +234,13 @@ int instant_parse_ns(const char *text, int64_t *ns)
 /* Whole days, and what is left: never below 0. */
 static int64_t days_in(int64_t seconds, int *left)
 {
-	int64_t days = seconds / DAY - (seconds % DAY < 0);
+	int64_t days = seconds / DAY;
 
-	*left = (int)(seconds - days * DAY);
-	return days;
+	*left = (int)(seconds % DAY);
+	if (*left >= 0)
+		return days;
+	*left += DAY;
+	return days - 1;
 }
 
 static char *text_with(char *out, int64_t seconds, uint32_t nanos, int places)
@@ -271,7 +277,9 @@ char *instant_text(char *out, const struct cop_instant *instant)
 
 char *instant_text_ns(char *out, int64_t ns)
 {
-	int64_t seconds = ns / SECOND_NS - (ns % SECOND_NS < 0);
+	struct cop_instant instant = {.seconds = ns / SECOND_NS -
+						 (ns % SECOND_NS < 0)};
 
-	return text_with(out, seconds, (uint32_t)(ns - seconds * SECOND_NS), 3);
+	instant.nanos = (uint32_t)(ns - instant.seconds * SECOND_NS);
+	return instant_text(out, &instant);
 }

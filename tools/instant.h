@@ -27,7 +27,7 @@ int instant_span(const char *text, int64_t *ms);
  */
 char *instant_text(char *out, const struct cop_instant *instant);
 
-/* The same of nanoseconds since 1970, with milliseconds always. */
+/* The same of nanoseconds since 1970. */
 char *instant_text_ns(char *out, int64_t ns);
 
 #endif

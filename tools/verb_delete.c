@@ -12,19 +12,28 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DELETE_EDGE = ARG_OWN };
+enum { DELETE_EDGE = ARG_OWN, DELETE_DISCRIMINATOR };
 
 static const struct arg_row delete_rows[] = {
     {DELETE_EDGE, "edge", NULL, "operands are SOURCE RELATION TARGET"},
+    {DELETE_DISCRIMINATOR, "discriminator", "N",
+     "the edge with this one (default: 0)"},
     ARG_END,
 };
 
-static cop_err delete_edge(struct cli *cli)
+static cop_err delete_edge(struct cli *cli, uint32_t discriminator)
 {
 	char **word = cli->operands;
+	struct cop_put_edge edge = {.size = sizeof edge,
+				    .source = word[0],
+				    .source_size = strlen(word[0]),
+				    .relation = word[1],
+				    .relation_size = strlen(word[1]),
+				    .target = word[2],
+				    .target_size = strlen(word[2]),
+				    .discriminator = discriminator};
 
-	return cop_delete_edge(cli->write, word[0], strlen(word[0]), word[1],
-			       strlen(word[1]), word[2], strlen(word[2]));
+	return cop_unlink(cli->write, &edge);
 }
 
 static cop_err delete_entities(struct cli *cli)
@@ -57,19 +66,27 @@ static int delete_commit(struct cli *cli)
 
 static int delete_run(struct cli *cli)
 {
+	uint64_t discriminator = 0;
 	int is_edge = 0, code, id;
 	cop_err err;
 
-	while ((id = args_next(cli)) > 0)
-		is_edge = 1;
+	while ((id = args_next(cli)) > 0) {
+		if (id == DELETE_EDGE)
+			is_edge = 1;
+		else if (args_u64(cli, 0, UINT32_MAX, &discriminator))
+			return cli->fault.code;
+	}
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;
 	if (is_edge && cli->operand_count != 3)
 		return args_fault(cli, "--edge needs SOURCE RELATION TARGET");
+	if (args_needs(cli, DELETE_DISCRIMINATOR, DELETE_EDGE))
+		return cli->fault.code;
 	code = cli_open_write(cli);
 	if (code)
 		return code;
-	err = is_edge ? delete_edge(cli) : delete_entities(cli);
+	err = is_edge ? delete_edge(cli, (uint32_t)discriminator)
+		      : delete_entities(cli);
 	return err ? cli_cop(cli, err) : delete_commit(cli);
 }
 

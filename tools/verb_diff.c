@@ -41,6 +41,8 @@ static cop_err diff_text(cop_read *read, const struct cop_difference *d)
 		fputs(" -> ", stdout);
 		if (!err)
 			err = out_key_text(read, d->target);
+		if (d->discriminator)
+			printf(" (%" PRIu32 ")", d->discriminator);
 	}
 	putchar('\n');
 	return err;
@@ -62,6 +64,8 @@ static cop_err diff_json(cop_read *read, const struct cop_difference *d)
 		fputs(",\"target\":", stdout);
 		if (!err)
 			err = out_key_json(read, d->target);
+		if (d->discriminator)
+			printf(",\"discriminator\":%" PRIu32, d->discriminator);
 	}
 	fputs("}\n", stdout);
 	return err;

@@ -14,10 +14,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { HISTORY_LIMIT = ARG_OWN };
+enum { HISTORY_LIMIT = ARG_OWN, HISTORY_DISCRIMINATOR };
 
 static const struct arg_row history_rows[] = {
     {HISTORY_LIMIT, "limit", "N", "at most so many versions"},
+    {HISTORY_DISCRIMINATOR, "discriminator", "N",
+     "of the edge with this one (default: 0)"},
     ARG_AS_OF_ROW,
     ARG_JSON_ROW,
     ARG_END,
@@ -26,6 +28,7 @@ static const struct arg_row history_rows[] = {
 struct history {
 	struct cli *cli;
 	uint64_t limit;
+	uint64_t discriminator;
 	uint64_t count;
 	int json;
 	cop_err err; /* from inside a visit */
@@ -143,13 +146,16 @@ static int history_go(struct history *history)
 	if (code)
 		return code;
 	err = is_edge ? cop_edge_history(cli->read, source, word[1],
-					 strlen(word[1]), target, history_edge,
-					 history)
+					 strlen(word[1]), target,
+					 (uint32_t)history->discriminator,
+					 history_edge, history)
 		      : cop_history(cli->read, source, history_entity, history);
 	if (err == COP_STOPPED)
 		err = history->err;
 	if (err)
 		return cli_cop(cli, err);
+	if (!history->count && !cli->quiet)
+		fault_note("no version of it is kept");
 	return history->count ? 0 : EXIT_NO_RESULT;
 }
 
@@ -160,10 +166,17 @@ static int history_run(struct cli *cli)
 	int id;
 
 	while ((id = args_next(cli)) > 0) {
+		int code_of = 0;
+
 		if (id == ARG_JSON)
 			history.json = 1;
-		else if (args_u64(cli, 1, UINT64_MAX, &history.limit))
-			return cli->fault.code;
+		else if (id == HISTORY_LIMIT)
+			code_of = args_u64(cli, 1, UINT64_MAX, &history.limit);
+		else
+			code_of = args_u64(cli, 0, UINT32_MAX,
+					   &history.discriminator);
+		if (code_of)
+			return code_of;
 	}
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;

@@ -13,6 +13,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Some 500 years. */
+#define RETAIN_MS_MOST INT64_C(18000000000000)
+
 enum { RETAIN_TYPE = ARG_OWN, RETAIN_HISTORY, RETAIN_COUNT };
 
 static const struct arg_row retain_rows[] = {
@@ -102,7 +105,8 @@ int retain_history(struct cli *cli, int32_t *history, uint64_t *ms)
 		*history = COP_HISTORY_NONE;
 	else if (!strcmp(cli->value, "all"))
 		*history = COP_HISTORY_ALL;
-	else if (instant_span(cli->value, &span) || !span)
+	else if (instant_span(cli->value, &span) || !span ||
+		 span > RETAIN_MS_MOST)
 		return args_fault(
 		    cli,
 		    "--history takes none, all, or a time such as "

@@ -35,7 +35,11 @@ static int commit_print(struct cli *cli)
 	cop_err err = cop_commit(cli->write, &result);
 
 	if (err)
-		return cli_cop(cli, err);
+		cli_cop(cli, err);
+	if (err == COP_DANGLING) /* a key that is not there */
+		cli->fault.code = EXIT_NO_RESULT;
+	if (err)
+		return cli->fault.code;
 	printf("%" PRIu64 "\n", result.commit);
 	return 0;
 }
@@ -100,7 +104,9 @@ static int undelete_when(struct cli *cli, uint64_t *commit)
 	*commit = cop_read_commit(cli->read);
 	cop_read_end(cli->read);
 	cli->read = NULL;
-	return 0;
+	return *commit ? 0
+		       : fault_set(&cli->fault, EXIT_NO_RESULT,
+				   "there was nothing then to put back");
 }
 
 static int undelete_run(struct cli *cli)
