@@ -1136,12 +1136,12 @@ COP_MUST cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge);
 /*
  * Sets how long history is kept, for the store or for the entities of a type,
  * with their vectors, tags and outgoing edges.
- * What is older than the longest age of all is let go of by later commits, a
- * part with each.  What a shorter age of a type or a count does not keep goes
- * with the next cop_compact; whoever asks for it as of before then gets
- * COP_TOO_OLD: an entity or a list by itself, a scan, a search or a difference
- * of everything as a whole.
- * Returns	COP_INVALID, COP_BAD_TEXT.
+ * What is older than the longest age of all is let go of by this commit, and by
+ * later ones, a part with each, or by cop_maintain.  What a shorter age of a
+ * type or a count does not keep goes with the next cop_compact; whoever asks
+ * for it as of before then gets COP_TOO_OLD: an entity or a list by itself, a
+ * scan, a search or a difference of everything as a whole. Returns
+ * COP_INVALID, COP_BAD_TEXT.
  */
 COP_MUST cop_err cop_retain(cop_write *write,
 			    const struct cop_retention *retention);
@@ -1396,7 +1396,8 @@ struct cop_maintain_result {
 
 /*
  * Does what commits leave for later: links vectors into the graph, frees what
- * no reader can reach any more, and links again what no way leads to.
+ * no reader can reach any more, links again what no way leads to, and, by a
+ * commit of its own, lets go of history that is older than it may be.
  * options, result	may be NULL
  * Returns	0, or as cop_poke.
  */

@@ -4,6 +4,7 @@
 #include "commit.h"
 #include "point.h"
 #include "telling.h"
+#include "retain.h"
 
 #include <errno.h>
 
@@ -221,6 +222,8 @@ cop_err cop_maintain(cop_store *store,
 		maintain_locked(store, &wanted, &done);
 	writer_unlock(store);
 	mailbox_wake_heir(&store->mailboxes);
+	if (!err)
+		err = retain_now(store);
 	if (!err && result)
 		*result = done;
 	return err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "retain.h"
 #include "clock.h"
+#include "generation.h"
 #include "oplog.h"
 
 #include <errno.h>
@@ -49,7 +50,8 @@ static cop_err oldest_move(struct apply *apply)
 		return 0;
 	}
 	for (int i = 0; rules_age(&apply->rules) && !err && old &&
-			i < RETAIN_COMMITS && *oldest + 1 < apply->commit;
+			(i < RETAIN_COMMITS || apply->ruled) &&
+			*oldest + 1 < apply->commit;
 	     i++) {
 		err = commit_is_old(apply, *oldest + 1, now, &old);
 		*oldest += (uint64_t)(!err && old);
@@ -135,11 +137,87 @@ int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
 
 cop_err retain_slice(struct apply *apply)
 {
-	uint64_t most = RETAIN_VERSIONS + 2 * apply_change_count(apply);
+	uint64_t most = apply->ruled
+			    ? UINT64_MAX
+			    : RETAIN_VERSIONS + 2 * apply_change_count(apply);
 	cop_err err = oldest_move(apply);
 	int code = err ? 0
 		       : retain_drop(apply->store->env, apply->txn,
 				     apply->state.oldest, most);
 
 	return code ? apply_failed(apply, code) : err;
+}
+
+/* ---- without a commit of anybody's -------------------------------------- */
+
+/* Whether the oldest commit that can be read as of is of age. */
+static cop_err age_look(cop_store *store, int *due)
+{
+	struct generation *generation = generation_hold(store);
+	const struct env *env = &generation->env;
+	struct retain_rules rules = {0};
+	struct disk_state state = {0};
+	struct oplog_record op;
+	uint64_t next;
+	env_txn *txn;
+	cop_err err = 0;
+	int code = env_read_begin(&generation->env, &txn);
+
+	*due = 0;
+	if (code) {
+		generation_drop(store, generation);
+		return error_system(code, "%s: cannot read", store->path);
+	}
+	err = read_state(env, txn, &state);
+	if (!err)
+		err = rules_read(env, txn, &rules);
+	next = state.oldest + 1;
+	if (!err && rules_age(&rules) && next < state.commit &&
+	    !oplog_get(env, txn, next, &op))
+		*due = clock_ns(CLOCK_REALTIME) > op.head.time_ns &&
+		       clock_ns(CLOCK_REALTIME) - op.head.time_ns >
+			   rules_age(&rules);
+	rules_release(&rules);
+	env_read_abort(txn);
+	generation_drop(store, generation);
+	return err;
+}
+
+/* The store's own comes first. */
+static int32_t rule_first(void *user, cop_read *read,
+			  const struct cop_retention *retention)
+{
+	struct cop_retention *out = user;
+
+	(void)read;
+	*out = *retention;
+	return 1;
+}
+
+/* The store's rule once more: a commit that lets go of all it can. */
+cop_err retain_now(cop_store *store)
+{
+	struct cop_retention rule = {.size = sizeof rule};
+	cop_write *write;
+	cop_read *read;
+	int due;
+	cop_err err = age_look(store, &due);
+
+	if (err || !due)
+		return err;
+	err = cop_read_begin(store, &read);
+	if (err)
+		return err;
+	err = cop_retentions(read, rule_first, &rule);
+	cop_read_end(read);
+	if (err && err != COP_STOPPED)
+		return err;
+	err = cop_write_begin(store, &write);
+	if (err)
+		return err;
+	err = cop_retain(write, &rule);
+	if (!err)
+		err = cop_commit(write, NULL);
+	cop_abort(write);
+	return err;
 }

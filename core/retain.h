@@ -14,7 +14,8 @@
  *keep (cull.h).
  *
  * limits
- *	A store to which nobody commits keeps what it has until it is compacted.
+ *	A store to which nobody commits keeps what it has until cop_maintain or
+ *	cop_compact.
  */
 #ifndef CORE_RETAIN_H
 #define CORE_RETAIN_H
@@ -23,6 +24,12 @@
 
 /* Reads the rules for a transaction: whether it keeps what it replaces. */
 cop_err retain_begin(struct apply *apply);
+
+/*
+ * Lets go of all that is too old, by a commit of its own; nothing happens if
+ * nothing is.
+ */
+cop_err retain_now(cop_store *store);
 
 /* Moves state.oldest, and lets go of some of what it leaves behind. */
 cop_err retain_slice(struct apply *apply);

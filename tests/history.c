@@ -1158,7 +1158,36 @@ static void retention_lets_go(uint64_t seed)
 	everything(&w, oldest, "the rest");
 	must(cop_compact(w.f.store, NULL, NULL), "compact");
 	everything(&w, oldest_of(&w), "the rest, compacted");
+	nanosleep(&pause, NULL);
+	must(cop_maintain(w.f.store, NULL, NULL), "maintain");
+	is_u64(oldest_of(&w), w.newest,
+	       "maintenance lets go of all that is old, by a commit");
+	is_u64(findings_of(w.f.store), 0, "and the store is whole");
 	world_end(&w);
+}
+
+static void an_undelete_knows_no_delete_of_its_own_write(void)
+{
+	struct fixture f;
+	cop_write *write;
+	cop_read *read;
+
+	fixture_init(&f, DIM, COP_L2);
+	write = write_of(&f);
+	put_simple(write, "a", "old", NULL, 0);
+	commit_of(write);
+	write = write_of(&f);
+	put_simple(write, "a", "new", NULL, 0);
+	must(cop_delete(write, "a", 1), "delete");
+	must(cop_undelete(write, "a", 1, 0), "undelete");
+	is_int(cop_commit(write, NULL), COP_INVALID,
+	       "what a write itself deletes it cannot undelete");
+	cop_abort(write);
+	read = read_of(&f);
+	ok(lookup(read, "a") && cop_read_commit(read) == 1,
+	   "and nothing of it took place");
+	cop_read_end(read);
+	fixture_release(&f);
 }
 
 /* ---- rules of types, and counts ----------------------------------------- */
@@ -1346,5 +1375,6 @@ int main(void)
 	retention_lets_go(seed + 4);
 	types_and_counts_are_kept_to(seed + 5);
 	commit_times_never_go_back(seed + 6);
+	an_undelete_knows_no_delete_of_its_own_write();
 	return done_testing();
 }
