@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history.h"
 #include "build.h"
+#include "content.h"
 #include "undelete.h"
 
 #include <errno.h>
@@ -230,11 +231,7 @@ static int name_touch(struct apply *apply, uint32_t name, int64_t more)
 		   : hashmap_put(&apply->touched_map, id_hash(name), count);
 }
 
-/*
- * A private copy of an entity's record: LMDB may move it at the next put.
- * out->data is NULL if there is none; lifetime: until the next call.
- */
-static cop_err record_copy(struct apply *apply, uint64_t id, struct bytes *out)
+cop_err apply_record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 {
 	int err = get(apply, DB_ENTITIES, id_key(&id), out);
 
@@ -417,7 +414,7 @@ static cop_err vector_apply(struct apply *apply, struct change *change,
 		change->vector_action = VECTOR_SET;
 		change->vector = vector;
 		change->changed = 1;
-	} else if (op->option == COP_VECTOR_DROP) {
+	} else if ((op->option & ~PUT_CONTENT_KEEP) == COP_VECTOR_DROP) {
 		err = vector_drop(apply, change->id, &dropped);
 		change->vector_action = VECTOR_GONE;
 		change->vector = NULL;
@@ -438,7 +435,7 @@ cop_err apply_record(struct apply *apply, struct change *change,
 	struct bytes old = bytes_of(NULL, 0);
 	void *room;
 	int code;
-	cop_err err = change->alive ? record_copy(apply, change->id, &old) : 0;
+	cop_err err = change->alive ? apply_record_copy(apply, change->id, &old) : 0;
 
 	if (!err)
 		err = members_update(apply, change, old.data, head);
@@ -463,19 +460,30 @@ cop_err apply_record(struct apply *apply, struct change *change,
 	return 0;
 }
 
-/* A record as it came in a request. */
+/*
+ * A record as it came in a request.
+ * keeps	with the content that the entity has
+ */
 static cop_err entity_put(struct apply *apply, struct change *change,
-			  const void *record, size_t bytes)
+			  const void *record, size_t bytes, int keeps)
 {
+	struct bytes old = bytes_of(NULL, 0);
 	struct buffer copy = {0};
-	cop_err err;
+	cop_err err = 0;
 
-	if (buffer_put(&copy, record, bytes))
-		return no_memory();
-	codec_entity_patch(copy.data, apply->commit, numbers_of(apply));
-	err = apply_record(apply, change,
-			   (const struct disk_entity *)(const void *)copy.data,
-			   bytes);
+	if (keeps && change->alive)
+		err = apply_record_copy(apply, change->id, &old);
+	if (!err && old.data)
+		err = content_keep(&copy, bytes_of(record, bytes), old);
+	else if (!err && buffer_put(&copy, record, bytes))
+		err = no_memory();
+	if (!err) {
+		codec_entity_patch(copy.data, apply->commit, numbers_of(apply));
+		err = apply_record(
+		    apply, change,
+		    (const struct disk_entity *)(const void *)copy.data,
+		    copy.size);
+	}
 	buffer_release(&copy);
 	return err;
 }
@@ -492,7 +500,8 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 		    id ? apply_change_of(apply, id, &change)
 		       : key_add(apply, record->key, record->key_size, &change);
 	if (!err)
-		err = entity_put(apply, change, record, op->record_bytes);
+		err = entity_put(apply, change, record, op->record_bytes,
+				 op->option & PUT_CONTENT_KEEP);
 	if (!err)
 		err = vector_apply(apply, change, op);
 	if (!err)
@@ -567,7 +576,7 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 	struct bytes old;
 	uint32_t *tags;
 	uint32_t count;
-	cop_err err = record_copy(apply, change->id, &old);
+	cop_err err = apply_record_copy(apply, change->id, &old);
 
 	if (err || !old.data)
 		return err;
@@ -697,7 +706,7 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 	if (!err)
 		err = vector_drop(apply, id, &was);
 	if (!err)
-		err = record_copy(apply, id, &record);
+		err = apply_record_copy(apply, id, &record);
 	if (!err) /* edges have moved it */
 		err = apply_change_of(apply, id, &change);
 	if (!err)
@@ -718,27 +727,52 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 }
 
 /* An entity with nothing but a key. */
-static cop_err stub_put(struct apply *apply, const void *key, size_t size,
-			uint64_t *id)
+static cop_err bare_put(struct apply *apply, const void *key, size_t size,
+			struct change **out)
 {
 	struct buffer record = {0};
 	struct names none = {0};
-	struct cop_put stub = {
-	    .size = sizeof stub, .key = key, .key_size = (uint32_t)size};
-	struct change *change = NULL;
-	cop_err err = codec_entity(&record, &none, &stub);
+	struct cop_put bare = {
+	    .size = sizeof bare, .key = key, .key_size = (uint32_t)size};
+	uint64_t id;
+	cop_err err = codec_entity(&record, &none, &bare);
 
 	if (!err)
-		err = *id ? apply_change_of(apply, *id, &change)
-			  : key_add(apply, key, size, &change);
+		err = apply_key(apply, key, size, &id);
 	if (!err)
-		err = entity_put(apply, change, record.data, record.size);
+		err = id ? apply_change_of(apply, id, out)
+			 : key_add(apply, key, size, out);
+	if (!err)
+		err = entity_put(apply, *out, record.data, record.size, 0);
+	buffer_release(&record);
+	names_release(&none);
+	return err;
+}
+
+cop_err apply_entity_make(struct apply *apply, const void *key, size_t size,
+			  struct change **out)
+{
+	uint64_t id;
+	cop_err err = apply_key(apply, key, size, &id);
+
+	*out = NULL;
+	if (!err && id)
+		err = apply_change_of(apply, id, out);
+	if (err || (*out && (*out)->alive))
+		return err;
+	return bare_put(apply, key, size, out);
+}
+
+static cop_err stub_put(struct apply *apply, const void *key, size_t size,
+			uint64_t *id)
+{
+	struct change *change;
+	cop_err err = bare_put(apply, key, size, &change);
+
 	if (!err) {
 		*id = change->id;
 		apply->request->result.stubs_put++;
 	}
-	buffer_release(&record);
-	names_release(&none);
 	return err;
 }
 
@@ -903,6 +937,8 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_TAG: return op_tag(apply, op);
 	case OP_UNDELETE: return undelete_run(apply, op);
 	case OP_RETAIN: return op_retain(apply, op);
+	case OP_CHUNK: return content_chunk_apply(apply, op);
+	case OP_CONTENT: return content_apply(apply, op);
 	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
 		return error_set(COP_INVALID, "operation %u is unknown",
@@ -959,7 +995,7 @@ int apply_is_empty(const struct apply *apply)
 		if (apply_change(apply, i)->changed)
 			return 0;
 	/* an edge put again has new properties: a commit, too */
-	return !apply->edge_count && !apply->ruled;
+	return !apply->edge_count && !apply->ruled && !apply->chunks;
 }
 
 static int id_compare(const void *a, const void *b)

@@ -74,6 +74,7 @@ struct apply {
 	struct retain_rules rules;
 	int keeps; /* what is replaced stays, as history */
 	int ruled; /* the rules are others now */
+	uint64_t chunks; /* of content, that came */
 };
 
 static inline uint32_t apply_change_count(const struct apply *apply)
@@ -120,6 +121,19 @@ cop_err apply_change_of(struct apply *apply, uint64_t id, struct change **out);
  */
 cop_err apply_record(struct apply *apply, struct change *change,
 		     const struct disk_entity *head, size_t bytes);
+
+/*
+ * A private copy of an entity's record: LMDB may move it at the next put.
+ * out->data is NULL if there is none; lifetime: until the next call.
+ */
+cop_err apply_record_copy(struct apply *apply, uint64_t id, struct bytes *out);
+
+/*
+ * The change of an entity by its key; one that is not there is put, with
+ * nothing else.
+ */
+cop_err apply_entity_make(struct apply *apply, const void *key, size_t size,
+			  struct change **out);
 
 /* Puts an entity's vector. */
 cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector);

@@ -10,6 +10,7 @@
  */
 #include "build.h"
 #include "checkpoint.h"
+#include "content.h"
 #include "history.h"
 
 #include <errno.h>
@@ -32,6 +33,10 @@ struct check {
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
 	uint64_t records; /* that heads name in the segment */
+	struct disk_content_key chunk; /* seen last, and the head before it */
+	struct disk_content_head content;
+	uint64_t content_size; /* of the chunks seen since */
+	int has_content;       /* one was seen */
 	int failed;	  /* what kept an edge list from being looked at */
 };
 
@@ -82,6 +87,92 @@ static uint64_t number_of(struct bytes bytes)
 	if (bytes.size >= sizeof number)
 		memcpy(&number, bytes.data, sizeof number);
 	return number;
+}
+
+/* ---- content ------------------------------------------------------------ */
+
+/* A content of which all chunks were seen. */
+static void content_end(struct check *check)
+{
+	if (be32toh(check->chunk.number) != check->content.chunks ||
+	    check->content_size != check->content.size)
+		finding(check,
+			"a content of %u chunks, %llu bytes, has %u and %llu",
+			check->content.chunks,
+			(unsigned long long)check->content.size,
+			be32toh(check->chunk.number),
+			(unsigned long long)check->content_size);
+}
+
+static void content_begin(struct check *check,
+			  const struct disk_content_key *key,
+			  struct bytes value)
+{
+	content_end(check);
+	check->content = (struct disk_content_head){0};
+	check->content_size = 0;
+	check->has_content = 1;
+	check->chunk = *key;
+	if (key->number || value.size != sizeof check->content)
+		finding(check, "a content has no head");
+	else
+		memcpy(&check->content, value.data, sizeof check->content);
+}
+
+static void chunk_check(struct check *check, struct bytes key,
+			struct bytes value)
+{
+	struct disk_content_key parts;
+	struct disk_chunk chunk;
+
+	if (key.size != sizeof parts) {
+		finding(check, "a content's key has %zu bytes", key.size);
+		return;
+	}
+	memcpy(&parts, key.data, sizeof parts);
+	if (!check->has_content ||
+	    memcmp(parts.id, check->chunk.id, sizeof parts.id) != 0) {
+		content_begin(check, &parts, value);
+		return;
+	}
+	if (be32toh(parts.number) != be32toh(check->chunk.number) + 1 ||
+	    !content_chunk_is_sound(value)) {
+		finding(check, "chunk %u of a content is missing or damaged",
+			be32toh(check->chunk.number) + 1);
+	} else {
+		memcpy(&chunk, value.data, sizeof chunk);
+		check->content_size += chunk.size;
+	}
+	check->chunk = parts;
+}
+
+/* What a record names must be there, whole. */
+static void content_wanted(struct check *check, struct bytes record)
+{
+	struct disk_content_head head = {0};
+	struct disk_content content;
+	struct disk_content_key key;
+	struct bytes value;
+
+	if (!content_named(record, &content))
+		return;
+	key = content_key(&content, 0);
+	if (there(check, DB_CONTENT, &key, sizeof key, &value) &&
+	    value.size == sizeof head)
+		memcpy(&head, value.data, sizeof head);
+	if (!head.chunks || head.chunks != content.chunks ||
+	    head.size != content.size || head.added_ns)
+		finding(check, "a record's content of %llu bytes is not there",
+			(unsigned long long)content.size);
+}
+
+static cop_err contents_check(struct check *check)
+{
+	cop_err err = database_check(check, DB_CONTENT, chunk_check);
+
+	if (!err)
+		content_end(check);
+	return err;
 }
 
 /* ---- LMDB against itself ------------------------------------------------ */
@@ -138,6 +229,7 @@ static void entity_check(struct check *check, struct bytes key,
 		member_wanted(check, head->type, id);
 	for (uint32_t i = 0; i < head->tag_count; i++)
 		member_wanted(check, codec_tags(head)[i], id);
+	content_wanted(check, value);
 }
 
 static void vector_check(struct check *check, struct bytes key,
@@ -359,6 +451,8 @@ static void version_check(struct check *check, enum env_db db, struct bytes key,
 	if (!version_is_sound(check, db, record) || number_of(record) != born)
 		finding(check, "a version of commit %llu is damaged",
 			(unsigned long long)born);
+	else if (db == DB_ENTITY_VERSIONS)
+		content_wanted(check, record);
 	if (born >= died || died > check->state.commit || died > began)
 		finding(check,
 			"a version of commit %llu ended at %llu, and the next "
@@ -487,6 +581,8 @@ static cop_err truth_check(struct check *check)
 		err = database_check(check, DB_EDGES_IN, edge_in_check);
 	if (!err)
 		err = database_check(check, DB_NAMES, name_check);
+	if (!err)
+		err = contents_check(check);
 	if (err)
 		return err;
 	count_check(check, DB_ENTITIES, check->state.entities, "entities");

@@ -416,6 +416,13 @@ static cop_err tags_put(struct buffer *out, struct names *names,
 	return 0;
 }
 
+uint16_t codec_content_pack(struct buffer *out, size_t start)
+{
+	uint32_t stored;
+
+	return compress_from(out, start, 0, &stored) ? ENTITY_CONTENT_LZ4 : 0;
+}
+
 static cop_err content_put(struct buffer *out, const struct cop_put *put,
 			   struct disk_entity *head, size_t start)
 {
@@ -431,9 +438,8 @@ static cop_err content_put(struct buffer *out, const struct cop_put *put,
 	if (buffer_put(out, put->content, put->content_size))
 		return no_memory();
 	head->content_size = (uint32_t)put->content_size;
-	head->content_stored = head->content_size;
-	if (compress_from(out, at, 0, &head->content_stored))
-		head->flags |= ENTITY_CONTENT_LZ4;
+	head->flags |= codec_content_pack(out, at);
+	head->content_stored = (uint32_t)(out->size - at);
 	return 0;
 }
 
@@ -629,6 +635,33 @@ cop_err codec_retag(struct buffer *out, struct bytes record,
 	return 0;
 }
 
+struct content_part codec_content_part(const struct disk_entity *record)
+{
+	return (struct content_part){
+	    .stored = bytes_of((const char *)record + record->content_at,
+			       record->content_stored),
+	    .size = record->content_size,
+	    .flags = record->flags};
+}
+
+cop_err codec_recontent(struct buffer *out, struct bytes record,
+			const struct content_part *content)
+{
+	uint32_t end = ((const struct disk_entity *)record.data)->content_at;
+	struct disk_entity *head;
+
+	out->size = 0;
+	if (buffer_put(out, record.data, end) ||
+	    buffer_put(out, content->stored.data, content->stored.size) ||
+	    buffer_align(out, 8))
+		return no_memory();
+	head = (struct disk_entity *)(void *)out->data;
+	head->content_stored = (uint32_t)content->stored.size;
+	head->content_size = content->size;
+	head->flags = content->flags;
+	return 0;
+}
+
 static int number_compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a;
@@ -713,8 +746,11 @@ const char *codec_entity_fault(struct bytes record)
 				     sizeof(struct disk_property) >
 		record.size)
 		return "directory";
-	if (head->content_at + (uint64_t)head->content_stored > record.size ||
-	    head->content_size > COP_CONTENT_BYTES)
+	if (head->content_at < head->directory_at ||
+	    head->content_at + (uint64_t)head->content_stored > record.size ||
+	    head->content_size > COP_CONTENT_BYTES ||
+	    (head->flags & ENTITY_CONTENT_CHUNKS &&
+	     head->content_stored != sizeof(struct disk_content)))
 		return "content";
 	return NULL;
 }

@@ -107,6 +107,26 @@ void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers);
 cop_err codec_retag(struct buffer *out, struct bytes record,
 		    const uint32_t *tags, uint32_t count);
 
+/* Content as a record has it. */
+struct content_part {
+	struct bytes stored;
+	uint32_t size;
+	uint16_t flags;
+};
+
+/* The content of a record that was checked, borrowed. */
+struct content_part codec_content_part(const struct disk_entity *record);
+
+/*
+ * Compresses the content that `out` ends with, from `start` on, if that saves
+ * an eighth; returns its flags.
+ */
+uint16_t codec_content_pack(struct buffer *out, size_t start);
+
+/* As codec_retag, a record with other content. */
+cop_err codec_recontent(struct buffer *out, struct bytes record,
+			const struct content_part *content);
+
 /*
  * Whether two records, checked, of one entity say the same, whichever commits
  * wrote them and in whatever order their tags are.  -1: no memory.

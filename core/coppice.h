@@ -113,7 +113,7 @@ enum cop_limit {
 	COP_PROPERTY_COUNT = 4096,     /* properties of an entity or an edge */
 	COP_NESTING = 32,	       /* lists and maps inside one another */
 	COP_PROPERTY_BYTES = 16777216, /* of all properties of one record */
-	COP_CONTENT_BYTES = 16777216,  /* of an entity's content */
+	COP_CONTENT_BYTES = 16777216,  /* of content that is put at once */
 	COP_DIM_MIN = 2,
 	COP_DIM_MAX = 4096,
 	COP_K_MAX = 1000000,  /* hits of a search */
@@ -533,11 +533,24 @@ COP_MUST cop_err cop_entity_property_at(cop_read *read,
 
 /*
  * The content, borrowed; *size is 0 and *data NULL if there is none.
- * Allocates if it was compressed.
+ * Allocates if it was compressed, or streamed in.
+ * Returns	COP_TOO_LARGE for more than COP_CONTENT_BYTES: read it in parts.
  */
 COP_MUST cop_err cop_entity_content(cop_read *read,
 				    const struct cop_entity *entity,
 				    const void **data, size_t *size);
+
+/*
+ * Part of the content, of any size, in constant memory.
+ * offset	from its first byte
+ * data		room for `size` bytes; *got is how many came, less than `size`
+ *		at its end only
+ * Returns	COP_CORRUPT if what was stored does not have its checksum.
+ */
+COP_MUST cop_err cop_content_read(cop_read *read,
+				  const struct cop_entity *entity,
+				  uint64_t offset, void *data, size_t size,
+				  size_t *got);
 
 /*
  * The vector of an entity as it was put, float32 x cop_dim(), borrowed from
@@ -1017,6 +1030,11 @@ enum cop_vector_change {
 	COP_VECTOR_DROP = 1  /* vector NULL: the entity has none from now on */
 };
 
+enum cop_content_change {
+	COP_CONTENT_REPLACE = 0, /* by content; NULL: it has none */
+	COP_CONTENT_KEEP = 1	 /* content NULL: it keeps what it has */
+};
+
 struct cop_put {
 	uint32_t size;
 	uint32_t key_size;
@@ -1034,12 +1052,15 @@ struct cop_put {
 	uint32_t dim;	     /* how many floats are there: cop_dim() if
 				there is a vector */
 	int32_t vector_change;
+	int32_t content_change;
+	uint32_t reserved;
 };
 
 /*
  * Puts an entity.  If its key is there already, type, properties, tags and
- * content are replaced by these; the vector by `vector`, or as vector_change
- * says.  Its id and its edges stay.
+ * content are replaced by these, the content unless content_change says to
+ * keep it; the vector by `vector`, or as vector_change says.  Its id and its
+ * edges stay.
  * Returns	COP_BAD_KEY, COP_BAD_TEXT, COP_BAD_VECTOR, COP_TOO_LARGE, and
  *		COP_INVALID for a property that is there twice or no finite
  *		number; the write is as it was before the call.
@@ -1053,6 +1074,41 @@ COP_MUST cop_err cop_put(cop_write *write, const struct cop_put *put);
  */
 COP_MUST cop_err cop_put_many(cop_write *write, const struct cop_put *puts,
 			      size_t count, uint32_t threads);
+
+/*
+ * Content on its way in, of any size, in constant memory.  It is put into the
+ * store as it comes, out of sight, by commits of its own, and seen when a write
+ * that gives it to an entity is committed.  One that is not given to any goes
+ * with the first cop_compact a day later.  One thread at a time.
+ */
+typedef struct cop_upload cop_upload;
+
+COP_MUST cop_err cop_upload_begin(cop_store *store, cop_upload **out);
+
+/*
+ * Adds bytes at the end.
+ * Returns	as cop_commit.  After an error it is of no use any more; nothing
+ *		of it is ever seen.
+ */
+COP_MUST cop_err cop_upload_add(cop_upload *upload, const void *data,
+				size_t size);
+
+/* Bytes added so far. */
+COP_API uint64_t cop_upload_size(const cop_upload *upload);
+
+/* Frees it; what was given to a write stays.  NULL is allowed. */
+COP_API void cop_upload_end(cop_upload *upload);
+
+/*
+ * Gives an entity what was added as its content; its other fields stay.  One
+ * that is not there is put, with nothing else.  If a version of the entity has
+ * the same content already, it is stored once.
+ * The upload takes no more then; it may be given to several entities.
+ * Returns	COP_BAD_KEY; at the commit COP_INVALID if a compaction has
+ *		dropped it.
+ */
+COP_MUST cop_err cop_put_content(cop_write *write, const void *key,
+				 size_t key_size, cop_upload *upload);
 
 /*
  * Changes nothing but the vector of an entity that must be there at commit

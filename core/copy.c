@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "copy.h"
 #include "buffer.h"
-#include "codec.h"
+#include "clock.h"
+#include "content.h"
 #include "error.h"
 #include "cull.h"
 #include "retain.h"
@@ -22,7 +23,9 @@ struct copying {
 	struct disk_state now;	  /* of the snapshot */
 	int key_scan; /* an id was given and its entity deleted since */
 	struct cull cull;
-	struct buffer part; /* of the index by death, as it is copied */
+	struct buffer part;  /* of the index by death, as it is copied */
+	struct buffer named; /* struct disk_content, of records copied */
+	int is_wanted;	     /* the content whose chunks are being copied */
 };
 
 static cop_err failed(int code)
@@ -76,6 +79,150 @@ static int from_get(const struct copying *copying, enum env_db db,
 		       value);
 }
 
+/* ---- content ------------------------------------------------------------ */
+
+/* Notes the content that a record names. */
+static cop_err content_note(struct copying *copying, struct bytes record)
+{
+	struct disk_content content;
+
+	if (codec_entity_fault(record) || !content_named(record, &content))
+		return 0;
+	return buffer_put(&copying->named, &content, sizeof content)
+		   ? failed(ENOMEM)
+		   : 0;
+}
+
+/* The same of an entry of a database of records. */
+static cop_err entry_note(struct copying *copying, enum env_db db,
+			  struct bytes value)
+{
+	if (db == DB_ENTITIES)
+		return content_note(copying, value);
+	if (db != DB_ENTITY_VERSIONS || value.size <= DISK_VERSION_HEADER)
+		return 0;
+	return content_note(
+	    copying, bytes_of((const char *)value.data + DISK_VERSION_HEADER,
+			      value.size - DISK_VERSION_HEADER));
+}
+
+static int content_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, FORMAT_UUID_BYTES);
+}
+
+/* Whether a record names it; `named` is in order. */
+static int content_is_named(const struct copying *copying,
+			    const struct disk_content_key *key)
+{
+	size_t count = copying->named.size / sizeof(struct disk_content);
+
+	return count &&
+	       bsearch(key->id, copying->named.data, count,
+		       sizeof(struct disk_content), content_compare) != NULL;
+}
+
+/* Whether it came lately, and an entity may be given it yet. */
+static int content_is_fresh(struct bytes value)
+{
+	struct disk_content_head head;
+	uint64_t now = clock_ns(CLOCK_REALTIME);
+
+	if (value.size != sizeof head)
+		return 0;
+	memcpy(&head, value.data, sizeof head);
+	return head.added_ns && (now < head.added_ns ||
+				 now - head.added_ns < CONTENT_IDLE_NS);
+}
+
+static int chunk_put(struct copying *copying, struct bytes key,
+		     struct bytes value)
+{
+	struct disk_content_key parts;
+	struct bytes old;
+	int code = env_get(copying->copy->to, copying->to_txn, DB_CONTENT, key,
+			   &old);
+
+	memcpy(&parts, key.data, sizeof parts);
+	if (!code && parts.number) /* a chunk stays as it is, a head does not */
+		return 0;
+	return code && code != ENV_ABSENT
+		   ? code
+		   : to_put(copying, DB_CONTENT, key, value);
+}
+
+/* What of a content there is, and the copy lacks. */
+static int content_put(struct copying *copying, const void *id)
+{
+	struct copy *copy = copying->copy;
+	struct disk_content_key first = {.number = 0};
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	int code = env_cursor_open(copy->from, copy->from_txn, DB_CONTENT,
+				   &cursor);
+
+	if (code)
+		return code;
+	memcpy(first.id, id, sizeof first.id);
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code && key.size == sizeof first &&
+	       !content_compare(key.data, id)) {
+		code = chunk_put(copying, key, value);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+/* Goes through the heads, one for each content. */
+static int contents_visit(struct copying *copying,
+			  int (*each)(struct copying *copying,
+				      const struct disk_content_key *key,
+				      struct bytes head))
+{
+	struct copy *copy = copying->copy;
+	struct disk_content_key next = {.number = 0};
+	struct bytes key = bytes_of(&next, sizeof next);
+	struct bytes value;
+	env_cursor *cursor;
+	int code = env_cursor_open(copy->from, copy->from_txn, DB_CONTENT,
+				   &cursor);
+
+	if (code)
+		return code;
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code && key.size == sizeof next) {
+		memcpy(&next, key.data, sizeof next);
+		code = each(copying, &next, value);
+		next.number = UINT32_MAX; /* past the last of its chunks */
+		key = bytes_of(&next, sizeof next);
+		if (!code)
+			code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+static int fresh_put(struct copying *copying,
+		     const struct disk_content_key *key, struct bytes head)
+{
+	return content_is_fresh(head) ? content_put(copying, key->id) : 0;
+}
+
+/* What records name that were copied, and what may still be given to some. */
+static cop_err contents_forward(struct copying *copying)
+{
+	const struct disk_content *named = (const void *)copying->named.data;
+	int code = contents_visit(copying, fresh_put);
+
+	for (size_t i = 0; !code && i < copying->named.size / sizeof *named;
+	     i++)
+		code = content_put(copying, named[i].id);
+	return code ? failed(code) : 0;
+}
+
 /* ---- all ---------------------------------------------------------------- */
 
 static cop_err batch_next(struct copying *copying)
@@ -101,7 +248,8 @@ static int is_over(const struct copying *copying, enum env_db db,
 {
 	uint64_t died;
 
-	if (db < DB_ENTITY_VERSIONS || key.size < sizeof died)
+	if (db < DB_ENTITY_VERSIONS || db == DB_CONTENT ||
+	    key.size < sizeof died)
 		return 0;
 	died = history_version(value);
 	if (db == DB_DEATHS)
@@ -132,6 +280,21 @@ static cop_err part_copied(struct copying *copying, struct bytes *value)
 	return code == ENV_ABSENT ? 0 : damaged("the index by death");
 }
 
+/* Whether a chunk, or a head, which comes before its chunks, is. */
+static int chunk_is_wanted(struct copying *copying, struct bytes key,
+			   struct bytes value)
+{
+	struct disk_content_key parts;
+
+	if (key.size != sizeof parts)
+		return 0;
+	memcpy(&parts, key.data, sizeof parts);
+	if (!parts.number)
+		copying->is_wanted = content_is_fresh(value) ||
+				     content_is_named(copying, &parts);
+	return copying->is_wanted;
+}
+
 /* Whether an entry is to be copied; *value may be less of it. */
 static cop_err entry_wanted(struct copying *copying, enum env_db db,
 			    struct bytes key, struct bytes *value, int *wanted)
@@ -140,7 +303,9 @@ static cop_err entry_wanted(struct copying *copying, enum env_db db,
 
 	/* the databases themselves are entries of the main one */
 	*wanted = db != DB_META && !is_over(copying, db, key, *value);
-	if (!*wanted || db < DB_ENTITY_VERSIONS)
+	if (db == DB_CONTENT)
+		*wanted = chunk_is_wanted(copying, key, *value);
+	if (!*wanted || db < DB_ENTITY_VERSIONS || db == DB_CONTENT)
 		return 0;
 	if (db != DB_DEATHS)
 		return cull_version(&copying->cull, db, key, *value, wanted);
@@ -158,6 +323,8 @@ static cop_err entry_copy(struct copying *copying, enum env_db db,
 	int code;
 	cop_err err = entry_wanted(copying, db, key, &value, &wanted);
 
+	if (!err && wanted)
+		err = entry_note(copying, db, value);
 	if (err || !wanted)
 		return err;
 	code = env_append(copying->copy->to, copying->to_txn, db, key,
@@ -276,8 +443,14 @@ cop_err copy_all(struct copy *copy)
 		return failed(code);
 	err =
 	    cull_begin(&copying.cull, copy->from, copy->from_txn, &copying.now);
-	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
+	for (int db = DB_META + 1; !err && db < DB_CONTENT; db++)
 		err = database_copy(&copying, (enum env_db)db);
+	if (copying.named.size)
+		qsort(copying.named.data,
+		      copying.named.size / sizeof(struct disk_content),
+		      sizeof(struct disk_content), content_compare);
+	if (!err)
+		err = database_copy(&copying, DB_CONTENT);
 	if (!err)
 		err = floors_put(&copying);
 	if (!err)
@@ -285,6 +458,7 @@ cop_err copy_all(struct copy *copy)
 	err = copying_end(&copying, err);
 	cull_release(&copying.cull);
 	buffer_release(&copying.part);
+	buffer_release(&copying.named);
 	return err;
 }
 
@@ -414,6 +588,8 @@ static cop_err entity_forward(struct copying *copying, uint64_t id)
 		copying->key_scan |= id >= copying->before.next_entity;
 	if (!code) {
 		err = members_forward(copying, id, record, 1);
+		if (!err)
+			err = content_note(copying, record);
 		head = record.data;
 		if (!err)
 			code = to_put(copying, DB_KEYS,
@@ -540,6 +716,8 @@ static int version_forward(struct copying *copying, enum env_db db,
 	struct bytes value;
 	int code = from_get(copying, db, version_bytes(key), &value);
 
+	if (!code && entry_note(copying, db, value))
+		code = ENOMEM;
 	return code ? code : to_put(copying, db, version_bytes(key), value);
 }
 
@@ -653,6 +831,9 @@ cop_err copy_forward(struct copy *copy)
 	if (!err)
 		err = history_forward(&copying);
 	if (!err)
+		err = contents_forward(&copying);
+	if (!err)
 		err = meta_copy(&copying);
+	buffer_release(&copying.named);
 	return copying_end(&copying, err);
 }

@@ -56,6 +56,7 @@ static const struct {
     [DB_MEMBER_VERSIONS] = {"member_versions", 0},
     [DB_DEATHS] = {"deaths", 0},
     [DB_FLOORS] = {"floors", 0},
+    [DB_CONTENT] = {"content", 0},
 };
 
 int env_is_error(int error)

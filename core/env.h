@@ -3,7 +3,7 @@
  * The environment: the store's LMDB, and the only file that includes lmdb.h.
  *
  * idea
- *	The main database and sixteen named ones, no MDB_DUPSORT, no writable
+ *	The main database and seventeen named ones, no MDB_DUPSORT, no writable
  *	map.  Commits are durable when they return.  A commit of ours is a
  *	commit of LMDB's, so a transaction's id less a base found at open is
  *	our commit number; the number is also stored in every commit and
@@ -53,7 +53,8 @@ enum env_db {
 	DB_MEMBER_VERSIONS = 14,
 	DB_DEATHS = 15, /* when they ended, a part -> keys of versions */
 	DB_FLOORS = 16, /* whose history lacks something -> up to when */
-	DB_COUNT = 17
+	DB_CONTENT = 17, /* a large content, a number -> a chunk of it */
+	DB_COUNT = 18
 };
 
 enum {

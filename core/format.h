@@ -111,7 +111,7 @@ struct disk_entity {
 	uint64_t version; /* the commit that wrote it */
 	uint32_t type;	  /* a name's number, 0: none */
 	uint16_t key_size;
-	uint16_t flags; /* 1: content is lz4 */
+	uint16_t flags; /* of the content */
 	uint32_t tag_count;
 	uint32_t property_count;
 	uint32_t content_at;	 /* from the record's first byte */
@@ -121,9 +121,53 @@ struct disk_entity {
 	unsigned char key[];
 };
 
-enum { ENTITY_CONTENT_LZ4 = 1 };
+enum {
+	ENTITY_CONTENT_LZ4 = 1,
+	ENTITY_CONTENT_CHUNKS = 2 /* instead of it, a struct disk_content */
+};
 
 static_assert(sizeof(struct disk_entity) == 40, "entity header is 40 bytes");
+
+/* Content that lies in DB_CONTENT, as a record names it. */
+struct disk_content {
+	unsigned char id[FORMAT_UUID_BYTES];
+	uint64_t size;	  /* bytes of all of it */
+	uint64_t hash[2]; /* XXH3 of them, low half first */
+	uint32_t chunks;
+	uint32_t reserved;
+};
+
+static_assert(sizeof(struct disk_content) == 48, "content is 48 bytes");
+
+/* DB_CONTENT key.  Number 0 has a struct disk_content_head, the others a chunk
+   each. */
+struct disk_content_key {
+	unsigned char id[FORMAT_UUID_BYTES];
+	uint32_t number; /* big endian */
+};
+
+static_assert(sizeof(struct disk_content_key) == 20, "content key");
+
+struct disk_content_head {
+	uint64_t added_ns; /* when it last grew; 0: a record has named it */
+	uint64_t size;
+	uint32_t chunks;
+	uint32_t reserved;
+};
+
+static_assert(sizeof(struct disk_content_head) == 24, "content head");
+
+/* A chunk's header; the bytes follow, an lz4 block if they are fewer. */
+struct disk_chunk {
+	uint64_t hash; /* XXH3 of the bytes stored */
+	uint32_t size; /* CHUNK_BYTES of all but the last */
+	uint32_t stored;
+};
+
+static_assert(sizeof(struct disk_chunk) == 16, "chunk header is 16 bytes");
+
+/* What with its header, and LMDB's 16 bytes, is 64 pages. */
+enum { CHUNK_BYTES = 64 * 4096 - (int)sizeof(struct disk_chunk) - 16 };
 
 /* The directory: where each property's value is. */
 struct disk_property {

@@ -31,6 +31,7 @@
  *	stale page.
  */
 #include "build.h"
+#include "content.h"
 #include "generation.h"
 #include "past.h"
 
@@ -100,6 +101,7 @@ void read_destroy(cop_read *read)
 	rooms_unmap(read);
 	arena_release(&read->arena);
 	buffer_release(&read->past_edges);
+	content_window_release(&read->window);
 	free(read->touched.bits);
 	if (mine)
 		slot_give(&store->slots, read->slot);
@@ -396,6 +398,7 @@ void cop_read_end(cop_read *read)
 		return;
 	}
 	arena_release(&read->arena);
+	content_window_release(&read->window);
 	env_read_reset(read->txn);
 	read_park(read);
 }
@@ -426,6 +429,7 @@ void read_copy(const cop_read *read, cop_read *copy)
 	*copy = *read;
 	copy->arena = (struct arena){0};
 	copy->past_edges = (struct buffer){0};
+	copy->window = (struct content_window){.bytes = NULL};
 	copy->touched = (struct touched){0};
 	copy->visited = NULL;
 	copy->room = (struct room){0};
@@ -435,6 +439,7 @@ void read_copy_end(cop_read *copy)
 {
 	rooms_unmap(copy);
 	arena_release(&copy->arena);
+	content_window_release(&copy->window);
 	buffer_release(&copy->past_edges);
 }
 
@@ -545,7 +550,7 @@ cop_err read_entity_view(uint64_t id, struct bytes record,
 				   .type = head->type,
 				   .tag_count = head->tag_count,
 				   .property_count = head->property_count,
-				   .content_size = head->content_size,
+				   .content_size = content_size(record),
 				   .record = record.data,
 				   .record_size = record.size};
 	return 0;
@@ -892,21 +897,4 @@ cop_err cop_edge_property_at(cop_read *read, const struct cop_edge *edge,
 	return property_at(read, codec_edge_directory(head) + index,
 			   bytes_of(edge->record, edge->record_size), name,
 			   name_size, out);
-}
-
-cop_err cop_entity_content(cop_read *read, const struct cop_entity *entity,
-			   const void **data, size_t *size)
-{
-	struct bytes content = bytes_of(NULL, 0);
-	cop_err err = read_check(read);
-
-	if (!err && entity->id)
-		err = codec_content(
-		    &read->arena, bytes_of(entity->record, entity->record_size),
-		    &content);
-	if (err)
-		return err;
-	*data = content.data;
-	*size = content.size;
-	return 0;
 }

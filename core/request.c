@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "request.h"
+#include "content.h"
 #include "text.h"
 
 #include <errno.h>
@@ -103,7 +103,8 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	uint64_t key = op->key_size;
 	uint64_t need;
 
-	if ((!key && op->kind != OP_EXPECT && op->kind != OP_RETAIN) ||
+	if ((!key && op->kind != OP_EXPECT && op->kind != OP_RETAIN &&
+	     op->kind != OP_CHUNK) ||
 	    key > COP_KEY_BYTES || op->target_size > COP_KEY_BYTES ||
 	    (op->dim && op->dim != store->config.dim))
 		return bad("key or dimension");
@@ -118,13 +119,20 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	case OP_UNLINK: need = key + op->target_size; break;
 	case OP_UNDELETE: need = sizeof(uint64_t) + key; break;
 	case OP_RETAIN: need = sizeof(struct disk_retention) + key; break;
+	case OP_CHUNK: need = sizeof(struct chunk_op) + op->record_bytes; break;
+	case OP_CONTENT:
+		need = sizeof(struct content_op) +
+		       op_pad(op->record_bytes) + key;
+		break;
 	case OP_EXPECT:
 		need =
 		    sizeof(uint64_t) + key + op->target_size + op->record_bytes;
 		break;
 	default: return bad("kind of operation");
 	}
-	if ((op->record_bytes % 8 && op->kind != OP_EXPECT) || need > body)
+	if ((op->record_bytes % 8 && op->kind != OP_EXPECT &&
+	     op->kind != OP_CONTENT) ||
+	    need > body)
 		return bad("size of an operation");
 	if ((op->kind == OP_EDGE || op->kind == OP_UNLINK) && !op->target_size)
 		return bad("target");
@@ -160,8 +168,10 @@ static cop_err entity_check(const struct op *op, const struct request *request)
 
 	if (!err && head->key_size != op->key_size)
 		err = bad("key");
-	if (!err && op->option > COP_VECTOR_DROP)
+	if (!err && (op->option & ~PUT_CONTENT_KEEP) > COP_VECTOR_DROP)
 		err = bad("option");
+	if (!err && head->flags & ENTITY_CONTENT_CHUNKS)
+		err = bad("content");
 	if (!err && head->type)
 		err = number_check(head->type, NAME_TYPE, request);
 	if (err)
@@ -203,6 +213,30 @@ static cop_err vector_check(const cop_store *store, const struct op *op)
 		   : 0;
 }
 
+static cop_err content_check(const struct op *op)
+{
+	struct content_op body;
+	int is_named;
+
+	memcpy(&body, op_body(op), sizeof body);
+	is_named = body.flags == ENTITY_CONTENT_CHUNKS;
+	if (body.flags > ENTITY_CONTENT_CHUNKS ||
+	    body.size > COP_CONTENT_BYTES ||
+	    (is_named && op->record_bytes != sizeof(struct disk_content)) ||
+	    (!body.flags && body.size != op->record_bytes))
+		return bad("content");
+	return 0;
+}
+
+static cop_err chunk_check(const struct op *op)
+{
+	struct bytes chunk = bytes_of(op_body(op) + sizeof(struct chunk_op),
+				      op->record_bytes);
+
+	return op->key_size || !content_chunk_is_sound(chunk) ? bad("chunk")
+							      : 0;
+}
+
 static cop_err op_check(const cop_store *store, const struct op *op,
 			const struct request *request)
 {
@@ -225,6 +259,10 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 			  : number_check(op->relation, NAME_TAG, request);
 	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
 		err = vector_check(store, op);
+	if (!err && op->kind == OP_CHUNK)
+		err = chunk_check(op);
+	if (!err && op->kind == OP_CONTENT)
+		err = content_check(op);
 	return err;
 }
 

@@ -118,6 +118,13 @@ struct touched {
 /* Matches of a filter that are ranked one by one, not walked to. */
 enum { SIFT_LIST = 2048 };
 
+/* The chunk of content that a read decoded last; stream.c. */
+struct content_window {
+	struct disk_content_key key;
+	uint32_t size;
+	unsigned char *bytes; /* CHUNK_BYTES, NULL: nothing yet */
+};
+
 struct cop_read {
 	struct cop_read *next; /* in the pool */
 	cop_store *store;
@@ -133,6 +140,7 @@ struct cop_read {
 	struct cop_instant valid_at;
 	struct disk_state state;
 	struct arena arena;
+	struct content_window window;
 	struct buffer past_edges; /* a list as of the moment; graph.c */
 	struct touched touched;	  /* since the moment; moment.c */
 	uint64_t *visited;	  /* a bit an id, all zero between walks */
@@ -248,6 +256,10 @@ void writer_name(cop_store *store, char *name, size_t room);
  * or builds anew.  W held.
  */
 cop_err writer_settle(cop_store *store, const struct cop_open_options *options);
+
+/* ---- stream.c ----------------------------------------------------------- */
+
+void content_window_release(struct content_window *window);
 
 /* ---- read.c ------------------------------------------------------------- */
 

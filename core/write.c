@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "content.h"
 #include "group.h"
 #include "lock.h"
 #include "rules.h"
@@ -159,6 +160,14 @@ static cop_err put_check(const cop_store *store, const struct cop_put *put)
 		     put->vector_change > COP_VECTOR_DROP))
 		err = error_set(COP_INVALID, "vector_change %d is unknown",
 				put->vector_change);
+	if (!err && (put->content_change < COP_CONTENT_REPLACE ||
+		     put->content_change > COP_CONTENT_KEEP))
+		err = error_set(COP_INVALID, "content_change %d is unknown",
+				put->content_change);
+	if (!err && put->content_change && put->content)
+		err = error_set(COP_INVALID, "there is content, and "
+					     "content_change says to keep what "
+					     "is there; give one of them");
 	return err;
 }
 
@@ -172,7 +181,8 @@ cop_err cop_put(cop_write *write, const struct cop_put *put)
 		err = put_check(write->store, put);
 	if (err)
 		return err;
-	op.option = (uint16_t)put->vector_change;
+	op.option = (uint16_t)(put->vector_change |
+			       (put->content_change ? PUT_CONTENT_KEEP : 0));
 	op.key_size = put->key_size;
 	op.dim = put->vector ? put->dim : 0;
 	if (!buffer_add(&write->ops, sizeof op))
@@ -369,6 +379,68 @@ cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge)
 		err = error_set(COP_INVALID, "the edge is of another size; "
 					     "set .size to its sizeof");
 	return err ? err : unlink_put(write, edge);
+}
+
+/* ---- content ------------------------------------------------------------ */
+
+cop_err write_chunk(cop_write *write, const struct chunk_op *body,
+		    const void *data, size_t size)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_CHUNK};
+	size_t at = mark.size + sizeof op + sizeof *body;
+	cop_err err = bytes_put(write, &op, sizeof op);
+
+	if (!err)
+		err = bytes_put(write, body, sizeof *body);
+	if (!err && content_chunk_put(&write->ops, data, size))
+		err = no_memory();
+	op.record_bytes = (uint32_t)(write->ops.size - at);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+/* is_named: data is a struct disk_content, and not packed. */
+static cop_err content_put(cop_write *write, const void *key, size_t key_size,
+			   const void *data, size_t size, int is_named)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_CONTENT, .key_size = (uint32_t)key_size};
+	struct content_op body = {.size = (uint32_t)size};
+	size_t at = mark.size + sizeof op + sizeof body;
+	cop_err err = bytes_put(write, &op, sizeof op);
+
+	if (!err)
+		err = bytes_put(write, &body, sizeof body);
+	if (!err)
+		err = bytes_put(write, data, size);
+	if (!err)
+		body.flags = is_named ? ENTITY_CONTENT_CHUNKS
+				      : codec_content_pack(&write->ops, at);
+	op.record_bytes = (uint32_t)(write->ops.size - at);
+	if (!err && buffer_align(&write->ops, 8))
+		err = no_memory();
+	if (!err)
+		err = bytes_put(write, key, key_size);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	if (err)
+		return mark_back(write, mark, err);
+	memcpy(write->ops.data + mark.size + sizeof op, &body, sizeof body);
+	return 0;
+}
+
+cop_err write_content(cop_write *write, const void *key, size_t key_size,
+		      const void *data, size_t size)
+{
+	return content_put(write, key, key_size, data, size, 0);
+}
+
+cop_err write_content_named(cop_write *write, const void *key, size_t key_size,
+			    const struct disk_content *content)
+{
+	return content_put(write, key, key_size, content, sizeof *content, 1);
 }
 
 /* ---- retention ---------------------------------------------------------- */

@@ -14,6 +14,9 @@
  *	OP_UNDELETE	u64 commit; key
  *	OP_TAG		key; relation is the tag
  *	OP_RETAIN	struct disk_retention; relation is its type, or 0
+ *	OP_CHUNK	struct chunk_op; record_bytes of a chunk (content.h)
+ *	OP_CONTENT	struct content_op; record_bytes of content, padded to 8;
+ *			key
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -33,8 +36,13 @@ enum op_kind {
 	OP_EXPECT,
 	OP_UNDELETE,
 	OP_TAG,
-	OP_RETAIN
+	OP_RETAIN,
+	OP_CHUNK,
+	OP_CONTENT
 };
+
+/* With the vector's change, the option of OP_PUT. */
+enum { PUT_CONTENT_KEEP = 0x100 };
 
 /* The option of OP_TAG. */
 enum tag_change { TAG_ADD = 0, TAG_REMOVE = 1 };
@@ -53,7 +61,7 @@ enum expect_kind {
 struct op {
 	uint32_t bytes; /* of all of it */
 	uint16_t kind;
-	uint16_t option; /* enum cop_vector_change, enum cop_dangling */
+	uint16_t option; /* enum cop_vector_change, enum cop_dangling, .. */
 	uint32_t record_bytes;
 	uint32_t dim;	   /* floats of its vector, 0: none */
 	uint32_t key_size; /* of the key, or the source */
@@ -72,6 +80,16 @@ struct cop_write {
 
 /* COP_FORKED for a write begun before a fork; clears the error's words. */
 cop_err write_check(const cop_write *write);
+
+struct chunk_op;
+
+/* Adds a chunk of content, and what gives content to an entity; content.h. */
+cop_err write_chunk(cop_write *write, const struct chunk_op *body,
+		    const void *data, size_t size);
+cop_err write_content(cop_write *write, const void *key, size_t key_size,
+		      const void *data, size_t size);
+cop_err write_content_named(cop_write *write, const void *key, size_t key_size,
+			    const struct disk_content *content);
 
 /* COP_BAD_KEY if it is empty or too long. */
 cop_err write_key_check(const void *key, size_t size);

@@ -15,7 +15,7 @@
 #include "fixture.h"
 #include "lock.h"
 #include "mailbox.h"
-#include "request.h"
+#include "content.h"
 #include "write.h"
 
 #include <math.h>
@@ -113,6 +113,17 @@ static void full_rest(cop_write *write)
 	must(cop_retain(write, &retention), "retain");
 }
 
+static void full_content(cop_write *write)
+{
+	struct disk_content content = {
+	    .id = {7}, .size = 5, .hash = {1, 2}, .chunks = 1};
+	struct chunk_op body = {.key = content_key(&content, 1)};
+
+	must(write_content(write, "bob", 3, "text", 4), "content");
+	must(write_chunk(write, &body, "chunk", 5), "chunk");
+	must(write_content_named(write, "dave", 4, &content), "named");
+}
+
 static void full_fill(cop_write *write)
 {
 	static const float vector[DIM] = {4, 3, 2, 1};
@@ -125,6 +136,7 @@ static void full_fill(cop_write *write)
 	full_edges(write);
 	must(cop_delete(write, "eve", 3), "delete");
 	full_rest(write);
+	full_content(write);
 }
 
 /* What an optimistic transaction expects, in front of the rest. */
