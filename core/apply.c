@@ -2,6 +2,7 @@
 #include "history.h"
 #include "build.h"
 #include "content.h"
+#include "timed.h"
 #include "undelete.h"
 
 #include <errno.h>
@@ -435,7 +436,8 @@ cop_err apply_record(struct apply *apply, struct change *change,
 	struct bytes old = bytes_of(NULL, 0);
 	void *room;
 	int code;
-	cop_err err = change->alive ? apply_record_copy(apply, change->id, &old) : 0;
+	cop_err err =
+	    change->alive ? apply_record_copy(apply, change->id, &old) : 0;
 
 	if (!err)
 		err = members_update(apply, change, old.data, head);
@@ -519,25 +521,25 @@ cop_err apply_not_there(const void *key, size_t size, const char *what)
 			   : "");
 }
 
-/* The change of an entity that must be there, by the operation's key. */
-static cop_err entity_find(struct apply *apply, const struct op *op,
+/* The change of an entity that must be there. */
+static cop_err entity_find(struct apply *apply, const void *key, size_t size,
 			   struct change **change)
 {
 	uint64_t id;
-	cop_err err = apply_key(apply, op_body(op), op->key_size, &id);
+	cop_err err = apply_key(apply, key, size, &id);
 
 	*change = NULL;
 	if (!err && id)
 		err = apply_change_of(apply, id, change);
 	if (err || (*change && (*change)->alive))
 		return err;
-	return apply_not_there(op_body(op), op->key_size, "the entity");
+	return apply_not_there(key, size, "the entity");
 }
 
 static cop_err op_vector_put(struct apply *apply, const struct op *op)
 {
 	struct change *change;
-	cop_err err = entity_find(apply, op, &change);
+	cop_err err = entity_find(apply, op_body(op), op->key_size, &change);
 
 	if (!err)
 		err = vector_apply(apply, change, op);
@@ -548,34 +550,17 @@ static cop_err op_vector_put(struct apply *apply, const struct op *op)
 
 /* ---- tags --------------------------------------------------------------- */
 
-/* The tags that a record will have; returns 0 if those are the ones it has. */
-static int tags_change(const struct disk_entity *head, uint32_t tag, int add,
-		       uint32_t *tags, uint32_t *count)
-{
-	const uint32_t *old = codec_tags(head);
-	uint32_t kept = 0;
-	int had = 0;
-
-	for (uint32_t i = 0; i < head->tag_count; i++) {
-		had |= old[i] == tag;
-		if (old[i] != tag || add)
-			tags[kept++] = old[i];
-	}
-	if (add && !had)
-		tags[kept++] = tag;
-	*count = kept;
-	return had != add;
-}
-
+/* change: what is to be done with the tag */
 static cop_err record_retag(struct apply *apply, struct change *change,
-			    uint32_t tag, int add)
+			    const struct timed_tag *tag, enum tag_change what)
 {
 	struct buffer record = {0};
 	const struct disk_entity *head;
 	struct disk_entity *now;
+	struct timed_tag *tags;
 	struct bytes old;
-	uint32_t *tags;
-	uint32_t count;
+	uint32_t count = 0;
+	int is_other;
 	cop_err err = apply_record_copy(apply, change->id, &old);
 
 	if (err || !old.data)
@@ -584,16 +569,19 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 	tags = malloc((head->tag_count + (size_t)1) * sizeof *tags);
 	if (!tags)
 		return no_memory();
-	if (!tags_change(head, tag, add, tags, &count)) {
-		free(tags);
-		return 0;
+	while (count < head->tag_count) {
+		tags[count] = timed_tag_at(head, count);
+		count++;
 	}
-	if (count > COP_TAG_COUNT)
+	is_other = what == TAG_REMOVE
+		       ? timed_tags_remove(tags, &count, tag->tag)
+		       : timed_tags_add(tags, &count, tag);
+	if (is_other && count > COP_TAG_COUNT)
 		err = error_set(COP_TOO_LARGE, "%u tags; an entity may have %d",
 				count, COP_TAG_COUNT);
-	if (!err)
-		err = codec_retag(&record, old, tags, count);
-	if (!err) {
+	if (is_other && !err)
+		err = timed_retag(&record, old, tags, count);
+	if (is_other && !err) {
 		now = (struct disk_entity *)(void *)record.data;
 		now->version = apply->commit;
 		err = apply_record(apply, change, now, record.size);
@@ -605,13 +593,17 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 
 static cop_err op_tag(struct apply *apply, const struct op *op)
 {
+	struct timed_tag tag = {.tag = numbers_of(apply)[op->relation - 1],
+				.valid = timed_always()};
+	size_t time = op->option == TAG_ADD_TIMED ? sizeof tag.valid : 0;
 	struct change *change;
-	cop_err err = entity_find(apply, op, &change);
+	cop_err err =
+	    entity_find(apply, op_body(op) + time, op->key_size, &change);
 
+	memcpy(&tag.valid, op_body(op), time);
 	if (!err)
-		err = record_retag(apply, change,
-				   numbers_of(apply)[op->relation - 1],
-				   op->option == TAG_ADD);
+		err = record_retag(apply, change, &tag,
+				   (enum tag_change)op->option);
 	if (!err)
 		apply->request->result.entities_put++;
 	return err;

@@ -72,8 +72,8 @@ struct apply {
 	struct buffer results; /* struct disk_result, of posted requests */
 	struct buffer deaths;  /* versions that end, for the index by death */
 	struct retain_rules rules;
-	int keeps; /* what is replaced stays, as history */
-	int ruled; /* the rules are others now */
+	int keeps;	 /* what is replaced stays, as history */
+	int ruled;	 /* the rules are others now */
 	uint64_t chunks; /* of content, that came */
 };
 

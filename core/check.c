@@ -11,6 +11,7 @@
 #include "build.h"
 #include "checkpoint.h"
 #include "content.h"
+#include "timed.h"
 #include "history.h"
 
 #include <errno.h>
@@ -32,12 +33,12 @@ struct check {
 	uint64_t ended;	       /* versions that the index by death lists */
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
-	uint64_t records; /* that heads name in the segment */
+	uint64_t records;	       /* that heads name in the segment */
 	struct disk_content_key chunk; /* seen last, and the head before it */
 	struct disk_content_head content;
 	uint64_t content_size; /* of the chunks seen since */
 	int has_content;       /* one was seen */
-	int failed;	  /* what kept an edge list from being looked at */
+	int failed;	       /* what kept an edge list from being looked at */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -206,6 +207,17 @@ static void member_wanted(struct check *check, uint32_t name, uint64_t id)
 			(unsigned long long)id, name);
 }
 
+/* A tag that is there at several times is listed once. */
+static int tag_was_before(const struct disk_entity *head, uint32_t index)
+{
+	const uint32_t *tags = codec_tags(head);
+
+	for (uint32_t i = 0; head->flags & ENTITY_TAGS_TIMED && i < index; i++)
+		if (tags[i] == tags[index])
+			return 1;
+	return 0;
+}
+
 static void entity_check(struct check *check, struct bytes key,
 			 struct bytes value)
 {
@@ -228,8 +240,14 @@ static void entity_check(struct check *check, struct bytes key,
 	if (head->type)
 		member_wanted(check, head->type, id);
 	for (uint32_t i = 0; i < head->tag_count; i++)
-		member_wanted(check, codec_tags(head)[i], id);
+		if (!tag_was_before(head, i))
+			member_wanted(check, codec_tags(head)[i], id);
 	content_wanted(check, value);
+	if (timed_is(head) && !timed_is_sound(value))
+		finding(check,
+			"entity %llu has a time that ends before it "
+			"begins",
+			(unsigned long long)id);
 }
 
 static void vector_check(struct check *check, struct bytes key,

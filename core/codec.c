@@ -329,29 +329,78 @@ static int compress_from(struct buffer *out, size_t start, size_t room,
 	return 1;
 }
 
+static cop_err validity_put(struct buffer *out,
+			    const struct cop_validity *valid, const char *what)
+{
+	struct disk_validity disk = {valid->from.seconds, valid->to.seconds,
+				     valid->from.nanos, valid->to.nanos};
+
+	if (!codec_validity_is(&disk))
+		return error_set(
+		    COP_INVALID,
+		    "%s is valid from %lld s to %lld s since 1970; "
+		    "it must begin before it ends, and "
+		    "nanoseconds are below 1,000,000,000",
+		    what, (long long)disk.from, (long long)disk.to);
+	return buffer_put(out, &disk, sizeof disk) ? no_memory() : 0;
+}
+
+/* A property's value; its validity is there already. */
 static cop_err value_put_packed(struct buffer *out,
-				const struct cop_value *value)
+				const struct cop_value *value, uint8_t timed)
 {
 	size_t start = out->size;
 	struct disk_value head = {.kind = (uint8_t)value->kind,
-				  .flags = VALUE_LZ4};
+				  .flags = VALUE_LZ4 | timed};
 	cop_err err = value_put(out, value, 1);
 	uint32_t stored;
 
 	if (err)
 		return err;
 	head.count = (uint32_t)(out->size - start);
-	if (!compress_from(out, start, sizeof head + 4, &stored))
+	if (!compress_from(out, start, sizeof head + 4, &stored)) {
+		out->data[start + offsetof(struct disk_value, flags)] |= timed;
 		return 0;
+	}
 	memcpy(out->data + start, &head, sizeof head);
 	memcpy(out->data + start + sizeof head, &stored, 4);
 	return buffer_align(out, 4) ? no_memory() : 0;
 }
 
-/* Writes directory and values; record starts at `start`. */
+static int is_before(const struct cop_instant *a, const struct cop_instant *b)
+{
+	return a->seconds < b->seconds ||
+	       (a->seconds == b->seconds && a->nanos < b->nanos);
+}
+
+/* Of those before, none of that name may be valid when the last one is. */
+static cop_err properties_apart(const struct cop_property *properties,
+				const struct cop_validity *valid, uint32_t last)
+{
+	const struct cop_property *fresh = &properties[last];
+
+	for (uint32_t i = 0; i < last; i++) {
+		const struct cop_property *old = &properties[i];
+
+		if (old->name_size != fresh->name_size ||
+		    memcmp(old->name, fresh->name, old->name_size) != 0)
+			continue;
+		if (!valid || (is_before(&valid[i].from, &valid[last].to) &&
+			       is_before(&valid[last].from, &valid[i].to)))
+			return error_set(COP_INVALID, "it is there twice%s",
+					 valid ? ", at times that meet" : "");
+	}
+	return 0;
+}
+
+/*
+ * Writes directory and values; record starts at `start`.
+ * valid	of each, NULL: always
+ */
 static cop_err properties_put(struct buffer *out, struct names *names,
 			      const struct cop_property *properties,
-			      uint32_t count, size_t start)
+			      const struct cop_validity *valid, uint32_t count,
+			      size_t start)
 {
 	size_t directory = out->size;
 
@@ -371,13 +420,15 @@ static cop_err properties_put(struct buffer *out, struct names *names,
 		if (err)
 			return err;
 		if (mark_twice(names, entry.name))
-			return error_set(
-			    COP_INVALID, "property '%.*s' is there twice",
-			    (int)property->name_size, property->name);
+			err = properties_apart(properties, valid, i);
+		if (!err && valid)
+			err = validity_put(out, &valid[i], "it");
 		entry.value_at = (uint32_t)(out->size - start);
 		memcpy(out->data + directory + i * sizeof entry, &entry,
 		       sizeof entry);
-		err = value_put_packed(out, &property->value);
+		if (!err)
+			err = value_put_packed(out, &property->value,
+					       valid ? VALUE_TIMED : 0);
 		if (!err)
 			err = size_check(out, start);
 		if (err) {
@@ -389,10 +440,12 @@ static cop_err properties_put(struct buffer *out, struct names *names,
 	return 0;
 }
 
+/* Those with times may be there several times. */
 static cop_err tags_put(struct buffer *out, struct names *names,
-			const struct cop_put *put, uint32_t *count)
+			const struct cop_put *put, struct disk_entity *head)
 {
-	*count = 0;
+	cop_err err = 0;
+
 	if (put->tag_count > COP_TAG_COUNT)
 		return error_set(COP_TOO_LARGE,
 				 "%u tags; an entity may have %d",
@@ -402,18 +455,23 @@ static cop_err tags_put(struct buffer *out, struct names *names,
 		size_t size =
 		    put->tag_sizes ? put->tag_sizes[i] : strlen(put->tags[i]);
 		uint32_t number;
-		cop_err err =
-		    names_intern(names, NAME_TAG, put->tags[i], size, &number);
 
+		err =
+		    names_intern(names, NAME_TAG, put->tags[i], size, &number);
 		if (err)
 			return err;
-		if (mark_twice(names, number))
+		if (!put->tag_valid && mark_twice(names, number))
 			continue;
 		if (buffer_put(out, &number, sizeof number))
 			return no_memory();
-		++*count;
+		head->tag_count++;
 	}
-	return 0;
+	if (!put->tag_valid || !put->tag_count)
+		return 0;
+	head->flags |= ENTITY_TAGS_TIMED;
+	for (uint32_t i = 0; i < put->tag_count && !err; i++)
+		err = validity_put(out, &put->tag_valid[i], "a tag");
+	return err;
 }
 
 uint16_t codec_content_pack(struct buffer *out, size_t start)
@@ -458,11 +516,14 @@ cop_err codec_entity(struct buffer *out, struct names *names,
 		err = names_intern(names, NAME_TYPE, put->type, put->type_size,
 				   &head.type);
 	if (!err)
-		err = tags_put(out, names, put, &head.tag_count);
+		err = tags_put(out, names, put, &head);
 	head.directory_at = (uint32_t)(out->size - start);
 	if (!err)
 		err = properties_put(out, names, put->properties,
-				     put->property_count, start);
+				     put->property_valid, put->property_count,
+				     start);
+	if (put->property_valid && put->property_count)
+		head.flags |= ENTITY_PROPERTIES_TIMED;
 	if (!err)
 		err = content_put(out, put, &head, start);
 	if (!err && buffer_align(out, 8))
@@ -470,12 +531,6 @@ cop_err codec_entity(struct buffer *out, struct names *names,
 	if (!err)
 		memcpy(out->data + start, &head, sizeof head);
 	return err;
-}
-
-static struct disk_validity validity_of(const struct cop_validity *valid)
-{
-	return (struct disk_validity){valid->from.seconds, valid->to.seconds,
-				      valid->from.nanos, valid->to.nanos};
 }
 
 int codec_validity_is(const struct disk_validity *valid)
@@ -486,20 +541,6 @@ int codec_validity_is(const struct disk_validity *valid)
 	       (valid->from < valid->to ||
 		(valid->from == valid->to &&
 		 valid->from_nanos < valid->to_nanos));
-}
-
-static cop_err validity_put(struct buffer *out,
-			    const struct cop_validity *valid)
-{
-	struct disk_validity disk = validity_of(valid);
-
-	if (!codec_validity_is(&disk))
-		return error_set(COP_INVALID,
-				 "an edge is valid from %lld s to %lld s since "
-				 "1970; it must begin before it ends, and "
-				 "nanoseconds are below 1,000,000,000",
-				 (long long)disk.from, (long long)disk.to);
-	return buffer_put(out, &disk, sizeof disk) ? no_memory() : 0;
 }
 
 cop_err codec_edge(struct buffer *out, struct names *names,
@@ -513,9 +554,9 @@ cop_err codec_edge(struct buffer *out, struct names *names,
 	if (buffer_put(out, &head, sizeof head))
 		return no_memory();
 	if (edge->valid)
-		err = validity_put(out, edge->valid);
+		err = validity_put(out, edge->valid, "an edge");
 	if (!err)
-		err = properties_put(out, names, edge->properties,
+		err = properties_put(out, names, edge->properties, NULL,
 				     edge->property_count, start);
 	return !err && buffer_align(out, 8) ? no_memory() : err;
 }
@@ -605,43 +646,13 @@ const struct disk_property *codec_directory(const struct disk_entity *record)
 							record->directory_at);
 }
 
-cop_err codec_retag(struct buffer *out, struct bytes record,
-		    const uint32_t *tags, uint32_t count)
-{
-	const struct disk_entity *old = record.data;
-	const unsigned char *bytes = record.data;
-	uint32_t at = tags_at(old);
-	uint32_t shift = at + count * 4 - old->directory_at;
-	uint32_t end = old->content_at + old->content_stored;
-	struct disk_property *directory;
-	struct disk_entity *head;
-
-	if (end < old->directory_at)
-		return error_set(COP_CORRUPT, "a record ends before its "
-					      "properties; restore a backup");
-	out->size = 0;
-	if (buffer_put(out, bytes, at) || buffer_put(out, tags, count * 4) ||
-	    buffer_put(out, bytes + old->directory_at,
-		       end - old->directory_at) ||
-	    buffer_align(out, 8))
-		return no_memory();
-	head = (struct disk_entity *)(void *)out->data;
-	head->tag_count = count;
-	head->directory_at += shift;
-	head->content_at += shift;
-	directory = (void *)(out->data + head->directory_at);
-	for (uint32_t i = 0; i < head->property_count; i++)
-		directory[i].value_at += shift;
-	return 0;
-}
-
 struct content_part codec_content_part(const struct disk_entity *record)
 {
 	return (struct content_part){
 	    .stored = bytes_of((const char *)record + record->content_at,
 			       record->content_stored),
 	    .size = record->content_size,
-	    .flags = record->flags};
+	    .flags = record->flags & ENTITY_CONTENT};
 }
 
 cop_err codec_recontent(struct buffer *out, struct bytes record,
@@ -658,7 +669,8 @@ cop_err codec_recontent(struct buffer *out, struct bytes record,
 	head = (struct disk_entity *)(void *)out->data;
 	head->content_stored = (uint32_t)content->stored.size;
 	head->content_size = content->size;
-	head->flags = content->flags;
+	head->flags =
+	    (uint16_t)((head->flags & ~ENTITY_CONTENT) | content->flags);
 	return 0;
 }
 
@@ -676,6 +688,9 @@ static int tags_same(const struct disk_entity *a, const struct disk_entity *b)
 	uint32_t *sorted;
 	int same;
 
+	if (a->flags & ENTITY_TAGS_TIMED) /* in that order, with the times */
+		return !memcmp(codec_tags(a), codec_tags(b),
+			       a->directory_at - tags_at(a));
 	if (!memcmp(codec_tags(a), codec_tags(b), bytes))
 		return 1;
 	if (codec_signature(codec_tags(a), a->tag_count) !=
@@ -739,7 +754,11 @@ const char *codec_entity_fault(struct bytes record)
 
 	if (record.size < sizeof *head || record.size > UINT32_MAX)
 		return "size";
-	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
+	tags_end = tags_at(head) +
+		   head->tag_count *
+		       (sizeof(uint32_t) + (head->flags & ENTITY_TAGS_TIMED
+						? sizeof(struct disk_validity)
+						: 0));
 	if (!head->key_size || head->directory_at % 4 ||
 	    tags_end > head->directory_at ||
 	    head->directory_at + (uint64_t)head->property_count *

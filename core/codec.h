@@ -99,14 +99,6 @@ void codec_entity_patch(void *record, uint64_t version,
 			const uint32_t *numbers);
 void codec_edge_patch(void *record, uint64_t version, const uint32_t *numbers);
 
-/*
- * A record with other tags.
- * out		holds it afterwards, whatever it held
- * record	checked
- */
-cop_err codec_retag(struct buffer *out, struct bytes record,
-		    const uint32_t *tags, uint32_t count);
-
 /* Content as a record has it. */
 struct content_part {
 	struct bytes stored;
@@ -123,7 +115,11 @@ struct content_part codec_content_part(const struct disk_entity *record);
  */
 uint16_t codec_content_pack(struct buffer *out, size_t start);
 
-/* As codec_retag, a record with other content. */
+/*
+ * A record with other content.
+ * out		holds it afterwards, whatever it held
+ * record	checked
+ */
 cop_err codec_recontent(struct buffer *out, struct bytes record,
 			const struct content_part *content);
 

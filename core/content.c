@@ -135,13 +135,14 @@ static int head_put(const struct apply *apply,
 
 	key.number = 0;
 	return env_put(apply->store->env, apply->txn, DB_CONTENT,
-		       bytes_of(&key, sizeof key), bytes_of(head, sizeof *head));
+		       bytes_of(&key, sizeof key),
+		       bytes_of(head, sizeof *head));
 }
 
 cop_err content_chunk_apply(struct apply *apply, const struct op *op)
 {
-	struct bytes chunk = bytes_of(op_body(op) + sizeof(struct chunk_op),
-				      op->record_bytes);
+	struct bytes chunk =
+	    bytes_of(op_body(op) + sizeof(struct chunk_op), op->record_bytes);
 	struct disk_content_head head;
 	struct disk_chunk is;
 	struct chunk_op body;
@@ -185,7 +186,8 @@ static cop_err twin_look(void *user, uint64_t born, uint64_t died,
 	(void)born;
 	(void)died;
 	if (codec_entity_fault(record) || !content_named(record, &content) ||
-	    content.size != wanted->size || content.hash[0] != wanted->hash[0] ||
+	    content.size != wanted->size ||
+	    content.hash[0] != wanted->hash[0] ||
 	    content.hash[1] != wanted->hash[1])
 		return 0;
 	twin->found = content;

@@ -404,13 +404,14 @@ COP_API uint64_t cop_read_commit(const cop_read *read);
 COP_MUST cop_err cop_read_as_of(cop_read *read, uint64_t commit);
 
 /*
- * Has a read see only the edges that are valid at a point in time, in the
- * world: an edge may be put with a validity, and without one always is.  It
- * holds for edges, neighbours, walks, paths and searches near an entity; not
- * for histories, differences and counts.  cop_read_refresh ends it.
- * at		copied; NULL: all edges, valid or not
+ * Has a read see only what is valid at a point in time, in the world: an edge,
+ * a tag and a property may be put with a validity, and without one always are.
+ * It holds for entities, edges, neighbours, walks, paths, selections, searches
+ * and cop_names; not for histories, differences and cop_stat.
+ * at		copied; NULL: all, valid or not, as after cop_read_begin
  * Returns	COP_INVALID.
- * Progress	no system call.  Lists of edges are read from LMDB then.
+ * Progress	no system call.  Lists of edges are read from LMDB then, and
+ *		who is listed as having a tag is asked when.
  */
 COP_MUST cop_err cop_read_valid_at(cop_read *read,
 				   const struct cop_instant *at);
@@ -516,8 +517,21 @@ COP_MUST cop_err cop_entity_tag(cop_read *read, const struct cop_entity *entity,
 				uint32_t index, const char **tag, size_t *size);
 
 /*
+ * When tag `index`, and property `index`, is valid; always after
+ * cop_read_valid_at, which leaves out what is not.
+ */
+COP_MUST cop_err cop_entity_tag_valid(cop_read *read,
+				      const struct cop_entity *entity,
+				      uint32_t index, struct cop_validity *out);
+COP_MUST cop_err cop_entity_property_valid(cop_read *read,
+					   const struct cop_entity *entity,
+					   uint32_t index,
+					   struct cop_validity *out);
+
+/*
  * One property by name: only that field is decoded.  *found is 0 if the
- * entity has none of that name.
+ * entity has none of that name.  Of several at different times it is the one
+ * that was put first.
  */
 COP_MUST cop_err cop_entity_property(cop_read *read,
 				     const struct cop_entity *entity,
@@ -1042,11 +1056,17 @@ struct cop_put {
 	const char *type; /* NULL: none */
 	size_t type_size;
 	const struct cop_property *properties;
+	const struct cop_validity *property_valid; /* of each, and one may be
+						      there several times, at
+						      times that do not meet;
+						      NULL: always */
 	uint32_t property_count;
 	uint32_t tag_count;
-	const char *const *tags; /* duplicates count once */
-	const size_t *tag_sizes; /* NULL: tags end in NUL */
-	const void *content;	 /* NULL: none */
+	const char *const *tags;	      /* duplicates count once */
+	const size_t *tag_sizes;	      /* NULL: tags end in NUL */
+	const struct cop_validity *tag_valid; /* of each, and one may be there
+						 several times; NULL: always */
+	const void *content;		      /* NULL: none */
 	size_t content_size;
 	const float *vector; /* float32 x dim, or NULL */
 	uint32_t dim;	     /* how many floats are there: cop_dim() if
@@ -1128,6 +1148,15 @@ COP_MUST cop_err cop_tag(cop_write *write, const void *key, size_t key_size,
 			 const char *tag, size_t tag_size);
 COP_MUST cop_err cop_untag(cop_write *write, const void *key, size_t key_size,
 			   const char *tag, size_t tag_size);
+
+/*
+ * The same for a tag that it has at some time, on top of the times at which it
+ * has it already; cop_untag takes all of them.
+ */
+COP_MUST cop_err cop_tag_valid(cop_write *write, const void *key,
+			       size_t key_size, const char *tag,
+			       size_t tag_size,
+			       const struct cop_validity *valid);
 
 /*
  * Deletes an entity with its edges, tags and vector.  One that is not there

@@ -131,8 +131,8 @@ static int content_is_fresh(struct bytes value)
 	if (value.size != sizeof head)
 		return 0;
 	memcpy(&head, value.data, sizeof head);
-	return head.added_ns && (now < head.added_ns ||
-				 now - head.added_ns < CONTENT_IDLE_NS);
+	return head.added_ns &&
+	       (now < head.added_ns || now - head.added_ns < CONTENT_IDLE_NS);
 }
 
 static int chunk_put(struct copying *copying, struct bytes key,
@@ -140,8 +140,8 @@ static int chunk_put(struct copying *copying, struct bytes key,
 {
 	struct disk_content_key parts;
 	struct bytes old;
-	int code = env_get(copying->copy->to, copying->to_txn, DB_CONTENT, key,
-			   &old);
+	int code =
+	    env_get(copying->copy->to, copying->to_txn, DB_CONTENT, key, &old);
 
 	memcpy(&parts, key.data, sizeof parts);
 	if (!code && parts.number) /* a chunk stays as it is, a head does not */
@@ -159,8 +159,8 @@ static int content_put(struct copying *copying, const void *id)
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;
-	int code = env_cursor_open(copy->from, copy->from_txn, DB_CONTENT,
-				   &cursor);
+	int code =
+	    env_cursor_open(copy->from, copy->from_txn, DB_CONTENT, &cursor);
 
 	if (code)
 		return code;
@@ -187,8 +187,8 @@ static int contents_visit(struct copying *copying,
 	struct bytes key = bytes_of(&next, sizeof next);
 	struct bytes value;
 	env_cursor *cursor;
-	int code = env_cursor_open(copy->from, copy->from_txn, DB_CONTENT,
-				   &cursor);
+	int code =
+	    env_cursor_open(copy->from, copy->from_txn, DB_CONTENT, &cursor);
 
 	if (code)
 		return code;

@@ -51,8 +51,8 @@ enum env_db {
 	DB_EDGE_VERSIONS = 12,
 	DB_EDGE_IN_VERSIONS = 13,
 	DB_MEMBER_VERSIONS = 14,
-	DB_DEATHS = 15, /* when they ended, a part -> keys of versions */
-	DB_FLOORS = 16, /* whose history lacks something -> up to when */
+	DB_DEATHS = 15,	 /* when they ended, a part -> keys of versions */
+	DB_FLOORS = 16,	 /* whose history lacks something -> up to when */
 	DB_CONTENT = 17, /* a large content, a number -> a chunk of it */
 	DB_COUNT = 18
 };

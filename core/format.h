@@ -111,7 +111,7 @@ struct disk_entity {
 	uint64_t version; /* the commit that wrote it */
 	uint32_t type;	  /* a name's number, 0: none */
 	uint16_t key_size;
-	uint16_t flags; /* of the content */
+	uint16_t flags; /* ENTITY_CONTENT_LZ4, .. */
 	uint32_t tag_count;
 	uint32_t property_count;
 	uint32_t content_at;	 /* from the record's first byte */
@@ -123,7 +123,10 @@ struct disk_entity {
 
 enum {
 	ENTITY_CONTENT_LZ4 = 1,
-	ENTITY_CONTENT_CHUNKS = 2 /* instead of it, a struct disk_content */
+	ENTITY_CONTENT_CHUNKS = 2, /* instead of it, a struct disk_content */
+	ENTITY_CONTENT = 3,	   /* what is about it */
+	ENTITY_PROPERTIES_TIMED = 4,
+	ENTITY_TAGS_TIMED = 8 /* a validity for each follows them */
 };
 
 static_assert(sizeof(struct disk_entity) == 40, "entity header is 40 bytes");
@@ -285,12 +288,15 @@ enum disk_floor { FLOOR_ENTITY = 1, FLOOR_NAME = 2 };
 /* A value; its parts follow, see codec.c. */
 struct disk_value {
 	uint8_t kind;
-	uint8_t flags; /* 1: lz4 */
+	uint8_t flags;
 	uint16_t reserved;
 	uint32_t count;
 };
 
-enum { VALUE_LZ4 = 1 };
+enum {
+	VALUE_LZ4 = 1,
+	VALUE_TIMED = 2 /* a struct disk_validity lies in front of it */
+};
 
 static inline void format_split(uint32_t words[2], uint64_t number)
 {

@@ -4,10 +4,13 @@
  *
  * idea
  *	The dictionary lists them in order and keeps how many there are of
- *	each.  Of the past that is counted: a type's or tag's list is gone
- *	through, and for relations all edges are, once.
+ *	each.  Of the past, and of tags at a point in time, that is counted: a
+ *	type's or tag's list is gone through, and for relations all edges are,
+ *	once.
  */
 #include "past.h"
+#include "timed.h"
+#include "valid.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,26 +30,36 @@ static cop_err cannot_read(const struct listing *listing, int code)
 			    listing->read->store->path);
 }
 
-/* ---- the past ----------------------------------------------------------- */
+/* ---- the past, and other times ------------------------------------------ */
 
 static cop_err members_count(const struct listing *listing, uint32_t name,
 			     uint64_t *count)
 {
 	struct disk_member_key first = format_member_key(name, 0);
 	struct past past = past_of(listing->read);
+	struct disk_member_key at;
 	struct past_range range;
 	struct bytes key;
 	struct bytes value;
+	cop_err err = 0;
 	int code = past_open(&range, &past, DB_MEMBERS,
 			     bytes_of(&first, sizeof first), sizeof first.name);
 
 	*count = 0;
 	if (code)
 		return cannot_read(listing, code);
-	while (!(code = past_next(&range, &key, &value)))
-		++*count;
+	while (!err && !(code = past_next(&range, &key, &value)) &&
+	       key.size == sizeof at) {
+		int has = 1;
+
+		memcpy(&at, key.data, sizeof at);
+		if (listing->space == NAME_TAG)
+			err = read_timed_has(listing->read, format_join(at.id),
+					     name, &has);
+		*count += (uint64_t)has;
+	}
 	past_close(&range);
-	return code == ENV_ABSENT ? 0 : cannot_read(listing, code);
+	return err || code == ENV_ABSENT ? err : cannot_read(listing, code);
 }
 
 static cop_err edges_count(struct listing *listing)
@@ -57,6 +70,7 @@ static cop_err edges_count(struct listing *listing)
 	struct past_range range;
 	struct bytes key;
 	struct bytes value;
+	cop_err err = 0;
 	int code;
 
 	listing->edges = calloc(names, sizeof *listing->edges);
@@ -66,15 +80,19 @@ static cop_err edges_count(struct listing *listing)
 			 bytes_of(&parts, sizeof parts), 0);
 	if (code)
 		return cannot_read(listing, code);
-	while (!(code = past_next(&range, &key, &value))) {
+	while (!err && !(code = past_next(&range, &key, &value))) {
+		int seen = 0;
+
 		if (key.size != sizeof parts)
 			continue;
+		err = valid_is_seen(listing->read, DB_EDGES, value, &seen);
 		memcpy(&parts, key.data, sizeof parts);
 		if (be32toh(parts.relation) < names)
-			listing->edges[be32toh(parts.relation)]++;
+			listing->edges[be32toh(parts.relation)] +=
+			    (uint64_t)seen;
 	}
 	past_close(&range);
-	return code == ENV_ABSENT ? 0 : cannot_read(listing, code);
+	return err || code == ENV_ABSENT ? err : cannot_read(listing, code);
 }
 
 /* ---- one ---------------------------------------------------------------- */
@@ -93,7 +111,8 @@ static cop_err count_of(const struct listing *listing, uint32_t name,
 		*count = listing->edges[name];
 		return 0;
 	}
-	if (read_is_past(read))
+	if (read_is_past(read) ||
+	    (read->is_timed && listing->space == NAME_TAG))
 		return members_count(listing, name, count);
 	err = dict_use(read->env, read->txn, name, &use);
 	*count = use.count;
@@ -173,7 +192,7 @@ cop_err cop_names(cop_read *read, int32_t space, const char *prefix,
 	first[0] = (unsigned char)space;
 	if (prefix_size)
 		memcpy(first + 1, prefix, prefix_size);
-	if (read_is_past(read) && space == NAME_RELATION)
+	if ((read_is_past(read) || read->is_timed) && space == NAME_RELATION)
 		err = edges_count(&listing);
 	if (!err)
 		err = symbols_list(&listing, bytes_of(first, 1 + prefix_size));

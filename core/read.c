@@ -34,6 +34,7 @@
 #include "content.h"
 #include "generation.h"
 #include "past.h"
+#include "timed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -501,7 +502,9 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 	return record->data && !codec_entity_fault(*record);
 }
 
-cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
+/* With all that it ever is. */
+static cop_err read_entity_raw(cop_read *read, uint64_t id,
+			       struct bytes *record)
 {
 	struct past past = past_of(read);
 	int err;
@@ -514,8 +517,44 @@ cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 	return record->data ? codec_entity_check(*record) : 0;
 }
 
+cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
+{
+	cop_err err = read_entity_raw(read, id, record);
+
+	return err || !record->data ? err : read_entity_narrow(read, record);
+}
+
+cop_err read_timed_has(cop_read *read, uint64_t id, uint32_t tag, int *has)
+{
+	struct bytes record;
+	cop_err err = 0;
+
+	*has = 1;
+	if (!read->is_timed)
+		return 0;
+	err = read_entity_raw(read, id, &record);
+	*has = !err && record.data &&
+	       timed_has_tag(record.data, tag, &read->valid_at);
+	return err;
+}
+
+cop_err read_entity_narrow(cop_read *read, struct bytes *record)
+{
+	return read->is_timed
+		   ? timed_view(&read->arena, record, &read->valid_at)
+		   : 0;
+}
+
+static void validity_set(struct cop_validity *out,
+			 const struct disk_validity *valid)
+{
+	*out = (struct cop_validity){{valid->from, valid->from_nanos, 0},
+				     {valid->to, valid->to_nanos, 0}};
+}
+
 cop_err read_edge_view(struct bytes record, struct cop_edge *edge)
 {
+	const struct disk_validity always = timed_always();
 	const struct disk_edge *head = record.data;
 	const struct disk_validity *valid;
 	cop_err err = codec_edge_check(record);
@@ -527,10 +566,7 @@ cop_err read_edge_view(struct bytes record, struct cop_edge *edge)
 	edge->property_count = head->property_count;
 	edge->record = record.data;
 	edge->record_size = record.size;
-	edge->valid.from.seconds = valid ? valid->from : INT64_MIN;
-	edge->valid.from.nanos = valid ? valid->from_nanos : 0;
-	edge->valid.to.seconds = valid ? valid->to : INT64_MAX;
-	edge->valid.to.nanos = valid ? valid->to_nanos : 0;
+	validity_set(&edge->valid, valid ? valid : &always);
 	return 0;
 }
 
@@ -833,6 +869,41 @@ cop_err cop_entity_tag(cop_read *read, const struct cop_entity *entity,
 		return error_set(COP_INVALID, "tag %u of %u", index,
 				 entity->tag_count);
 	return cop_name(read, codec_tags(entity->record)[index], tag, size);
+}
+
+cop_err cop_entity_tag_valid(cop_read *read, const struct cop_entity *entity,
+			     uint32_t index, struct cop_validity *out)
+{
+	struct timed_tag tag;
+	cop_err err = read_check(read);
+
+	if (!err && index >= entity->tag_count)
+		err = error_set(COP_INVALID, "tag %u of %u", index,
+				entity->tag_count);
+	if (err)
+		return err;
+	tag = timed_tag_at(entity->record, index);
+	validity_set(out, &tag.valid);
+	return 0;
+}
+
+cop_err cop_entity_property_valid(cop_read *read,
+				  const struct cop_entity *entity,
+				  uint32_t index, struct cop_validity *out)
+{
+	struct disk_validity valid;
+	cop_err err = read_check(read);
+
+	if (!err && index >= entity->property_count)
+		err = error_set(COP_INVALID, "property %u of %u", index,
+				entity->property_count);
+	if (!err)
+		err = timed_property(
+		    bytes_of(entity->record, entity->record_size),
+		    &codec_directory(entity->record)[index], &valid);
+	if (!err)
+		validity_set(out, &valid);
+	return err;
 }
 
 cop_err cop_entity_property(cop_read *read, const struct cop_entity *entity,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content.h"
+#include "timed.h"
 #include "text.h"
 
 #include <errno.h>
@@ -95,6 +96,11 @@ static cop_err expect_shape_check(const struct op *op)
 	return 0;
 }
 
+static size_t tag_time_bytes(const struct op *op)
+{
+	return op->option == TAG_ADD_TIMED ? sizeof(struct disk_validity) : 0;
+}
+
 /* Where an operation's parts must lie, by its kind. */
 static cop_err op_shape_check(const cop_store *store, const struct op *op)
 {
@@ -111,8 +117,8 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	switch (op->kind) {
 	case OP_PUT: need = op->record_bytes + floats; break;
 	case OP_VECTOR: need = op_pad(key) + floats; break;
-	case OP_DELETE:
-	case OP_TAG: need = key; break;
+	case OP_DELETE: need = key; break;
+	case OP_TAG: need = tag_time_bytes(op) + key; break;
 	case OP_EDGE:
 		need = op_pad(key + op->target_size) + op->record_bytes;
 		break;
@@ -121,8 +127,8 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	case OP_RETAIN: need = sizeof(struct disk_retention) + key; break;
 	case OP_CHUNK: need = sizeof(struct chunk_op) + op->record_bytes; break;
 	case OP_CONTENT:
-		need = sizeof(struct content_op) +
-		       op_pad(op->record_bytes) + key;
+		need =
+		    sizeof(struct content_op) + op_pad(op->record_bytes) + key;
 		break;
 	case OP_EXPECT:
 		need =
@@ -172,6 +178,8 @@ static cop_err entity_check(const struct op *op, const struct request *request)
 		err = bad("option");
 	if (!err && head->flags & ENTITY_CONTENT_CHUNKS)
 		err = bad("content");
+	if (!err && timed_is(head) && !timed_is_sound(record))
+		err = bad("time");
 	if (!err && head->type)
 		err = number_check(head->type, NAME_TYPE, request);
 	if (err)
@@ -213,6 +221,18 @@ static cop_err vector_check(const cop_store *store, const struct op *op)
 		   : 0;
 }
 
+static cop_err tag_check(const struct op *op, const struct request *request)
+{
+	struct disk_validity valid;
+
+	if (op->option > TAG_ADD_TIMED)
+		return bad("option");
+	memcpy(&valid, op_body(op), tag_time_bytes(op));
+	if (op->option == TAG_ADD_TIMED && !codec_validity_is(&valid))
+		return bad("time");
+	return number_check(op->relation, NAME_TAG, request);
+}
+
 static cop_err content_check(const struct op *op)
 {
 	struct content_op body;
@@ -230,8 +250,8 @@ static cop_err content_check(const struct op *op)
 
 static cop_err chunk_check(const struct op *op)
 {
-	struct bytes chunk = bytes_of(op_body(op) + sizeof(struct chunk_op),
-				      op->record_bytes);
+	struct bytes chunk =
+	    bytes_of(op_body(op) + sizeof(struct chunk_op), op->record_bytes);
 
 	return op->key_size || !content_chunk_is_sound(chunk) ? bad("chunk")
 							      : 0;
@@ -254,9 +274,7 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 			  ? number_check(op->relation, NAME_TYPE, request)
 			  : 0;
 	if (!err && op->kind == OP_TAG)
-		err = op->option > TAG_REMOVE
-			  ? bad("option")
-			  : number_check(op->relation, NAME_TAG, request);
+		err = tag_check(op, request);
 	if (!err && (op->kind == OP_PUT || op->kind == OP_VECTOR))
 		err = vector_check(store, op);
 	if (!err && op->kind == OP_CHUNK)

@@ -66,8 +66,9 @@ static int passes(const struct scan *scan, const struct disk_entity *record,
 	if (has_of(record, &scan->all, scan->all.count) != scan->all.count ||
 	    has_of(record, &scan->none, scan->none.count))
 		return 0;
-	if (scan->by_any)
-		return !has_of(record, &scan->any, at);
+	if (scan->by_any) /* a list has those, too, that have it at a time */
+		return !has_of(record, &scan->any, at) &&
+		       codec_has_tag(record, scan->any.names[at]);
 	return !scan->any.count || has_of(record, &scan->any, scan->any.count);
 }
 
@@ -76,10 +77,8 @@ static cop_err scan_one(const struct scan *scan, cop_read *copy,
 			uint32_t at)
 {
 	struct cop_entity entity;
-	cop_err err = codec_entity_check(record);
+	cop_err err = read_entity_view(id, record, &entity);
 
-	if (!err)
-		err = read_entity_view(id, record, &entity);
 	if (err || !passes(scan, record.data, at))
 		return err;
 	if (scan->visit(scan->user, thread, copy, &entity))
@@ -110,7 +109,11 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 		memcpy(&id, key.data, sizeof id);
 		if (id >= to)
 			break;
-		err = scan_one(scan, copy, thread, id, value, 0);
+		err = codec_entity_check(value);
+		if (!err)
+			err = read_entity_narrow(copy, &value);
+		if (!err)
+			err = scan_one(scan, copy, thread, id, value, 0);
 	}
 	past_close(&range);
 	return !err && code && code != ENV_ABSENT

@@ -181,6 +181,67 @@ static cop_err near_sift(struct sift *sift)
 	return err;
 }
 
+/* ---- tags at a point in time -------------------------------------------- */
+
+static cop_err timed_entity(struct sift *sift, uint64_t id)
+{
+	int has = 1;
+	cop_err err = 0;
+
+	for (uint32_t i = 0; i < sift->tag_count && !err; i++) {
+		err = read_timed_has(sift->read, id, sift->tags[i], &has);
+		if (has == (int)sift->is_any)
+			break; /* that decides it */
+	}
+	if (!err && has)
+		entity_set(sift, id);
+	return err;
+}
+
+/* Those in a tag's list that pass at the time. */
+static cop_err timed_list(struct sift *sift, uint32_t tag)
+{
+	struct disk_member_key first = format_member_key(tag, 0);
+	struct bytes key = bytes_of(&first, sizeof first);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code = env_cursor_open(sift->read->env, sift->read->txn, DB_MEMBERS,
+				   &cursor);
+
+	if (code)
+		return error_system(code, "cannot read a filter's members");
+	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
+	while (!code && !err && key.size == sizeof first) {
+		struct disk_member_key at;
+
+		memcpy(&at, key.data, sizeof at);
+		if (at.name != first.name)
+			break;
+		err = timed_entity(sift, format_join(at.id));
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return !err && code && code != ENV_ABSENT
+		   ? error_system(code, "cannot read a filter's members")
+		   : err;
+}
+
+/* Who has the tags at the read's point in time: the headers do not tell. */
+static cop_err timed_sift(struct sift *sift)
+{
+	uint32_t lists = sift->is_any ? sift->tag_count : 1;
+	uint64_t *before = NULL;
+	cop_err err = entities_begin(sift, &before);
+
+	for (uint32_t i = 0; i < lists && !err; i++)
+		err = timed_list(sift, sift->tags[i]);
+	if (sift->entities)
+		entities_end(sift, before);
+	return err;
+}
+
 /* ---- the past ----------------------------------------------------------- */
 
 /* Rows of entities that were touched since are of another time. */
@@ -382,6 +443,8 @@ cop_err sift_init(struct sift *sift, cop_read *read,
 		err = near_sift(sift);
 	if (!err && past)
 		err = past_sift(sift);
+	if (!err && read->is_timed && sift->tag_count)
+		err = timed_sift(sift);
 	if (wanted->accept) {
 		sift->sieve.passes = caller_passes;
 		sift->sieve.user = sift;

@@ -281,8 +281,17 @@ static inline int read_is_past(const cop_read *read)
 cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
 		    size_t size, uint32_t *number);
 
-/* The record of an id in the snapshot; record->data NULL if none. */
+/*
+ * The record of an id in the snapshot, with what is valid at the read's point
+ * in time; record->data NULL if none.
+ */
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record);
+
+/* Makes a record, checked, what is valid at the read's point in time. */
+cop_err read_entity_narrow(cop_read *read, struct bytes *record);
+
+/* Whether an entity that is listed as having a tag has it at that point. */
+cop_err read_timed_has(cop_read *read, uint64_t id, uint32_t tag, int *has);
 
 /* Checks an edge's record, and fills in its view but for ends and relation. */
 cop_err read_edge_view(struct bytes record, struct cop_edge *edge);

@@ -54,8 +54,8 @@ cop_err cop_upload_begin(cop_store *store, cop_upload **out)
 		return no_memory();
 	err = cop_write_begin(store, &upload->write);
 	upload->hash = XXH3_createState();
-	if (!err && (!upload->hash ||
-		     buffer_reserve(&upload->chunk, CHUNK_BYTES)))
+	if (!err &&
+	    (!upload->hash || buffer_reserve(&upload->chunk, CHUNK_BYTES)))
 		err = no_memory();
 	if (!err && getrandom(upload->content.id, sizeof upload->content.id,
 			      0) != sizeof upload->content.id)
@@ -89,11 +89,11 @@ static cop_err chunk_encode(cop_upload *upload)
 	if (!chunk->size)
 		return 0;
 	if (upload->content.chunks == UINT32_MAX)
-		return error_set(COP_TOO_LARGE, "content of %llu bytes is more "
-						"than a store can hold",
+		return error_set(COP_TOO_LARGE,
+				 "content of %llu bytes is more "
+				 "than a store can hold",
 				 (unsigned long long)upload->content.size);
-	body.key =
-	    content_key(&upload->content, upload->content.chunks + 1);
+	body.key = content_key(&upload->content, upload->content.chunks + 1);
 	err = write_chunk(upload->write, &body, chunk->data, chunk->size);
 	if (err)
 		return err;
@@ -283,7 +283,8 @@ cop_err cop_content_read(cop_read *read, const struct cop_entity *entity,
 		err = chunks_read(read, &content, offset, data, size);
 	} else {
 		err = cop_entity_content(read, entity, &whole, &whole_size);
-		if (!err && (offset >= whole_size || whole_size - offset < size))
+		if (!err &&
+		    (offset >= whole_size || whole_size - offset < size))
 			err = damaged(read, 0);
 		if (!err)
 			memcpy(data, (const char *)whole + offset, size);

@@ -251,32 +251,60 @@ cop_err cop_delete(cop_write *write, const void *key, size_t key_size)
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+/* valid: of TAG_ADD_TIMED */
 static cop_err tag_change(cop_write *write, const void *key, size_t key_size,
 			  const char *tag, size_t tag_size,
-			  enum tag_change change)
+			  enum tag_change change,
+			  const struct disk_validity *valid)
 {
 	struct mark mark = mark_now(write);
 	struct op op = {.kind = OP_TAG, .option = (uint16_t)change};
-	cop_err err = write_check(write);
+	cop_err err =
+	    names_intern(&write->names, NAME_TAG, tag, tag_size, &op.relation);
 
 	if (!err)
-		err = names_intern(&write->names, NAME_TAG, tag, tag_size,
-				   &op.relation);
-	if (!err)
-		err = key_op_put(write, &op, "", 0, key, key_size);
+		err = key_op_put(write, &op, valid, valid ? sizeof *valid : 0,
+				 key, key_size);
 	return err ? mark_back(write, mark, err) : 0;
 }
 
 cop_err cop_tag(cop_write *write, const void *key, size_t key_size,
 		const char *tag, size_t tag_size)
 {
-	return tag_change(write, key, key_size, tag, tag_size, TAG_ADD);
+	cop_err err = write_check(write);
+
+	return err ? err
+		   : tag_change(write, key, key_size, tag, tag_size, TAG_ADD,
+				NULL);
 }
 
 cop_err cop_untag(cop_write *write, const void *key, size_t key_size,
 		  const char *tag, size_t tag_size)
 {
-	return tag_change(write, key, key_size, tag, tag_size, TAG_REMOVE);
+	cop_err err = write_check(write);
+
+	return err ? err
+		   : tag_change(write, key, key_size, tag, tag_size, TAG_REMOVE,
+				NULL);
+}
+
+cop_err cop_tag_valid(cop_write *write, const void *key, size_t key_size,
+		      const char *tag, size_t tag_size,
+		      const struct cop_validity *valid)
+{
+	struct disk_validity disk = {valid->from.seconds, valid->to.seconds,
+				     valid->from.nanos, valid->to.nanos};
+	cop_err err = write_check(write);
+
+	if (!err && !codec_validity_is(&disk))
+		err = error_set(COP_INVALID,
+				"a tag is valid from %lld s to %lld s since "
+				"1970; it must begin before it ends, and "
+				"nanoseconds are below 1,000,000,000",
+				(long long)disk.from, (long long)disk.to);
+	return err ? err
+		   : tag_change(write, key, key_size, tag, tag_size,
+				TAG_ADD_TIMED, &disk);
 }
 
 cop_err cop_undelete(cop_write *write, const void *key, size_t key_size,

@@ -12,7 +12,8 @@
  *	OP_EXPECT	u64 version; key or name; target; relation's text,
  *			record_bytes of it
  *	OP_UNDELETE	u64 commit; key
- *	OP_TAG		key; relation is the tag
+ *	OP_TAG		struct disk_validity of TAG_ADD_TIMED; key; relation is
+ *			the tag
  *	OP_RETAIN	struct disk_retention; relation is its type, or 0
  *	OP_CHUNK	struct chunk_op; record_bytes of a chunk (content.h)
  *	OP_CONTENT	struct content_op; record_bytes of content, padded to 8;
@@ -45,7 +46,7 @@ enum op_kind {
 enum { PUT_CONTENT_KEEP = 0x100 };
 
 /* The option of OP_TAG. */
-enum tag_change { TAG_ADD = 0, TAG_REMOVE = 1 };
+enum tag_change { TAG_ADD = 0, TAG_REMOVE = 1, TAG_ADD_TIMED = 2 };
 
 /* The option of OP_EXPECT; see validate.h. */
 enum expect_kind {

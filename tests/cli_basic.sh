@@ -9,10 +9,11 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk neighbors path scan stat readers check compact checkpoint detach; do
-	exits 0 "help $verb" help "$verb"
+for verb in init import put get delete search walk neighbors path scan "content put" "content get" stat readers check compact checkpoint detach; do
+	# shellcheck disable=SC2086 # two words are two operands
+	exits 0 "help $verb" help $verb
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
-	exits 0 "$verb --help" "$verb" --help
+	exits 0 "$verb --help" $verb --help
 done
 exits 0 '--version' --version
 like "$out" 'coppice [0-9]*.[0-9]*' 'it is a number'

@@ -261,4 +261,57 @@ like "$out" '1*c*road -> b*road <- a' 'brings its edges'
 exits 0 'as JSON' search "$work/store6" --like a -k 2 --context 2 --json
 json "$work/out"
 ok $? 'is JSON'
+
+# ---- tags and properties with times
+
+cat >"$work/timed" <<-'END'
+	{"key":"rome","tags":["city"],"properties":{"name":"Rome"},"timed":[{"tag":"capital","valid_from":"-27","valid_to":"330"},{"tag":"capital","valid_from":"1871"},{"property":"ruler","value":"Augustus","valid_from":"-27","valid_to":"14"},{"property":"ruler","value":"Tiberius","valid_from":"14","valid_to":"37"}]}
+END
+exits 0 'an entity with times' put "$store" <"$work/timed"
+exits 0 'get --json' get "$store" rome --json
+like "$out" '*"timed":*' 'shows them'
+cp "$work/out" "$work/shown"
+exits 0 'what it shows' put "$store" <"$work/shown"
+exits 0 'reads' get "$store" rome --json
+cmp -s "$work/out" "$work/shown"
+ok $? 'as the same again'
+exits 0 'get' get "$store" rome
+like "$out" '*capital (*to 0330*), capital (1871*on)*ruler*Augustus (*' \
+	'says when'
+exits 0 'get at a time' get "$store" rome --valid-at 20 --json
+like "$out" '*"tags":\["city","capital"\]*"ruler":"Tiberius"*' \
+	'has what was so then'
+exits 0 'get at another' get "$store" rome --valid-at 1000 --json
+like "$out" '*"tags":\["city"\]*{"name":"Rome"}*' 'has none of them'
+exits 0 'scan by a tag at a time' scan "$store" --tag capital --valid-at 300
+like "$out" '*rome*' 'finds who has it then'
+exits 1 'scan by it at another' scan "$store" --tag capital --valid-at 400
+exits 0 'count by tag at a time' count "$store" --by tag --valid-at 1000 \
+	--prefix city
+like "$out" '*1*city*' 'counts'
+exits 1 'count by another' count "$store" --by tag --valid-at 1000 \
+	--prefix capital
+is "$out" '' 'which nobody has then'
+exits 0 'a tag for a time' tag "$store" rome --tag free \
+	--valid-from 1944-06-04 --valid-to 2000
+exits 0 'before that' scan "$store" --tag city --no-tag free --valid-at 1944
+like "$out" '*rome*' 'it has not that tag'
+exits 1 'after that' scan "$store" --tag city --no-tag free \
+	--valid-at 1944-06-04
+exits 2 'a tag of no time' tag "$store" rome --tag x --valid-from soon
+exits 2 'a tag that ends before it begins' tag "$store" rome --tag x \
+	--valid-from 2000 --valid-to 1999
+exits 7 'a time that is none' put "$store" <<-'END'
+	{"key":"x","timed":[{"tag":"a","valid_from":"never"}]}
+END
+exits 7 'neither tag nor property' put "$store" <<-'END'
+	{"key":"x","timed":[{"valid_from":"2000"}]}
+END
+exits 7 'a property twice at once' put "$store" <<-'END'
+	{"key":"x","timed":[{"property":"p","value":1},{"property":"p","value":2,"valid_from":"2000"}]}
+END
+exits 7 'times that are no list' put "$store" <<-'END'
+	{"key":"x","timed":5}
+END
+exits 0 'the store is whole' check "$store"
 done_testing

@@ -198,11 +198,10 @@ static void one_piece_has_a_limit(struct fixture *f)
 	entity = entity_of(read, "large");
 	is_int(cop_entity_content(read, &entity, &data, &size), COP_TOO_LARGE,
 	       "over 16 MiB it does not");
-	must(cop_content_read(read, &entity, COP_CONTENT_BYTES, &last, 1,
-			      &size),
-	     "last byte");
-	ok(size == 1 && last == byte_at(5, COP_CONTENT_BYTES),
-	   "but in parts");
+	must(
+	    cop_content_read(read, &entity, COP_CONTENT_BYTES, &last, 1, &size),
+	    "last byte");
+	ok(size == 1 && last == byte_at(5, COP_CONTENT_BYTES), "but in parts");
 	must(cop_content_read(read, &entity, UINT64_MAX, &last, 1, &size),
 	     "past the end");
 	is_u64(size, 0, "past its end there is nothing, and no error");

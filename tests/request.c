@@ -106,6 +106,21 @@ static void full_rest(cop_write *write)
 	struct cop_retention retention = {
 	    .size = sizeof retention, .history_count = 3, .type = "person"};
 
+	struct cop_validity term = {{2001, 0, 0}, {2005, 0, 0}};
+	struct cop_property was = {"rank", 4, {.kind = COP_INT, .integer = 3}};
+	const char *tags[] = {"chair"};
+	struct cop_put put = {.size = sizeof put,
+			      .key = "fay",
+			      .key_size = 3,
+			      .tags = tags,
+			      .tag_count = 1,
+			      .tag_valid = &term,
+			      .properties = &was,
+			      .property_count = 1,
+			      .property_valid = &term};
+
+	must(cop_put(write, &put), "a put with times");
+	must(cop_tag_valid(write, "fay", 3, "wise", 4, &term), "tag");
 	must(cop_tag(write, "alice", 5, "wise", 4), "tag");
 	must(cop_untag(write, "alice", 5, "old", 3), "untag");
 	must(cop_delete(write, "dave", 4), "delete");

@@ -40,7 +40,7 @@ enum {
 #define ARG_VALID_AT_ROW                                                       \
 	{                                                                      \
 		ARG_VALID_AT, "valid-at", "TIME",                              \
-		    "only edges that are valid then: 1815, 2026-11-27"         \
+		    "only what is valid then: 1815, 2026-11-27"                \
 	}
 #define ARG_END                                                                \
 	{                                                                      \
@@ -136,6 +136,9 @@ int cli_open_write(struct cli *cli);
  * a time.  0 or an exit status.
  */
 int cli_commit(struct cli *cli, const char *word, uint64_t *commit);
+
+/* A word as a point in time in the world.  0 or an exit status. */
+int cli_instant(struct cli *cli, const char *word, struct cop_instant *out);
 
 /* Ends the read and the write and closes the store. */
 void cli_close(struct cli *cli);

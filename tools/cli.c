@@ -92,18 +92,23 @@ static int read_as_of(struct cli *cli)
 	return err ? cli_cop(cli, err) : code;
 }
 
+int cli_instant(struct cli *cli, const char *word, struct cop_instant *out)
+{
+	return instant_parse(word, out)
+		   ? args_fault(cli,
+				"'%s' is not a time, such as 1815, "
+				"2026-11-27T10:00Z, or 0s for now",
+				word)
+		   : 0;
+}
+
 static int read_valid_at(struct cli *cli)
 {
 	struct cop_instant instant;
-	cop_err err;
+	int code = cli_instant(cli, cli->valid_at, &instant);
+	cop_err err = code ? 0 : cop_read_valid_at(cli->read, &instant);
 
-	if (instant_parse(cli->valid_at, &instant))
-		return args_fault(cli,
-				  "'%s' is not a time, such as 1815, "
-				  "2026-11-27T10:00Z, or 0s for now",
-				  cli->valid_at);
-	err = cop_read_valid_at(cli->read, &instant);
-	return err ? cli_cop(cli, err) : 0;
+	return err ? cli_cop(cli, err) : code;
 }
 
 int cli_open_read(struct cli *cli)

@@ -27,13 +27,13 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &verb_init,	     &verb_import,  &verb_put,	      &verb_get,
-    &verb_delete,    &verb_search,  &verb_walk,	      &verb_path,
-    &verb_neighbors, &verb_scan,    &verb_count,      &verb_tag,
-    &verb_untag,     &verb_history, &verb_diff,	      &verb_log,
-    &verb_undelete,  &verb_retain,  &verb_stat,	      &verb_readers,
-    &verb_check,     &verb_compact, &verb_checkpoint, &verb_maintain,
-    &verb_detach,
+    &verb_init,	       &verb_import,   &verb_put,      &verb_get,
+    &verb_delete,      &verb_search,   &verb_walk,     &verb_path,
+    &verb_neighbors,   &verb_scan,     &verb_count,    &verb_content_put,
+    &verb_content_get, &verb_tag,      &verb_untag,    &verb_history,
+    &verb_diff,	       &verb_log,      &verb_undelete, &verb_retain,
+    &verb_stat,	       &verb_readers,  &verb_check,    &verb_compact,
+    &verb_checkpoint,  &verb_maintain, &verb_detach,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
@@ -61,6 +61,22 @@ static void verb_list(FILE *to)
 	      to);
 }
 
+/* The verb that the words begin with; *count says how many it takes. */
+static const struct verb *verb_of(int argc, char **argv, int *count)
+{
+	const struct verb *verb = argc ? verb_find(argv[0]) : NULL;
+	char name[32];
+
+	*count = 1;
+	if (verb || argc < 2)
+		return verb;
+	if ((size_t)snprintf(name, sizeof name, "%s %s", argv[0], argv[1]) <
+	    sizeof name)
+		verb = verb_find(name);
+	*count = 2;
+	return verb;
+}
+
 static int verb_unknown(const char *name)
 {
 	const struct verb *nearest = NULL;
@@ -69,6 +85,9 @@ static int verb_unknown(const char *name)
 	for (size_t i = 0; i < VERB_COUNT; i++) {
 		size_t distance = words_distance(name, verbs[i]->name);
 
+		if (!strncmp(name, verbs[i]->name, strlen(name)) &&
+		    verbs[i]->name[strlen(name)] == ' ')
+			distance = 0; /* the first of its words */
 		if (distance < best) {
 			best = distance;
 			nearest = verbs[i];
@@ -82,17 +101,18 @@ static int verb_unknown(const char *name)
 	return EXIT_USAGE;
 }
 
-static int verb_help(const char *name)
+static int verb_help(int argc, char **argv)
 {
 	const struct verb *verb;
+	int words;
 
-	if (!name) {
+	if (!argc) {
 		verb_list(stdout);
 		return EXIT_FINE;
 	}
-	verb = verb_find(name);
+	verb = verb_of(argc, argv, &words);
 	if (!verb)
-		return verb_unknown(name);
+		return verb_unknown(argv[0]);
 	args_help(verb, stdout);
 	return EXIT_FINE;
 }
@@ -122,6 +142,7 @@ static int command_run(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 	const struct verb *verb;
+	int words;
 
 	if (!word) {
 		verb_list(stderr);
@@ -133,11 +154,11 @@ static int command_run(int argc, char **argv)
 	}
 	if (!strcmp(word, "help") || !strcmp(word, "--help") ||
 	    !strcmp(word, "-h"))
-		return verb_help(argc > 2 ? argv[2] : NULL);
-	verb = verb_find(word);
+		return verb_help(argc - 2, argv + 2);
+	verb = verb_of(argc - 1, argv + 1, &words);
 	if (!verb)
 		return verb_unknown(word);
-	return verb_run(verb, argc - 1, argv + 1);
+	return verb_run(verb, argc - words, argv + words);
 }
 
 /* A file must not be opened under a number that people print to. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "entity_text.h"
+#include "instant.h"
 #include "out.h"
 
 #include <stdio.h>
@@ -13,8 +14,30 @@ static void text_field(const char *name, size_t size)
 	printf("%*s", room + 1, "");
 }
 
+/* " (1815 to 1852)", of what is not so always. */
+static void text_valid(const struct cop_validity *valid)
+{
+	int since = valid->from.seconds != INT64_MIN;
+	int until = valid->to.seconds != INT64_MAX;
+	char text[INSTANT_ROOM];
+
+	if (!since && !until)
+		return;
+	fputs(" (", stdout);
+	if (since)
+		fputs(instant_text(text, &valid->from), stdout);
+	if (until)
+		printf("%sto %s", since ? " " : "",
+		       instant_text(text, &valid->to));
+	else
+		fputs(" on", stdout);
+	fputs(")", stdout);
+}
+
+/* valid: NULL, or when */
 static cop_err text_property(const char *name, size_t size,
-			     const struct cop_value *value)
+			     const struct cop_value *value,
+			     const struct cop_validity *valid)
 {
 	cop_err err = 0;
 
@@ -23,6 +46,8 @@ static cop_err text_property(const char *name, size_t size,
 		out_plain(value->data, value->count);
 	else
 		err = out_value(value);
+	if (valid)
+		text_valid(valid);
 	putchar('\n');
 	return err;
 }
@@ -32,6 +57,7 @@ static cop_err text_properties(cop_read *read, const struct cop_entity *entity)
 	cop_err err = 0;
 
 	for (uint32_t i = 0; i < entity->property_count && !err; i++) {
+		struct cop_validity valid;
 		struct cop_value value;
 		const char *name;
 		size_t size;
@@ -39,7 +65,10 @@ static cop_err text_properties(cop_read *read, const struct cop_entity *entity)
 		err = cop_entity_property_at(read, entity, i, &name, &size,
 					     &value);
 		if (!err)
-			err = text_property(name, size, &value);
+			err =
+			    cop_entity_property_valid(read, entity, i, &valid);
+		if (!err)
+			err = text_property(name, size, &value, &valid);
 	}
 	return err;
 }
@@ -55,7 +84,7 @@ cop_err edge_text_fields(cop_read *read, const struct cop_edge *edge)
 
 		err = cop_edge_property_at(read, edge, i, &name, &size, &value);
 		if (!err)
-			err = text_property(name, size, &value);
+			err = text_property(name, size, &value, NULL);
 	}
 	return err;
 }
@@ -66,14 +95,18 @@ static cop_err text_tags(cop_read *read, const struct cop_entity *entity)
 		return 0;
 	text_field("tags", 4);
 	for (uint32_t i = 0; i < entity->tag_count; i++) {
+		struct cop_validity valid;
 		const char *tag;
 		size_t size;
 		cop_err err = cop_entity_tag(read, entity, i, &tag, &size);
 
+		if (!err)
+			err = cop_entity_tag_valid(read, entity, i, &valid);
 		if (err)
 			return err;
 		fputs(i ? ", " : "", stdout);
 		out_plain(tag, size);
+		text_valid(&valid);
 	}
 	putchar('\n');
 	return 0;
@@ -83,8 +116,15 @@ static cop_err text_content(cop_read *read, const struct cop_entity *entity)
 {
 	const void *data;
 	size_t size;
-	cop_err err = cop_entity_content(read, entity, &data, &size);
+	cop_err err;
 
+	if (entity->content_size > COP_CONTENT_BYTES) {
+		text_field("content", 7);
+		printf("%llu bytes; `coppice content get` writes them\n",
+		       (unsigned long long)entity->content_size);
+		return 0;
+	}
+	err = cop_entity_content(read, entity, &data, &size);
 	if (err || !size)
 		return err;
 	text_field("content", 7);

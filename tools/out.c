@@ -278,10 +278,33 @@ static cop_err out_property(uint32_t index, const char *name, size_t name_size,
 	return out_value(value);
 }
 
-static cop_err out_entity_properties(cop_read *read,
-				     const struct cop_entity *entity)
+static int out_is_always(const struct cop_validity *valid)
 {
+	return valid->from.seconds == INT64_MIN &&
+	       valid->to.seconds == INT64_MAX;
+}
+
+/* `,"valid_from":..` and to, what of them there is. */
+static void out_valid(const struct cop_validity *valid)
+{
+	char text[INSTANT_ROOM];
+
+	if (valid->from.seconds != INT64_MIN)
+		printf(",\"valid_from\":\"%s\"",
+		       instant_text(text, &valid->from));
+	if (valid->to.seconds != INT64_MAX)
+		printf(",\"valid_to\":\"%s\"", instant_text(text, &valid->to));
+}
+
+/* Those that are so always; *timed counts the others. */
+static cop_err out_entity_properties(cop_read *read,
+				     const struct cop_entity *entity,
+				     uint32_t *timed)
+{
+	uint32_t count = 0;
+
 	for (uint32_t i = 0; i < entity->property_count; i++) {
+		struct cop_validity valid;
 		struct cop_value value;
 		const char *name;
 		size_t name_size;
@@ -290,26 +313,105 @@ static cop_err out_entity_properties(cop_read *read,
 		err = cop_entity_property_at(read, entity, i, &name, &name_size,
 					     &value);
 		if (!err)
-			err = out_property(i, name, name_size, &value);
+			err =
+			    cop_entity_property_valid(read, entity, i, &valid);
+		if (!err && !out_is_always(&valid))
+			++*timed;
+		else if (!err)
+			err = out_property(count++, name, name_size, &value);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static cop_err out_entity_tags(cop_read *read, const struct cop_entity *entity)
+static cop_err out_entity_tags(cop_read *read, const struct cop_entity *entity,
+			       uint32_t *timed)
 {
+	uint32_t count = 0;
+
 	for (uint32_t i = 0; i < entity->tag_count; i++) {
+		struct cop_validity valid;
 		const char *tag;
 		size_t size;
 		cop_err err = cop_entity_tag(read, entity, i, &tag, &size);
 
+		if (!err)
+			err = cop_entity_tag_valid(read, entity, i, &valid);
 		if (err)
 			return err;
-		if (i)
+		if (!out_is_always(&valid)) {
+			++*timed;
+			continue;
+		}
+		if (count++)
 			out_byte(',');
 		out_string(tag, size);
 	}
+	return 0;
+}
+
+/* A member of "timed", up to its validity. */
+static cop_err out_timed_tag(cop_read *read, const struct cop_entity *entity,
+			     uint32_t index)
+{
+	const char *tag;
+	size_t size;
+	cop_err err = cop_entity_tag(read, entity, index, &tag, &size);
+
+	if (err)
+		return err;
+	out_words("{\"tag\":");
+	out_string(tag, size);
+	return 0;
+}
+
+static cop_err out_timed_property(cop_read *read,
+				  const struct cop_entity *entity,
+				  uint32_t index)
+{
+	struct cop_value value;
+	const char *name;
+	size_t size;
+	cop_err err =
+	    cop_entity_property_at(read, entity, index, &name, &size, &value);
+
+	if (err)
+		return err;
+	out_words("{\"property\":");
+	out_string(name, size);
+	out_words(",\"value\":");
+	return out_value(&value);
+}
+
+/* The tags, then the properties, that have times. */
+static cop_err out_entity_timed(cop_read *read, const struct cop_entity *entity)
+{
+	uint32_t tags = entity->tag_count;
+	uint32_t count = 0;
+
+	out_words(",\"timed\":[");
+	for (uint32_t i = 0; i < tags + entity->property_count; i++) {
+		struct cop_validity valid;
+		cop_err err =
+		    i < tags ? cop_entity_tag_valid(read, entity, i, &valid)
+			     : cop_entity_property_valid(read, entity, i - tags,
+							 &valid);
+
+		if (!err && out_is_always(&valid))
+			continue;
+		if (count++)
+			out_byte(',');
+		if (!err)
+			err = i < tags
+				  ? out_timed_tag(read, entity, i)
+				  : out_timed_property(read, entity, i - tags);
+		if (err)
+			return err;
+		out_valid(&valid);
+		out_byte('}');
+	}
+	out_byte(']');
 	return 0;
 }
 
@@ -318,8 +420,14 @@ static cop_err out_entity_content(cop_read *read,
 {
 	const void *data;
 	size_t size;
-	cop_err err = cop_entity_content(read, entity, &data, &size);
+	cop_err err;
 
+	if (entity->content_size > COP_CONTENT_BYTES) {
+		printf("null,\"content_bytes\":%llu",
+		       (unsigned long long)entity->content_size);
+		return 0;
+	}
+	err = cop_entity_content(read, entity, &data, &size);
 	if (err)
 		return err;
 	if (size)
@@ -347,6 +455,7 @@ static cop_err out_entity_vector(cop_store *store, cop_read *read,
 cop_err out_entity_object(cop_store *store, cop_read *read,
 			  const struct cop_entity *entity, int parts)
 {
+	uint32_t timed = 0;
 	cop_err err;
 
 	out_words("{\"key\":");
@@ -355,11 +464,14 @@ cop_err out_entity_object(cop_store *store, cop_read *read,
 	err = out_name_json(read, entity->type);
 	out_words(",\"tags\":[");
 	if (!err)
-		err = out_entity_tags(read, entity);
+		err = out_entity_tags(read, entity, &timed);
 	out_words("],\"properties\":{");
 	if (!err)
-		err = out_entity_properties(read, entity);
-	out_words("},\"content\":");
+		err = out_entity_properties(read, entity, &timed);
+	out_byte('}');
+	if (!err && timed)
+		err = out_entity_timed(read, entity);
+	out_words(",\"content\":");
 	if (!err)
 		err = out_entity_content(read, entity);
 	if (parts & OUT_VECTOR) {
@@ -385,7 +497,6 @@ cop_err out_entity(cop_store *store, cop_read *read,
 
 cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 {
-	char text[INSTANT_ROOM];
 	cop_err err;
 
 	out_words("{\"source\":");
@@ -398,12 +509,7 @@ cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 		err = out_key_json(read, edge->target);
 	if (edge->discriminator)
 		printf(",\"discriminator\":%" PRIu32, edge->discriminator);
-	if (edge->valid.from.seconds != INT64_MIN)
-		printf(",\"valid_from\":\"%s\"",
-		       instant_text(text, &edge->valid.from));
-	if (edge->valid.to.seconds != INT64_MAX)
-		printf(",\"valid_to\":\"%s\"",
-		       instant_text(text, &edge->valid.to));
+	out_valid(&edge->valid);
 	out_words(",\"properties\":{");
 	for (uint32_t i = 0; !err && i < edge->property_count; i++) {
 		struct cop_value value;
@@ -431,6 +537,8 @@ cop_err out_edge(cop_read *read, const struct cop_edge *edge)
 static cop_err out_label(cop_read *read, const struct cop_entity *entity,
 			 const void **data, size_t *size)
 {
+	static char begin[OUT_LABEL_BYTES + 4]; /* a character may begin in
+						   the last one */
 	struct cop_value value;
 	int found;
 	cop_err err;
@@ -443,9 +551,10 @@ static cop_err out_label(cop_read *read, const struct cop_entity *entity,
 		*size = words_cut(*data, value.count, OUT_LABEL_BYTES);
 		return 0;
 	}
-	err = cop_entity_content(read, entity, data, size);
+	err = cop_content_read(read, entity, 0, begin, sizeof begin, size);
+	*data = begin;
 	if (!err && *size)
-		*size = words_cut(*data, *size, OUT_LABEL_BYTES);
+		*size = words_cut(begin, *size, OUT_LABEL_BYTES);
 	return err;
 }
 

@@ -269,6 +269,46 @@ static int record_collect(struct record *record, json_t *line,
 	return 0;
 }
 
+/* ---- times -------------------------------------------------------------- */
+
+/* A string, or nanoseconds since 1970; null and nothing leave it open. */
+static int record_instant(const json_t *line, const char *member,
+			  struct cop_instant *out, struct fault *fault)
+{
+	enum { NANOS = 1000000000 };
+	const json_t *json = json_object_get(line, member);
+	int64_t ns;
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (json_is_string(json) &&
+	    strlen(json_string_value(json)) == json_string_length(json) &&
+	    !instant_parse(json_string_value(json), out))
+		return 0;
+	if (!json_is_integer(json))
+		return record_bad(fault, member,
+				  "is neither a time, such as \"1815\" or "
+				  "\"2026-11-27T10:00Z\", nor nanoseconds "
+				  "since 1970");
+	ns = json_integer_value(json);
+	out->seconds = ns / NANOS - (ns % NANOS < 0);
+	out->nanos = (uint32_t)(ns - out->seconds * NANOS);
+	return 0;
+}
+
+/* *out is set to `valid` if the line says when it is. */
+static int record_valid(const json_t *line, struct cop_validity *valid,
+			const struct cop_validity **out, struct fault *fault)
+{
+	*valid = (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
+	if (record_instant(line, "valid_from", &valid->from, fault) ||
+	    record_instant(line, "valid_to", &valid->to, fault))
+		return fault->code;
+	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
+		*out = valid;
+	return 0;
+}
+
 /* ---- entities ----------------------------------------------------------- */
 
 static int record_tags(struct record *record, const json_t *json,
@@ -335,13 +375,116 @@ static int record_vector(struct record *record, const json_t *json,
 	return 0;
 }
 
+/* What an entity's tags and properties grow by: those with times. */
+struct record_timed {
+	struct cop_put *put;
+	struct record_properties *properties;
+	const char **tags;
+	size_t *tag_sizes;
+	struct cop_validity *tag_valid;
+	struct cop_validity *property_valid;
+};
+
+/* Room for `count` more of each; those that there are, are so always. */
+static int record_timed_begin(struct record *record, struct record_timed *timed,
+			      size_t count, struct fault *fault)
+{
+	struct scratch *scratch = &record->scratch;
+	struct cop_put *put = timed->put;
+	struct record_properties *properties = timed->properties;
+	size_t tags = put->tag_count + count;
+	size_t items = properties->count + count;
+	struct cop_property *old = properties->items;
+	const struct cop_validity always = {{INT64_MIN, 0, 0},
+					    {INT64_MAX, 0, 0}};
+
+	timed->tags = scratch_take(scratch, tags, sizeof *timed->tags);
+	timed->tag_sizes =
+	    scratch_take(scratch, tags, sizeof *timed->tag_sizes);
+	timed->tag_valid =
+	    scratch_take(scratch, tags, sizeof *timed->tag_valid);
+	timed->property_valid =
+	    scratch_take(scratch, items, sizeof *timed->property_valid);
+	properties->items =
+	    scratch_take(scratch, items, sizeof *properties->items);
+	if (!timed->tags || !timed->tag_sizes || !timed->tag_valid ||
+	    !timed->property_valid || !properties->items)
+		return record_no_memory(fault);
+	for (size_t i = 0; i < put->tag_count; i++) {
+		timed->tags[i] = put->tags[i];
+		timed->tag_sizes[i] = put->tag_sizes[i];
+		timed->tag_valid[i] = always;
+	}
+	for (size_t i = 0; i < properties->count; i++) {
+		properties->items[i] = old[i];
+		timed->property_valid[i] = always;
+	}
+	return 0;
+}
+
+static int record_timed_add(struct record *record, struct record_timed *timed,
+			    const json_t *json, struct fault *fault)
+{
+	const json_t *tag = json_object_get(json, "tag");
+	const json_t *name = json_object_get(json, "property");
+	const json_t *value = json_object_get(json, "value");
+	const struct cop_validity *given = NULL;
+	struct cop_validity valid;
+	uint32_t at = timed->put->tag_count;
+
+	if (record_valid(json, &valid, &given, fault))
+		return fault->code;
+	if (json_is_string(tag) && !name) {
+		timed->tags[at] = json_string_value(tag);
+		timed->tag_sizes[at] = json_string_length(tag);
+		timed->tag_valid[at] = valid;
+		timed->put->tag_count++;
+		return 0;
+	}
+	if (!json_is_string(name) || tag || !value)
+		return record_bad(fault, "timed",
+				  "has a member that is neither a tag nor a "
+				  "property with its value");
+	timed->property_valid[timed->properties->count] = valid;
+	return record_add(record, timed->properties, json_string_value(name),
+			  value, fault);
+}
+
+/* Adds the tags and properties of "timed", each with when it is valid. */
+static int record_timed(struct record *record, const json_t *json,
+			struct cop_put *put,
+			struct record_properties *properties,
+			struct fault *fault)
+{
+	struct record_timed timed = {.put = put, .properties = properties};
+	size_t count = json_array_size(json);
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (!json_is_array(json))
+		return record_bad(fault, "timed", "is not a list");
+	if (record_timed_begin(record, &timed, count, fault))
+		return fault->code;
+	for (size_t i = 0; i < count; i++)
+		if (record_timed_add(record, &timed, json_array_get(json, i),
+				     fault))
+			return fault->code;
+	put->tags = timed.tags;
+	put->tag_sizes = timed.tag_sizes;
+	put->tag_valid = timed.tag_valid;
+	put->property_valid = timed.property_valid;
+	return 0;
+}
+
 static int record_put_entity(struct record *record, cop_write *write,
 			     json_t *line, struct fault *fault)
 {
-	static const char *const with_key[] = {"key",	  "type",   "tags",
-					       "content", "vector", NULL};
-	static const char *const with_id[] = {"id",	 "type",   "tags",
-					      "content", "vector", NULL};
+	static const char *const with_key[] = {
+	    "key",	     "type",   "tags",	"content",
+	    "content_bytes", "vector", "timed", NULL};
+	static const char *const with_id[] = {
+	    "id",     "type",  "tags", "content", "content_bytes",
+	    "vector", "timed", NULL};
 	int has_key = json_object_get(line, "key") != NULL;
 	const char *member = has_key ? "key" : "id", *content;
 	struct record_properties properties;
@@ -361,7 +504,9 @@ static int record_put_entity(struct record *record, cop_write *write,
 	    record_vector(record, json_object_get(line, "vector"), &put,
 			  fault) ||
 	    record_collect(record, line, has_key ? with_key : with_id,
-			   &properties, fault))
+			   &properties, fault) ||
+	    record_timed(record, json_object_get(line, "timed"), &put,
+			 &properties, fault))
 		return fault->code;
 	if (!put.type && record->type) {
 		put.type = record->type;
@@ -370,6 +515,9 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.key = key.data;
 	put.key_size = key.size > UINT32_MAX ? UINT32_MAX : (uint32_t)key.size;
 	put.content = content;
+	/* a line of what was too long to be in it */
+	if (!content && json_is_integer(json_object_get(line, "content_bytes")))
+		put.content_change = COP_CONTENT_KEEP;
 	put.properties = properties.items;
 	put.property_count = (uint32_t)properties.count;
 	record->kind = RECORD_ENTITY;
@@ -382,44 +530,6 @@ static int record_put_entity(struct record *record, cop_write *write,
 }
 
 /* ---- edges -------------------------------------------------------------- */
-
-/* A string, or nanoseconds since 1970; null and nothing leave it open. */
-static int record_instant(const json_t *line, const char *member,
-			  struct cop_instant *out, struct fault *fault)
-{
-	enum { NANOS = 1000000000 };
-	const json_t *json = json_object_get(line, member);
-	int64_t ns;
-
-	if (!json || json_is_null(json))
-		return 0;
-	if (json_is_string(json) &&
-	    strlen(json_string_value(json)) == json_string_length(json) &&
-	    !instant_parse(json_string_value(json), out))
-		return 0;
-	if (!json_is_integer(json))
-		return record_bad(fault, member,
-				  "is neither a time, such as \"1815\" or "
-				  "\"2026-11-27T10:00Z\", nor nanoseconds "
-				  "since 1970");
-	ns = json_integer_value(json);
-	out->seconds = ns / NANOS - (ns % NANOS < 0);
-	out->nanos = (uint32_t)(ns - out->seconds * NANOS);
-	return 0;
-}
-
-/* *out is set to `valid` if the line says when it is. */
-static int record_valid(const json_t *line, struct cop_validity *valid,
-			const struct cop_validity **out, struct fault *fault)
-{
-	*valid = (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
-	if (record_instant(line, "valid_from", &valid->from, fault) ||
-	    record_instant(line, "valid_to", &valid->to, fault))
-		return fault->code;
-	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
-		*out = valid;
-	return 0;
-}
 
 static int record_put_edge(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)

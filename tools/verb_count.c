@@ -28,6 +28,7 @@ static const struct arg_row count_rows[] = {
     {COUNT_BY, "by", "WHAT", "type, tag, relation, or a property's name"},
     SELECT_ROWS(COUNT_SELECT),
     ARG_AS_OF_ROW,
+    ARG_VALID_AT_ROW,
     ARG_JSON_ROW,
     ARG_END,
 };

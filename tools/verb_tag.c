@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TAG_NAME = ARG_OWN };
+enum { TAG_NAME = ARG_OWN, TAG_FROM, TAG_TO };
 enum { UNDELETE_COMMIT = ARG_OWN };
 enum { TAGS_MOST = 64 };
 
@@ -20,13 +20,24 @@ static const struct arg_row tag_rows[] = {
     ARG_END,
 };
 
+static const struct arg_row tag_rows_timed[] = {
+    {TAG_NAME, "tag", "NAME", "this tag; may be given several times"},
+    {TAG_FROM, "valid-from", "TIME", "from when it is so: 1815, 2026-11-27"},
+    {TAG_TO, "valid-to", "TIME", "up to when, not included"},
+    ARG_END,
+};
+
 static const struct arg_row undelete_rows[] = {
     ARG_AS_OF_ROW,
     ARG_END,
 };
 
-typedef cop_err tag_change(cop_write *write, const void *key, size_t key_size,
-			   const char *tag, size_t tag_size);
+struct tagging {
+	const char *tags[TAGS_MOST];
+	size_t count;
+	int removes;
+	struct cop_validity valid;
+};
 
 /* The write's commit; prints its number. */
 static int commit_print(struct cli *cli)
@@ -44,14 +55,24 @@ static int commit_print(struct cli *cli)
 	return 0;
 }
 
-static int tags_change(struct cli *cli, tag_change *change,
-		       const char *const *tags, size_t count)
+static cop_err tag_change(struct cli *cli, const struct tagging *tagging,
+			  const char *key, const char *tag)
+{
+	if (tagging->removes)
+		return cop_untag(cli->write, key, strlen(key), tag,
+				 strlen(tag));
+	if (args_given(cli, TAG_FROM) || args_given(cli, TAG_TO))
+		return cop_tag_valid(cli->write, key, strlen(key), tag,
+				     strlen(tag), &tagging->valid);
+	return cop_tag(cli->write, key, strlen(key), tag, strlen(tag));
+}
+
+static int tags_change(struct cli *cli, const struct tagging *tagging)
 {
 	for (int i = 0; i < cli->operand_count; i++)
-		for (size_t k = 0; k < count; k++) {
-			const char *key = cli->operands[i];
-			cop_err err = change(cli->write, key, strlen(key),
-					     tags[k], strlen(tags[k]));
+		for (size_t k = 0; k < tagging->count; k++) {
+			cop_err err = tag_change(cli, tagging, cli->operands[i],
+						 tagging->tags[k]);
 
 			if (err)
 				return cli_cop(cli, err);
@@ -59,35 +80,47 @@ static int tags_change(struct cli *cli, tag_change *change,
 	return commit_print(cli);
 }
 
-static int tag_verb(struct cli *cli, tag_change *change)
+static int tag_option(struct cli *cli, struct tagging *tagging, int id)
 {
-	const char *tags[TAGS_MOST];
-	size_t count = 0;
+	if (id != TAG_NAME)
+		return cli_instant(cli, cli->value,
+				   id == TAG_FROM ? &tagging->valid.from
+						  : &tagging->valid.to);
+	if (tagging->count == TAGS_MOST)
+		return args_fault(cli, "more than %d tags at once", TAGS_MOST);
+	tagging->tags[tagging->count++] = cli->value;
+	return 0;
+}
+
+static int tag_verb(struct cli *cli, int removes)
+{
+	struct tagging tagging = {
+	    .removes = removes,
+	    .valid = {{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}}};
 	int code;
 	int id;
 
 	while ((id = args_next(cli)) > 0) {
-		if (count == TAGS_MOST)
-			return args_fault(cli, "more than %d tags at once",
-					  TAGS_MOST);
-		tags[count++] = cli->value;
+		code = tag_option(cli, &tagging, id);
+		if (code)
+			return code;
 	}
 	if (id < 0 || args_end(cli))
 		return cli->fault.code;
-	if (!count)
+	if (!tagging.count)
 		return args_fault(cli, "give --tag=NAME");
 	code = cli_open_write(cli);
-	return code ? code : tags_change(cli, change, tags, count);
+	return code ? code : tags_change(cli, &tagging);
 }
 
 static int tag_run(struct cli *cli)
 {
-	return tag_verb(cli, cop_tag);
+	return tag_verb(cli, 0);
 }
 
 static int untag_run(struct cli *cli)
 {
-	return tag_verb(cli, cop_untag);
+	return tag_verb(cli, 1);
 }
 
 /* Which commit --as-of means; 0: just before each was deleted. */
@@ -131,7 +164,7 @@ const struct verb verb_tag = {
     .name = "tag",
     .operands = "KEY...",
     .summary = "give tags to entities",
-    .rows = tag_rows,
+    .rows = tag_rows_timed,
     .operand_min = 1,
     .operand_max = -1,
     .run = tag_run,

@@ -16,6 +16,8 @@ extern const struct verb verb_path;
 extern const struct verb verb_neighbors;
 extern const struct verb verb_scan;
 extern const struct verb verb_count;
+extern const struct verb verb_content_put;
+extern const struct verb verb_content_get;
 extern const struct verb verb_tag;
 extern const struct verb verb_untag;
 extern const struct verb verb_history;

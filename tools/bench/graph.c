@@ -6,11 +6,11 @@
  *	A seeded power-law graph, a million nodes and 12 million edges, in a
  *	store and as plain arrays in this process.  The neighbours of random
  *	nodes, where which comes next hangs on what was found, and where the
- *	processor may look ahead, as it does in a loop as short as the arrays'; from 1,000 of them everything within one, two and three hops;
- *	and within three hops while another process adds edges, a commit of
- *	ten after the other, which the snapshot does not see.  By turns; the
- *	counts must be the same.  The arrays can do nothing but this: no keys,
- *	no relations, no snapshots, no other writer.
+ *	processor may look ahead, as it does in a loop as short as the arrays';
+ *from 1,000 of them everything within one, two and three hops; and within three
+ *hops while another process adds edges, a commit of ten after the other, which
+ *the snapshot does not see.  By turns; the counts must be the same.  The arrays
+ *can do nothing but this: no keys, no relations, no snapshots, no other writer.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -169,8 +169,8 @@ static double neighbors_store(const struct walker *walker, uint32_t seed,
 	uint32_t index;
 
 	for (index = 0; index < NEIGHBORS; index++) {
-		uint64_t id = walker->ids[node_next(walker, &random, is_chained,
-						    *sum)];
+		uint64_t id =
+		    walker->ids[node_next(walker, &random, is_chained, *sum)];
 		size_t count;
 		size_t i;
 
@@ -199,12 +199,11 @@ static void measure_neighbors(struct bench *bench, struct walker *walker,
 	plain.count = 0;
 	store.count = 0;
 	for (round = 0; round < ROUNDS; round++) {
-		bench_series_add(&plain,
-				 neighbors_plain(walker, round, is_chained,
-						 &sums[0]));
-		bench_series_add(&store,
-				 neighbors_store(walker, round, is_chained,
-						 list, &sums[1]));
+		bench_series_add(&plain, neighbors_plain(walker, round,
+							 is_chained, &sums[0]));
+		bench_series_add(
+		    &store,
+		    neighbors_store(walker, round, is_chained, list, &sums[1]));
 	}
 	if (sums[0] != sums[1])
 		bench_fail("neighbours sum up to %llu instead of %llu",

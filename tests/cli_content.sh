@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# cli_content: bytes of any size in and out by the command.
+. "$(dirname "$0")/tap.sh"
+
+# Bytes of which no two pieces are alike, and which compress a little.
+bytes_of()
+{
+	seq 1 "$1" | od -An -tx1 | tr -d '\n' | head -c "$2"
+}
+
+exits 0 'init' init "$store"
+bytes_of 4000000 20000000 >"$work/large"
+bytes_of 100 300 >"$work/small"
+
+exits 0 'a large file goes in' content put "$store" doc "$work/large"
+commit=$out
+exits 0 'and comes out' content get "$store" doc
+cmp -s "$work/out" "$work/large"
+ok $? 'as it was'
+"$COPPICE" content put "$store" doc <"$work/small" >"$work/out"
+exits 0 'standard input goes in, too' content get "$store" doc
+cmp -s "$work/out" "$work/small"
+ok $? 'and comes out'
+exits 0 'as of before' content get "$store" doc --as-of "$commit"
+cmp -s "$work/out" "$work/large"
+ok $? 'it is the first one'
+exits 0 'a part of that' content get "$store" doc --as-of "$commit" \
+	--offset 10000000 --bytes 5000
+tail -c +10000001 "$work/large" | head -c 5000 | cmp -s - "$work/out"
+ok $? 'is that part'
+exits 0 'past its end' content get "$store" doc --offset 300
+is "$out" '' 'there is nothing'
+exits 1 'content of nobody' content get "$store" nobody
+exits 0 'an entity without' put "$store" <<-'END'
+	{"key":"bare"}
+END
+exits 1 'has none' content get "$store" bare
+exits 2 'no key' content put "$store"
+exits 7 'no such file' content put "$store" doc "$work/nowhere"
+like "$err" '*nowhere*' 'is named'
+exits 7 'a folder' content put "$store" doc "$work"
+exits 2 'no such offset' content get "$store" doc --offset -1
+exits 2 'content alone is no verb' content
+like "$err" '*coppice content put*' 'the nearest is named'
+
+# ---- lines that are too long
+
+exits 0 'the large one again' content put "$store" doc "$work/large"
+exits 0 'get' get "$store" doc
+like "$out" '*20000000 bytes*' 'says how much it is'
+exits 0 'get --json' get "$store" doc --json
+like "$out" '*"content":null,"content_bytes":20000000*' 'does, too'
+sed 's/"type":null/"type":"paper"/' <"$work/out" | "$COPPICE" put "$store" \
+	>"$work/number"
+exits 0 'a line that says so leaves it' content get "$store" doc
+cmp -s "$work/out" "$work/large"
+ok $? 'as it was'
+exits 0 'and changes the rest' scan "$store" --type paper
+like "$out" '*doc*' 'its type'
+exits 0 'compaction' compact "$store"
+exits 0 'leaves it' content get "$store" doc
+cmp -s "$work/out" "$work/large"
+ok $? 'as it was'
+exits 0 'the store is whole' check "$store"
+done_testing
