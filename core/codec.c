@@ -747,6 +747,20 @@ static cop_err corrupt(const char *what)
 			 what);
 }
 
+/* What follows the tags, and content that lies elsewhere. */
+static const char *entity_parts_fault(const struct disk_entity *head)
+{
+	uint64_t each = sizeof(uint32_t) + sizeof(struct disk_validity);
+
+	if (head->flags & ENTITY_TAGS_TIMED &&
+	    tags_at(head) + head->tag_count * each > head->directory_at)
+		return "tags";
+	if (head->flags & ENTITY_CONTENT_CHUNKS &&
+	    head->content_stored != sizeof(struct disk_content))
+		return "content";
+	return NULL;
+}
+
 const char *codec_entity_fault(struct bytes record)
 {
 	const struct disk_entity *head = record.data;
@@ -754,11 +768,7 @@ const char *codec_entity_fault(struct bytes record)
 
 	if (record.size < sizeof *head || record.size > UINT32_MAX)
 		return "size";
-	tags_end = tags_at(head) +
-		   head->tag_count *
-		       (sizeof(uint32_t) + (head->flags & ENTITY_TAGS_TIMED
-						? sizeof(struct disk_validity)
-						: 0));
+	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
 	if (!head->key_size || head->directory_at % 4 ||
 	    tags_end > head->directory_at ||
 	    head->directory_at + (uint64_t)head->property_count *
@@ -767,11 +777,12 @@ const char *codec_entity_fault(struct bytes record)
 		return "directory";
 	if (head->content_at < head->directory_at ||
 	    head->content_at + (uint64_t)head->content_stored > record.size ||
-	    head->content_size > COP_CONTENT_BYTES ||
-	    (head->flags & ENTITY_CONTENT_CHUNKS &&
-	     head->content_stored != sizeof(struct disk_content)))
+	    head->content_size > COP_CONTENT_BYTES)
 		return "content";
-	return NULL;
+	return __builtin_expect(
+		   head->flags & (ENTITY_TAGS_TIMED | ENTITY_CONTENT_CHUNKS), 0)
+		   ? entity_parts_fault(head)
+		   : NULL;
 }
 
 cop_err codec_entity_check(struct bytes record)

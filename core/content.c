@@ -18,6 +18,14 @@ int content_named(struct bytes record, struct disk_content *out)
 	return 1;
 }
 
+uint64_t content_named_size(struct bytes record)
+{
+	struct disk_content content = {.size = 0};
+
+	(void)content_named(record, &content);
+	return content.size;
+}
+
 struct disk_content_key content_key(const struct disk_content *content,
 				    uint32_t number)
 {
@@ -25,15 +33,6 @@ struct disk_content_key content_key(const struct disk_content *content,
 
 	memcpy(key.id, content->id, sizeof key.id);
 	return key;
-}
-
-uint64_t content_size(struct bytes record)
-{
-	struct disk_content content;
-
-	return content_named(record, &content)
-		   ? content.size
-		   : ((const struct disk_entity *)record.data)->content_size;
 }
 
 /* ---- chunks ------------------------------------------------------------- */

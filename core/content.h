@@ -46,8 +46,18 @@ int content_named(struct bytes record, struct disk_content *out);
 struct disk_content_key content_key(const struct disk_content *content,
 				    uint32_t number);
 
+/* Bytes of the content that a record names. */
+uint64_t content_named_size(struct bytes record);
+
 /* Bytes of an entity's content, by its record. */
-uint64_t content_size(struct bytes record);
+static inline uint64_t content_size(struct bytes record)
+{
+	const struct disk_entity *head = record.data;
+
+	return __builtin_expect(!(head->flags & ENTITY_CONTENT_CHUNKS), 1)
+		   ? head->content_size
+		   : content_named_size(record);
+}
 
 /*
  * Appends a chunk: header and bytes, compressed if that saves an eighth, padded

@@ -503,7 +503,7 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 }
 
 /* With all that it ever is. */
-static cop_err read_entity_raw(cop_read *read, uint64_t id,
+static inline cop_err read_entity_raw(cop_read *read, uint64_t id,
 			       struct bytes *record)
 {
 	struct past past = past_of(read);
@@ -521,7 +521,9 @@ cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
 {
 	cop_err err = read_entity_raw(read, id, record);
 
-	return err || !record->data ? err : read_entity_narrow(read, record);
+	if (__builtin_expect(!read->is_timed, 1) || err || !record->data)
+		return err;
+	return read_entity_narrow(read, record);
 }
 
 cop_err read_timed_has(cop_read *read, uint64_t id, uint32_t tag, int *has)
