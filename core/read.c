@@ -504,7 +504,7 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 
 /* With all that it ever is. */
 static inline cop_err read_entity_raw(cop_read *read, uint64_t id,
-			       struct bytes *record)
+				      struct bytes *record)
 {
 	struct past past = past_of(read);
 	int err;
