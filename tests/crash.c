@@ -19,12 +19,13 @@
  *	hits only, others in every run, and at one in the second pass;
  *	COPPICE_TEST_SEED repeats it.
  */
+#include "content.h"
 #include "fixture.h"
 #include "point.h"
 
 #include <sys/mman.h>
 
-enum { DIM = 8, STEPS = 11, KEYS = 24, PLACES = 512, HITS = 5 };
+enum { DIM = 8, STEPS = 12, KEYS = 24, PLACES = 512, HITS = 5 };
 
 /* A point as it is hit between two commits. */
 struct place {
@@ -209,6 +210,31 @@ static void bring_back(cop_write *write)
 	link_terms(write, 0, 9, 0);
 }
 
+/* Content in a chunk, as an upload sends and gives it, by one commit. */
+static void stream_in(cop_write *write, const char *key, const char *text)
+{
+	size_t size = strlen(text);
+	struct disk_content content = {
+	    .size = size, .hash = {size, (unsigned char)text[0]}, .chunks = 1};
+	struct chunk_op body;
+
+	memcpy(content.id, text, sizeof content.id);
+	body = (struct chunk_op){.key = content_key(&content, 1)};
+	must(write_chunk(write, &body, text, size), "chunk");
+	must(write_content_named(write, key, strlen(key), &content), "content");
+}
+
+static void times_and_content(cop_write *write)
+{
+	struct cop_validity term = {{2001, 0, 0}, {2005, 0, 0}};
+
+	stream_in(write, "key-5", "what was streamed into the fifth");
+	stream_in(write, "key-6", "the sixth has something of its own");
+	stream_in(write, "key-5", "and the fifth has another one now");
+	must(cop_tag_valid(write, "key-3", 5, "green", 5, &term), "tag");
+	must(cop_tag_valid(write, "key-4", 5, "grey", 4, &term), "tag");
+}
+
 static void step_fill(cop_write *write, int step)
 {
 	switch (step) {
@@ -233,6 +259,7 @@ static void step_fill(cop_write *write, int step)
 		must(cop_untag(write, "key-4", 5, "red", 3), "untag");
 		delete_range(write, 7, 9);
 		break;
+	case 11: times_and_content(write); break;
 	}
 }
 
