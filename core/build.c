@@ -64,18 +64,6 @@ int build_row(struct segment *segment, uint32_t row,
 	return err ? err : hnsw_await(segment, row);
 }
 
-struct edge_list head_out_list(struct head *head)
-{
-	return (struct edge_list){&head->out, &head->out_live, &head->out_dead,
-				  &head->out_kept};
-}
-
-struct edge_list head_in_list(struct head *head)
-{
-	return (struct edge_list){&head->in, &head->in_live, &head->in_dead,
-				  &head->in_kept};
-}
-
 cop_err build_error(const cop_store *store, int err)
 {
 	if (err == ENOSPC)
@@ -291,7 +279,7 @@ static cop_err run_flush(struct build *build, struct run *run)
 		return 0;
 	if (!head)
 		return damaged(build, "an edge without its entity");
-	list = run->outgoing ? head_out_list(head) : head_in_list(head);
+	list = edges_of(segment, head, run->outgoing);
 	err = edges_fill(segment, &list, (uint32_t *)(void *)run->peers.data,
 			 (uint32_t *)(void *)run->relations.data, count);
 	run->peers.size = 0;
@@ -399,6 +387,10 @@ static cop_err header_fill(struct build *build)
 	if (!err)
 		err = segment_grow(segment, REGION_HEADS,
 				   state->next_entity * sizeof(struct head));
+	if (!err)
+		err = segment_grow(segment, REGION_LISTS,
+				   state->next_entity *
+				       sizeof(struct head_lists));
 	return err ? build_error(build->store, err) : 0;
 }
 

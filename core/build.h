@@ -45,10 +45,6 @@ int build_record(const cop_store *store, struct segment *segment, uint64_t id,
 int build_row(struct segment *segment, uint32_t row,
 	      const struct bank_entry *entry, const float *vector);
 
-/* The lists of a head. */
-struct edge_list head_out_list(struct head *head);
-struct edge_list head_in_list(struct head *head);
-
 /* Tells a new segment of what kind the store's vectors are. */
 void build_describe(const cop_store *store, struct segment *segment);
 

@@ -849,8 +849,8 @@ static void id_in_segment(struct check *check, uint64_t id)
 		finding(check, "entity %llu is gone, its record %u is not",
 			(unsigned long long)id, state.record);
 	}
-	out = head_out_list(head);
-	in = head_in_list(head);
+	out = edges_of(check->segment, head, 1);
+	in = edges_of(check->segment, head, 0);
 	list_in_segment(check, id, DB_EDGES, &out);
 	list_in_segment(check, id, DB_EDGES_IN, &in);
 }

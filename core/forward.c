@@ -289,8 +289,7 @@ static int peers_collect(const struct forward *forward, struct peers *peers,
 static cop_err list_forward(const struct forward *forward, struct peers *peers,
 			    uint64_t id, struct head *head, int outgoing)
 {
-	struct edge_list list =
-	    outgoing ? head_out_list(head) : head_in_list(head);
+	struct edge_list list = edges_of(forward->segment, head, outgoing);
 	int err = peers_collect(forward, peers, id, outgoing);
 
 	if (err)

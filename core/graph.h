@@ -21,6 +21,15 @@ cop_err graph_way_make(cop_read *read, const char *relation, int32_t direction,
 
 struct head *graph_head(const cop_read *read, uint64_t id);
 
+/* Where the lists of an id begin, NULL if there never was one. */
+static inline struct head_lists *graph_lists(const cop_read *read, uint64_t id)
+{
+	const struct segment *segment = read_segment(read);
+
+	return head_lists_at(segment->header,
+			     segment_region(segment, REGION_LISTS), id);
+}
+
 /* Ids that there may ever be are below it: a multiple of 64. */
 uint64_t graph_ids(const cop_read *read);
 
@@ -38,12 +47,16 @@ cop_err graph_past_edges(cop_read *read, uint64_t id, int32_t direction,
  * Whether a list has to be had from there: one that has not been relisted since
  * the moment is the same still, but for what is valid when.
  */
-static inline int graph_is_past(const cop_read *read, const struct head *head)
+static inline int graph_is_past(const cop_read *read, uint64_t id)
 {
-	return read->is_timed ||
-	       (read_is_past(read) &&
-		head_relisted(head, read_segment(read)->header->base_commit) >
-		    read->moment);
+	const struct head *head;
+
+	if (!read_is_past(read))
+		return read->is_timed;
+	head = graph_head(read, id);
+	return read->is_timed || !head ||
+	       head_relisted(head, read_segment(read)->header->base_commit) >
+		   read->moment;
 }
 
 /*
@@ -54,17 +67,17 @@ static inline cop_err graph_edges(cop_read *read, uint64_t id,
 				  int32_t direction, struct edge_cursor *cursor)
 {
 	const struct segment *segment = read_segment(read);
-	const struct head *head = graph_head(read, id);
+	const struct head_lists *lists = graph_lists(read, id);
 
-	if (!head) {
+	if (!lists) {
 		*cursor = (struct edge_cursor){0};
 		return 0;
 	}
-	if (__builtin_expect(graph_is_past(read, head), 0))
+	if (__builtin_expect(graph_is_past(read, id), 0))
 		return graph_past_edges(read, id, direction, cursor);
 	edge_cursor_init(
 	    cursor, segment->header, segment_region(segment, REGION_EDGES),
-	    direction == COP_OUT ? &head->out : &head->in, read->stamp);
+	    direction == COP_OUT ? &lists->out : &lists->in, read->stamp);
 	return 0;
 }
 

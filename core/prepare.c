@@ -273,10 +273,9 @@ static int runs_prepare(struct prepare *prepare, struct buffer *changes,
 		qsort(all, count, sizeof *all, entry_compare);
 	while (!err && at < count) {
 		struct head *head = head_of(prepare->segment, all[at].owner);
-		struct entry_run run = {.list = all[at].incoming
-						    ? head_in_list(head)
-						    : head_out_list(head),
-					.changes = all + at};
+		struct entry_run run = {
+		    .list = edges_of(prepare->segment, head, !all[at].incoming),
+		    .changes = all + at};
 
 		for (; at < count && all[at].owner == run.changes->owner &&
 		       all[at].incoming == run.changes->incoming;
@@ -340,8 +339,8 @@ static int lists_tidy(struct prepare *prepare)
 	for (uint32_t i = 0; !err && i < apply_change_count(apply); i++) {
 		struct head *head =
 		    head_of(prepare->segment, apply_change(apply, i)->id);
-		struct edge_list out = head_out_list(head);
-		struct edge_list in = head_in_list(head);
+		struct edge_list out = edges_of(prepare->segment, head, 1);
+		struct edge_list in = edges_of(prepare->segment, head, 0);
 
 		err = list_tidy(prepare, &out);
 		if (!err)
@@ -357,8 +356,8 @@ static void lists_wipe(struct prepare *prepare)
 	for (uint32_t i = 0; i < apply_change_count(apply); i++) {
 		const struct change *change = apply_change(apply, i);
 		struct head *head = head_of(prepare->segment, change->id);
-		struct edge_list out = head_out_list(head);
-		struct edge_list in = head_in_list(head);
+		struct edge_list out = edges_of(prepare->segment, head, 1);
+		struct edge_list in = edges_of(prepare->segment, head, 0);
 
 		if (!is_wiped(change))
 			continue;

@@ -76,8 +76,8 @@ static void attempt_undo(const struct recovery *recovery, struct head *head,
 	struct segment *segment = &recovery->store->writable;
 	uint32_t stamp =
 	    (uint32_t)(recovery->attempt - segment->header->base_commit);
-	struct edge_list out = head_out_list(head);
-	struct edge_list in = head_in_list(head);
+	struct edge_list out = edges_of(segment, head, 1);
+	struct edge_list in = edges_of(segment, head, 0);
 	struct head_state state = head_peek_locked(head);
 	uint64_t born;
 	uint64_t died;

@@ -34,19 +34,19 @@ void walk_prefetch(const struct walk *walk, size_t at)
 	const struct segment *segment = read_segment(walk->read);
 	const struct region_view *edges = segment_region(segment, REGION_EDGES);
 	const char *block;
-	struct head *head;
+	struct head_lists *lists;
 	uint32_t unit;
 
 	if (at + AHEAD * 2 < walk->count)
 		__builtin_prefetch(
-		    graph_head(walk->read, walk->steps[at + AHEAD * 2].id));
+		    graph_lists(walk->read, walk->steps[at + AHEAD * 2].id));
 	if (at + AHEAD >= walk->count)
 		return;
-	head = graph_head(walk->read, walk->steps[at + AHEAD].id);
-	if (!head)
+	lists = graph_lists(walk->read, walk->steps[at + AHEAD].id);
+	if (!lists)
 		return;
-	unit = atomic_load_explicit(walk->way.direction & COP_OUT ? &head->out
-								  : &head->in,
+	unit = atomic_load_explicit(walk->way.direction & COP_OUT ? &lists->out
+								  : &lists->in,
 				    memory_order_relaxed);
 	block = (const char *)segment->header + edges->offset +
 		(uint64_t)unit * EDGE_UNIT;

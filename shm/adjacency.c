@@ -6,6 +6,26 @@
 #include <errno.h>
 #include <stdlib.h>
 
+struct edge_list edges_of(const struct segment *segment, struct head *head,
+			  int outgoing)
+{
+	static _Atomic uint32_t nowhere; /* of a segment that is damaged */
+	const struct region_view *heads = segment_region(segment, REGION_HEADS);
+	const unsigned char *first =
+	    (const unsigned char *)segment->header + heads->offset;
+	uint64_t id =
+	    (uint64_t)((const unsigned char *)head - first) / sizeof *head;
+	struct head_lists *lists = head_lists_at(
+	    segment->header, segment_region(segment, REGION_LISTS), id);
+
+	if (outgoing)
+		return (struct edge_list){lists ? &lists->out : &nowhere,
+					  &head->out_live, &head->out_dead,
+					  &head->out_kept};
+	return (struct edge_list){lists ? &lists->in : &nowhere, &head->in_live,
+				  &head->in_dead, &head->in_kept};
+}
+
 static struct adjacency *adjacency_of(struct segment *segment)
 {
 	return &segment->header->adjacency;

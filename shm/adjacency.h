@@ -4,14 +4,15 @@
  *
  * idea
  *	A list is a chain of blocks, newest first; its first block is named by
- *	a word in the entity's head.  Entries are appended at the end of the
- *	newest block, so adding to a hub costs the same as to anyone; a block
- *	twice as long follows a full one, or one for all that come at once.  A
- *	list of up to 63 is copied to one block when it is full, so that a
- *	reader waits for memory twice: for the head, and for the block.  An
- *entry carries the commits at which it was born and died, so every snapshot
- *sees its own list and a deletion is a mark in place.  A list with more dead
- *than living entries is copied to fresh blocks and its head swung.
+ *	a word of the entity's (REGION_LISTS, see head.h).  Entries are appended
+ *	at the end of the newest block, so adding to a hub costs the same as to
+ *	anyone; a block twice as long follows a full one, or one for all that
+ *	come at once.  A list of up to 63 is copied to one block when it is
+ *	full, so that a reader waits for memory twice: for the word, and for
+ *	the block.  An entry carries the commits at which it was born and died,
+ *	so every snapshot sees its own list and a deletion is a mark in place.
+ *	A list with more dead than living entries is copied to fresh blocks and
+ *	its word swung.
  *
  * layout
  *	REGION_EDGES in units of 64 bytes; block classes 0 to 4 are 1, 2, 4,
@@ -27,8 +28,8 @@
  * ordering
  *	A1	an entry is written, then counted (release); readers acquire
  *		the count.
- *	A2	a block is filled, then linked into the head (release);
- *		readers acquire the head.
+ *	A2	a block is filled, then named by the word (release); readers
+ *		acquire that.
  *	Born and died need no order of their own: a stamp that matters to a
  *	snapshot was stored before the LMDB commit that the snapshot saw.
  *
@@ -164,13 +165,13 @@ static inline void edge_cursor_enter(struct edge_cursor *cursor, uint32_t unit)
 		cursor->count = capacity;
 }
 
-/* first: the list's word in its head; stamp: the snapshot's. */
+/* first: the list's word; stamp: the snapshot's. */
 static inline void edge_cursor_init(struct edge_cursor *cursor, const void *map,
 				    const struct region_view *edges,
 				    const _Atomic uint32_t *first,
 				    uint32_t stamp)
 {
-	/* A2: acquires the blocks behind the head, and so their region */
+	/* A2: acquires the blocks behind it, and so their region */
 	uint32_t unit = atomic_load_explicit(first, memory_order_acquire);
 
 	cursor->edges = (const unsigned char *)map + edges->offset;
@@ -212,6 +213,12 @@ static inline int edge_cursor_next(struct edge_cursor *cursor,
 }
 
 /* The rest is for who holds the writer lock. */
+
+struct head;
+
+/* One of the two lists of a head. */
+struct edge_list edges_of(const struct segment *segment, struct head *head,
+			  int outgoing);
 
 /*
  * Adds entries, in one block where they fit.

@@ -12,12 +12,15 @@
  *	8  key		offset in REGION_TEXT << 16 | size
  *	16 kind		type << 1 | alive
  *	20 row		newest row of the bank
- *	24 out, in	newest block of each adjacency list
- *	32 relisted	commit, less the segment's base, that last changed the
+ *	24 relisted	commit, less the segment's base, that last changed the
  *			lists
- *	36 live and dead entries of both lists, and the dead that the last
+ *	28 live and dead entries of both lists, and the dead that the last
  *	   compaction had to keep; the writer's alone
- *	60 record	block of record.h with a copy of its record, 0: none
+ *	52 record	block of record.h with a copy of its record, 0: none
+ *
+ *	Aside, in REGION_LISTS, 8 bytes an id: the newest block of its two
+ *	adjacency lists.  Who follows edges needs nothing else of an entity, and
+ *	eight of them in a cache line are in the caches where heads are not.
  *
  * ordering
  *	H1	head_mark sets pending before kind, row or record are touched
@@ -51,8 +54,6 @@ struct head {
 	_Atomic uint64_t key;
 	_Atomic uint32_t kind;
 	_Atomic uint32_t row;
-	_Atomic uint32_t out;
-	_Atomic uint32_t in;
 	_Atomic uint32_t relisted;
 	uint32_t out_live;
 	uint32_t out_dead;
@@ -61,9 +62,17 @@ struct head {
 	uint32_t out_kept;
 	uint32_t in_kept;
 	_Atomic uint32_t record;
+	uint32_t reserved[2];
 };
 
 static_assert(sizeof(struct head) == 64, "head is a cache line");
+
+struct head_lists {
+	_Atomic uint32_t out;
+	_Atomic uint32_t in;
+};
+
+static_assert(sizeof(struct head_lists) == 8, "lists are a word");
 
 struct head_table {
 	_Atomic uint64_t count; /* ids below it have a head; 0 is no id */
@@ -85,6 +94,16 @@ static inline struct head *head_at(const void *map,
 		return NULL;
 	return region_at(map, heads, id * sizeof(struct head),
 			 sizeof(struct head));
+}
+
+/* Where the lists of an id begin, NULL if it has none. */
+static inline struct head_lists *
+head_lists_at(const void *map, const struct region_view *lists, uint64_t id)
+{
+	if (id > UINT32_MAX)
+		return NULL;
+	return region_at(map, lists, id * sizeof(struct head_lists),
+			 sizeof(struct head_lists));
 }
 
 /* Copies the state out; returns 0 if the reader at S has to ask LMDB. */

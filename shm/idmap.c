@@ -203,6 +203,10 @@ static int key_store(struct segment *segment, uint32_t id, const void *key,
 	if (!err)
 		err = segment_grow(segment, REGION_HEADS,
 				   (id + UINT64_C(1)) * sizeof *head);
+	if (!err)
+		err = segment_grow(segment, REGION_LISTS,
+				   (id + UINT64_C(1)) *
+				       sizeof(struct head_lists));
 	if (err)
 		return err;
 	at = region_at(segment->header, segment_region(segment, REGION_TEXT),

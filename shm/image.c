@@ -31,6 +31,10 @@ static uint64_t used_of(const struct segment *segment, enum region_id id)
 		return atomic_load_explicit(&header->heads.count,
 					    memory_order_relaxed) *
 		       sizeof(struct head);
+	case REGION_LISTS:
+		return atomic_load_explicit(&header->heads.count,
+					    memory_order_relaxed) *
+		       sizeof(struct head_lists);
 	case REGION_CODES: return rows * segment->bank.line_bytes;
 	case REGION_ROWS: return rows * segment->bank.row_bytes;
 	case REGION_NIBBLES: return rows * segment->bank.nibble_bytes;
@@ -239,7 +243,9 @@ static int words_sane(const struct segment *segment,
 		 table >> 8 <= used[REGION_IDMAP] / 64 &&
 		 (table >> 8) * 64 + table_bytes <= kept->idmap.end)) &&
 	       kept->heads.text_bytes <= used[REGION_TEXT] &&
-	       heads <= used[REGION_HEADS] / sizeof(struct head) && rows &&
+	       heads <= used[REGION_HEADS] / sizeof(struct head) &&
+	       heads <= used[REGION_LISTS] / sizeof(struct head_lists) &&
+	       rows &&
 	       (rows == 1 ||
 		(rows <= used[REGION_CODES] / segment->bank.line_bytes &&
 		 (!segment->bank.row_bytes ||

@@ -35,7 +35,8 @@ enum region_id {
 	REGION_TREE = 15,    /* the tree's leaves and nodes */
 	REGION_LEAVES = 16,  /* the leaf of each row */
 	REGION_NIBBLES = 17, /* the bank: the upper halves of the codes */
-	REGION_COUNT = 18
+	REGION_LISTS = 18,   /* where each entity's adjacency lists begin */
+	REGION_COUNT = 19
 };
 
 /* In the segment. */

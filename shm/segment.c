@@ -22,33 +22,26 @@ enum { ADVICE_COLLAPSE = 25 };
 /* Of 128 of the reservation; the header's share is before the first. */
 static const unsigned region_share[REGION_COUNT] = {
     [REGION_IDMAP] = 6,	   [REGION_TEXT] = 8,	[REGION_HEADS] = 8,
-    [REGION_CODES] = 20,   [REGION_ROWS] = 26,	[REGION_EDGES] = 13,
+    [REGION_CODES] = 20,   [REGION_ROWS] = 25,	[REGION_EDGES] = 13,
     [REGION_BLOOM] = 2,	   [REGION_INTENT] = 1, [REGION_LIMBO] = 2,
     [REGION_RECORDS] = 11, [REGION_LINKS] = 14, [REGION_UPPER] = 1,
     [REGION_NODES] = 1,	   [REGION_TAIL] = 1,	[REGION_TREE] = 3,
     [REGION_LEAVES] = 1,   [REGION_SIGNS] = 2,	[REGION_NIBBLES] = 8,
+    [REGION_LISTS] = 1,
 };
 
 uint32_t segment_signature(void)
 {
 	const uint32_t sizes[] = {
-	    sizeof(struct segment_header),
-	    sizeof(struct idmap),
-	    sizeof(struct head),
-	    sizeof(struct bank),
-	    sizeof(struct bank_line),
-	    sizeof(struct adjacency),
-	    sizeof(struct edge_block),
-	    sizeof(struct bloom),
-	    sizeof(struct limbo_entry),
-	    sizeof(struct region),
-	    sizeof(struct intent_entry),
-	    sizeof(struct record_block),
-	    sizeof(struct hnsw),
-	    sizeof(struct kdtree),
-	    sizeof(struct kd_leaf),
-	    sizeof(struct kd_node),
-	    KD_LEAF_ROWS,
+	    sizeof(struct segment_header), sizeof(struct idmap),
+	    sizeof(struct head),	   sizeof(struct head_lists),
+	    sizeof(struct bank),	   sizeof(struct bank_line),
+	    sizeof(struct adjacency),	   sizeof(struct edge_block),
+	    sizeof(struct bloom),	   sizeof(struct limbo_entry),
+	    sizeof(struct region),	   sizeof(struct intent_entry),
+	    sizeof(struct record_block),   sizeof(struct hnsw),
+	    sizeof(struct kdtree),	   sizeof(struct kd_leaf),
+	    sizeof(struct kd_node),	   KD_LEAF_ROWS,
 	    UINT32_C(0x01020304),
 	};
 	uint32_t hash = UINT32_C(2166136261);

@@ -50,7 +50,7 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_LAYOUT = 5, /* raised by every change of what is mapped */
+	SEGMENT_LAYOUT = 6, /* raised by every change of what is mapped */
 	SEGMENT_UUID_BYTES = 16
 };
 

@@ -167,18 +167,6 @@ static int list_check(struct trust *trust, const struct edge_list *list)
 
 /* ---- heads -------------------------------------------------------------- */
 
-static struct edge_list head_out(struct head *head)
-{
-	return (struct edge_list){&head->out, &head->out_live, &head->out_dead,
-				  &head->out_kept};
-}
-
-static struct edge_list head_in(struct head *head)
-{
-	return (struct edge_list){&head->in, &head->in_live, &head->in_dead,
-				  &head->in_kept};
-}
-
 static int key_check(const struct trust *trust, const struct head *head,
 		     uint64_t id)
 {
@@ -249,8 +237,8 @@ static int head_check(struct trust *trust, struct head *head, uint64_t id)
 	struct head_state state = head_peek_locked(head);
 	uint64_t changed =
 	    atomic_load_explicit(&head->changed, memory_order_relaxed);
-	struct edge_list out = head_out(head);
-	struct edge_list in = head_in(head);
+	struct edge_list out = edges_of(trust->segment, head, 1);
+	struct edge_list in = edges_of(trust->segment, head, 0);
 
 	if (changed & 1 || changed >> 1 > trust->commit || state.alive > 1 ||
 	    state.type >= trust->next_name ||
@@ -268,6 +256,7 @@ static int heads_part(struct trust *trust, uint32_t part, uint32_t parts)
 	struct segment *segment = trust->segment;
 	uint64_t count = atomic_load_explicit(&segment->header->heads.count,
 					      memory_order_relaxed);
+	const struct region_view *lists = segment_region(segment, REGION_LISTS);
 	uint64_t from = count / parts * part;
 	uint64_t to = part + 1 < parts ? count / parts * (part + 1) : count;
 
@@ -277,7 +266,8 @@ static int heads_part(struct trust *trust, uint32_t part, uint32_t parts)
 		struct head *head = head_at(
 		    segment->header, segment_region(segment, REGION_HEADS), id);
 
-		if (!head || head_check(trust, head, id))
+		if (!head || !head_lists_at(segment->header, lists, id) ||
+		    head_check(trust, head, id))
 			return EBADMSG;
 	}
 	return 0;

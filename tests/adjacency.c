@@ -26,17 +26,14 @@ struct pair {
 
 static struct head *head_make(struct shm_fixture *f, uint32_t id)
 {
+	must_be(segment_grow(&f->segment, REGION_LISTS,
+			     (id + UINT64_C(1)) * sizeof(struct head_lists)),
+		"lists");
 	must_be(segment_grow(&f->segment, REGION_HEADS,
 			     (id + UINT64_C(1)) * sizeof(struct head)),
 		"heads");
 	return head_at(f->segment.header,
 		       segment_region(&f->segment, REGION_HEADS), id);
-}
-
-static struct edge_list out_list(struct head *head)
-{
-	return (struct edge_list){&head->out, &head->out_live, &head->out_dead,
-				  &head->out_kept};
 }
 
 static struct pair *pair_make(struct shm_fixture *f, uint32_t id)
@@ -47,7 +44,7 @@ static struct pair *pair_make(struct shm_fixture *f, uint32_t id)
 		bail_out("no memory");
 	pair->f = f;
 	pair->head = head_make(f, id);
-	pair->list = out_list(pair->head);
+	pair->list = edges_of(&f->segment, pair->head, 1);
 	return pair;
 }
 
@@ -138,7 +135,7 @@ static int pair_differs(const struct pair *pair, const struct segment *segment,
 	}
 	edge_cursor_init(&cursor, segment->header,
 			 segment_region(segment, REGION_EDGES),
-			 &pair->head->out, stamp);
+			 pair->list.first, stamp);
 	while (edge_cursor_next(&cursor, &entry)) {
 		if (entry.peer > PEERS || entry.relation > RELATIONS)
 			return 1;
@@ -321,7 +318,7 @@ static void a_list_that_an_old_snapshot_needs_is_not_copied_over_and_over(void)
 	uint64_t bytes;
 
 	shm_fixture_init(&f, SHM_RESERVE * 4, 8, METRIC_L2, 0);
-	list = out_list(head_make(&f, 1));
+	list = edges_of(&f.segment, head_make(&f, 1), 1);
 	for (uint32_t stamp = 1; stamp <= EDGES; stamp++) {
 		must_be(edges_append(&f.segment, &list, stamp, 1, stamp),
 			"append");
@@ -485,7 +482,7 @@ static void without_room_nothing_is_appended(void)
 
 	shm_fixture_init(&f, SHM_RESERVE, 8, METRIC_L2, 0);
 	pair = pair_make(&f, 1);
-	other = out_list(head_make(&f, 2));
+	other = edges_of(&f.segment, head_make(&f, 2), 1);
 	for (uint32_t i = 1; i <= 200; i++)
 		pair_append(pair, i, 1, 1);
 	for (uint32_t i = 1; i <= 120; i++)
@@ -547,7 +544,7 @@ static void spoil(struct rubbish *rubbish)
 	case 2: block->count = number; break;
 	case 3: block->class_index = number % 8 ? number % 8 : number; break;
 	case 4: block->entries[0].born = number; break;
-	default: rubbish->pairs[unit % LISTS]->head->out = number; break;
+	default: *rubbish->pairs[unit % LISTS]->list.first = number; break;
 	}
 }
 
@@ -568,7 +565,7 @@ static void look_at_rubbish(void *user)
 		spoil(rubbish);
 		edge_cursor_init(&cursor, rubbish->reader.header,
 				 segment_region(&rubbish->reader, REGION_EDGES),
-				 &rubbish->pairs[i % LISTS]->head->out,
+				 rubbish->pairs[i % LISTS]->list.first,
 				 any_number(&rubbish->seed));
 		/* a circle is followed to its bound a few times only */
 		while (edge_cursor_next(&cursor, &entry) &&

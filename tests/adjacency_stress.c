@@ -113,8 +113,7 @@ static void commits_make(struct seat *seat)
 	for (uint64_t commit = 1; commit <= COMMITS; commit++) {
 		uint64_t index = commit % LISTS;
 		struct head *head = head_of(seat->segment, index);
-		struct edge_list list = {&head->out, &head->out_live,
-					 &head->out_dead, &head->out_kept};
+		struct edge_list list = edges_of(seat->segment, head, 1);
 
 		if (test_below(&state, 1000) == 0)
 			attempt_fail(seat, &list, commit);
@@ -152,7 +151,8 @@ static uint64_t list_wrong(const struct segment *segment, uint64_t index,
 
 	edge_cursor_init(&cursor, segment->header,
 			 segment_region(segment, REGION_EDGES),
-			 &head_of(segment, index)->out, (uint32_t)snapshot);
+			 edges_of(segment, head_of(segment, index), 1).first,
+			 (uint32_t)snapshot);
 	while (edge_cursor_next(&cursor, &entry)) {
 		uint32_t peer = entry.peer;
 
@@ -214,6 +214,9 @@ static void a_snapshot_sees_exactly_its_lists(enum stress_way way,
 	must_be(segment_grow(&f.segment, REGION_HEADS,
 			     (LISTS + 1) * sizeof(struct head)),
 		"heads");
+	must_be(segment_grow(&f.segment, REGION_LISTS,
+			     (LISTS + 1) * sizeof(struct head_lists)),
+		"lists");
 	is_u64(stress_run(&f, way, role, world, SEATS), 0, "%s: nobody died",
 	       stress_name(way));
 	is_u64(world->wrong, 0,

@@ -1656,6 +1656,8 @@ static void scribble_heads(struct vandal *v)
 {
 	words_scribble(v, v->index + v->regions[REGION_HEADS].offset,
 		       (KEYS + 1) * sizeof(struct head), 30);
+	words_scribble(v, v->index + v->regions[REGION_LISTS].offset,
+		       (KEYS + 1) * sizeof(struct head_lists), 5);
 	region_scribble(v, REGION_TEXT, 5);
 }
 

@@ -67,13 +67,14 @@ static void blocks_wait_as_rows_do(void)
 	struct shm_fixture f;
 	struct segment *s = &f.segment;
 	struct head head = {0};
-	struct edge_list list = {&head.out, &head.out_live, &head.out_dead,
+	_Atomic uint32_t first = 0;
+	struct edge_list list = {&first, &head.out_live, &head.out_dead,
 				 &head.out_kept};
 
 	fixture_make(&f);
 	must_be(edges_append(s, &list, 1, 1, 1), "append");
 	must_be(limbo_reserve(s, 2), "reserve");
-	limbo_push(s, 5, LIMBO_BLOCK, head.out);
+	limbo_push(s, 5, LIMBO_BLOCK, first);
 	limbo_push(s, 6, LIMBO_ROW, 4);
 	limbo_drain(s, 4, 100);
 	is_u64(s->header->adjacency.free_bytes, 0, "a block waits");

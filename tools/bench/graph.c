@@ -169,8 +169,8 @@ static double neighbors_store(const struct walker *walker, uint32_t seed,
 	uint32_t index;
 
 	for (index = 0; index < NEIGHBORS; index++) {
-		uint64_t id =
-		    walker->ids[node_next(walker, &random, is_chained, *sum)];
+		uint64_t id = walker->ids[0] +
+			      node_next(walker, &random, is_chained, *sum);
 		size_t count;
 		size_t i;
 
@@ -328,6 +328,9 @@ static void run(struct bench *bench)
 	bench_check("cop_read_begin", cop_read_begin(store, &walker.read));
 	bytes_tell(bench, &walker, &before);
 	walker.ids = bench_store_ids(walker.read, nodes);
+	for (index = 0; index < nodes; index++)
+		if (walker.ids[index] != walker.ids[0] + index)
+			bench_fail("ids are not in the order of the nodes");
 	walker.steps = bench_alloc(nodes * sizeof *walker.steps);
 	for (index = 0; index < STARTS; index++)
 		walker.start[index] =
