@@ -14,8 +14,7 @@ static void text_field(const char *name, size_t size)
 	printf("%*s", room + 1, "");
 }
 
-/* " (1815 to 1852)", of what is not so always. */
-static void text_valid(const struct cop_validity *valid)
+void entity_text_valid(const struct cop_validity *valid)
 {
 	int since = valid->from.seconds != INT64_MIN;
 	int until = valid->to.seconds != INT64_MAX;
@@ -47,7 +46,7 @@ static cop_err text_property(const char *name, size_t size,
 	else
 		err = out_value(value);
 	if (valid)
-		text_valid(valid);
+		entity_text_valid(valid);
 	putchar('\n');
 	return err;
 }
@@ -106,7 +105,7 @@ static cop_err text_tags(cop_read *read, const struct cop_entity *entity)
 			return err;
 		fputs(i ? ", " : "", stdout);
 		out_plain(tag, size);
-		text_valid(&valid);
+		entity_text_valid(&valid);
 	}
 	putchar('\n');
 	return 0;

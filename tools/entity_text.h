@@ -13,4 +13,7 @@ cop_err entity_text(cop_store *store, cop_read *read,
 cop_err entity_text_fields(cop_read *read, const struct cop_entity *entity);
 cop_err edge_text_fields(cop_read *read, const struct cop_edge *edge);
 
+/* " (1815 to 1852)", of what is not so always. */
+void entity_text_valid(const struct cop_validity *valid);
+
 #endif

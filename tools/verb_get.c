@@ -11,6 +11,7 @@
 #include "out.h"
 #include "verbs.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { GET_VECTOR = ARG_OWN, GET_EDGES, GET_VERSION };
@@ -31,36 +32,35 @@ struct get {
 	int json;
 };
 
-static int32_t get_edge_out(void *user, cop_read *read,
-			    const struct cop_edge *edge)
+/* "  -> knows grace", and what tells it apart, if anything does. */
+static int32_t get_edge_text(cop_err *err, cop_read *read,
+			     const struct cop_edge *edge, const char *arrow,
+			     uint64_t other)
 {
-	cop_err *err = user;
-
-	fputs("  -> ", stdout);
+	fputs(arrow, stdout);
 	*err = out_name_text(read, edge->relation);
 	putchar(' ');
 	if (!*err)
-		*err = out_key_text(read, edge->target);
+		*err = out_key_text(read, other);
 	if (!*err)
-		*err = out_label_text(read, edge->target);
+		*err = out_label_text(read, other);
+	if (edge->discriminator)
+		printf(" [%" PRIu32 "]", edge->discriminator);
+	entity_text_valid(&edge->valid);
 	putchar('\n');
 	return *err != 0 || out_failed();
+}
+
+static int32_t get_edge_out(void *user, cop_read *read,
+			    const struct cop_edge *edge)
+{
+	return get_edge_text(user, read, edge, "  -> ", edge->target);
 }
 
 static int32_t get_edge_in(void *user, cop_read *read,
 			   const struct cop_edge *edge)
 {
-	cop_err *err = user;
-
-	fputs("  <- ", stdout);
-	*err = out_name_text(read, edge->relation);
-	putchar(' ');
-	if (!*err)
-		*err = out_key_text(read, edge->source);
-	if (!*err)
-		*err = out_label_text(read, edge->source);
-	putchar('\n');
-	return *err != 0 || out_failed();
+	return get_edge_text(user, read, edge, "  <- ", edge->source);
 }
 
 static int32_t get_edge_json(void *user, cop_read *read,

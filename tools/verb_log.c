@@ -65,6 +65,8 @@ static int log_run(struct cli *cli)
 			return cli_cop(cli, err);
 		log_one(&info, json);
 	}
+	if (commit && !limit && !args_given(cli, LOG_LIMIT) && !cli->quiet)
+		fault_note("cut off after %d (--limit)", LOG_MOST);
 	return 0;
 }
 
