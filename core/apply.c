@@ -595,12 +595,10 @@ static cop_err op_tag(struct apply *apply, const struct op *op)
 {
 	struct timed_tag tag = {.tag = numbers_of(apply)[op->relation - 1],
 				.valid = timed_always()};
-	size_t time = op->option == TAG_ADD_TIMED ? sizeof tag.valid : 0;
 	struct change *change;
-	cop_err err =
-	    entity_find(apply, op_body(op) + time, op->key_size, &change);
+	cop_err err = entity_find(apply, op_key(op), op->key_size, &change);
 
-	memcpy(&tag.valid, op_body(op), time);
+	memcpy(&tag.valid, op_body(op), op_key_at(op));
 	if (!err)
 		err = record_retag(apply, change, &tag,
 				   (enum tag_change)op->option);

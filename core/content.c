@@ -262,13 +262,13 @@ static cop_err record_give(struct apply *apply, struct change *change,
 cop_err content_apply(struct apply *apply, const struct op *op)
 {
 	const unsigned char *stored = op_body(op) + sizeof(struct content_op);
-	const unsigned char *key = stored + op_pad(op->record_bytes);
 	struct content_part part = {.stored =
 					bytes_of(stored, op->record_bytes)};
 	struct disk_content content;
 	struct content_op body;
 	struct change *change;
-	cop_err err = apply_entity_make(apply, key, op->key_size, &change);
+	cop_err err =
+	    apply_entity_make(apply, op_key(op), op->key_size, &change);
 
 	memcpy(&body, op_body(op), sizeof body);
 	part.size = body.size;

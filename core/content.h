@@ -28,18 +28,6 @@
 /* Of less, all of it is in the record. */
 enum { CONTENT_INLINE = 65536 };
 
-/* The body of OP_CHUNK: this, then the chunk. */
-struct chunk_op {
-	struct disk_content_key key;
-	uint32_t reserved;
-};
-
-/* The body of OP_CONTENT: this, the content as a record has it, the key. */
-struct content_op {
-	uint32_t size;
-	uint32_t flags;
-};
-
 /* What a record, checked, names; 0 if its content, if any, is its own. */
 int content_named(struct bytes record, struct disk_content *out);
 

@@ -96,11 +96,6 @@ static cop_err expect_shape_check(const struct op *op)
 	return 0;
 }
 
-static size_t tag_time_bytes(const struct op *op)
-{
-	return op->option == TAG_ADD_TIMED ? sizeof(struct disk_validity) : 0;
-}
-
 /* Where an operation's parts must lie, by its kind. */
 static cop_err op_shape_check(const cop_store *store, const struct op *op)
 {
@@ -117,19 +112,16 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	switch (op->kind) {
 	case OP_PUT: need = op->record_bytes + floats; break;
 	case OP_VECTOR: need = op_pad(key) + floats; break;
-	case OP_DELETE: need = key; break;
-	case OP_TAG: need = tag_time_bytes(op) + key; break;
+	case OP_DELETE:
+	case OP_TAG:
+	case OP_UNDELETE:
+	case OP_CONTENT: need = op_key_at(op) + key; break;
 	case OP_EDGE:
 		need = op_pad(key + op->target_size) + op->record_bytes;
 		break;
 	case OP_UNLINK: need = key + op->target_size; break;
-	case OP_UNDELETE: need = sizeof(uint64_t) + key; break;
 	case OP_RETAIN: need = sizeof(struct disk_retention) + key; break;
 	case OP_CHUNK: need = sizeof(struct chunk_op) + op->record_bytes; break;
-	case OP_CONTENT:
-		need =
-		    sizeof(struct content_op) + op_pad(op->record_bytes) + key;
-		break;
 	case OP_EXPECT:
 		need =
 		    sizeof(uint64_t) + key + op->target_size + op->record_bytes;
@@ -227,7 +219,7 @@ static cop_err tag_check(const struct op *op, const struct request *request)
 
 	if (op->option > TAG_ADD_TIMED)
 		return bad("option");
-	memcpy(&valid, op_body(op), tag_time_bytes(op));
+	memcpy(&valid, op_body(op), op_key_at(op));
 	if (op->option == TAG_ADD_TIMED && !codec_validity_is(&valid))
 		return bad("time");
 	return number_check(op->relation, NAME_TAG, request);

@@ -26,7 +26,7 @@ static cop_err no_memory(void)
 
 static cop_err none_kept(const struct op *op, uint64_t commit)
 {
-	const char *key = (const char *)op_body(op) + sizeof commit;
+	const char *key = (const char *)op_key(op);
 
 	if (!commit)
 		return error_set(
@@ -250,7 +250,7 @@ static cop_err moment_choose(struct undelete *undelete, const struct op *op,
 		    "what it was then is kept nowhere; undelete it "
 		    "with another one",
 		    (int)(op->key_size < 200 ? op->key_size : 200),
-		    (const char *)op_body(op) + sizeof commit);
+		    (const char *)op_key(op));
 	if (!commit)
 		err = death_find(undelete, &commit);
 	if (err)
@@ -267,13 +267,12 @@ static cop_err moment_choose(struct undelete *undelete, const struct op *op,
 
 cop_err undelete_run(struct apply *apply, const struct op *op)
 {
-	const unsigned char *key = op_body(op) + sizeof(uint64_t);
 	struct undelete undelete = {.apply = apply,
 				    .past = {apply->store->env, apply->txn,
 					     apply->commit, apply->commit,
 					     apply->state.whole}};
 	struct change *change = NULL;
-	cop_err err = apply_key(apply, key, op->key_size, &undelete.id);
+	cop_err err = apply_key(apply, op_key(op), op->key_size, &undelete.id);
 
 	if (!err && undelete.id)
 		err = apply_change_of(apply, undelete.id, &change);

@@ -279,13 +279,13 @@ static cop_err there_check(const struct apply *apply, struct overlay *overlay,
 	case OP_PUT:
 		return overlay_set(overlay, record->key, record->key_size, 1);
 	case OP_DELETE:
-		return overlay_set(overlay, op_body(op), op->key_size, 0);
+		return overlay_set(overlay, op_key(op), op->key_size, 0);
 	case OP_UNDELETE: /* if there was one; else the group finds out */
-		return overlay_set(overlay, op_body(op) + sizeof(uint64_t),
-				   op->key_size, 1);
+	case OP_CONTENT:
+		return overlay_set(overlay, op_key(op), op->key_size, 1);
 	case OP_VECTOR:
 	case OP_TAG:
-		return end_check(apply, overlay, op_body(op), op->key_size,
+		return end_check(apply, overlay, op_key(op), op->key_size,
 				 "the entity");
 	case OP_EDGE: return edge_check(apply, overlay, op);
 	default: return 0;

@@ -71,6 +71,18 @@ struct op {
 	uint32_t discriminator; /* of an edge */
 };
 
+/* The body of OP_CHUNK: this, then the chunk. */
+struct chunk_op {
+	struct disk_content_key key;
+	uint32_t reserved;
+};
+
+/* The body of OP_CONTENT: this, the content as a record has it, the key. */
+struct content_op {
+	uint32_t size;
+	uint32_t flags;
+};
+
 struct cop_write {
 	cop_store *store;
 	uint64_t process; /* stamp of the process that began it */
@@ -81,8 +93,6 @@ struct cop_write {
 
 /* COP_FORKED for a write begun before a fork; clears the error's words. */
 cop_err write_check(const cop_write *write);
-
-struct chunk_op;
 
 /* Adds a chunk of content, and what gives content to an entity; content.h. */
 cop_err write_chunk(cop_write *write, const struct chunk_op *body,
@@ -103,6 +113,27 @@ static inline const unsigned char *op_body(const struct op *op)
 static inline size_t op_pad(size_t bytes)
 {
 	return (bytes + 7) & ~(size_t)7;
+}
+
+/* How much is in front of an operation's key, of those with one key. */
+static inline size_t op_key_at(const struct op *op)
+{
+	switch (op->kind) {
+	case OP_TAG:
+		return op->option == TAG_ADD_TIMED
+			   ? sizeof(struct disk_validity)
+			   : 0;
+	case OP_UNDELETE: return sizeof(uint64_t);
+	case OP_CONTENT:
+		return sizeof(struct content_op) + op_pad(op->record_bytes);
+	default: return 0;
+	}
+}
+
+/* Its key; that of OP_PUT is in its record. */
+static inline const unsigned char *op_key(const struct op *op)
+{
+	return op_body(op) + op_key_at(op);
 }
 
 /* The vector of OP_PUT or OP_VECTOR, NULL if none. */

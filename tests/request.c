@@ -529,6 +529,45 @@ static void what_is_torn_is_corrupt_for_its_poster(struct fixture *f)
 	buffer_release(&packed);
 }
 
+/* What every kind of operation puts is there for the rest of its request. */
+static void fill_alone(cop_write *write, int of_many)
+{
+	struct cop_validity term = {{2001, 0, 0}, {2005, 0, 0}};
+	const float vector[DIM] = {1, 2, 3, 4};
+	char key[16];
+
+	snprintf(key, sizeof key, "alone-%d", of_many);
+	must(write_content(write, key, strlen(key), "text", 4), "content");
+	must(cop_tag_valid(write, key, strlen(key), "wise", 4, &term), "tag");
+	must(cop_put_vector(write, key, strlen(key), vector, DIM), "vector");
+	must(link_simple(write, key, "knows", key), "edge");
+}
+
+static void a_group_finds_what_its_requests_put(struct fixture *f)
+{
+	enum { MANY = 3 };
+	cop_write *writes[MANY];
+	struct request requests[MANY];
+	struct request *group[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		writes[i] = write_of(f);
+		fill_alone(writes[i], i);
+		requests[i] = request_of(writes[i]);
+		group[i] = &requests[i];
+	}
+	must(writer_lock(f->store, LOCK_FOREVER), "lock");
+	must(writer_ready(f->store), "ready");
+	commit_run(f->store, group, MANY);
+	writer_unlock(f->store);
+	for (int i = 0; i < MANY; i++) {
+		ok(!requests[i].err, "request %d of a group", i);
+		if (requests[i].err)
+			diag("%s", requests[i].words);
+		cop_abort(writes[i]);
+	}
+}
+
 int main(void)
 {
 	struct fixture f;
@@ -548,6 +587,7 @@ int main(void)
 	random_bytes_are_no_request(&f, &seed);
 	rubbish_in_a_mailbox_harms_nobody_else(&f, &seed);
 	what_is_torn_is_corrupt_for_its_poster(&f);
+	a_group_finds_what_its_requests_put(&f);
 	fixture_release(&f);
 	return done_testing();
 }
