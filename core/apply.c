@@ -1067,6 +1067,8 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	int err = names_seal(apply);
 
 	if (!err)
+		err = content_seal(apply);
+	if (!err)
 		err = history_seal(apply);
 	if (err)
 		return err;
@@ -1097,6 +1099,7 @@ void apply_release(struct apply *apply)
 	buffer_release(&apply->scratch);
 	buffer_release(&apply->results);
 	buffer_release(&apply->deaths);
+	buffer_release(&apply->contents);
 	rules_release(&apply->rules);
 	hashmap_release(&apply->change_map);
 	hashmap_release(&apply->edge_map);

@@ -72,9 +72,10 @@ struct apply {
 	struct buffer results; /* struct disk_result, of posted requests */
 	struct buffer deaths;  /* versions that end, for the index by death */
 	struct retain_rules rules;
-	int keeps;	 /* what is replaced stays, as history */
-	int ruled;	 /* the rules are others now */
-	uint64_t chunks; /* of content, that came */
+	int keeps;		/* what is replaced stays, as history */
+	int ruled;		/* the rules are others now */
+	uint64_t chunks;	/* of content, that came or went */
+	struct buffer contents; /* struct content_end, of this transaction */
 };
 
 static inline uint32_t apply_change_count(const struct apply *apply)

@@ -138,6 +138,37 @@ static int head_put(const struct apply *apply,
 		       bytes_of(head, sizeof *head));
 }
 
+/* Drops a content with all its chunks. */
+static cop_err chunks_drop(struct apply *apply,
+			   const struct disk_content *content,
+			   const struct disk_content_head *head)
+{
+	int code = 0;
+
+	for (uint32_t i = 0; !code && i <= head->chunks; i++) {
+		struct disk_content_key key = content_key(content, i);
+
+		code = env_delete(apply->store->env, apply->txn, DB_CONTENT,
+				  bytes_of(&key, sizeof key));
+	}
+	return code ? apply_failed(apply, code) : 0;
+}
+
+/* Drops what no record has named. */
+static cop_err upload_drop(struct apply *apply,
+			   const struct disk_content_key *key)
+{
+	struct disk_content content = {.size = 0};
+	struct disk_content_head head;
+	cop_err err = head_get(apply, key, &head);
+
+	memcpy(content.id, key->id, sizeof content.id);
+	if (err || !head.added_ns)
+		return err;
+	apply->chunks += head.chunks;
+	return chunks_drop(apply, &content, &head);
+}
+
 cop_err content_chunk_apply(struct apply *apply, const struct op *op)
 {
 	struct bytes chunk =
@@ -149,6 +180,8 @@ cop_err content_chunk_apply(struct apply *apply, const struct op *op)
 	int code;
 
 	memcpy(&body, op_body(op), sizeof body);
+	if (op->option == CHUNK_DROP)
+		return upload_drop(apply, &body.key);
 	memcpy(&is, chunk.data, sizeof is);
 	err = head_get(apply, &body.key, &head);
 	if (err)
@@ -193,21 +226,14 @@ static cop_err twin_look(void *user, uint64_t born, uint64_t died,
 	return COP_STOPPED;
 }
 
-/* Drops the chunks that came; one that a record names is no such thing. */
-static cop_err chunks_drop(struct apply *apply,
-			   const struct disk_content *content,
-			   const struct disk_content_head *head)
+/* Whose it is; that others have it, too. */
+static void head_take(struct disk_content_head *head, uint64_t id)
 {
-	int code = 0;
-
-	for (uint32_t i = 0; head->added_ns && !code && i <= head->chunks;
-	     i++) {
-		struct disk_content_key key = content_key(content, i);
-
-		code = env_delete(apply->store->env, apply->txn, DB_CONTENT,
-				  bytes_of(&key, sizeof key));
-	}
-	return code ? apply_failed(apply, code) : 0;
+	if (head->added_ns)
+		head->owner = id;
+	else if (head->owner != id)
+		head->flags |= CONTENT_SHARED;
+	head->added_ns = 0;
 }
 
 /* Finds the chunks that a record will name: these, or the same ones. */
@@ -230,11 +256,11 @@ static cop_err content_settle(struct apply *apply, uint64_t id,
 	if (err == COP_STOPPED) {
 		if (!memcmp(twin.found.id, content->id, sizeof content->id))
 			return 0;
-		err = chunks_drop(apply, content, &head);
+		err = head.added_ns ? chunks_drop(apply, content, &head) : 0;
 		*content = twin.found;
 		return err;
 	}
-	head.added_ns = 0;
+	head_take(&head, id);
 	if (!err && head_put(apply, &key, &head))
 		err = error_system(EIO, "cannot write content");
 	return err;
@@ -290,4 +316,59 @@ cop_err content_keep(struct buffer *kept, struct bytes fresh, struct bytes old)
 	struct content_part part = codec_content_part(old.data);
 
 	return codec_recontent(kept, fresh, &part);
+}
+
+/* ---- content that ends -------------------------------------------------- */
+
+int content_end_note(struct buffer *ends, uint64_t id, struct bytes record)
+{
+	struct content_end end = {.id = id};
+
+	if (codec_entity_fault(record) || !content_named(record, &end.content))
+		return 0;
+	return buffer_put(ends, &end, sizeof end);
+}
+
+/* Whether a version of the entity names the very content. */
+static cop_err same_look(void *user, uint64_t born, uint64_t died,
+			 struct bytes record)
+{
+	const struct disk_content *wanted = user;
+	struct disk_content content;
+
+	(void)born;
+	(void)died;
+	return !codec_entity_fault(record) && content_named(record, &content) &&
+		       !memcmp(content.id, wanted->id, sizeof content.id)
+		   ? COP_STOPPED
+		   : 0;
+}
+
+static cop_err content_let_go(struct apply *apply, struct content_end *end)
+{
+	struct past past = {apply->store->env, apply->txn, apply->commit,
+			    apply->commit, apply->state.whole};
+	struct disk_content_key key = content_key(&end->content, 0);
+	struct disk_content_head head;
+	cop_err err = head_get(apply, &key, &head);
+
+	if (err || !head.chunks || head.added_ns || head.owner != end->id ||
+	    head.flags & CONTENT_SHARED)
+		return err;
+	err =
+	    past_history(&past, DB_ENTITIES, bytes_of(&end->id, sizeof end->id),
+			 same_look, &end->content);
+	if (err)
+		return err == COP_STOPPED ? 0 : err;
+	return chunks_drop(apply, &end->content, &head);
+}
+
+cop_err content_seal(struct apply *apply)
+{
+	struct content_end *ends = (void *)apply->contents.data;
+	cop_err err = 0;
+
+	for (size_t i = 0; i < apply->contents.size / sizeof *ends && !err; i++)
+		err = content_let_go(apply, &ends[i]);
+	return err;
 }

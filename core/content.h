@@ -11,11 +11,14 @@
  *	and a range is read from the chunks that it lies in.
  *	If a version of the entity has the same content already, by size and
  *	128 bits of hash, the record names that, and the chunks that came go.
+ *	When a record that names content ends and is not kept, or is let go of
+ *	later, its chunks go with it, unless another version of the entity, or
+ *	another entity, has them.
  *
  * crash
- *	Chunks that were never given to an entity stay until a compaction a day
- *	after the last of them came; chunks that no record names any more, until
- *	the next one.
+ *	Chunks of a sender that died stay until a compaction a day after the
+ *	last of them came.  Those that several entities were given, and those of
+ *	versions that a compaction leaves out, go with a compaction.
  */
 #ifndef CORE_CONTENT_H
 #define CORE_CONTENT_H
@@ -64,6 +67,18 @@ int content_chunk_is_sound(struct bytes chunk);
  * Returns	0 or EBADMSG.
  */
 int content_chunk_get(struct bytes chunk, void *room, uint32_t *size);
+
+/* A record that named content and is there no more. */
+struct content_end {
+	uint64_t id;
+	struct disk_content content;
+};
+
+/* Notes it, if the record, checked or not, names any.  0 or ENOMEM. */
+int content_end_note(struct buffer *ends, uint64_t id, struct bytes record);
+
+/* Drops the chunks of contents that ended; at the end of a transaction. */
+cop_err content_seal(struct apply *apply);
 
 /* The operations; see write.h. */
 cop_err content_chunk_apply(struct apply *apply, const struct op *op);

@@ -770,7 +770,7 @@ static cop_err history_forward(struct copying *copying)
 	cop_err err = deaths_forward(copying);
 	int code = err ? 0
 		       : retain_drop(copying->copy->to, copying->to_txn,
-				     copying->now.oldest, UINT64_MAX);
+				     copying->now.oldest, UINT64_MAX, NULL);
 
 	return code ? failed(code) : err;
 }

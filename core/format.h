@@ -154,11 +154,14 @@ static_assert(sizeof(struct disk_content_key) == 20, "content key");
 struct disk_content_head {
 	uint64_t added_ns; /* when it last grew; 0: a record has named it */
 	uint64_t size;
+	uint64_t owner; /* the entity that was given it first */
 	uint32_t chunks;
-	uint32_t reserved;
+	uint32_t flags;
 };
 
-static_assert(sizeof(struct disk_content_head) == 24, "content head");
+enum { CONTENT_SHARED = 1 }; /* another was given it, too */
+
+static_assert(sizeof(struct disk_content_head) == 32, "content head");
 
 /* A chunk's header; the bytes follow, an lz4 block if they are fewer. */
 struct disk_chunk {

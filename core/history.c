@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history.h"
+#include "content.h"
+
+#include <errno.h>
 
 static int version_put(struct apply *apply, enum env_db db,
 		       const struct version_key *key, struct bytes record)
@@ -32,6 +35,18 @@ static int death_note(struct apply *apply, enum env_db db,
 	return buffer_put(&apply->deaths, entry, DISK_DEATH_HEADER + key->size);
 }
 
+/* A record of an entity that is not kept. */
+static cop_err content_end(struct apply *apply, struct bytes key,
+			   struct bytes record)
+{
+	uint64_t id;
+
+	memcpy(&id, key.data, sizeof id);
+	return content_end_note(&apply->contents, id, record)
+		   ? apply_failed(apply, ENOMEM)
+		   : 0;
+}
+
 cop_err history_keep(struct apply *apply, enum env_db db, struct bytes key,
 		     struct bytes record)
 {
@@ -40,7 +55,7 @@ cop_err history_keep(struct apply *apply, enum env_db db, struct bytes key,
 	int code;
 
 	if (!apply->keeps || born == apply->commit)
-		return 0;
+		return db == DB_ENTITIES ? content_end(apply, key, record) : 0;
 	version_key_make(&version, db, key, born);
 	code = version_put(apply, db, &version, record);
 	/* an incoming edge is dropped with the one that goes out */

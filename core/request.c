@@ -245,8 +245,11 @@ static cop_err chunk_check(const struct op *op)
 	struct bytes chunk =
 	    bytes_of(op_body(op) + sizeof(struct chunk_op), op->record_bytes);
 
-	return op->key_size || !content_chunk_is_sound(chunk) ? bad("chunk")
-							      : 0;
+	if (op->option > CHUNK_DROP || op->key_size)
+		return bad("chunk");
+	if (op->option == CHUNK_DROP)
+		return op->record_bytes ? bad("chunk") : 0;
+	return content_chunk_is_sound(chunk) ? 0 : bad("chunk");
 }
 
 static cop_err op_check(const cop_store *store, const struct op *op,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "retain.h"
 #include "clock.h"
+#include "content.h"
 #include "generation.h"
 #include "oplog.h"
 
@@ -94,10 +95,29 @@ static int part_first(const struct env *env, env_txn *txn, uint64_t oldest,
 	return code;
 }
 
+/* Notes the content that a version names. */
+static int content_look(const struct env *env, env_txn *txn,
+			const struct version_key *key, struct buffer *ends)
+{
+	struct bytes value;
+	uint64_t id;
+	int code =
+	    env_get(env, txn, DB_ENTITY_VERSIONS, version_bytes(key), &value);
+
+	if (code || value.size <= DISK_VERSION_HEADER)
+		return code == ENV_ABSENT ? 0 : code;
+	memcpy(&id, key->bytes, sizeof id);
+	return content_end_note(
+	    ends, be64toh(id),
+	    bytes_of((const char *)value.data + DISK_VERSION_HEADER,
+		     value.size - DISK_VERSION_HEADER));
+}
+
 /* The versions of a part, and its entry. */
 static int part_drop(const struct env *env, env_txn *txn,
 		     const struct disk_death_key *key,
-		     const struct buffer *part, uint64_t *dropped)
+		     const struct buffer *part, struct buffer *ends,
+		     uint64_t *dropped)
 {
 	struct bytes entries = bytes_of(part->data, part->size);
 	struct death death;
@@ -105,7 +125,12 @@ static int part_drop(const struct env *env, env_txn *txn,
 	int code;
 
 	while (!(code = death_next(entries, &at, &death))) {
-		code = drop(env, txn, death.db, version_bytes(&death.version));
+		code = ends && death.db == DB_ENTITY_VERSIONS
+			   ? content_look(env, txn, &death.version, ends)
+			   : 0;
+		if (!code)
+			code = drop(env, txn, death.db,
+				    version_bytes(&death.version));
 		if (!code && death.has_in)
 			code = drop(env, txn, DB_EDGE_IN_VERSIONS,
 				    version_bytes(&death.in));
@@ -119,7 +144,7 @@ static int part_drop(const struct env *env, env_txn *txn,
 }
 
 int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
-		uint64_t most)
+		uint64_t most, struct buffer *ends)
 {
 	struct disk_death_key key;
 	struct buffer part = {0};
@@ -129,7 +154,7 @@ int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
 	while (!code && dropped < most) {
 		code = part_first(env, txn, oldest, &key, &part);
 		if (!code)
-			code = part_drop(env, txn, &key, &part, &dropped);
+			code = part_drop(env, txn, &key, &part, ends, &dropped);
 	}
 	buffer_release(&part);
 	return code == ENV_ABSENT ? 0 : code;
@@ -141,9 +166,10 @@ cop_err retain_slice(struct apply *apply)
 			    ? UINT64_MAX
 			    : RETAIN_VERSIONS + 2 * apply_change_count(apply);
 	cop_err err = oldest_move(apply);
-	int code = err ? 0
-		       : retain_drop(apply->store->env, apply->txn,
-				     apply->state.oldest, most);
+	int code =
+	    err ? 0
+		: retain_drop(apply->store->env, apply->txn,
+			      apply->state.oldest, most, &apply->contents);
 
 	return code ? apply_failed(apply, code) : err;
 }

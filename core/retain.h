@@ -39,6 +39,6 @@ cop_err retain_slice(struct apply *apply);
  * oldest first.  0 or LMDB's code.
  */
 int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
-		uint64_t most);
+		uint64_t most, struct buffer *ends);
 
 #endif

@@ -24,6 +24,7 @@ struct cop_upload {
 	XXH3_state_t *hash;
 	struct buffer chunk; /* bytes not encoded yet */
 	struct disk_content content;
+	int is_sent; /* some chunks were committed, or may have been */
 	int is_given;
 	cop_err err; /* it is of no use any more */
 };
@@ -35,10 +36,27 @@ static cop_err no_memory(void)
 
 /* ---- in ----------------------------------------------------------------- */
 
+/* Takes back what was committed and will never be given. */
+static void upload_drop(cop_upload *upload)
+{
+	struct cop_commit_options lazy = {.size = sizeof lazy,
+					  .durability = COP_LAZY};
+	cop_write *write;
+
+	if (write_check(upload->write) ||
+	    cop_write_begin(upload->write->store, &write))
+		return;
+	if (!write_upload_drop(write, &upload->content))
+		(void)!cop_commit_with(write, &lazy, NULL);
+	cop_abort(write);
+}
+
 void cop_upload_end(cop_upload *upload)
 {
 	if (!upload)
 		return;
+	if (upload->is_sent && (!upload->is_given || upload->err))
+		upload_drop(upload);
 	cop_abort(upload->write);
 	XXH3_freeState(upload->hash);
 	buffer_release(&upload->chunk);
@@ -74,9 +92,10 @@ static cop_err chunks_commit(cop_upload *upload)
 	struct cop_commit_options options = {.size = sizeof options,
 					     .durability = COP_LAZY};
 
-	return cop_write_count(upload->write)
-		   ? cop_commit_with(upload->write, &options, NULL)
-		   : 0;
+	if (!cop_write_count(upload->write))
+		return 0;
+	upload->is_sent = 1;
+	return cop_commit_with(upload->write, &options, NULL);
 }
 
 /* Encodes what was gathered. */

@@ -429,6 +429,20 @@ cop_err write_chunk(cop_write *write, const struct chunk_op *body,
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+cop_err write_upload_drop(cop_write *write, const struct disk_content *content)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_CHUNK, .option = CHUNK_DROP};
+	struct chunk_op body = {.key = content_key(content, 0)};
+	cop_err err = bytes_put(write, &op, sizeof op);
+
+	if (!err)
+		err = bytes_put(write, &body, sizeof body);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
 /* is_named: data is a struct disk_content, and not packed. */
 static cop_err content_put(cop_write *write, const void *key, size_t key_size,
 			   const void *data, size_t size, int is_named)

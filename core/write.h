@@ -42,6 +42,9 @@ enum op_kind {
 	OP_CONTENT
 };
 
+/* The option of OP_CHUNK; one that drops has no chunk. */
+enum chunk_change { CHUNK_ADD = 0, CHUNK_DROP = 1 };
+
 /* With the vector's change, the option of OP_PUT. */
 enum { PUT_CONTENT_KEEP = 0x100 };
 
@@ -97,6 +100,7 @@ cop_err write_check(const cop_write *write);
 /* Adds a chunk of content, and what gives content to an entity; content.h. */
 cop_err write_chunk(cop_write *write, const struct chunk_op *body,
 		    const void *data, size_t size);
+cop_err write_upload_drop(cop_write *write, const struct disk_content *content);
 cop_err write_content(cop_write *write, const void *key, size_t key_size,
 		      const void *data, size_t size);
 cop_err write_content_named(cop_write *write, const void *key, size_t key_size,

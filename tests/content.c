@@ -359,26 +359,91 @@ static void what_is_named_is_kept(struct fixture *f)
 	whole(f, "the store is whole");
 }
 
-static void what_is_not_goes(struct fixture *f)
+static void drop(struct fixture *f, const char *key)
 {
-	struct cop_retention none = {.size = sizeof none,
-				     .history = COP_HISTORY_NONE};
-	uint64_t had;
 	cop_write *write = write_of(f);
 
-	must(cop_retain(write, &none), "retain");
+	must(cop_delete(write, key, strlen(key)), "delete");
 	commit_of(write);
-	compact(f);
+}
+
+static void keep_history(struct fixture *f, int32_t history, uint64_t ms)
+{
+	struct cop_retention rule = {
+	    .size = sizeof rule, .history = history, .history_ms = ms};
+	cop_write *write = write_of(f);
+
+	must(cop_retain(write, &rule), "retain");
+	commit_of(write);
+}
+
+static void what_is_not_goes(struct fixture *f)
+{
+	cop_upload *upload;
+	cop_write *write;
+	uint64_t had;
+
+	keep_history(f, COP_HISTORY_NONE, 0);
 	had = chunks(f);
 	stream(f, "brief", 16, COMMON);
-	compact(f);
 	is_u64(chunks(f), had + 5, "four chunks and a head came");
+	stream(f, "brief", 18, COMMON);
+	is_u64(chunks(f), had + 5,
+	       "without history the next ones replace them");
 	write = write_of(f);
-	must(cop_delete(write, "brief", 5), "delete");
+	put_named(write, "brief", "paper", COP_CONTENT_KEEP);
 	commit_of(write);
+	content_ok(f, "brief", 18, COMMON, "what is kept stays");
+	drop(f, "brief");
+	is_u64(chunks(f), had, "and go with the entity");
+	upload = upload_of(f);
+	add(upload, 20, 0, COMMON);
+	write = write_of(f);
+	give(write, "one", upload);
+	give(write, "two", upload);
+	cop_upload_end(upload);
+	commit_of(write);
+	drop(f, "one");
+	content_ok(f, "two", 20, COMMON, "what two were given stays for one");
+	drop(f, "two");
 	compact(f);
-	is_u64(chunks(f), had, "without history they go with a compaction");
+	is_u64(chunks(f), had, "and goes with a compaction");
 	whole(f, "the store is whole");
+}
+
+static void what_is_too_old_goes(struct fixture *f)
+{
+	struct timespec pause = {0, 30 * 1000000};
+	uint64_t had = chunks(f);
+
+	keep_history(f, COP_HISTORY_AGE, 20);
+	stream(f, "aging", 22, COMMON);
+	stream(f, "aging", 24, COMMON);
+	stream(f, "aging", 22, COMMON);
+	is_u64(chunks(f), had + 10, "history has what was replaced");
+	nanosleep(&pause, NULL);
+	must(cop_maintain(f->store, NULL, NULL), "maintain");
+	is_u64(chunks(f), had + 5, "until it is too old");
+	content_ok(f, "aging", 22, COMMON, "what is there again stays");
+	drop(f, "aging");
+	nanosleep(&pause, NULL);
+	must(cop_maintain(f->store, NULL, NULL), "maintain");
+	nanosleep(&pause, NULL);
+	must(cop_maintain(f->store, NULL, NULL), "maintain");
+	is_u64(chunks(f), had, "and goes when that is, too");
+	keep_history(f, COP_HISTORY_ALL, 0);
+	whole(f, "the store is whole");
+}
+
+static void what_was_given_up_goes(struct fixture *f)
+{
+	uint64_t had = chunks(f);
+	cop_upload *upload = upload_of(f);
+
+	add(upload, 26, 0, 40 * CHUNK_BYTES);
+	ok(chunks(f) > had, "chunks have come");
+	cop_upload_end(upload);
+	is_u64(chunks(f), had, "and go when the upload ends without an entity");
 }
 
 /* Writes over the heads of all contents that are under way. */
@@ -526,6 +591,8 @@ int main(void)
 	a_put_keeps_or_replaces(&f);
 	what_is_named_is_kept(&f);
 	what_is_not_goes(&f);
+	what_is_too_old_goes(&f);
+	what_was_given_up_goes(&f);
 	what_nobody_was_given_goes(&f);
 	a_sender_may_be_killed(&f);
 	damage_is_seen(&f);
