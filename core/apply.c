@@ -464,17 +464,26 @@ cop_err apply_record(struct apply *apply, struct change *change,
 
 /*
  * A record as it came in a request.
- * keeps	with the content that the entity has
+ * op		that keeps the content which the entity has; NULL: none does
  */
 static cop_err entity_put(struct apply *apply, struct change *change,
-			  const void *record, size_t bytes, int keeps)
+			  const void *record, size_t bytes, const struct op *op)
 {
 	struct bytes old = bytes_of(NULL, 0);
 	struct buffer copy = {0};
 	cop_err err = 0;
 
-	if (keeps && change->alive)
+	if (op && change->alive)
 		err = apply_record_copy(apply, change->id, &old);
+	if (!err && op && op_kept(op) &&
+	    (!old.data || content_size(old) != op_kept(op)))
+		err = error_set(
+		    COP_DANGLING,
+		    "'%.*s' has no content of %llu bytes to be "
+		    "kept; put it without, then stream that in",
+		    (int)(op->key_size < 200 ? op->key_size : 200),
+		    (const char *)((const struct disk_entity *)record)->key,
+		    (unsigned long long)op_kept(op));
 	if (!err && old.data)
 		err = content_keep(&copy, bytes_of(record, bytes), old);
 	else if (!err && buffer_put(&copy, record, bytes))
@@ -503,7 +512,7 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 		       : key_add(apply, record->key, record->key_size, &change);
 	if (!err)
 		err = entity_put(apply, change, record, op->record_bytes,
-				 op->option & PUT_CONTENT_KEEP);
+				 op->option & PUT_CONTENT_KEEP ? op : NULL);
 	if (!err)
 		err = vector_apply(apply, change, op);
 	if (!err)
@@ -733,7 +742,7 @@ static cop_err bare_put(struct apply *apply, const void *key, size_t size,
 		err = id ? apply_change_of(apply, id, out)
 			 : key_add(apply, key, size, out);
 	if (!err)
-		err = entity_put(apply, *out, record.data, record.size, 0);
+		err = entity_put(apply, *out, record.data, record.size, NULL);
 	buffer_release(&record);
 	names_release(&none);
 	return err;

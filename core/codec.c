@@ -487,12 +487,13 @@ static cop_err content_put(struct buffer *out, const struct cop_put *put,
 	size_t at = out->size;
 
 	head->content_at = (uint32_t)(at - start);
-	if (put->content_size > COP_CONTENT_BYTES)
-		return error_set(COP_TOO_LARGE,
-				 "content of %zu bytes; an entity may have %d",
-				 put->content_size, COP_CONTENT_BYTES);
 	if (!put->content || !put->content_size)
 		return 0;
+	if (put->content_size > COP_CONTENT_BYTES)
+		return error_set(COP_TOO_LARGE,
+				 "content of %zu bytes in one piece, where %d "
+				 "may be; stream it in",
+				 put->content_size, COP_CONTENT_BYTES);
 	if (buffer_put(out, put->content, put->content_size))
 		return no_memory();
 	head->content_size = (uint32_t)put->content_size;

@@ -1046,7 +1046,9 @@ enum cop_vector_change {
 
 enum cop_content_change {
 	COP_CONTENT_REPLACE = 0, /* by content; NULL: it has none */
-	COP_CONTENT_KEEP = 1	 /* content NULL: it keeps what it has */
+	COP_CONTENT_KEEP = 1	 /* content NULL: it keeps what it has; that is
+				    content_size bytes, or the commit fails with
+				    COP_DANGLING; 0: whatever it is */
 };
 
 struct cop_put {
@@ -1151,7 +1153,7 @@ COP_MUST cop_err cop_untag(cop_write *write, const void *key, size_t key_size,
 
 /*
  * The same for a tag that it has at some time, on top of the times at which it
- * has it already; cop_untag takes all of them.
+ * has it already; cop_untag takes all of them.  valid NULL: always.
  */
 COP_MUST cop_err cop_tag_valid(cop_write *write, const void *key,
 			       size_t key_size, const char *tag,

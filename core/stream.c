@@ -199,7 +199,8 @@ static cop_err upload_close(cop_upload *upload)
 cop_err cop_put_content(cop_write *write, const void *key, size_t key_size,
 			cop_upload *upload)
 {
-	cop_err err = upload_check(upload);
+	cop_err err = upload ? upload_check(upload)
+			     : error_set(COP_INVALID, "there is no upload");
 
 	if (!err)
 		err = write_check(write);

@@ -184,6 +184,8 @@ cop_err cop_put(cop_write *write, const struct cop_put *put)
 	op.option = (uint16_t)(put->vector_change |
 			       (put->content_change ? PUT_CONTENT_KEEP : 0));
 	op.key_size = put->key_size;
+	if (put->content_change == COP_CONTENT_KEEP)
+		op_kept_set(&op, put->content_size);
 	op.dim = put->vector ? put->dim : 0;
 	if (!buffer_add(&write->ops, sizeof op))
 		return no_memory();
@@ -292,11 +294,14 @@ cop_err cop_tag_valid(cop_write *write, const void *key, size_t key_size,
 		      const char *tag, size_t tag_size,
 		      const struct cop_validity *valid)
 {
-	struct disk_validity disk = {valid->from.seconds, valid->to.seconds,
-				     valid->from.nanos, valid->to.nanos};
+	struct disk_validity disk;
 	cop_err err = write_check(write);
 
-	if (!err && !codec_validity_is(&disk))
+	if (err || !valid)
+		return err ? err : cop_tag(write, key, key_size, tag, tag_size);
+	disk = (struct disk_validity){valid->from.seconds, valid->to.seconds,
+				      valid->from.nanos, valid->to.nanos};
+	if (!codec_validity_is(&disk))
 		err = error_set(COP_INVALID,
 				"a tag is valid from %lld s to %lld s since "
 				"1970; it must begin before it ends, and "

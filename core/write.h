@@ -134,6 +134,18 @@ static inline size_t op_key_at(const struct op *op)
 	}
 }
 
+/* How much content an OP_PUT that keeps it is to find; 0: any. */
+static inline uint64_t op_kept(const struct op *op)
+{
+	return (uint64_t)op->discriminator << 32 | op->relation;
+}
+
+static inline void op_kept_set(struct op *op, uint64_t bytes)
+{
+	op->relation = (uint32_t)bytes;
+	op->discriminator = (uint32_t)(bytes >> 32);
+}
+
 /* Its key; that of OP_PUT is in its record. */
 static inline const unsigned char *op_key(const struct op *op)
 {

@@ -57,6 +57,24 @@ sed 's/"type":null/"type":"paper"/' <"$work/out" | "$COPPICE" put "$store" \
 exits 0 'a line that says so leaves it' content get "$store" doc
 cmp -s "$work/out" "$work/large"
 ok $? 'as it was'
+exits 7 'one that says another size' put "$store" <<-'END'
+	{"key":"doc","content_bytes":5}
+END
+exits 7 'one for another entity' put "$store" <<-'END'
+	{"key":"nobody","content_bytes":20000000}
+END
+like "$err" '*nobody*20000000*' 'is refused by name'
+exits 7 'one that says no size' put "$store" <<-'END'
+	{"key":"doc","content_bytes":"much"}
+END
+head -c 5000 /dev/urandom >"$work/noise"
+exits 0 'bytes that are no text' content put "$store" noise "$work/noise"
+exits 0 'are told by their number' get "$store" noise --json
+like "$out" '*"content":null,"content_bytes":5000*' 'and not garbled'
+"$COPPICE" put "$store" <"$work/out" >"$work/number"
+exits 0 'so that what is read again' content get "$store" noise
+cmp -s "$work/out" "$work/noise"
+ok $? 'leaves them'
 exits 0 'and changes the rest' scan "$store" --type paper
 like "$out" '*doc*' 'its type'
 exits 0 'compaction' compact "$store"

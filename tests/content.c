@@ -311,6 +311,13 @@ static void a_put_keeps_or_replaces(struct fixture *f)
 	commit_of(write);
 	content_ok(f, "page", 10, COMMON, "a put that keeps it keeps it");
 	write = write_of(f);
+	both.content = NULL;
+	both.content_size = COMMON + 1;
+	must(cop_put(write, &both), "put");
+	is_int(cop_commit(write, NULL), COP_DANGLING,
+	       "one that expects another size is refused");
+	cop_abort(write);
+	write = write_of(f);
 	put_named(write, "page", "final", COP_CONTENT_REPLACE);
 	commit_of(write);
 	content_ok(f, "page", 10, 0, "one that does not, does not");

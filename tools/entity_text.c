@@ -2,8 +2,12 @@
 #include "entity_text.h"
 #include "instant.h"
 #include "out.h"
+#include "words.h"
 
 #include <stdio.h>
+
+/* Of content a person is shown so many. */
+enum { TEXT_CONTENT_BYTES = 2048 };
 
 static void text_field(const char *name, size_t size)
 {
@@ -115,19 +119,16 @@ static cop_err text_content(cop_read *read, const struct cop_entity *entity)
 {
 	const void *data;
 	size_t size;
-	cop_err err;
+	cop_err err = out_content(read, entity, &data, &size);
 
-	if (entity->content_size > COP_CONTENT_BYTES) {
-		text_field("content", 7);
-		printf("%llu bytes; `coppice content get` writes them\n",
-		       (unsigned long long)entity->content_size);
-		return 0;
-	}
-	err = cop_entity_content(read, entity, &data, &size);
 	if (err || !size)
 		return err;
 	text_field("content", 7);
-	out_plain(data, size);
+	if (data)
+		out_plain(data, words_cut(data, size, TEXT_CONTENT_BYTES));
+	if (!data || size > TEXT_CONTENT_BYTES)
+		printf("%s%zu bytes; `coppice content get` writes them",
+		       data ? " ... " : "", size);
 	putchar('\n');
 	return 0;
 }

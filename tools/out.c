@@ -415,6 +415,21 @@ static cop_err out_entity_timed(cop_read *read, const struct cop_entity *entity)
 	return 0;
 }
 
+cop_err out_content(cop_read *read, const struct cop_entity *entity,
+		    const void **data, size_t *size)
+{
+	cop_err err;
+
+	*data = NULL;
+	*size = entity->content_size;
+	if (*size > COP_CONTENT_BYTES)
+		return 0;
+	err = cop_entity_content(read, entity, data, size);
+	if (!err && *data && words_utf8(*data, *size) < *size)
+		*data = NULL;
+	return err;
+}
+
 static cop_err out_entity_content(cop_read *read,
 				  const struct cop_entity *entity)
 {
@@ -422,18 +437,15 @@ static cop_err out_entity_content(cop_read *read,
 	size_t size;
 	cop_err err;
 
-	if (entity->content_size > COP_CONTENT_BYTES) {
-		printf("null,\"content_bytes\":%llu",
-		       (unsigned long long)entity->content_size);
-		return 0;
-	}
-	err = cop_entity_content(read, entity, &data, &size);
+	err = out_content(read, entity, &data, &size);
 	if (err)
 		return err;
-	if (size)
+	if (data)
 		out_string(data, size);
 	else
 		out_words("null");
+	if (size && !data)
+		printf(",\"content_bytes\":%zu", size);
 	return 0;
 }
 

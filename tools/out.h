@@ -26,6 +26,13 @@ enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2, OUT_VERSION = 4 };
 cop_err out_entity(cop_store *store, cop_read *read,
 		   const struct cop_entity *entity, int parts);
 
+/*
+ * The content, *data NULL if it is no text or too long for a line; *size is
+ * what there is.
+ */
+cop_err out_content(cop_read *read, const struct cop_entity *entity,
+		    const void **data, size_t *size);
+
 /* The same, without the line's end. */
 cop_err out_entity_object(cop_store *store, cop_read *read,
 			  const struct cop_entity *entity, int parts);

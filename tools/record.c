@@ -476,6 +476,22 @@ static int record_timed(struct record *record, const json_t *json,
 	return 0;
 }
 
+/* Of content that is not in the line: how much there is. */
+static int record_kept(const json_t *bytes, struct cop_put *put,
+		       struct fault *fault)
+{
+	if (!bytes || json_is_null(bytes))
+		return 0;
+	if (!json_is_integer(bytes) || json_integer_value(bytes) <= 0 ||
+	    put->content)
+		return record_bad(fault, "content_bytes",
+				  "is not the size of a content that is not in "
+				  "the line");
+	put->content_change = COP_CONTENT_KEEP;
+	put->content_size = (size_t)json_integer_value(bytes);
+	return 0;
+}
+
 static int record_put_entity(struct record *record, cop_write *write,
 			     json_t *line, struct fault *fault)
 {
@@ -515,9 +531,8 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.key = key.data;
 	put.key_size = key.size > UINT32_MAX ? UINT32_MAX : (uint32_t)key.size;
 	put.content = content;
-	/* a line of what was too long to be in it */
-	if (!content && json_is_integer(json_object_get(line, "content_bytes")))
-		put.content_change = COP_CONTENT_KEEP;
+	if (record_kept(json_object_get(line, "content_bytes"), &put, fault))
+		return fault->code;
 	put.properties = properties.items;
 	put.property_count = (uint32_t)properties.count;
 	record->kind = RECORD_ENTITY;

@@ -6,11 +6,12 @@
 
 #include <inttypes.h>
 
-enum { LOG_LIMIT = ARG_OWN };
+enum { LOG_LIMIT = ARG_OWN, LOG_ALL };
 enum { LOG_MOST = 100 };
 
 static const struct arg_row log_rows[] = {
     {LOG_LIMIT, "limit", "N", "at most so many commits (default: 100)"},
+    {LOG_ALL, "all", NULL, "those, too, that touched nothing"},
     ARG_AS_OF_ROW,
     ARG_JSON_ROW,
     ARG_END,
@@ -46,7 +47,8 @@ static int log_run(struct cli *cli)
 	while ((id = args_next(cli)) > 0) {
 		if (id == ARG_JSON)
 			json = 1;
-		else if (args_u64(cli, 1, UINT64_MAX, &limit))
+		else if (id == LOG_LIMIT &&
+			 args_u64(cli, 1, UINT64_MAX, &limit))
 			return cli->fault.code;
 	}
 	if (id < 0 || args_end(cli))
@@ -55,7 +57,7 @@ static int log_run(struct cli *cli)
 	if (code)
 		return code;
 	for (commit = cop_read_commit(cli->read);
-	     commit && limit && !out_failed(); commit--, limit--) {
+	     commit && limit && !out_failed(); commit--) {
 		struct cop_commit_info info = {.size = sizeof info};
 		cop_err err = cop_commit_info(cli->read, commit, &info);
 
@@ -63,7 +65,10 @@ static int log_run(struct cli *cli)
 			break;
 		if (err)
 			return cli_cop(cli, err);
+		if (!info.touched && !args_given(cli, LOG_ALL))
+			continue;
 		log_one(&info, json);
+		limit--;
 	}
 	if (commit && !limit && !args_given(cli, LOG_LIMIT) && !cli->quiet)
 		fault_note("cut off after %d (--limit)", LOG_MOST);

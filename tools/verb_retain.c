@@ -116,15 +116,52 @@ int retain_history(struct cli *cli, int32_t *history, uint64_t *ms)
 	return 0;
 }
 
-static int retain_set(struct cli *cli, const struct cop_retention *retention)
+/* The rule that holds now, for what is not given. */
+struct retain_now {
+	const char *type;
+	struct cop_retention rule;
+};
+
+static int32_t retain_now_visit(void *user, cop_read *read,
+				const struct cop_retention *retention)
 {
-	struct cop_result result = {.size = sizeof result};
-	int code = cli_open_write(cli);
+	struct retain_now *now = user;
+
+	(void)read;
+	/* the store's comes first, and holds for types without their own */
+	if (!retention->type ||
+	    (now->type && !strcmp(now->type, retention->type)))
+		now->rule = *retention;
+	return 0;
+}
+
+static int retain_fill(struct cli *cli, struct cop_retention *retention)
+{
+	struct retain_now now = {.type = retention->type};
+	int code = cli_open_read(cli);
 	cop_err err;
 
 	if (code)
 		return code;
-	err = cop_retain(cli->write, retention);
+	err = cop_retentions(cli->read, retain_now_visit, &now);
+	if (err)
+		return cli_cop(cli, err);
+	if (!args_given(cli, RETAIN_HISTORY)) {
+		retention->history = now.rule.history;
+		retention->history_ms = now.rule.history_ms;
+	}
+	if (!args_given(cli, RETAIN_COUNT))
+		retention->history_count = now.rule.history_count;
+	return 0;
+}
+
+static int retain_set(struct cli *cli, const struct cop_retention *retention)
+{
+	struct cop_result result = {.size = sizeof result};
+	cop_err err = cop_write_begin(cli->store, &cli->write);
+
+	if (!err)
+		err = cop_retain(cli->write, retention);
 	if (!err)
 		err = cop_commit(cli->write, &result);
 	if (err)
@@ -137,11 +174,11 @@ static int retain_run(struct cli *cli)
 {
 	struct cop_retention retention = {.size = sizeof retention};
 	int json = 0;
+	int code;
 	int id;
 
 	while ((id = args_next(cli)) > 0) {
-		int code = 0;
-
+		code = 0;
 		switch (id) {
 		case RETAIN_TYPE: retention.type = cli->value; break;
 		case RETAIN_HISTORY:
@@ -163,9 +200,8 @@ static int retain_run(struct cli *cli)
 		return args_given(cli, RETAIN_TYPE)
 			   ? args_fault(cli, "give --history or --count, too")
 			   : retain_show(cli, json);
-	if (!args_given(cli, RETAIN_HISTORY))
-		retention.history = COP_HISTORY_ALL;
-	return retain_set(cli, &retention);
+	code = retain_fill(cli, &retention);
+	return code ? code : retain_set(cli, &retention);
 }
 
 const struct verb verb_retain = {
