@@ -100,6 +100,10 @@ cop_err cop_commit_at(cop_read *read, int64_t time_ns, uint64_t *commit)
 		err = info_get(read, low, &info);
 	if (err)
 		return err;
+	if (info.time_ns > time_ns && !low)
+		return error_set(COP_TOO_OLD,
+				 "%s: the store was made later than that",
+				 read->store->path);
 	if (info.time_ns > time_ns)
 		return error_set(COP_TOO_OLD,
 				 "%s: history is kept from commit %" PRIu64
