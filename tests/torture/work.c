@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "work.h"
+#include "stream.h"
 #include "look.h"
 #include "linear.h"
 #include "oracle.h"
@@ -283,7 +284,10 @@ static void member_put(cop_write *write, uint32_t group, uint32_t member,
 			put.dim = DIM;
 		}
 	}
-	look_must(cop_put(write, &put), "put");
+	if (record.stamp % 3 == 1 && put.content_size)
+		stream_put(write, &put, &self.seed);
+	else
+		look_must(cop_put(write, &put), "put");
 }
 
 /* The last member's entity of the era before. */
