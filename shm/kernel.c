@@ -63,6 +63,20 @@ double kernel_cosine_join(const struct kernel_cosine *sums)
 	return sine2 > 0 ? sine2 / (1 + cosine) : 0;
 }
 
+float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
+		     const struct row_code *b, int32_t dot)
+{
+	/* in this order: both scales may be small */
+	float inner = a->scale * (float)dot * b->scale + a->offset * b->sum +
+		      b->offset * a->sum - a->offset * b->offset * (float)dim;
+
+	if (metric == METRIC_IP)
+		return -inner;
+	if (metric == METRIC_COSINE)
+		return (a->norm + b->norm) * 0.5f - inner;
+	return a->norm + b->norm - 2 * inner;
+}
+
 size_t kernel_unmarked(const _Atomic uint32_t *links, size_t count,
 		       uint32_t limit, uint64_t *marks, uint32_t *fresh)
 {

@@ -262,20 +262,8 @@ kernel_nibble_distance(const struct query_code *query, const unsigned char *row,
 }
 
 /* The coded distance of two rows from the integer product of their codes. */
-static inline float kernel_between(int32_t metric, uint32_t dim,
-				   const struct row_code *a,
-				   const struct row_code *b, int32_t dot)
-{
-	/* in this order: both scales may be small */
-	float inner = a->scale * (float)dot * b->scale + a->offset * b->sum +
-		      b->offset * a->sum - a->offset * b->offset * (float)dim;
-
-	if (metric == METRIC_IP)
-		return -inner;
-	if (metric == METRIC_COSINE)
-		return (a->norm + b->norm) * 0.5f - inner;
-	return a->norm + b->norm - 2 * inner;
-}
+float kernel_between(int32_t metric, uint32_t dim, const struct row_code *a,
+		     const struct row_code *b, int32_t dot);
 
 /*
  * What the two passes of an exact cosine have summed up: A = |a|^2,
