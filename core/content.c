@@ -191,7 +191,7 @@ cop_err content_chunk_apply(struct apply *apply, const struct op *op)
 		return gone();
 	head.chunks++;
 	head.size += is.size;
-	head.added_ns = clock_ns(CLOCK_REALTIME);
+	head.added_ns = clock_ns(CLOCK_REALTIME) | 1; /* never 0 */
 	code = env_put(apply->store->env, apply->txn, DB_CONTENT,
 		       bytes_of(&body.key, sizeof body.key), chunk);
 	if (!code)
@@ -256,9 +256,13 @@ static cop_err content_settle(struct apply *apply, uint64_t id,
 	if (err == COP_STOPPED) {
 		if (!memcmp(twin.found.id, content->id, sizeof content->id))
 			return 0;
-		err = head.added_ns ? chunks_drop(apply, content, &head) : 0;
+		/* at the end, for others may be given it by this write */
+		if (buffer_put(&apply->contents,
+			       &(struct content_end){.content = *content},
+			       sizeof(struct content_end)))
+			return apply_failed(apply, ENOMEM);
 		*content = twin.found;
-		return err;
+		return 0;
 	}
 	head_take(&head, id);
 	if (!err && head_put(apply, &key, &head))
@@ -352,9 +356,14 @@ static cop_err content_let_go(struct apply *apply, struct content_end *end)
 	struct disk_content_head head;
 	cop_err err = head_get(apply, &key, &head);
 
-	if (err || !head.chunks || head.added_ns || head.owner != end->id ||
-	    head.flags & CONTENT_SHARED)
+	if (err || !head.chunks)
 		return err;
+	if (!end->id) /* it came, and was there already */
+		return head.added_ns ? chunks_drop(apply, &end->content, &head)
+				     : 0;
+	if (head.added_ns || head.owner != end->id ||
+	    head.flags & CONTENT_SHARED)
+		return 0;
 	err =
 	    past_history(&past, DB_ENTITIES, bytes_of(&end->id, sizeof end->id),
 			 same_look, &end->content);

@@ -68,9 +68,9 @@ int content_chunk_is_sound(struct bytes chunk);
  */
 int content_chunk_get(struct bytes chunk, void *room, uint32_t *size);
 
-/* A record that named content and is there no more. */
+/* A record that named content and is there no more; or chunks that came. */
 struct content_end {
-	uint64_t id;
+	uint64_t id; /* 0: nobody needs them, unless a record names them now */
 	struct disk_content content;
 };
 

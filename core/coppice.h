@@ -1125,7 +1125,7 @@ COP_API void cop_upload_end(cop_upload *upload);
  * Gives an entity what was added as its content; its other fields stay.  One
  * that is not there is put, with nothing else.  If a version of the entity has
  * the same content already, it is stored once.
- * The upload takes no more then; it may be given to several entities.
+ * The upload takes no more then; one write may give it to several entities.
  * Returns	COP_BAD_KEY; at the commit COP_INVALID if a compaction has
  *		dropped it.
  */

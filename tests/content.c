@@ -273,6 +273,21 @@ static void one_content_is_stored_once(struct fixture *f)
 	whole(f, "the store is whole");
 }
 
+static void one_may_have_it_already(struct fixture *f)
+{
+	cop_upload *upload = upload_of(f);
+	cop_write *write = write_of(f);
+
+	add(upload, 8, 0, COMMON);
+	give(write, "paper", upload);
+	give(write, "copy", upload);
+	cop_upload_end(upload);
+	commit_of(write);
+	content_ok(f, "paper", 8, COMMON, "who had it has it");
+	content_ok(f, "copy", 8, COMMON, "and so has another, by one write");
+	whole(f, "the store is whole");
+}
+
 static void put_named(cop_write *write, const char *key, const char *type,
 		      int32_t change)
 {
@@ -595,6 +610,7 @@ int main(void)
 	one_piece_has_a_limit(&f);
 	memory_stays_what_it_is(&f);
 	one_content_is_stored_once(&f);
+	one_may_have_it_already(&f);
 	a_put_keeps_or_replaces(&f);
 	what_is_named_is_kept(&f);
 	what_is_not_goes(&f);
