@@ -2,6 +2,7 @@
 #include "codec.h"
 #include "error.h"
 #include "text.h"
+#include "timed.h"
 
 #include <errno.h>
 #include <lz4.h>
@@ -329,20 +330,30 @@ static int compress_from(struct buffer *out, size_t start, size_t room,
 	return 1;
 }
 
-static cop_err validity_put(struct buffer *out,
-			    const struct cop_validity *valid, const char *what)
+static cop_err validity_of(const struct cop_validity *valid, const char *what,
+			   struct disk_validity *out)
 {
-	struct disk_validity disk = {valid->from.seconds, valid->to.seconds,
-				     valid->from.nanos, valid->to.nanos};
-
-	if (!codec_validity_is(&disk))
+	*out = (struct disk_validity){valid->from.seconds, valid->to.seconds,
+				      valid->from.nanos, valid->to.nanos};
+	if (!codec_validity_is(out))
 		return error_set(
 		    COP_INVALID,
 		    "%s is valid from %lld s to %lld s since 1970; "
 		    "it must begin before it ends, and "
 		    "nanoseconds are below 1,000,000,000",
-		    what, (long long)disk.from, (long long)disk.to);
-	return buffer_put(out, &disk, sizeof disk) ? no_memory() : 0;
+		    what, (long long)out->from, (long long)out->to);
+	return 0;
+}
+
+static cop_err validity_put(struct buffer *out,
+			    const struct cop_validity *valid, const char *what)
+{
+	struct disk_validity disk;
+	cop_err err = validity_of(valid, what, &disk);
+
+	if (!err && buffer_put(out, &disk, sizeof disk))
+		err = no_memory();
+	return err;
 }
 
 /* A property's value; its validity is there already. */
@@ -440,38 +451,65 @@ static cop_err properties_put(struct buffer *out, struct names *names,
 	return 0;
 }
 
-/* Those with times may be there several times. */
+static cop_err tag_number(struct names *names, const struct cop_put *put,
+			  uint32_t index, uint32_t *out)
+{
+	size_t size =
+	    put->tag_sizes ? put->tag_sizes[index] : strlen(put->tags[index]);
+
+	return names_intern(names, NAME_TAG, put->tags[index], size, out);
+}
+
+/* A tag may be there several times, at other times. */
+static cop_err tags_put_timed(struct buffer *out, struct names *names,
+			      const struct cop_put *put,
+			      struct disk_entity *head)
+{
+	struct timed_tag *tags =
+	    malloc((put->tag_count + (size_t)1) * sizeof *tags);
+	cop_err err = tags ? 0 : no_memory();
+	int timed = 0;
+
+	for (uint32_t i = 0; i < put->tag_count && !err; i++) {
+		struct timed_tag tag = {0};
+
+		err = tag_number(names, put, i, &tag.tag);
+		if (!err)
+			err = validity_of(&put->tag_valid[i], "a tag",
+					  &tag.valid);
+		if (!err)
+			(void)timed_tags_add(tags, &head->tag_count, &tag);
+	}
+	if (!err && timed_tags_put(out, tags, head->tag_count, &timed))
+		err = no_memory();
+	head->flags |= timed ? ENTITY_TAGS_TIMED : 0;
+	free(tags);
+	return err;
+}
+
 static cop_err tags_put(struct buffer *out, struct names *names,
 			const struct cop_put *put, struct disk_entity *head)
 {
-	cop_err err = 0;
-
 	if (put->tag_count > COP_TAG_COUNT)
 		return error_set(COP_TOO_LARGE,
 				 "%u tags; an entity may have %d",
 				 put->tag_count, COP_TAG_COUNT);
+	if (put->tag_valid)
+		return tags_put_timed(out, names, put, head);
 	marks_begin(names);
 	for (uint32_t i = 0; i < put->tag_count; i++) {
-		size_t size =
-		    put->tag_sizes ? put->tag_sizes[i] : strlen(put->tags[i]);
 		uint32_t number;
+		cop_err err = tag_number(names, put, i, &number);
 
-		err =
-		    names_intern(names, NAME_TAG, put->tags[i], size, &number);
 		if (err)
 			return err;
-		if (!put->tag_valid && mark_twice(names, number))
+		if (mark_twice(names, number))
 			continue;
 		if (buffer_put(out, &number, sizeof number))
 			return no_memory();
 		head->tag_count++;
 	}
-	if (!put->tag_valid || !put->tag_count)
-		return 0;
-	head->flags |= ENTITY_TAGS_TIMED;
-	for (uint32_t i = 0; i < put->tag_count && !err; i++)
-		err = validity_put(out, &put->tag_valid[i], "a tag");
-	return err;
+	return 0;
 }
 
 uint16_t codec_content_pack(struct buffer *out, size_t start)

@@ -82,8 +82,8 @@ int timed_tags_add(struct timed_tag *tags, uint32_t *count,
 	return 1;
 }
 
-static int tags_put(struct buffer *out, const struct timed_tag *tags,
-		    uint32_t count, int *timed)
+int timed_tags_put(struct buffer *out, const struct timed_tag *tags,
+		   uint32_t count, int *timed)
 {
 	int err = 0;
 
@@ -112,7 +112,7 @@ cop_err timed_retag(struct buffer *out, struct bytes record,
 
 	out->size = 0;
 	if (buffer_put(out, bytes, tags_at) ||
-	    tags_put(out, tags, count, &timed))
+	    timed_tags_put(out, tags, count, &timed))
 		return no_memory();
 	shift = (uint32_t)out->size - old->directory_at;
 	if (buffer_put(out, bytes + old->directory_at,

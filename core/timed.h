@@ -81,4 +81,12 @@ int timed_tags_add(struct timed_tag *tags, uint32_t *count,
 		   const struct timed_tag *fresh);
 int timed_tags_remove(struct timed_tag *tags, uint32_t *count, uint32_t tag);
 
+/*
+ * Writes a record's tags, and behind them when they are valid.
+ * timed	out: whether one is not so always; the times are there then
+ * Returns	0, or -1 without memory
+ */
+int timed_tags_put(struct buffer *out, const struct timed_tag *tags,
+		   uint32_t count, int *timed);
+
 #endif

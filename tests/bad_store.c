@@ -23,17 +23,6 @@
 #include <sys/mount.h>
 #include <sys/vfs.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 enum { DIM = 8, KEYS = 40, NOBODY = 65534 };
 
 enum end {
@@ -241,7 +230,7 @@ static pid_t child_start(child_body *body, const struct fixture *f, void *user)
 	pid = fork();
 	if (pid)
 		return pid;
-	alarm(SLOW ? 60 : 20);
+	alarm(TEST_ASAN ? 60 : 20);
 	_exit((int)body(f, user));
 }
 
@@ -662,7 +651,7 @@ static void data_damage(const struct fixture *f, enum damage damage,
 static void damaged_data_never_crashes(enum damage damage, uint64_t *state)
 {
 	uint64_t size = file_size(&whole, "gen-000001/data.mdb");
-	uint64_t step = SLOW && size > 16 * 4096 ? 3 * 4096 : 4096;
+	uint64_t step = TEST_ASAN && size > 16 * 4096 ? 3 * 4096 : 4096;
 	int worked = 0;
 	int refused = 0;
 	int crashed = 0;
@@ -1421,7 +1410,7 @@ static enum end ask_until_stop(const struct fixture *f, void *user)
 	cop_read *kept = NULL;
 
 	(void)user;
-	alarm(SLOW ? 200 : 100);
+	alarm(TEST_ASAN ? 200 : 100);
 	need(!(shared->err = cop_open(f->path, NULL, &store)));
 	need(!(shared->err = cop_read_begin(store, &kept)));
 	shared->ready++;
@@ -1554,7 +1543,7 @@ static int reader_goes_on(struct vandal *v, uint64_t rounds, int *status)
 			v->reader_is_alive = 0;
 			return -1;
 		}
-		if (waited > (SLOW ? 60000 : 15000)) {
+		if (waited > (TEST_ASAN ? 60000 : 15000)) {
 			kill(v->reader, SIGKILL);
 			*status = -1;
 			(void)child_wait(v->reader);
@@ -1757,7 +1746,7 @@ static void scribbles_are_survived(struct vandal *v, scribble *how,
 		reader_start(v);
 	refused = shared->refused;
 	rounds = shared->rounds;
-	for (int i = 0; i < (SLOW ? 15 : 60) && !alive; i++) {
+	for (int i = 0; i < (TEST_ASAN ? 15 : 60) && !alive; i++) {
 		how(v);
 		alive =
 		    reader_goes_on(v, 1 + test_below(&v->state, 2), &status);

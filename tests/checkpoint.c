@@ -25,18 +25,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* How much less a sanitizer lets a test do in the same time. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TEST_SLOW 4
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_SLOW 4
-#endif
-#endif
-#ifndef TEST_SLOW
-#define TEST_SLOW 1
-#endif
-
 enum { DIM = 8, KEYS = 200, NAME_ROOM = 16 };
 
 static uint64_t seed;

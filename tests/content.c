@@ -18,11 +18,7 @@ static uint64_t random_below(uint64_t *state, uint64_t limit)
 }
 
 /* A sanitizer holds back what was freed. */
-#ifdef __SANITIZE_ADDRESS__
-#define SPARE 2
-#else
-#define SPARE 0.5
-#endif
+#define SPARE (TEST_ASAN ? 2 : 0.5)
 
 enum { PIECE = 100000, COMMON = 3 * CHUNK_BYTES + 5, FLOOD = 48 << 20 };
 

@@ -19,18 +19,6 @@
 #include "code.h"
 #include "corpus.h"
 
-/* Sanitizers take too long for more vectors than needed. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 /* The truth was ranked in single precision: ours may be nearer by so much. */
 #define TRUTH_ERROR 1e-6
 
@@ -40,7 +28,8 @@ enum {
 	TRUTH = 100,
 	K = 10,
 	QUERIES = 50,
-	FURTHER = SLOW ? 1 << 30 : 6, /* one in so many vectors more is put */
+	FURTHER = TEST_SANITIZED ? 1 << 30
+				 : 6, /* one in so many vectors more is put */
 	CHUNK = 500,		      /* lines of a delta in one commit */
 	COMMITS = 64,
 	TEXT_ROOM = 192,
@@ -1195,7 +1184,7 @@ int main(void)
 {
 	static struct world w;
 
-	test_begin(SLOW ? 600 : 300);
+	test_begin(TEST_SANITIZED ? 600 : 300);
 	world_load(&w);
 	fixture_init(&w.f, DIM, COP_COSINE);
 	first_edition_commit(&w);

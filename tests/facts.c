@@ -14,18 +14,6 @@
  */
 #include "fixture.h"
 
-/* How much less a sanitizer lets a test do in the same time. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TEST_SLOW 4
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_SLOW 4
-#endif
-#endif
-#ifndef TEST_SLOW
-#define TEST_SLOW 1
-#endif
-
 enum {
 	PATH_BYTES = 512,
 	LINE_BYTES = 256,

@@ -35,17 +35,6 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1 /* malloc is the sanitizer's */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum { TEXTS = 256, TEXT_BYTES = 400 };
 
 enum end {
@@ -660,7 +649,7 @@ static void every_kind_of_call_comes_by(void)
 	   "with no fault the script runs through");
 	for (int kind = 0; kind < SHIM_KIND_COUNT; kind++)
 		if (kind != SHIM_TRUNCATE && /* by a repair alone */
-		    (kind != SHIM_MEMORY || !SANITIZED))
+		    (kind != SHIM_MEMORY || !TEST_ASAN))
 			ok(page->seen[kind], "%" PRIu64 " calls to %s",
 			   page->seen[kind], names[kind]);
 }

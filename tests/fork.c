@@ -18,29 +18,18 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* The sanitizers' allocators of these days do not outlive such a fork. */
 static int no_fork_beside_threads(void)
 {
-	if (SANITIZED)
+	if (TEST_SANITIZED)
 		ok(1, "forks beside busy threads # SKIP under a sanitizer its "
 		      "allocator may be locked in the child");
-	return SANITIZED;
+	return TEST_SANITIZED;
 }
 
 enum {
 	DIM = 4,
-	CHILDREN = SANITIZED ? 4 : 8,
+	CHILDREN = TEST_SANITIZED ? 4 : 8,
 	THREADS = 4,
 	FORKS = 40,
 	PATIENCE_S = 60
@@ -953,7 +942,7 @@ static void an_attached_child_reads_without_a_system_call(void)
 {
 	struct fixture f;
 
-	if (SANITIZED) {
+	if (TEST_SANITIZED) {
 		ok(1, "no system call # SKIP a sanitizer makes its own");
 		return;
 	}

@@ -25,17 +25,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 enum { DIM = 4, REPORTS = 64, RESULTS = 16, GROUP = 256 };
 
 /* What a poster says of its commit. */
@@ -635,7 +624,7 @@ static void *writer_run(void *user)
 	return NULL;
 }
 
-enum { WRITERS = 8, THREADS = 2, COMMITS = SLOW ? 40 : 150 };
+enum { WRITERS = 8, THREADS = 2, COMMITS = TEST_SANITIZED ? 40 : 150 };
 
 static void writers_run(const struct fixture *f, pid_t pids[WRITERS])
 {
@@ -809,7 +798,7 @@ static int leader_death(struct fixture *f, uint64_t n, int second)
 
 static void a_leaders_death_loses_and_doubles_nothing(struct fixture *f)
 {
-	const uint64_t stride = SLOW ? 5 : 1;
+	const uint64_t stride = TEST_SANITIZED ? 5 : 1;
 	uint64_t orphans = f->store->mailboxes.office->orphans;
 	uint64_t n = 0;
 
@@ -829,7 +818,7 @@ static void a_leaders_death_loses_and_doubles_nothing(struct fixture *f)
 	   f->store->mailboxes.office->orphans - orphans);
 	memset(&toll, 0, sizeof toll);
 	for (n = 0; leader_death(f, n, 1);)
-		n += SLOW ? 11 : 4;
+		n += TEST_SANITIZED ? 11 : 4;
 	ok(!toll.wrong && toll.deaths > 3,
 	   "%" PRIu64 " more, and one of its posters dies while it mends",
 	   toll.deaths);

@@ -25,17 +25,6 @@
 #include <float.h>
 #include <sys/mman.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
 enum {
 	KEYS = 28,
 	RELATIONS = 3,
@@ -1503,7 +1492,7 @@ static void a_history_is_as_the_model_says(uint64_t seed, uint32_t dim,
 					   int32_t metric, int32_t codes,
 					   int32_t rows, int is_whole)
 {
-	enum { COMMITS = SLOW ? 15 : 40 };
+	enum { COMMITS = TEST_ASAN ? 15 : 40 };
 	static struct history h;
 	uint64_t findings = 0;
 

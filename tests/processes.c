@@ -17,18 +17,12 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-
-enum { DIM = 8, KEYS = 24, READERS = SLOW ? 20 : 60, ROUNDS = SLOW ? 10 : 60 };
+enum {
+	DIM = 8,
+	KEYS = 24,
+	READERS = TEST_ASAN ? 20 : 60,
+	ROUNDS = TEST_ASAN ? 10 : 60
+};
 
 static struct {
 	_Atomic uint64_t returned; /* newest commit whose call has returned */
@@ -322,7 +316,7 @@ static int writer_in_turn(const struct fixture *f, uint32_t index,
 
 static void processes_write_in_turn(void)
 {
-	enum { WRITERS = SLOW ? 8 : 16 };
+	enum { WRITERS = TEST_ASAN ? 8 : 16 };
 	struct fixture f;
 	pid_t pids[WRITERS];
 	int right = 0;
@@ -384,7 +378,7 @@ static int32_t edge_count(void *user, cop_read *read,
 
 static void processes_write_at_once(void)
 {
-	enum { WRITERS = 8, EACH = SLOW ? 10 : 25 };
+	enum { WRITERS = 8, EACH = TEST_ASAN ? 10 : 25 };
 	struct fixture f;
 	pid_t pids[WRITERS];
 	uint64_t edges = 0;
@@ -440,7 +434,7 @@ static int reader_that_waits(const struct fixture *f)
 static void a_killed_reader_holds_no_memory_back(void)
 {
 	/* a commit in a hurry leaves LINK_LIMBO to free, of link.h */
-	enum { COMMITS = SLOW ? 30 : 100, LEFT = LINK_LIMBO + 2 * KEYS };
+	enum { COMMITS = TEST_ASAN ? 30 : 100, LEFT = LINK_LIMBO + 2 * KEYS };
 	struct fixture f;
 	struct cop_stats held;
 	struct cop_stats freed;
@@ -622,7 +616,7 @@ static void pause_random(uint64_t *state)
 /* Kills are after a random time; in some rounds nobody else is attached. */
 static void writers_are_killed_at_any_time(uint64_t seed)
 {
-	enum { KILLS = SLOW ? 30 : 100 };
+	enum { KILLS = TEST_ASAN ? 30 : 100 };
 	struct fixture f;
 	uint64_t state = seed;
 	uint64_t first;

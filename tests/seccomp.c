@@ -17,17 +17,6 @@
 
 enum { DIM = 16, ENTITIES = 300, SEARCHES = 1000000, BATCH = 64 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static int confine(void)
 {
 	struct sock_filter code[] = {
@@ -178,7 +167,7 @@ static void no_system_call_in_a_million(void)
 int main(void)
 {
 	test_begin(300);
-	if (SANITIZED)
+	if (TEST_SANITIZED)
 		skip_all("a sanitizer makes system calls of its own");
 	no_system_call_in_a_million();
 	return done_testing();

@@ -37,27 +37,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* TEST_SLOW: how much less a sanitizer lets a test do in the same time. */
-#if defined(__SANITIZE_THREAD__)
-#define TEST_TSAN 1
-#elif defined(__SANITIZE_ADDRESS__)
-#define TEST_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TEST_TSAN 1
-#elif __has_feature(address_sanitizer)
-#define TEST_ASAN 1
-#endif
-#endif
-
-#if defined(TEST_TSAN)
-#define TEST_SLOW 6
-#elif defined(TEST_ASAN)
-#define TEST_SLOW 3
-#else
-#define TEST_SLOW 1
-#endif
-
 enum { SHM_SEATS = 8 };
 
 #define SHM_RESERVE SEGMENT_RESERVE_MIN

@@ -29,6 +29,30 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * What looks on, and how much less it lets a test do in the same time.  The
+ * address sanitizer holds back what was freed, too.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TEST_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define TEST_ASAN 1
+#endif
+#endif
+#ifndef TEST_TSAN
+#define TEST_TSAN 0
+#endif
+#ifndef TEST_ASAN
+#define TEST_ASAN 0
+#endif
+#define TEST_SANITIZED (TEST_ASAN || TEST_TSAN)
+#define TEST_SLOW      (TEST_TSAN ? 6 : TEST_ASAN ? 3 : 1)
+
 /* The one state of the test program; each file of tests is one program. */
 static struct {
 	unsigned int run;

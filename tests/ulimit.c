@@ -26,17 +26,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1 /* takes memory of its own, and dies without */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum { NOBODY = 65534, TEXT_BYTES = 1024 };
 
 enum end {
@@ -453,13 +442,13 @@ int main(int argc, char **argv)
 	script_clear(store_path);
 	script_clear(shm_path);
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-		if (SANITIZED && limits[i].want == ENOMEM)
+		if (TEST_SANITIZED && limits[i].want == ENOMEM)
 			skip("a sanitizer needs %s", limits[i].name);
 		else
 			a_small_limit_is_told(&limits[i]);
 	}
 	a_leaders_limit_is_its_own();
-	if (!SANITIZED)
+	if (!TEST_SANITIZED)
 		a_small_stack_is_enough(argv, 64 << 10);
 	script_clear(root);
 	return done_testing();
