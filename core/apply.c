@@ -481,7 +481,7 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 		    COP_DANGLING,
 		    "'%.*s' has no content of %llu bytes to be "
 		    "kept; put it without, then stream that in",
-		    (int)(op->key_size < 200 ? op->key_size : 200),
+		    error_shown(op->key_size),
 		    (const char *)((const struct disk_entity *)record)->key,
 		    (unsigned long long)op_kept(op));
 	if (!err && old.data)
@@ -522,12 +522,12 @@ static cop_err op_put(struct apply *apply, const struct op *op)
 
 cop_err apply_not_there(const void *key, size_t size, const char *what)
 {
-	return error_set(
-	    COP_DANGLING, "%s '%.*s' is not there; put that entity first%s",
-	    what, (int)(size < 200 ? size : 200), (const char *)key,
-	    what[0] == 'a' ? ", or have such edges skipped or "
-			     "given a stub"
-			   : "");
+	return error_set(COP_DANGLING,
+			 "%s '%.*s' is not there; put that entity first%s",
+			 what, error_shown(size), (const char *)key,
+			 what[0] == 'a' ? ", or have such edges skipped or "
+					  "given a stub"
+					: "");
 }
 
 /* The change of an entity that must be there. */

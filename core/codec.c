@@ -330,8 +330,8 @@ static int compress_from(struct buffer *out, size_t start, size_t room,
 	return 1;
 }
 
-static cop_err validity_of(const struct cop_validity *valid, const char *what,
-			   struct disk_validity *out)
+cop_err codec_validity(const struct cop_validity *valid, const char *what,
+		       struct disk_validity *out)
 {
 	*out = (struct disk_validity){valid->from.seconds, valid->to.seconds,
 				      valid->from.nanos, valid->to.nanos};
@@ -349,7 +349,7 @@ static cop_err validity_put(struct buffer *out,
 			    const struct cop_validity *valid, const char *what)
 {
 	struct disk_validity disk;
-	cop_err err = validity_of(valid, what, &disk);
+	cop_err err = codec_validity(valid, what, &disk);
 
 	if (!err && buffer_put(out, &disk, sizeof disk))
 		err = no_memory();
@@ -461,9 +461,8 @@ static cop_err tag_number(struct names *names, const struct cop_put *put,
 }
 
 /* A tag may be there several times, at other times. */
-static cop_err tags_put_timed(struct buffer *out, struct names *names,
-			      const struct cop_put *put,
-			      struct disk_entity *head)
+static cop_err terms_put(struct buffer *out, struct names *names,
+			 const struct cop_put *put, struct disk_entity *head)
 {
 	struct timed_tag *tags =
 	    malloc((put->tag_count + (size_t)1) * sizeof *tags);
@@ -475,8 +474,8 @@ static cop_err tags_put_timed(struct buffer *out, struct names *names,
 
 		err = tag_number(names, put, i, &tag.tag);
 		if (!err)
-			err = validity_of(&put->tag_valid[i], "a tag",
-					  &tag.valid);
+			err = codec_validity(&put->tag_valid[i], "a tag",
+					     &tag.valid);
 		if (!err)
 			(void)timed_tags_add(tags, &head->tag_count, &tag);
 	}
@@ -495,7 +494,7 @@ static cop_err tags_put(struct buffer *out, struct names *names,
 				 "%u tags; an entity may have %d",
 				 put->tag_count, COP_TAG_COUNT);
 	if (put->tag_valid)
-		return tags_put_timed(out, names, put, head);
+		return terms_put(out, names, put, head);
 	marks_begin(names);
 	for (uint32_t i = 0; i < put->tag_count; i++) {
 		uint32_t number;

@@ -149,6 +149,10 @@ const struct disk_validity *codec_edge_validity(const struct disk_edge *edge);
 /* Whether a validity is one: it begins before it ends. */
 int codec_validity_is(const struct disk_validity *valid);
 
+/* A caller's; COP_INVALID if it is none.  what: is valid then, "a tag" */
+cop_err codec_validity(const struct cop_validity *valid, const char *what,
+		       struct disk_validity *out);
+
 /* Memory for what had to be decompressed; freed with the read. */
 struct arena {
 	struct arena_block *blocks;

@@ -29,6 +29,12 @@ cop_err error_public(int error);
 cop_err error_system(int error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* How much of a key of so many bytes a line shows. */
+static inline int error_shown(size_t size)
+{
+	return size < 200 ? (int)size : 200;
+}
+
 /* Puts words before the line. */
 void error_prefix(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

@@ -51,10 +51,10 @@ static inline int graph_is_past(const cop_read *read, uint64_t id)
 {
 	const struct head *head;
 
-	if (!read_is_past(read))
+	if (read->is_timed || !read_is_past(read))
 		return read->is_timed;
 	head = graph_head(read, id);
-	return read->is_timed || !head ||
+	return !head ||
 	       head_relisted(head, read_segment(read)->header->base_commit) >
 		   read->moment;
 }

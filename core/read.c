@@ -248,10 +248,10 @@ static cop_err read_move(cop_read *read)
 	return 0;
 }
 
-/* One that could not be moved, for want of memory, has no rooms. */
+/* One that could not be moved, for want of memory, has no room. */
 static int read_outdated(const cop_read *read)
 {
-	return !read->txn || !read->visited || !read->room.memory ||
+	return !read->txn || !read->room.memory ||
 	       read->index->number !=
 		   atomic_load_explicit(&read->store->slots.control->index,
 					memory_order_acquire) ||

@@ -36,7 +36,9 @@ cop_err retain_slice(struct apply *apply);
 
 /*
  * Lets go of `most` versions, or a few more, that ended at `oldest` or before,
- * oldest first.  0 or LMDB's code.
+ * oldest first.
+ * ends		notes the content that they named; NULL: nobody asks
+ * Returns	0 or LMDB's code
  */
 int retain_drop(const struct env *env, env_txn *txn, uint64_t oldest,
 		uint64_t most, struct buffer *ends);

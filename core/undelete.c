@@ -29,13 +29,13 @@ static cop_err none_kept(const struct op *op, uint64_t commit)
 	const char *key = (const char *)op_key(op);
 
 	if (!commit)
-		return error_set(
-		    COP_DANGLING, "there is no version of '%.*s' to put back",
-		    (int)(op->key_size < 200 ? op->key_size : 200), key);
+		return error_set(COP_DANGLING,
+				 "there is no version of '%.*s' to put back",
+				 error_shown(op->key_size), key);
 	return error_set(COP_DANGLING,
 			 "there is no version of '%.*s' as of commit %llu to "
 			 "put back; `history` lists those that there are",
-			 (int)(op->key_size < 200 ? op->key_size : 200), key,
+			 error_shown(op->key_size), key,
 			 (unsigned long long)commit);
 }
 
@@ -249,8 +249,7 @@ static cop_err moment_choose(struct undelete *undelete, const struct op *op,
 		    "'%.*s' was deleted by this very commit, and "
 		    "what it was then is kept nowhere; undelete it "
 		    "with another one",
-		    (int)(op->key_size < 200 ? op->key_size : 200),
-		    (const char *)op_key(op));
+		    error_shown(op->key_size), (const char *)op_key(op));
 	if (!commit)
 		err = death_find(undelete, &commit);
 	if (err)

@@ -299,14 +299,7 @@ cop_err cop_tag_valid(cop_write *write, const void *key, size_t key_size,
 
 	if (err || !valid)
 		return err ? err : cop_tag(write, key, key_size, tag, tag_size);
-	disk = (struct disk_validity){valid->from.seconds, valid->to.seconds,
-				      valid->from.nanos, valid->to.nanos};
-	if (!codec_validity_is(&disk))
-		err = error_set(COP_INVALID,
-				"a tag is valid from %lld s to %lld s since "
-				"1970; it must begin before it ends, and "
-				"nanoseconds are below 1,000,000,000",
-				(long long)disk.from, (long long)disk.to);
+	err = codec_validity(valid, "a tag", &disk);
 	return err ? err
 		   : tag_change(write, key, key_size, tag, tag_size,
 				TAG_ADD_TIMED, &disk);
@@ -416,17 +409,19 @@ cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge)
 
 /* ---- content ------------------------------------------------------------ */
 
-cop_err write_chunk(cop_write *write, const struct chunk_op *body,
-		    const void *data, size_t size)
+static cop_err chunk_put(cop_write *write, enum chunk_change change,
+			 const struct chunk_op *body, const void *data,
+			 size_t size)
 {
 	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_CHUNK};
+	struct op op = {.kind = OP_CHUNK, .option = (uint16_t)change};
 	size_t at = mark.size + sizeof op + sizeof *body;
 	cop_err err = bytes_put(write, &op, sizeof op);
 
 	if (!err)
 		err = bytes_put(write, body, sizeof *body);
-	if (!err && content_chunk_put(&write->ops, data, size))
+	if (!err && change == CHUNK_ADD &&
+	    content_chunk_put(&write->ops, data, size))
 		err = no_memory();
 	op.record_bytes = (uint32_t)(write->ops.size - at);
 	if (!err)
@@ -434,18 +429,17 @@ cop_err write_chunk(cop_write *write, const struct chunk_op *body,
 	return err ? mark_back(write, mark, err) : 0;
 }
 
+cop_err write_chunk(cop_write *write, const struct chunk_op *body,
+		    const void *data, size_t size)
+{
+	return chunk_put(write, CHUNK_ADD, body, data, size);
+}
+
 cop_err write_upload_drop(cop_write *write, const struct disk_content *content)
 {
-	struct mark mark = mark_now(write);
-	struct op op = {.kind = OP_CHUNK, .option = CHUNK_DROP};
 	struct chunk_op body = {.key = content_key(content, 0)};
-	cop_err err = bytes_put(write, &op, sizeof op);
 
-	if (!err)
-		err = bytes_put(write, &body, sizeof body);
-	if (!err)
-		err = op_end(write, mark.size, &op);
-	return err ? mark_back(write, mark, err) : 0;
+	return chunk_put(write, CHUNK_DROP, &body, NULL, 0);
 }
 
 /* is_named: data is a struct disk_content, and not packed. */

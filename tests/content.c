@@ -434,11 +434,12 @@ static void what_is_too_old_goes(struct fixture *f)
 	struct timespec pause = {0, 30 * 1000000};
 	uint64_t had = chunks(f);
 
-	keep_history(f, COP_HISTORY_AGE, 20);
+	keep_history(f, COP_HISTORY_ALL, 0);
 	stream(f, "aging", 22, COMMON);
 	stream(f, "aging", 24, COMMON);
 	stream(f, "aging", 22, COMMON);
 	is_u64(chunks(f), had + 10, "history has what was replaced");
+	keep_history(f, COP_HISTORY_AGE, 20);
 	nanosleep(&pause, NULL);
 	must(cop_maintain(f->store, NULL, NULL), "maintain");
 	is_u64(chunks(f), had + 5, "until it is too old");
