@@ -149,6 +149,20 @@ static cop_err neighbors_list(cop_read *read, uint64_t id,
 	return 0;
 }
 
+/* Outgoing ones first. */
+static cop_err neighbors_both(cop_read *read, uint64_t id,
+			      const struct graph_way *way,
+			      struct cop_neighbor *out, size_t capacity,
+			      size_t *count)
+{
+	cop_err err =
+	    neighbors_list(read, id, way, COP_OUT, out, capacity, count);
+
+	return err ? err
+		   : neighbors_list(read, id, way, COP_IN, out, capacity,
+				    count);
+}
+
 cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
 		      int32_t direction, struct cop_neighbor *neighbors,
 		      size_t capacity, size_t *count)
@@ -160,12 +174,40 @@ cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
 	if (!err)
 		err = graph_way_make(read, relation, direction, &way);
 	if (!err)
-		err = neighbors_list(read, id, &way, COP_OUT, neighbors,
-				     capacity, &found);
-	if (!err)
-		err = neighbors_list(read, id, &way, COP_IN, neighbors,
-				     capacity, &found);
+		err =
+		    neighbors_both(read, id, &way, neighbors, capacity, &found);
 	if (!err)
 		*count = found;
+	return err;
+}
+
+cop_err cop_neighbors_many(cop_read *read, const uint64_t *ids, size_t count,
+			   const char *relation, int32_t direction,
+			   struct cop_neighbor *neighbors, size_t capacity,
+			   size_t *starts)
+{
+	struct graph_way way;
+	size_t found = 0;
+	cop_err err = read_check(read);
+
+	if (!err)
+		err = graph_way_make(read, relation, direction, &way);
+	for (size_t i = 0; !err && i < count + 2 * GRAPH_AHEAD; i++) {
+		/* beyond all at first: they wrap */
+		size_t block = i - GRAPH_AHEAD;
+		size_t list = block - GRAPH_AHEAD;
+
+		if (i < count)
+			graph_lists_fetch(read, ids[i]);
+		if (block < count)
+			graph_block_fetch(read, ids[block], way.direction);
+		if (list >= count)
+			continue;
+		starts[list] = found;
+		err = neighbors_both(read, ids[list], &way, neighbors, capacity,
+				     &found);
+	}
+	if (!err)
+		starts[count] = found;
 	return err;
 }

@@ -30,6 +30,39 @@ static inline struct head_lists *graph_lists(const cop_read *read, uint64_t id)
 			     segment_region(segment, REGION_LISTS), id);
 }
 
+enum {
+	GRAPH_AHEAD = 8,      /* lists: a miss takes as long as reading some */
+	GRAPH_AHEAD_LINES = 3 /* of a block: a dozen entries */
+};
+
+/* Fetches the word that a list begins with; nothing but a hint. */
+static inline void graph_lists_fetch(const cop_read *read, uint64_t id)
+{
+	__builtin_prefetch(graph_lists(read, id));
+}
+
+/* Then, when that has come, the block behind it. */
+static inline void graph_block_fetch(const cop_read *read, uint64_t id,
+				     int32_t direction)
+{
+	const struct segment *segment = read_segment(read);
+	const struct head_lists *lists = graph_lists(read, id);
+	const char *block;
+	uint32_t unit;
+
+	if (!lists)
+		return;
+	/* relaxed: who reads the block asks again */
+	unit =
+	    atomic_load_explicit(direction & COP_OUT ? &lists->out : &lists->in,
+				 memory_order_relaxed);
+	block = (const char *)segment->header +
+		segment_region(segment, REGION_EDGES)->offset +
+		(uint64_t)unit * EDGE_UNIT;
+	for (int line = 0; line < GRAPH_AHEAD_LINES; line++)
+		__builtin_prefetch(block + line * EDGE_UNIT);
+}
+
 /* Ids that there may ever be are below it: a multiple of 64. */
 uint64_t graph_ids(const cop_read *read);
 

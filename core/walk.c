@@ -18,11 +18,6 @@
 
 #include <errno.h>
 
-enum {
-	AHEAD = 8, /* steps: a miss takes as long as following some lists */
-	AHEAD_LINES = 3 /* of a block: a dozen entries */
-};
-
 static void seen_clear(const struct walk *walk)
 {
 	for (size_t i = 0; i < walk->count; i++)
@@ -31,27 +26,12 @@ static void seen_clear(const struct walk *walk)
 
 void walk_prefetch(const struct walk *walk, size_t at)
 {
-	const struct segment *segment = read_segment(walk->read);
-	const struct region_view *edges = segment_region(segment, REGION_EDGES);
-	const char *block;
-	struct head_lists *lists;
-	uint32_t unit;
-
-	if (at + AHEAD * 2 < walk->count)
-		__builtin_prefetch(
-		    graph_lists(walk->read, walk->steps[at + AHEAD * 2].id));
-	if (at + AHEAD >= walk->count)
-		return;
-	lists = graph_lists(walk->read, walk->steps[at + AHEAD].id);
-	if (!lists)
-		return;
-	unit = atomic_load_explicit(walk->way.direction & COP_OUT ? &lists->out
-								  : &lists->in,
-				    memory_order_relaxed);
-	block = (const char *)segment->header + edges->offset +
-		(uint64_t)unit * EDGE_UNIT;
-	for (int line = 0; line < AHEAD_LINES; line++)
-		__builtin_prefetch(block + line * EDGE_UNIT);
+	if (at + GRAPH_AHEAD * 2 < walk->count)
+		graph_lists_fetch(walk->read,
+				  walk->steps[at + GRAPH_AHEAD * 2].id);
+	if (at + GRAPH_AHEAD < walk->count)
+		graph_block_fetch(walk->read, walk->steps[at + GRAPH_AHEAD].id,
+				  walk->way.direction);
 }
 
 int walk_may_go(struct walk *walk, const struct cop_step *to)

@@ -2,7 +2,7 @@
 /*
  * path: a path is made of edges that the snapshot has, none is shorter by a
  * plain search of the same graph, and none is found where there is none; an
- * entity's neighbours are those that it has there.
+ * entity's neighbours are those that it has there, also when many ask at once.
  */
 #include "fixture.h"
 
@@ -225,6 +225,55 @@ static int neighbors_are_wrong(const struct world *w, cop_read *read, int node,
 	return count != want || again != want;
 }
 
+/* Whether lists asked for together are those asked for one by one. */
+static int many_are_wrong(struct world *w, cop_read *read,
+			  const struct wish *wish)
+{
+	enum { IDS = 40, MOST = 2 * NODES * RELATIONS, ALL = IDS * MOST + 1 };
+	static struct cop_neighbor list[ALL];
+	static struct cop_neighbor one[MOST];
+	const char *relation =
+	    wish->relation < RELATIONS ? relations[wish->relation] : NULL;
+	size_t count = test_below(&w->seed, IDS + 1);
+	size_t starts[IDS + 1];
+	size_t again[IDS + 1];
+	uint64_t ids[IDS] = {0};
+	size_t some;
+	size_t end = 0;
+
+	for (size_t i = 0; i < count; i++) /* one of nobody among them */
+		ids[i] = test_below(&w->seed, 20)
+			     ? w->ids[test_below(&w->seed, NODES)]
+			     : test_below(&w->seed, UINT64_MAX) >>
+				   test_below(&w->seed, 64);
+	must(cop_neighbors_many(read, ids, count, relation, wish->direction,
+				list, ALL, starts),
+	     "many");
+	for (size_t i = 0; i < count; i++) {
+		size_t wanted;
+
+		must(cop_neighbors(read, ids[i], relation, wish->direction, one,
+				   MOST, &wanted),
+		     "neighbors");
+		if (starts[i] != end || starts[i + 1] - end != wanted ||
+		    memcmp(list + end, one, wanted * sizeof *one) != 0)
+			return 1;
+		end += wanted;
+	}
+	/* room for less is told, and what is beyond it is not touched */
+	some = test_below(&w->seed, end + 1);
+	memcpy(one, list, some < MOST ? some * sizeof *one : sizeof one);
+	memset(list, 0xee, sizeof list);
+	must(cop_neighbors_many(read, ids, count, relation, wish->direction,
+				list, some, again),
+	     "many");
+	return starts[count] != end ||
+	       memcmp(starts, again, (count + 1) * sizeof *starts) != 0 ||
+	       memcmp(one, list,
+		      some < MOST ? some * sizeof *one : sizeof one) != 0 ||
+	       list[some].direction != (int32_t)0xeeeeeeee;
+}
+
 static uint32_t pairs_ask(struct world *w, cop_read *read)
 {
 	uint32_t wrong = 0;
@@ -237,6 +286,7 @@ static uint32_t pairs_ask(struct world *w, cop_read *read)
 
 		wrong += (uint32_t)neighbors_are_wrong(
 		    w, read, (int)test_below(&w->seed, NODES), &wish);
+		wrong += (uint32_t)many_are_wrong(w, read, &wish);
 		wrong += (uint32_t)path_is_wrong(
 		    w, read, (int)test_below(&w->seed, NODES),
 		    (int)test_below(&w->seed, NODES), &wish);
@@ -285,6 +335,7 @@ static void what_cannot_be_is_refused(void)
 	struct fixture f;
 	cop_write *write;
 	cop_read *read;
+	size_t starts[1];
 	size_t count = 1;
 
 	fixture_init(&f, 0, COP_COSINE);
@@ -302,6 +353,13 @@ static void what_cannot_be_is_refused(void)
 	path.direction = 4;
 	is_int(cop_path(read, &path, &step, 1, &count), COP_INVALID,
 	       "a fourth direction is refused: %s", cop_last_error());
+	starts[0] = 7;
+	is_int(cop_neighbors_many(read, NULL, 0, NULL, 4, NULL, 0, starts),
+	       COP_INVALID, "of neighbours, too");
+	is_u64(starts[0], 7, "which says nothing");
+	is_int(cop_neighbors_many(read, NULL, 0, NULL, 0, NULL, 0, starts), 0,
+	       "of nobody");
+	is_u64(starts[0], 0, "there are none");
 	path.direction = 0;
 	path.relation = "unheard of";
 	is_int(cop_path(read, &path, &step, 1, &count), COP_NO_NAME,

@@ -6,11 +6,17 @@
  *	A seeded power-law graph, a million nodes and 12 million edges, in a
  *	store and as plain arrays in this process.  The neighbours of random
  *	nodes, where which comes next hangs on what was found, and where the
- *	processor may look ahead, as it does in a loop as short as the arrays';
- *from 1,000 of them everything within one, two and three hops; and within three
- *hops while another process adds edges, a commit of ten after the other, which
- *the snapshot does not see.  By turns; the counts must be the same.  The arrays
- *can do nothing but this: no keys, no relations, no snapshots, no other writer.
+ *	processor may look ahead, as it does in a loop as short as the arrays',
+ *	asked for one by one and a hundred at once; from 1,000 of them
+ *	everything within one, two and three hops; and within three hops while
+ *	another process adds edges, a commit of ten after the other, which the
+ *	snapshot does not see.  By turns; the counts must be the same.  The
+ *	arrays can do nothing but this: no keys, no relations, no snapshots, no
+ *	other writer.
+ *
+ * settings
+ *	BENCH_NODES=N	entities; BENCH_EDGES=N edges: ten million and a hundred
+ *			million take an hour, 9 GB of /dev/shm and 14 of disk
  */
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +32,14 @@
 #include "bench_store.h"
 
 enum { STARTS = 1000, HOPS = 3, ROUNDS = 5, NEIGHBORS = 100000 };
+enum { MANY = 100 };
 enum { WRITES = 10, WRITE_PAUSE_US = 1000 };
+
+/* How neighbours are asked for. */
+enum asking { CHAINED, IN_A_LOOP, MANY_AT_ONCE };
+
+static const char *const asking_name[] = {"one after the other", "in a loop",
+					  "many at once"};
 
 struct walker {
 	struct bench_graph graph;
@@ -184,13 +197,41 @@ static double neighbors_store(const struct walker *walker, uint32_t seed,
 	return bench_seconds_since(start_ns) * 1e9 / NEIGHBORS;
 }
 
+/* The same of MANY at a time. */
+static double neighbors_many(const struct walker *walker, uint32_t seed,
+			     struct cop_neighbor *list, uint64_t *sum)
+{
+	struct bench_random random = {seed};
+	uint64_t start_ns = bench_now_ns();
+	uint64_t ids[MANY];
+	size_t starts[MANY + 1];
+	uint32_t index;
+	size_t i;
+
+	for (index = 0; index < NEIGHBORS; index += MANY) {
+		for (i = 0; i < MANY; i++)
+			ids[i] = walker->ids[0] +
+				 node_next(walker, &random, 0, *sum);
+		bench_check(
+		    "cop_neighbors_many",
+		    cop_neighbors_many(walker->read, ids, MANY, NULL, COP_OUT,
+				       list, walker->graph.node_count, starts));
+		if (starts[MANY] > walker->graph.node_count)
+			bench_fail("no room for %zu edges", starts[MANY]);
+		for (i = 0; i < starts[MANY]; i++)
+			*sum += list[i].id > 1;
+	}
+	return bench_seconds_since(start_ns) * 1e9 / NEIGHBORS;
+}
+
 static void measure_neighbors(struct bench *bench, struct walker *walker,
-			      int is_chained)
+			      enum asking asking)
 {
 	static struct bench_series plain;
 	static struct bench_series store;
 	struct cop_neighbor *list =
 	    bench_alloc(walker->graph.node_count * sizeof *list);
+	int is_chained = asking == CHAINED;
 	char subject[96];
 	uint64_t sums[2] = {0, 0};
 	double medians[2];
@@ -202,8 +243,10 @@ static void measure_neighbors(struct bench *bench, struct walker *walker,
 		bench_series_add(&plain, neighbors_plain(walker, round,
 							 is_chained, &sums[0]));
 		bench_series_add(
-		    &store,
-		    neighbors_store(walker, round, is_chained, list, &sums[1]));
+		    &store, asking == MANY_AT_ONCE
+				? neighbors_many(walker, round, list, &sums[1])
+				: neighbors_store(walker, round, is_chained,
+						  list, &sums[1]));
 	}
 	if (sums[0] != sums[1])
 		bench_fail("neighbours sum up to %llu instead of %llu",
@@ -212,7 +255,7 @@ static void measure_neighbors(struct bench *bench, struct walker *walker,
 	medians[0] = bench_series_median(&plain);
 	medians[1] = bench_series_median(&store);
 	snprintf(subject, sizeof subject, "neighbours of one, %s: %.1f",
-		 is_chained ? "one after the other" : "several at once",
+		 asking_name[asking],
 		 (double)walker->graph.edge_count / walker->graph.node_count);
 	bench_add(bench, subject, "coppice", "an entity", medians[1], "ns");
 	bench_add(bench, subject, "CSR in C", "an entity", medians[0], "ns");
@@ -300,10 +343,21 @@ static void stat_of(cop_store *store, struct cop_stats *stats)
 	cop_read_end(read);
 }
 
+static uint32_t size_of(const char *setting, uint32_t otherwise)
+{
+	const char *value = getenv(setting);
+	unsigned long size = value ? strtoul(value, NULL, 10) : otherwise;
+
+	if (size == 0 || size > UINT32_MAX / 4)
+		bench_fail("%s is not a number from 1 to a billion", setting);
+	return (uint32_t)size;
+}
+
 static void run(struct bench *bench)
 {
 	static struct walker walker;
-	uint32_t nodes = bench->quick ? 100000 : 1000000;
+	uint32_t nodes =
+	    size_of("BENCH_NODES", bench->quick ? 100000 : 1000000);
 	struct bench_filling entities = {.entities = nodes};
 	struct bench_filling edges = {.graph = &walker.graph};
 	struct bench_random random = {5};
@@ -314,7 +368,8 @@ static void run(struct bench *bench)
 	uint32_t hops;
 	uint32_t index;
 
-	bench_graph_init(&walker.graph, 4, nodes, nodes * 12);
+	bench_graph_init(&walker.graph, 4, nodes,
+			 size_of("BENCH_EDGES", nodes * 12));
 	bench_bfs_init(&walker.bfs, &walker.graph);
 	bench_path(bench, "store", path, sizeof path);
 	store = bench_store_create(path, 0, 0, nodes);
@@ -335,8 +390,9 @@ static void run(struct bench *bench)
 	for (index = 0; index < STARTS; index++)
 		walker.start[index] =
 		    (uint32_t)bench_random_below(&random, nodes);
-	measure_neighbors(bench, &walker, 1);
-	measure_neighbors(bench, &walker, 0);
+	measure_neighbors(bench, &walker, CHAINED);
+	measure_neighbors(bench, &walker, IN_A_LOOP);
+	measure_neighbors(bench, &walker, MANY_AT_ONCE);
 	for (hops = 1; hops <= HOPS; hops++)
 		measure(bench, &walker, hops, "");
 	measure_beside(bench, &walker, path);
