@@ -606,6 +606,29 @@ void code_floats(int32_t kind, const void *row, float row_scale, uint32_t dim,
 			out[i] = brain_decode(shorts[i]);
 }
 
+/* Codes without a sign to codes with one; returns the sum of the former. */
+static uint32_t bytes_flip(const unsigned char *codes, uint32_t bytes,
+			   int8_t *out)
+{
+	uint32_t total = 0;
+
+	for (uint32_t at = 0; at < bytes; at += CODE_LINE_BYTES) {
+		uint64_t sums = 0; /* four, of at most 16 bytes each */
+
+		for (uint32_t i = 0; i < CODE_LINE_BYTES; i += 8) {
+			uint64_t word;
+
+			memcpy(&word, codes + at + i, sizeof word);
+			sums += (word & UINT64_C(0x00ff00ff00ff00ff)) +
+				(word >> 8 & UINT64_C(0x00ff00ff00ff00ff));
+			word ^= UINT64_C(0x8080808080808080);
+			memcpy(out + at + i, &word, sizeof word);
+		}
+		total += (uint32_t)(sums * UINT64_C(0x0001000100010001) >> 48);
+	}
+	return total;
+}
+
 void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
 		    const unsigned char *row, struct query_code *out)
 {
@@ -623,10 +646,7 @@ void query_from_row(int32_t kind, int32_t metric, uint32_t dim,
 		code_floats(kind, codes, code.row_scale, dim, out->vector);
 		memset(out->vector + dim, 0, 16 * sizeof(float));
 	} else {
-		for (uint32_t i = 0; i < bytes; i++) {
-			out->codes[i] = (int8_t)(codes[i] ^ 0x80);
-			sum += codes[i];
-		}
+		sum = bytes_flip(codes, bytes, out->codes);
 		memset(out->codes + dim, 0, bytes - dim + CODE_LINE_BYTES);
 		query_bytes(code.scale, code.offset, sum, out);
 	}

@@ -44,6 +44,7 @@ enum {
 	VICTIM_NEAR = 8, /* rows among which occluders are chosen */
 	QUIET = 20,	 /* nodes, and then an early end: see the essay */
 	CANDIDATES = 80,
+	EF_UPPER = 100, /* these levels but lead to the lowest */
 	DOING_LINK = 1,
 	DOING_UNLINK = 2,
 	DOING_ALL = 3,
@@ -147,21 +148,37 @@ static const unsigned char *line_of(const struct segment *segment, uint32_t row)
 	return (const void *)bank_line_at(segment, row);
 }
 
-static float between(const struct segment *segment, uint32_t a, uint32_t b)
+/*
+ * From a row to others.  They are read at once: a processor that waits for
+ * one row asks for the next ones meanwhile.
+ */
+static void distances_get(const struct segment *segment, uint32_t row,
+			  const uint32_t *rows, uint32_t count,
+			  float *distances)
 {
 	const struct bank_shape *bank = &segment->bank;
+	_Alignas(64) struct query_code query;
 
-	return segment->kernel->codes[bank->codes].between(
-	    bank->metric, bank->coded, line_of(segment, a),
-	    line_of(segment, b));
+	query_from_row(bank->codes, bank->metric, bank->coded,
+		       line_of(segment, row), &query);
+	segment->kernel->codes[bank->codes].gather(&query, line_of(segment, 0),
+						   bank->line_bytes, rows,
+						   count, distances);
 }
 
 /* Whether one of the rows is nearer to `row` than `distance`. */
 static int is_occluded(const struct segment *segment, uint32_t row,
 		       float distance, const uint32_t *rows, uint32_t count)
 {
+	const struct bank_shape *bank = &segment->bank;
+	const unsigned char *lines = line_of(segment, 0);
+	size_t bytes = bank->line_bytes;
+
 	for (uint32_t i = 0; i < count; i++)
-		if (rows[i] != row && between(segment, row, rows[i]) < distance)
+		if (rows[i] != row &&
+		    segment->kernel->codes[bank->codes].between(
+			bank->metric, bank->coded, lines + row * bytes,
+			lines + rows[i] * bytes) < distance)
 			return 1;
 	return 0;
 }
@@ -340,14 +357,15 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 {
 	struct near near[HNSW_LINKS + 1];
 	uint32_t rows[HNSW_LINKS + 1];
+	float distances[HNSW_LINKS + 1];
 	uint32_t count = list_get(segment, node, level, rows);
 
 	if (count < hnsw_links_max(level))
 		return 0;
 	rows[count++] = fresh;
+	distances_get(segment, node, rows, count, distances);
 	for (uint32_t i = 0; i < count; i++)
-		near[i] =
-		    (struct near){between(segment, node, rows[i]), rows[i]};
+		near[i] = (struct near){distances[i], rows[i]};
 	near_sort(near, count);
 	return victim_choose(segment, fresh, level, near, count);
 }
@@ -457,10 +475,8 @@ static int choice_try(const struct pen *pen, uint32_t row, uint32_t level,
 	int early = hnsw_ends_early(segment);
 	int judges = hnsw_judges(row);
 	struct hnsw_note note = {.is_made = 0};
-	struct hnsw_search search = {.query = &query,
-				     .room = pen->room,
-				     .by_nibbles = by_nibbles,
-				     .ef = HNSW_EF_BUILD};
+	struct hnsw_search search = {
+	    .query = &query, .room = pen->room, .by_nibbles = by_nibbles};
 	int told = 1;
 
 	memset(choice->count, 0, sizeof choice->count);
@@ -470,6 +486,7 @@ static int choice_try(const struct pen *pen, uint32_t row, uint32_t level,
 		return 1;
 	for (;; level--) {
 		search.by_nibbles = by_nibbles;
+		search.ef = level ? EF_UPPER : HNSW_EF_BUILD;
 		search.note = judges && !level ? &note : NULL;
 		search.quiet = early || search.note ? QUIET : 0;
 		hnsw_walk_level(segment, &search, level);
@@ -648,10 +665,11 @@ static void level_unlink(const struct pen *pen, uint32_t row, uint32_t level)
 		cut(segment, rows[i], row, level);
 		point("hnsw-unlinked");
 	}
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 1; i < count; i++) {
+		distances_get(segment, rows[i], rows, i, all[i]);
 		for (uint32_t j = 0; j < i; j++)
-			all[i][j] = all[j][i] =
-			    between(segment, rows[i], rows[j]);
+			all[j][i] = all[i][j];
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t others = 0;
 
@@ -865,15 +883,21 @@ int hnsw_link_part(struct hnsw_bulk *bulk, struct hnsw_room *room,
 		   uint32_t budget)
 {
 	struct pen pen = {bulk->segment, room, bulk->locks};
+	uint32_t next;
+	uint32_t end;
 
-	while (budget--) {
-		uint32_t next = atomic_fetch_add_explicit(&bulk->next, 1,
-							  memory_order_relaxed);
-
-		if (next >= bulk->count)
-			return 0;
+	/*
+	 * Rows that came together are often alike, and threads do not see what
+	 * others are just linking: so one thread has them all.  relaxed: a
+	 * number is all that it says.
+	 */
+	next = atomic_fetch_add_explicit(&bulk->next, budget,
+					 memory_order_relaxed);
+	if (next >= bulk->count)
+		return 0;
+	end = budget < bulk->count - next ? next + budget : bulk->count;
+	for (; next < end; next++)
 		row_link(&pen, hnsw_tail_at(bulk->segment, next));
-	}
 	return 1;
 }
 

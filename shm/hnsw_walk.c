@@ -9,6 +9,11 @@
  *	of integers.  It holds the `ef` nearest that pass, and the nearer ones
  *	between them that do not: a walk has to go through those.
  *
+ *	A row takes longer to come than to be weighed.  So a walk is always
+ *	one node ahead: it asks for the rows that the next one leads to, then
+ *	weighs those of the one before, which have come meanwhile.  Now and
+ *	then a node is followed that would not have been, which costs less.
+ *
  *	Which rows were seen is a bit each.  The bits are taken back one by
  *	one, unless there are so many that clearing all costs less.
  */
@@ -227,13 +232,18 @@ static void pool_put(struct pool *pool, uint64_t entry)
 	uint32_t left = pool->count;
 	uint32_t place;
 
-	while (left > 1) { /* without a branch that could be mistaken */
-		uint32_t half = left / 2;
+	/* without a branch that could be mistaken, and few waits */
+	while (left > 3) {
+		uint32_t part = left / 4;
 
-		at = at[half - 1] < entry ? at + half : at;
-		left -= half;
+		at += part *
+		      ((uint32_t)(at[part - 1] < entry) +
+		       (at[2 * part - 1] < entry) + (at[3 * part - 1] < entry));
+		left -= 3 * part;
 	}
-	at += left && *at < entry;
+	for (place = 0; left-- > 0;)
+		place += at[left] < entry;
+	at += place;
 	place = (uint32_t)(at - pool->entries);
 	memmove(at + 1, at, (pool->count - place) * sizeof *at);
 	*at = entry;
@@ -405,35 +415,66 @@ static int note_make(const struct hnsw_search *search, const struct pool *pool)
 	return 1;
 }
 
+/* Rows to be weighed, which are on their way. */
+struct batch {
+	uint32_t rows[HNSW_LINKS + 16];
+	size_t count;
+};
+
+/* The nearest that was not followed yet, and now is; 0: there is none. */
+static uint64_t pool_follow(struct pool *pool)
+{
+	while (pool->next < pool->count) {
+		uint64_t *entry = &pool->entries[pool->next++];
+
+		if (!(*entry & FOLLOWED))
+			return *entry |= FOLLOWED;
+	}
+	return 0;
+}
+
+/* Finds what a node leads to, and has it fetched. */
+static void batch_see(const struct ground *ground, struct hnsw_search *search,
+		      uint64_t entry, uint32_t level, struct batch *batch)
+{
+	const _Atomic uint32_t *links =
+	    hnsw_links(ground->segment, hnsw_row_of(entry), level);
+
+	search->expanded++;
+	batch->count = links ? rows_see(ground, search, links,
+					hnsw_links_max(level), batch->rows)
+			     : 0;
+	for (size_t i = 0; i < batch->count; i++)
+		kernel_ahead(ground->rows + batch->rows[i] * ground->stride,
+			     (uint32_t)(ground->stride / CODE_LINE_BYTES) - 1);
+}
+
 static void level_walk(const struct ground *ground, struct hnsw_search *search,
 		       uint32_t level)
 {
 	struct pool pool = pool_open(search);
-	uint32_t max = hnsw_links_max(level);
-	uint32_t fresh[HNSW_LINKS + 16];
-	size_t count;
+	struct batch batches[2] = {{.count = 0}, {.count = 0}};
+	uint32_t turn = 0;
 
-	while (pool.next < pool.count) {
-		uint64_t entry = pool.entries[pool.next];
-		const _Atomic uint32_t *links;
+	for (;; turn ^= 1) {
+		struct batch *coming = &batches[turn];
+		struct batch *batch = &batches[turn ^ 1];
+		uint64_t entry = pool_follow(&pool);
 
-		if (entry & FOLLOWED) {
-			pool.next++;
-			continue;
-		}
-		pool.entries[pool.next++] = entry | FOLLOWED;
-		links = hnsw_links(ground->segment, hnsw_row_of(entry), level);
-		if (!links)
-			continue;
-		search->expanded++;
-		if (search->quiet && ++pool.quiet > search->quiet &&
+		coming->count = 0;
+		if (!entry && !batch->count)
+			break;
+		if (entry && search->quiet && ++pool.quiet > search->quiet &&
 		    !note_make(search, &pool))
 			break;
-		count = rows_see(ground, search, links, max, fresh);
+		if (entry)
+			batch_see(ground, search, entry, level, coming);
 		if (search->way == HNSW_ACROSS)
-			rows_across(ground, search, &pool, fresh, count);
+			rows_across(ground, search, &pool, batch->rows,
+				    batch->count);
 		else
-			rows_weigh(ground, search, &pool, fresh, count);
+			rows_weigh(ground, search, &pool, batch->rows,
+				   batch->count);
 		if (search->patience && search->evaluated > search->patience) {
 			search->gave_up = 1;
 			break;
