@@ -30,6 +30,7 @@ enum {
 	STEPS_MAX = 1 << 16, /* of a descent: rows that change might lead on */
 	NEAREST = 24,	     /* entries that are to stay the same */
 	BEAM = 4,	     /* rows that a descent leads to */
+	AHEAD_LINES = 8,     /* of a row; the processor goes on */
 	SIEVE_EARLY = 64,    /* walks, after one that met the dead */
 	PAIRS_LEAST = 8,     /* that agree or do not */
 	ENTRY_ROW_SHIFT = 2
@@ -433,6 +434,19 @@ static uint64_t pool_follow(struct pool *pool)
 	return 0;
 }
 
+/*
+ * Has a row fetched into the second cache: there may be many more under way
+ * than the first one can wait for.
+ */
+static void row_ahead(const struct ground *ground, uint32_t row)
+{
+	const unsigned char *at = ground->rows + row * ground->stride;
+	size_t lines = ground->stride / CODE_LINE_BYTES;
+
+	for (size_t i = 0; i < lines && i < AHEAD_LINES; i++)
+		__builtin_prefetch(at + i * CODE_LINE_BYTES, 0, 2);
+}
+
 /* Finds what a node leads to, and has it fetched. */
 static void batch_see(const struct ground *ground, struct hnsw_search *search,
 		      uint64_t entry, uint32_t level, struct batch *batch)
@@ -445,8 +459,7 @@ static void batch_see(const struct ground *ground, struct hnsw_search *search,
 					hnsw_links_max(level), batch->rows)
 			     : 0;
 	for (size_t i = 0; i < batch->count; i++)
-		kernel_ahead(ground->rows + batch->rows[i] * ground->stride,
-			     (uint32_t)(ground->stride / CODE_LINE_BYTES) - 1);
+		row_ahead(ground, batch->rows[i]);
 }
 
 static void level_walk(const struct ground *ground, struct hnsw_search *search,
