@@ -4,6 +4,7 @@
 #define CORE_GRAPH_H
 
 #include "past.h"
+#include "prefetch.h"
 
 /* Over which edges. */
 struct graph_way {
@@ -36,14 +37,14 @@ enum {
 };
 
 /* Fetches the word that a list begins with; nothing but a hint. */
-static inline void graph_lists_fetch(const cop_read *read, uint64_t id)
+PREFETCHES graph_lists_fetch(const cop_read *read, uint64_t id)
 {
 	__builtin_prefetch(graph_lists(read, id));
 }
 
 /* Then, when that has come, the block behind it. */
-static inline void graph_block_fetch(const cop_read *read, uint64_t id,
-				     int32_t direction)
+PREFETCHES graph_block_fetch(const cop_read *read, uint64_t id,
+			     int32_t direction)
 {
 	const struct segment *segment = read_segment(read);
 	const struct head_lists *lists = graph_lists(read, id);

@@ -34,6 +34,7 @@
 #include "content.h"
 #include "generation.h"
 #include "past.h"
+#include "prefetch.h"
 #include "timed.h"
 
 #include <errno.h>
@@ -732,7 +733,7 @@ struct get_batch {
 	uint32_t ids[GET_BATCH];
 };
 
-static void head_prefetch(const cop_read *read, uint32_t id)
+PREFETCHES head_prefetch(const cop_read *read, uint32_t id)
 {
 	const struct segment *segment = read_segment(read);
 	const void *head =
@@ -743,7 +744,7 @@ static void head_prefetch(const cop_read *read, uint32_t id)
 }
 
 /* The block that a head names, or did: nothing but a hint. */
-static void record_hint(const cop_read *read, uint32_t id)
+PREFETCHES record_hint(const cop_read *read, uint32_t id)
 {
 	const struct segment *segment = read_segment(read);
 	const struct head *head =

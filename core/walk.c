@@ -24,16 +24,6 @@ static void seen_clear(const struct walk *walk)
 		walk->read->visited[walk->steps[i].id / 64] = 0;
 }
 
-void walk_prefetch(const struct walk *walk, size_t at)
-{
-	if (at + GRAPH_AHEAD * 2 < walk->count)
-		graph_lists_fetch(walk->read,
-				  walk->steps[at + GRAPH_AHEAD * 2].id);
-	if (at + GRAPH_AHEAD < walk->count)
-		graph_block_fetch(walk->read, walk->steps[at + GRAPH_AHEAD].id,
-				  walk->way.direction);
-}
-
 int walk_may_go(struct walk *walk, const struct cop_step *to)
 {
 	const struct cop_walk *wanted = walk->wanted;

@@ -40,7 +40,15 @@ static inline void seen_unset(const struct walk *walk, uint64_t id)
 }
 
 /* Fetches the head, and the first block, of steps that are coming up. */
-void walk_prefetch(const struct walk *walk, size_t at);
+PREFETCHES walk_prefetch(const struct walk *walk, size_t at)
+{
+	if (at + GRAPH_AHEAD * 2 < walk->count)
+		graph_lists_fetch(walk->read,
+				  walk->steps[at + GRAPH_AHEAD * 2].id);
+	if (at + GRAPH_AHEAD < walk->count)
+		graph_block_fetch(walk->read, walk->steps[at + GRAPH_AHEAD].id,
+				  walk->way.direction);
+}
 
 /* Whether the walk may go to a step; walk->err if that is not known. */
 int walk_may_go(struct walk *walk, const struct cop_step *to);

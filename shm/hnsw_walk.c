@@ -305,7 +305,7 @@ static uint64_t entry_make(const struct ground *ground,
 }
 
 /* What gets into the pool is likely to be followed soon. */
-static void links_ahead(const struct ground *ground, uint32_t row)
+PREFETCHES links_ahead(const struct ground *ground, uint32_t row)
 {
 	const unsigned char *at =
 	    ground->links + (size_t)row * HNSW_LINKS * sizeof(uint32_t);
@@ -315,9 +315,9 @@ static void links_ahead(const struct ground *ground, uint32_t row)
 }
 
 /* Of the rows that the pool may take: nibbles lie elsewhere. */
-static void headers_ahead(const struct ground *ground, const struct pool *pool,
-			  const uint32_t *rows, const float *distances,
-			  size_t count)
+PREFETCHES headers_ahead(const struct ground *ground, const struct pool *pool,
+			 const uint32_t *rows, const float *distances,
+			 size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (order_of(distances[i]) < pool->bound)
@@ -438,7 +438,7 @@ static uint64_t pool_follow(struct pool *pool)
  * Has a row fetched into the second cache: there may be many more under way
  * than the first one can wait for.
  */
-static void row_ahead(const struct ground *ground, uint32_t row)
+PREFETCHES row_ahead(const struct ground *ground, uint32_t row)
 {
 	const unsigned char *at = ground->rows + row * ground->stride;
 	size_t lines = ground->stride / CODE_LINE_BYTES;

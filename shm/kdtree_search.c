@@ -78,7 +78,7 @@ KERNEL_TORN static void leaf_weigh(const struct kd_leaf *leaf,
 		distances[i] = sums[i];
 }
 
-static void row_ahead(const struct segment *segment, uint32_t row)
+PREFETCHES row_ahead(const struct segment *segment, uint32_t row)
 {
 	const void *line = bank_line_at(segment, row);
 	const void *full = bank_row_at(segment, row);
@@ -167,7 +167,7 @@ struct stack {
 	uint64_t steps; /* that are left */
 };
 
-static void child_ahead(const struct probe *probe, kd_ref ref)
+PREFETCHES child_ahead(const struct probe *probe, kd_ref ref)
 {
 	const struct kd_node *node = kd_node_at(&probe->ground, ref >> 1);
 

@@ -34,6 +34,7 @@
 #define SHM_KERNEL_H
 
 #include "code.h"
+#include "prefetch.h"
 
 #include <stdatomic.h>
 
@@ -199,7 +200,7 @@ size_t kernel_unmarked(const _Atomic uint32_t *links, size_t count,
 		       uint32_t limit, uint64_t *marks, uint32_t *fresh);
 
 /* Asks for the lines that a gather will read of a row. */
-static inline void kernel_ahead(const unsigned char *row, uint32_t lines)
+PREFETCHES kernel_ahead(const unsigned char *row, uint32_t lines)
 {
 	uint32_t count =
 	    lines < KERNEL_AHEAD_LINES ? lines + 1 : KERNEL_AHEAD_LINES + 1;

@@ -47,6 +47,7 @@
 #ifndef SHM_RECORD_H
 #define SHM_RECORD_H
 
+#include "prefetch.h"
 #include "region.h"
 
 struct segment;
@@ -87,9 +88,8 @@ static inline uint32_t record_units(uint32_t size)
 }
 
 /* Starts to fetch the first line of a block. */
-static inline void record_prefetch(const void *map,
-				   const struct region_view *records,
-				   uint32_t unit)
+PREFETCHES record_prefetch(const void *map, const struct region_view *records,
+			   uint32_t unit)
 {
 	const unsigned char *at =
 	    region_at(map, records, (uint64_t)unit * RECORD_UNIT, RECORD_UNIT);
