@@ -354,7 +354,7 @@ static void plan_walk(struct plan *plan, const struct search *search)
 
 /*
  * What a scan and a walk take, in nanoseconds of the machine that they were
- * measured on: a scan reads line by line, a walk waits for each of its rows.
+ * measured on: a scan reads line by line, a walk row by row, here and there.
  * Of bits a scan leaves out next to nothing: full rows are read, too.
  */
 static double scan_ns(const struct segment *segment)
@@ -390,7 +390,7 @@ static double walk_ns(const struct plan *plan, const struct search *search)
 	const struct segment *segment = read_segment(search->read);
 	uint32_t bytes = hnsw_by_nibbles(segment) ? segment->bank.nibble_bytes
 						  : segment->bank.line_bytes;
-	double distance = 18 + 2.5 * (bytes / 64.0);
+	double distance = 13 + 1.8 * (bytes / 64.0);
 	double share = search->sift->share;
 	double rows = (double)hnsw_linked(segment);
 	double ranked = search->wanted->k * row_ns(segment);

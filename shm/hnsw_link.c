@@ -166,19 +166,26 @@ static void distances_get(const struct segment *segment, uint32_t row,
 						   count, distances);
 }
 
+/* Of two rows; lines: those of all rows. */
+static float between(const struct segment *segment, const unsigned char *lines,
+		     uint32_t a, uint32_t b)
+{
+	const struct bank_shape *bank = &segment->bank;
+	size_t bytes = bank->line_bytes;
+
+	return segment->kernel->codes[bank->codes].between(
+	    bank->metric, bank->coded, lines + a * bytes, lines + b * bytes);
+}
+
 /* Whether one of the rows is nearer to `row` than `distance`. */
 static int is_occluded(const struct segment *segment, uint32_t row,
 		       float distance, const uint32_t *rows, uint32_t count)
 {
-	const struct bank_shape *bank = &segment->bank;
 	const unsigned char *lines = line_of(segment, 0);
-	size_t bytes = bank->line_bytes;
 
 	for (uint32_t i = 0; i < count; i++)
 		if (rows[i] != row &&
-		    segment->kernel->codes[bank->codes].between(
-			bank->metric, bank->coded, lines + row * bytes,
-			lines + rows[i] * bytes) < distance)
+		    between(segment, lines, row, rows[i]) < distance)
 			return 1;
 	return 0;
 }
@@ -659,17 +666,17 @@ static void level_unlink(const struct pen *pen, uint32_t row, uint32_t level)
 	uint32_t rows[HNSW_LINKS];
 	struct near near[HNSW_LINKS];
 	float all[HNSW_LINKS][HNSW_LINKS];
+	const unsigned char *lines = line_of(segment, 0);
 	uint32_t count = list_get(segment, row, level, rows);
 
 	for (uint32_t i = 0; i < count; i++) {
 		cut(segment, rows[i], row, level);
 		point("hnsw-unlinked");
 	}
-	for (uint32_t i = 1; i < count; i++) {
-		distances_get(segment, rows[i], rows, i, all[i]);
+	for (uint32_t i = 0; i < count; i++)
 		for (uint32_t j = 0; j < i; j++)
-			all[j][i] = all[i][j];
-	}
+			all[i][j] = all[j][i] =
+			    between(segment, lines, rows[i], rows[j]);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t others = 0;
 
