@@ -990,7 +990,8 @@ COP_MUST cop_err cop_neighbors(cop_read *read, uint64_t id,
  *		to neighbors[starts[i + 1] - 1].  It counts on beyond
  *		`capacity`, from where on nothing is written: if starts[count]
  *		is more, so much room is needed.
- * Returns	as cop_neighbors
+ * Returns	as cop_neighbors; after an error that came on the way, of a read
+ *		as of the past, the lists before it may be written
  * Progress	as cop_neighbors, for each of them
  */
 COP_MUST cop_err cop_neighbors_many(cop_read *read, const uint64_t *ids,

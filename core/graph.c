@@ -190,6 +190,10 @@ cop_err cop_neighbors_many(cop_read *read, const uint64_t *ids, size_t count,
 	size_t found = 0;
 	cop_err err = read_check(read);
 
+	if (!err && count > SIZE_MAX / sizeof *starts - 2 * GRAPH_AHEAD)
+		err =
+		    error_set(COP_INVALID,
+			      "%zu entities, more than memory can hold", count);
 	if (!err)
 		err = graph_way_make(read, relation, direction, &way);
 	for (size_t i = 0; !err && i < count + 2 * GRAPH_AHEAD; i++) {

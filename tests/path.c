@@ -357,6 +357,10 @@ static void what_cannot_be_is_refused(void)
 	is_int(cop_neighbors_many(read, NULL, 0, NULL, 4, NULL, 0, starts),
 	       COP_INVALID, "of neighbours, too");
 	is_u64(starts[0], 7, "which says nothing");
+	is_int(
+	    cop_neighbors_many(read, NULL, SIZE_MAX, NULL, 0, NULL, 0, starts),
+	    COP_INVALID, "so are more entities than there can be");
+	is_u64(starts[0], 7, "which says nothing either");
 	is_int(cop_neighbors_many(read, NULL, 0, NULL, 0, NULL, 0, starts), 0,
 	       "of nobody");
 	is_u64(starts[0], 0, "there are none");
