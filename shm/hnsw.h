@@ -213,6 +213,10 @@ int hnsw_await(struct segment *segment, uint32_t row);
 /* Links the newest row of the tail and takes it out.  0: there was none. */
 int hnsw_link_next(struct segment *segment, struct hnsw_room *room);
 
+/* The same, and ties it to another node, however far that is. */
+void hnsw_link_across(struct segment *segment, struct hnsw_room *room,
+		      uint32_t other);
+
 /* Takes a row out of the graph, if it is in there. */
 void hnsw_unlink(struct segment *segment, uint32_t row);
 
@@ -273,7 +277,8 @@ struct hnsw_figures {
 int hnsw_validate(const struct segment *segment, struct hnsw_figures *out);
 
 /*
- * Links again what the entry does not lead to.
+ * Links again what the entry does not lead to: one row of each part that hangs
+ * together.
  * Returns	how many rows that were.
  */
 uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room);

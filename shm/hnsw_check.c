@@ -4,6 +4,7 @@
  */
 #include "hnsw.h"
 #include "segment.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,16 +76,23 @@ static void list_look(const struct look *look, uint32_t row, uint32_t level)
 	}
 }
 
-/* Marks what is reached from the entry on the lowest level; a bit a row. */
-static void reach(const struct look *look, uint64_t *seen, uint32_t *stack)
+/* What was reached, a bit a row, and rows whose links are to be followed. */
+struct reached {
+	uint64_t *seen;
+	uint32_t *stack;
+};
+
+/* Marks a row and what it leads to on the lowest level. */
+static void reach(const struct look *look, const struct reached *reached,
+		  uint32_t row)
 {
-	uint32_t entry = (uint32_t)atomic_load_explicit(
-	    &look->segment->header->hnsw.entry, memory_order_acquire);
+	uint64_t *seen = reached->seen;
+	uint32_t *stack = reached->stack;
 	uint32_t depth = 0;
 
-	if (entry && entry < look->limit) {
-		seen[entry / 64] |= UINT64_C(1) << (entry & 63);
-		stack[depth++] = entry;
+	if (row && row < look->limit) {
+		seen[row / 64] |= UINT64_C(1) << (row & 63);
+		stack[depth++] = row;
 	}
 	while (depth) {
 		uint32_t rows[HNSW_LINKS];
@@ -103,15 +111,28 @@ static void reach(const struct look *look, uint64_t *seen, uint32_t *stack)
 	}
 }
 
-static int reach_make(const struct look *look, uint64_t **seen)
+static uint32_t entry_row(const struct segment *segment)
 {
-	uint32_t *stack = malloc((look->limit + 1) * sizeof *stack);
+	/* acquire: its links */
+	return (uint32_t)atomic_load_explicit(&segment->header->hnsw.entry,
+					      memory_order_acquire);
+}
 
-	*seen = calloc(look->limit / 64 + 1, sizeof **seen);
-	if (stack && *seen)
-		reach(look, *seen, stack);
-	free(stack);
-	return stack && *seen ? 0 : ENOMEM;
+static void reached_release(struct reached *reached)
+{
+	free(reached->seen);
+	free(reached->stack);
+}
+
+/* From the entry.  0 or ENOMEM; to be released in any case. */
+static int reached_make(const struct look *look, struct reached *reached)
+{
+	reached->stack = malloc((look->limit + 1) * sizeof *reached->stack);
+	reached->seen = calloc(look->limit / 64 + 1, sizeof *reached->seen);
+	if (!reached->stack || !reached->seen)
+		return ENOMEM;
+	reach(look, reached, entry_row(look->segment));
+	return 0;
 }
 
 static int is_seen(const uint64_t *seen, uint32_t row)
@@ -141,11 +162,11 @@ static int entry_holds(const struct look *look)
 int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 {
 	struct look look = {segment, out, hnsw_limit(segment)};
-	uint64_t *seen = NULL;
+	struct reached reached;
 	int err;
 
 	memset(out, 0, sizeof *out);
-	err = reach_make(&look, &seen);
+	err = reached_make(&look, &reached);
 	for (uint32_t row = 1; !err && row < look.limit; row++) {
 		uint32_t level = hnsw_level(row);
 
@@ -153,11 +174,11 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 			continue;
 		out->linked++;
 		out->upper += level > 0;
-		out->unreachable += !is_seen(seen, row);
+		out->unreachable += !is_seen(reached.seen, row);
 		for (uint32_t i = 0; i <= level; i++)
 			list_look(&look, row, i);
 	}
-	free(seen);
+	reached_release(&reached);
 	if (err)
 		return err;
 	return out->broken || out->one_way || !entry_holds(&look) ||
@@ -166,25 +187,55 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 		   : 0;
 }
 
-/* Once through; what is linked anew may push others out. */
+/* The nearest of the rows that the entry leads to on the lowest level. */
+static uint32_t reached_near(const struct segment *segment,
+			     struct hnsw_room *room, uint32_t row)
+{
+	const struct bank_shape *bank = &segment->bank;
+	_Alignas(64) struct query_code query;
+	struct hnsw_search search = {
+	    .query = &query, .room = room, .ef = HNSW_EF_BUILD};
+	uint32_t entry = entry_row(segment);
+	uint32_t near;
+
+	query_from_row(bank->codes, bank->metric, bank->coded,
+		       (const void *)bank_line_at(segment, row), &query);
+	room->pool_count = 0;
+	hnsw_weigh(segment, &search, &entry, 1);
+	hnsw_walk_level(segment, &search, 0);
+	near = room->pool_count ? hnsw_row_of(room->pool[0]) : 0;
+	hnsw_room_clear(room, segment);
+	return near;
+}
+
+/*
+ * Once through.  A row that nothing leads to is linked anew; its nearest may be
+ * as unreachable, all of a cluster, so it is tied to one that is not.  With it
+ * the others of the cluster are reached, too.
+ */
 static uint64_t mend_round(struct segment *segment, struct hnsw_room *room)
 {
 	struct look look = {segment, NULL, hnsw_limit(segment)};
-	uint64_t *seen = NULL;
+	struct reached reached;
 	uint64_t count = 0;
 
-	if (!reach_make(&look, &seen))
+	if (!reached_make(&look, &reached))
 		for (uint32_t row = 1; row < look.limit; row++) {
-			if (!hnsw_is_linked(segment, row) || is_seen(seen, row))
+			uint32_t near;
+
+			if (!hnsw_is_linked(segment, row) ||
+			    is_seen(reached.seen, row))
 				continue;
+			near = reached_near(segment, room, row);
 			/* visible all the while: it waits, then it is linked */
 			if (hnsw_await(segment, row))
 				break;
 			hnsw_unlink(segment, row);
-			(void)hnsw_link_next(segment, room);
+			hnsw_link_across(segment, room, near);
+			reach(&look, &reached, row);
 			count++;
 		}
-	free(seen);
+	reached_release(&reached);
 	return count;
 }
 

@@ -18,6 +18,10 @@
  *	nearest other of them that nothing in its list occludes, and more only
  *	while it has very few.
  *
+ *	Clusters far from one another may come apart, since a node's nearest
+ *	are all its own.  The audit ties one node of each part to the nearest
+ *	that the entry leads to.
+ *
  * order
  *	The node's own list is written whole, then each neighbour's; from the
  *	lowest level up, so that whoever descends to a node can go on from it.
@@ -56,6 +60,7 @@ struct pen {
 	struct segment *segment;
 	struct hnsw_room *room;
 	_Atomic unsigned char *locks; /* NULL: nobody else does */
+	uint32_t across; /* a node that a new one is tied to, 0: none */
 };
 
 typedef _Atomic uint32_t *links_at;
@@ -359,9 +364,10 @@ static uint32_t victim_choose(const struct segment *segment, uint32_t fresh,
  * Which link a full node gives up for `fresh`: a neighbour, `fresh` itself,
  * or 0 if its list is not full.
  */
-static uint32_t victim_of(const struct segment *segment, uint32_t node,
-			  uint32_t fresh, uint32_t level)
+static uint32_t victim_of(const struct pen *pen, uint32_t node, uint32_t fresh,
+			  uint32_t level)
 {
+	const struct segment *segment = pen->segment;
 	struct near near[HNSW_LINKS + 1];
 	uint32_t rows[HNSW_LINKS + 1];
 	float distances[HNSW_LINKS + 1];
@@ -369,7 +375,8 @@ static uint32_t victim_of(const struct segment *segment, uint32_t node,
 
 	if (count < hnsw_links_max(level))
 		return 0;
-	rows[count++] = fresh;
+	if (node != pen->across) /* which has to give up another one */
+		rows[count++] = fresh;
 	distances_get(segment, node, rows, count, distances);
 	for (uint32_t i = 0; i < count; i++)
 		near[i] = (struct near){distances[i], rows[i]};
@@ -386,7 +393,7 @@ static void link_back(const struct pen *pen, uint32_t fresh, uint32_t node,
 {
 	const struct segment *segment = pen->segment;
 	uint32_t max = hnsw_links_max(level);
-	uint32_t victim = victim_of(segment, node, fresh, level);
+	uint32_t victim = victim_of(pen, node, fresh, level);
 	uint32_t rows[3] = {fresh, node, victim};
 	links_at mine = hnsw_links(segment, fresh, level);
 	links_at other = hnsw_links(segment, node, level);
@@ -530,6 +537,20 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		(void)choice_try(pen, row, level, 0, choice);
 }
 
+/* Puts a node among those of the lowest level, for the farthest. */
+static void choice_add(struct choice *choice, uint32_t row)
+{
+	uint32_t count = choice->count[0];
+
+	for (uint32_t i = 0; i < count; i++)
+		if (choice->rows[0][i] == row)
+			return;
+	if (count == HNSW_M)
+		count--;
+	choice->rows[0][count] = row;
+	choice->count[0] = count + 1;
+}
+
 /* Writes a row's own list, over what a row before it has left there. */
 static void list_write(const struct segment *segment, uint32_t row,
 		       uint32_t level, const uint32_t *rows, uint32_t count)
@@ -592,6 +613,8 @@ static void row_link(const struct pen *pen, uint32_t row)
 	point("hnsw-claimed");
 	signs_put(segment, row);
 	choice_make(pen, row, level, &choice);
+	if (pen->across && pen->across != row)
+		choice_add(&choice, pen->across);
 	for (uint32_t i = 0; i <= level; i++) {
 		list_write(segment, row, i, choice.rows[i], choice.count[i]);
 		point("hnsw-listed");
@@ -608,22 +631,34 @@ static void row_link(const struct pen *pen, uint32_t row)
 	doing_end(pen);
 }
 
-int hnsw_link_next(struct segment *segment, struct hnsw_room *room)
+static int newest_link(const struct pen *pen)
 {
+	struct segment *segment = pen->segment;
 	struct hnsw *hnsw = &segment->header->hnsw;
-	struct pen pen = {.segment = segment, .room = room};
 	uint32_t count =
 	    atomic_load_explicit(&hnsw->tail_count, memory_order_relaxed);
 
 	if (!count)
 		return 0;
 	signs_learn(segment);
-	row_link(&pen, hnsw_tail_at(segment, count - 1));
+	row_link(pen, hnsw_tail_at(segment, count - 1));
 	point("hnsw-untailed");
 	/* G1: publishes its links */
 	atomic_store_explicit(&hnsw->tail_count, count - 1,
 			      memory_order_release);
 	return 1;
+}
+
+int hnsw_link_next(struct segment *segment, struct hnsw_room *room)
+{
+	return newest_link(&(struct pen){.segment = segment, .room = room});
+}
+
+void hnsw_link_across(struct segment *segment, struct hnsw_room *room,
+		      uint32_t other)
+{
+	(void)newest_link(
+	    &(struct pen){.segment = segment, .room = room, .across = other});
 }
 
 /* ---- a node that goes --------------------------------------------------- */
@@ -889,7 +924,7 @@ int hnsw_bulk_begin(struct hnsw_bulk *bulk, struct segment *segment,
 int hnsw_link_part(struct hnsw_bulk *bulk, struct hnsw_room *room,
 		   uint32_t budget)
 {
-	struct pen pen = {bulk->segment, room, bulk->locks};
+	struct pen pen = {bulk->segment, room, bulk->locks, 0};
 	uint32_t next;
 	uint32_t end;
 

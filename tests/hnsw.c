@@ -283,6 +283,40 @@ static void churn_loses_nothing(void)
 	world_release(&w);
 }
 
+/* Each cluster's rows find but one another, wherever the entry goes. */
+static void clusters_stay_within_reach(void)
+{
+	enum { CLUSTERS = 5, ROWS = 1500 / TEST_SLOW, ROUNDS = 12 };
+	struct hnsw_figures figures = {0};
+	float vector[DIM_MAX];
+	uint64_t mended = 0;
+	uint64_t wrong = 0;
+	struct world w;
+
+	world_init(&w, 16, METRIC_L2);
+	for (int i = 0; i < ROWS * ROUNDS; i++) {
+		uint64_t centre = test_below(&w.seed, CLUSTERS) * 977 + 3;
+
+		if (i >= ROWS)
+			(void)row_remove(&w);
+		for (int j = 0; j < 16; j++)
+			vector[j] = (float)(test_gaussian(&centre) +
+					    0.001 * test_gaussian(&w.seed));
+		(void)row_make(&w, vector);
+		shm_rows_link(&w.f.segment, &w.room);
+		if ((i + 1) % ROWS)
+			continue;
+		mended += hnsw_mend(&w.f.segment, &w.room);
+		wrong += hnsw_validate(&w.f.segment, &figures) != 0 ||
+			 figures.unreachable;
+	}
+	is_u64(wrong, 0,
+	       "clusters whose rows come and go are all within reach after an "
+	       "audit (%llu rows were linked again)",
+	       (unsigned long long)mended);
+	world_release(&w);
+}
+
 /* ---- special cases ------------------------------------------------------ */
 
 static void what_is_equal_is_all_found(void)
@@ -584,6 +618,7 @@ int main(void)
 		sequences_keep_the_graph_whole(24, METRIC_IP, codes);
 	}
 	churn_loses_nothing();
+	clusters_stay_within_reach();
 	what_is_equal_is_all_found();
 	for (int32_t codes = CODES_U8; codes < CODES_KINDS; codes++) {
 		extremes_are_linked(METRIC_COSINE, codes);
