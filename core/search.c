@@ -363,7 +363,7 @@ static double scan_ns(const struct segment *segment)
 
 	if (segment->bank.codes == CODES_B1)
 		lines += segment->bank.row_bytes / 64.0;
-	return bank_count(segment) * lines * 1.4;
+	return bank_count(segment) * lines * 1.2;
 }
 
 /* Ranking a row by its full vector. */
@@ -390,18 +390,18 @@ static double walk_ns(const struct plan *plan, const struct search *search)
 	const struct segment *segment = read_segment(search->read);
 	uint32_t bytes = hnsw_by_nibbles(segment) ? segment->bank.nibble_bytes
 						  : segment->bank.line_bytes;
-	double distance = 13 + 1.8 * (bytes / 64.0);
+	double distance = 16.5 + 1.3 * (bytes / 64.0);
 	double share = search->sift->share;
 	double rows = (double)hnsw_linked(segment);
-	double ranked = search->wanted->k * row_ns(segment);
+	double rest = 4000 + search->wanted->k * row_ns(segment);
 	double seen;
 
 	if (plan->way == HNSW_ACROSS) { /* headers of neighbours' neighbours */
 		seen = fmin(plan->ef * 144.0, rows);
-		return seen * (20 + share * distance) + ranked;
+		return seen * (20 + share * distance) + rest;
 	}
 	seen = fmin(plan->ef * 12.0 / (share + 1e-3), 0.7 * rows);
-	return seen * distance + ranked;
+	return seen * distance + rest;
 }
 
 static void plan_make(struct plan *plan, const struct search *search)
