@@ -1495,7 +1495,8 @@ struct cop_maintain_result {
 	uint32_t reserved;
 	uint64_t linked;    /* vectors that were linked into the graph */
 	uint64_t reclaimed; /* what was dead and is free now */
-	uint64_t mended;    /* nodes that no way led to, linked again */
+	uint64_t mended;    /* nodes linked again, one of each part of the graph
+			       that no way led to */
 	uint64_t unlinked;  /* vectors that wait to be linked */
 	uint64_t waiting;   /* what is dead and waits for readers */
 };

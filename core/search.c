@@ -355,7 +355,8 @@ static void plan_walk(struct plan *plan, const struct search *search)
 /*
  * What a scan and a walk take, in nanoseconds of the machine that they were
  * measured on: a scan reads line by line, a walk row by row, here and there.
- * Of bits a scan leaves out next to nothing: full rows are read, too.
+ * Of bits a scan leaves out next to nothing: full rows are read, too.  The rest
+ * of a walk is its way down, and ranking what it found.
  */
 static double scan_ns(const struct segment *segment)
 {

@@ -4,7 +4,6 @@
  */
 #include "hnsw.h"
 #include "segment.h"
-#include "kernel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -239,6 +238,7 @@ static uint64_t mend_round(struct segment *segment, struct hnsw_room *room)
 	return count;
 }
 
+/* Again and again: what is linked anew may push others out. */
 uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room)
 {
 	uint64_t count = 0;

@@ -537,7 +537,7 @@ static void choice_make(const struct pen *pen, uint32_t row, uint32_t level,
 		(void)choice_try(pen, row, level, 0, choice);
 }
 
-/* Puts a node among those of the lowest level, for the farthest. */
+/* Puts a node among those of the lowest level, in the last one's place. */
 static void choice_add(struct choice *choice, uint32_t row)
 {
 	uint32_t count = choice->count[0];
