@@ -1492,7 +1492,8 @@ struct cop_maintain_options {
 
 struct cop_maintain_result {
 	uint32_t size;
-	uint32_t reserved;
+	uint32_t audited;   /* 0: the budget was too short to look at all of
+			       the graph, a second a million vectors */
 	uint64_t linked;    /* vectors that were linked into the graph */
 	uint64_t reclaimed; /* what was dead and is free now */
 	uint64_t mended;    /* nodes linked again, one of each part of the graph
@@ -1504,7 +1505,9 @@ struct cop_maintain_result {
 /*
  * Does what commits leave for later: links vectors into the graph, frees what
  * no reader can reach any more, links again what no way leads to, and, by a
- * commit of its own, lets go of history that is older than it may be.
+ * commit of its own, lets go of history that is older than it may be.  Commits
+ * of others wait while it links and frees, not while it looks for what no way
+ * leads to.
  * options, result	may be NULL
  * Returns	0, or as cop_poke.
  */

@@ -12,7 +12,8 @@ enum {
 	SLICE_NS = 1000000,
 	BULK_MIN = 2048, /* rows from which threads are worth it */
 	BULK_STEP = 64,	 /* rows between two looks at the clock */
-	DRAIN_STEP = 1024
+	DRAIN_STEP = 1024,
+	LOOK_STEP = 4096 /* rows between two looks at the clock */
 };
 
 static cop_err no_memory(void)
@@ -169,33 +170,94 @@ void link_slice(cop_store *store, uint32_t threads)
 
 /* ---- at somebody's wish ------------------------------------------------- */
 
+static int is_past(uint64_t until_ns)
+{
+	return clock_ns(CLOCK_MONOTONIC) >= until_ns;
+}
+
 static void maintain_locked(cop_store *store,
 			    const struct cop_maintain_options *options,
+			    uint64_t until_ns,
 			    struct cop_maintain_result *result)
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room = writer_room(store);
-	uint64_t until_ns = options->budget_ms
-				? clock_ns(CLOCK_MONOTONIC) +
-				      options->budget_ms * UINT64_C(1000000)
-				: UINT64_MAX;
 	uint64_t linked = hnsw_linked(segment);
 	uint64_t freed;
 
 	if (!options->budget_ms && options->threads > 1)
 		(void)link_all(segment, options->threads);
-	while (room && clock_ns(CLOCK_MONOTONIC) < until_ns &&
-	       hnsw_link_next(segment, room))
+	while (room && !is_past(until_ns) && hnsw_link_next(segment, room))
 		;
 	result->linked += hnsw_linked(segment) - linked;
 	kd_mend(segment);
-	while (clock_ns(CLOCK_MONOTONIC) < until_ns &&
-	       (freed = limbo_step(store)))
+	while (!is_past(until_ns) && (freed = limbo_step(store)))
 		result->reclaimed += freed;
-	if (room && clock_ns(CLOCK_MONOTONIC) < until_ns)
-		result->mended = hnsw_mend(segment, room);
 	result->unlinked = hnsw_tail_count(segment);
 	result->waiting = limbo_count(segment);
+}
+
+/* Links again the next row of what was not reached; *mended is 0 at the end. */
+static cop_err audit_mend(const cop_read *read, struct hnsw_audit *audit,
+			  int *mended)
+{
+	cop_store *store = read->store;
+	cop_err err = writer_lock(store, store->timeout_ms);
+	struct hnsw_room *room;
+
+	if (err)
+		return err;
+	err = writer_ready(store);
+	room = err ? NULL : writer_room(store);
+	/* not if the rows are another segment's by now */
+	*mended = room && read->index->number == store->writable_number &&
+		  hnsw_audit_mend(audit, &store->writable, room);
+	writer_unlock(store);
+	mailbox_wake_heir(&store->mailboxes);
+	return err;
+}
+
+/*
+ * Once through the graph: looks at it like any read, so that no commit waits,
+ * and takes W for each row that it links again.
+ */
+static cop_err audit_round(const cop_read *read, uint64_t until_ns,
+			   uint64_t *mended, uint32_t *audited)
+{
+	const struct segment *segment = read_segment(read);
+	struct hnsw_audit audit;
+	cop_err err = hnsw_audit_begin(&audit, segment) ? no_memory() : 0;
+	int more = !err;
+
+	*audited = 0;
+	while (more && !is_past(until_ns)) {
+		if (hnsw_audit_look(&audit, segment, LOOK_STEP))
+			continue;
+		err = audit_mend(read, &audit, &more);
+		more = more && !err;
+		*mended += (uint64_t)more;
+		*audited = !err && !more;
+	}
+	hnsw_audit_end(&audit);
+	return err;
+}
+
+static cop_err graph_audit(cop_store *store, uint64_t until_ns,
+			   struct cop_maintain_result *result)
+{
+	cop_read *read;
+	cop_err err = cop_read_begin(store, &read);
+	uint64_t mended = 1;
+
+	if (err)
+		return err;
+	for (int i = 0; i < HNSW_AUDITS && mended && !err; i++) {
+		mended = 0;
+		err = audit_round(read, until_ns, &mended, &result->audited);
+		result->mended += mended;
+	}
+	cop_read_end(read);
+	return err;
 }
 
 cop_err cop_maintain(cop_store *store,
@@ -204,6 +266,7 @@ cop_err cop_maintain(cop_store *store,
 {
 	struct cop_maintain_options wanted = {.size = sizeof wanted};
 	struct cop_maintain_result done = {.size = sizeof done};
+	uint64_t until_ns = UINT64_MAX;
 	cop_err err = store_use(store);
 
 	if (err)
@@ -214,14 +277,19 @@ cop_err cop_maintain(cop_store *store,
 					      "size; set .size to its sizeof");
 	if (options)
 		wanted = *options;
+	if (wanted.budget_ms)
+		until_ns = clock_ns(CLOCK_MONOTONIC) +
+			   wanted.budget_ms * UINT64_C(1000000);
 	err = writer_lock(store, store->timeout_ms);
 	if (err)
 		return err;
 	err = writer_ready(store);
 	if (!err)
-		maintain_locked(store, &wanted, &done);
+		maintain_locked(store, &wanted, until_ns, &done);
 	writer_unlock(store);
 	mailbox_wake_heir(&store->mailboxes);
+	if (!err)
+		err = graph_audit(store, until_ns, &done);
 	if (!err)
 		err = retain_now(store);
 	if (!err && result)

@@ -277,8 +277,39 @@ struct hnsw_figures {
 int hnsw_validate(const struct segment *segment, struct hnsw_figures *out);
 
 /*
- * Links again what the entry does not lead to: one row of each part that hangs
- * together.
+ * What the entry leads to, for mending what it does not: begin, then look until
+ * it returns 0, then mend, and both again until mend returns 0; then end.  Only
+ * mend needs the writer lock; others may change the graph between the calls,
+ * and how recent what was seen is decides only about what is linked again.
+ */
+struct hnsw_audit {
+	uint64_t *seen;	 /* a bit a row */
+	uint32_t *stack; /* rows whose links are to be followed */
+	uint32_t limit;
+	uint32_t depth;
+	uint32_t next; /* row to be looked at by mend */
+};
+
+/* 0 or ENOMEM; to be ended in any case. */
+int hnsw_audit_begin(struct hnsw_audit *audit, const struct segment *segment);
+
+/* Follows the links of up to `steps` rows; returns 0 when no more are left. */
+int hnsw_audit_look(struct hnsw_audit *audit, const struct segment *segment,
+		    uint32_t steps);
+
+/*
+ * Links again the next row that was not reached.
+ * Returns	0 if there is none, or no memory.
+ */
+int hnsw_audit_mend(struct hnsw_audit *audit, struct segment *segment,
+		    struct hnsw_room *room);
+void hnsw_audit_end(struct hnsw_audit *audit);
+
+enum { HNSW_AUDITS = 8 }; /* rounds: what is linked anew may push others out */
+
+/*
+ * Audits until nothing is out of reach, HNSW_AUDITS times at most: links again
+ * one row of each part that hangs together.
  * Returns	how many rows that were.
  */
 uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room);

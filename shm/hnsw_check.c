@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEND_ROUNDS = 8 };
-
 struct look {
 	const struct segment *segment;
 	struct hnsw_figures *figures;
@@ -75,39 +73,20 @@ static void list_look(const struct look *look, uint32_t row, uint32_t level)
 	}
 }
 
-/* What was reached, a bit a row, and rows whose links are to be followed. */
-struct reached {
-	uint64_t *seen;
-	uint32_t *stack;
-};
+/* ---- what the entry leads to -------------------------------------------- */
 
-/* Marks a row and what it leads to on the lowest level. */
-static void reach(const struct look *look, const struct reached *reached,
-		  uint32_t row)
+static int is_seen(const struct hnsw_audit *audit, uint32_t row)
 {
-	uint64_t *seen = reached->seen;
-	uint32_t *stack = reached->stack;
-	uint32_t depth = 0;
+	return (int)(audit->seen[row / 64] >> (row & 63) & 1);
+}
 
-	if (row && row < look->limit) {
-		seen[row / 64] |= UINT64_C(1) << (row & 63);
-		stack[depth++] = row;
-	}
-	while (depth) {
-		uint32_t rows[HNSW_LINKS];
-		uint32_t max =
-		    list_copy(look->segment, stack[--depth], 0, rows);
-
-		for (uint32_t i = 0; i < max; i++) {
-			uint32_t to = rows[i];
-			uint64_t bit = UINT64_C(1) << (to & 63);
-
-			if (!to || to >= look->limit || seen[to / 64] & bit)
-				continue;
-			seen[to / 64] |= bit;
-			stack[depth++] = to;
-		}
-	}
+/* Marks a row, whose links are to be followed. */
+static void see(struct hnsw_audit *audit, uint32_t row)
+{
+	if (!row || row >= audit->limit || is_seen(audit, row))
+		return;
+	audit->seen[row / 64] |= UINT64_C(1) << (row & 63);
+	audit->stack[audit->depth++] = row;
 }
 
 static uint32_t entry_row(const struct segment *segment)
@@ -117,27 +96,50 @@ static uint32_t entry_row(const struct segment *segment)
 					      memory_order_acquire);
 }
 
-static void reached_release(struct reached *reached)
+int hnsw_audit_begin(struct hnsw_audit *audit, const struct segment *segment)
 {
-	free(reached->seen);
-	free(reached->stack);
-}
+	uint32_t limit = hnsw_limit(segment);
 
-/* From the entry.  0 or ENOMEM; to be released in any case. */
-static int reached_make(const struct look *look, struct reached *reached)
-{
-	reached->stack = malloc((look->limit + 1) * sizeof *reached->stack);
-	reached->seen = calloc(look->limit / 64 + 1, sizeof *reached->seen);
-	if (!reached->stack || !reached->seen)
+	*audit = (struct hnsw_audit){.limit = limit, .next = 1};
+	audit->stack = malloc((limit + 1) * sizeof *audit->stack);
+	audit->seen = calloc(limit / 64 + 1, sizeof *audit->seen);
+	if (!audit->stack || !audit->seen)
 		return ENOMEM;
-	reach(look, reached, entry_row(look->segment));
+	see(audit, entry_row(segment));
 	return 0;
 }
 
-static int is_seen(const uint64_t *seen, uint32_t row)
+void hnsw_audit_end(struct hnsw_audit *audit)
 {
-	return (int)(seen[row / 64] >> (row & 63) & 1);
+	free(audit->seen);
+	free(audit->stack);
 }
+
+int hnsw_audit_look(struct hnsw_audit *audit, const struct segment *segment,
+		    uint32_t steps)
+{
+	for (; audit->depth && steps; steps--) {
+		uint32_t row = audit->stack[--audit->depth];
+		uint32_t rows[HNSW_LINKS];
+		uint32_t max = list_copy(segment, row, 0, rows);
+
+		for (uint32_t i = 0; i < max; i++)
+			see(audit, rows[i]);
+	}
+	return audit->depth > 0;
+}
+
+/* All that the entry leads to.  0 or ENOMEM; to be ended in any case. */
+static int audit_whole(struct hnsw_audit *audit, const struct segment *segment)
+{
+	int err = hnsw_audit_begin(audit, segment);
+
+	if (!err)
+		(void)hnsw_audit_look(audit, segment, UINT32_MAX);
+	return err;
+}
+
+/* ---- what holds --------------------------------------------------------- */
 
 /* The entry is a node, and none is taller. */
 static int entry_holds(const struct look *look)
@@ -161,11 +163,11 @@ static int entry_holds(const struct look *look)
 int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 {
 	struct look look = {segment, out, hnsw_limit(segment)};
-	struct reached reached;
+	struct hnsw_audit audit;
 	int err;
 
 	memset(out, 0, sizeof *out);
-	err = reached_make(&look, &reached);
+	err = audit_whole(&audit, segment);
 	for (uint32_t row = 1; !err && row < look.limit; row++) {
 		uint32_t level = hnsw_level(row);
 
@@ -173,11 +175,11 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 			continue;
 		out->linked++;
 		out->upper += level > 0;
-		out->unreachable += !is_seen(reached.seen, row);
+		out->unreachable += !is_seen(&audit, row);
 		for (uint32_t i = 0; i <= level; i++)
 			list_look(&look, row, i);
 	}
-	reached_release(&reached);
+	hnsw_audit_end(&audit);
 	if (err)
 		return err;
 	return out->broken || out->one_way || !entry_holds(&look) ||
@@ -185,6 +187,8 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 		   ? EBADMSG
 		   : 0;
 }
+
+/* ---- mending ------------------------------------------------------------ */
 
 /* The nearest of the rows that the entry leads to on the lowest level. */
 static uint32_t reached_near(const struct segment *segment,
@@ -207,44 +211,71 @@ static uint32_t reached_near(const struct segment *segment,
 	return near;
 }
 
+/* Linked to a row that was reached, as if it was linked since. */
+static int is_within(const struct hnsw_audit *audit,
+		     const struct segment *segment, uint32_t row)
+{
+	uint32_t rows[HNSW_LINKS];
+	uint32_t max = list_copy(segment, row, 0, rows);
+	uint32_t i = 0;
+
+	while (i < max &&
+	       !(rows[i] && rows[i] < audit->limit && is_seen(audit, rows[i]) &&
+		 links_to(segment, rows[i], 0, row)))
+		i++;
+	return i < max;
+}
+
 /*
- * Once through.  A row that nothing leads to is linked anew; its nearest may be
- * as unreachable, all of a cluster, so it is tied to one that is not.  With it
- * the others of the cluster are reached, too.
+ * A row that nothing leads to is linked anew; its nearest may be as
+ * unreachable, all of a cluster, so it is tied to one that is not.  With it the
+ * others of the cluster are reached, too.
  */
+int hnsw_audit_mend(struct hnsw_audit *audit, struct segment *segment,
+		    struct hnsw_room *room)
+{
+	for (; audit->next < audit->limit; audit->next++) {
+		uint32_t row = audit->next;
+		uint32_t near;
+
+		if (!hnsw_is_linked(segment, row) || is_seen(audit, row))
+			continue;
+		if (is_within(audit, segment, row)) {
+			see(audit, row);
+			continue;
+		}
+		near = reached_near(segment, room, row);
+		/* visible all the while: it waits, then it is linked */
+		if (hnsw_await(segment, row))
+			return 0;
+		hnsw_unlink(segment, row);
+		hnsw_link_across(segment, room, near);
+		see(audit, row);
+		return 1;
+	}
+	return 0;
+}
+
 static uint64_t mend_round(struct segment *segment, struct hnsw_room *room)
 {
-	struct look look = {segment, NULL, hnsw_limit(segment)};
-	struct reached reached;
+	struct hnsw_audit audit;
 	uint64_t count = 0;
 
-	if (!reached_make(&look, &reached))
-		for (uint32_t row = 1; row < look.limit; row++) {
-			uint32_t near;
-
-			if (!hnsw_is_linked(segment, row) ||
-			    is_seen(reached.seen, row))
-				continue;
-			near = reached_near(segment, room, row);
-			/* visible all the while: it waits, then it is linked */
-			if (hnsw_await(segment, row))
-				break;
-			hnsw_unlink(segment, row);
-			hnsw_link_across(segment, room, near);
-			reach(&look, &reached, row);
+	if (!audit_whole(&audit, segment))
+		while (hnsw_audit_mend(&audit, segment, room)) {
 			count++;
+			(void)hnsw_audit_look(&audit, segment, UINT32_MAX);
 		}
-	reached_release(&reached);
+	hnsw_audit_end(&audit);
 	return count;
 }
 
-/* Again and again: what is linked anew may push others out. */
 uint64_t hnsw_mend(struct segment *segment, struct hnsw_room *room)
 {
 	uint64_t count = 0;
 	uint64_t mended = 1;
 
-	for (int i = 0; i < MEND_ROUNDS && mended; i++) {
+	for (int i = 0; i < HNSW_AUDITS && mended; i++) {
 		mended = mend_round(segment, room);
 		count += mended;
 	}

@@ -6,6 +6,9 @@
  */
 #include "fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 enum { DIM = 16, ROWS = 12000, K = 10, QUERIES = 60, CLUSTERS = 40 };
 
 struct world {
@@ -458,10 +461,79 @@ static void maintenance_leaves_nothing_waiting(struct world *w)
 	must(cop_commit(write, NULL), "commit");
 	cop_abort(write);
 	must(cop_maintain(w->f.store, &options, &result), "maintain");
-	ok(!result.unlinked && !result.waiting,
+	ok(!result.unlinked && !result.waiting && result.audited,
 	   "after upkeep nothing waits to be linked or freed");
 	must(cop_check(w->f.store, NULL, NULL, &findings), "check");
 	is_u64(findings, 0, "and the store is whole");
+}
+
+struct churn {
+	struct world *w;
+	_Atomic int commits;
+	_Atomic int stop;
+};
+
+/* Puts and deletes the same few entities, with a new vector each time. */
+static void *churn_run(void *user)
+{
+	enum { KEYS = 500, EACH = 20 };
+	struct churn *churn = user;
+	struct world *w = churn->w;
+	float vector[DIM];
+	char key[24];
+	struct cop_put put = {
+	    .size = sizeof put, .key = key, .vector = vector, .dim = DIM};
+	cop_write *write;
+
+	must(cop_write_begin(w->f.store, &write), "write");
+	while (!atomic_load(&churn->stop)) {
+		for (int i = 0; i < EACH; i++) {
+			uint64_t number = test_below(&w->seed, KEYS);
+
+			put.key_size = (uint32_t)snprintf(
+			    key, sizeof key, "churn-%d", (int)number);
+			vector_draw(w, vector, number % CLUSTERS);
+			if (number % 3)
+				must(cop_put(write, &put), "put");
+			else
+				must(cop_delete(write, key, put.key_size),
+				     "delete");
+		}
+		must(cop_commit(write, NULL), "commit");
+		atomic_fetch_add(&churn->commits, 1);
+	}
+	cop_abort(write);
+	return NULL;
+}
+
+static void upkeep_goes_on_beside_commits(struct world *w)
+{
+	enum { ROUNDS = 40 };
+	struct cop_maintain_result result = {.size = sizeof result};
+	struct cop_recall recall = {.size = sizeof recall};
+	struct churn churn = {.w = w};
+	uint64_t findings = 0;
+	int audits = 0;
+	pthread_t thread;
+	cop_read *read;
+
+	pthread_create(&thread, NULL, churn_run, &churn);
+	for (int i = 0; i < ROUNDS || atomic_load(&churn.commits) < ROUNDS;
+	     i++) {
+		must(cop_maintain(w->f.store, NULL, &result), "maintain");
+		audits += result.audited != 0;
+	}
+	atomic_store(&churn.stop, 1);
+	pthread_join(thread, NULL);
+	ok(audits >= ROUNDS, "the graph is looked at beside a writer");
+	must(cop_maintain(w->f.store, NULL, &result), "maintain");
+	read = read_of(&w->f);
+	must(cop_recall(read, 10, 0, &recall), "recall");
+	cop_read_end(read);
+	ok(!recall.unreachable && !recall.broken && !recall.one_way,
+	   "and afterwards all nodes are in reach, by links both ways");
+	must(cop_check(w->f.store, NULL, NULL, &findings), "check");
+	is_u64(findings, 0, "of a store that is whole");
 }
 
 int main(void)
@@ -481,6 +553,7 @@ int main(void)
 	a_neighbourhood_is_a_filter(&w);
 	what_cannot_be_is_refused(&w);
 	maintenance_leaves_nothing_waiting(&w);
+	upkeep_goes_on_beside_commits(&w);
 	world_release(&w);
 	return done_testing();
 }

@@ -21,15 +21,20 @@ static void maintain_print(const struct cop_maintain_result *result, int json)
 	if (json)
 		printf("{\"schema\":\"coppice.maintain/1\",\"linked\":%" PRIu64
 		       ",\"reclaimed\":%" PRIu64 ",\"mended\":%" PRIu64
-		       ",\"unlinked\":%" PRIu64 ",\"waiting\":%" PRIu64 "}\n",
+		       ",\"audited\":%s,\"unlinked\":%" PRIu64
+		       ",\"waiting\":%" PRIu64 "}\n",
 		       result->linked, result->reclaimed, result->mended,
-		       result->unlinked, result->waiting);
+		       result->audited ? "true" : "false", result->unlinked,
+		       result->waiting);
 	else
 		printf("%" PRIu64 " vectors linked, %" PRIu64
 		       " linked again, %" PRIu64 " things freed; %" PRIu64
-		       " vectors and %" PRIu64 " dead things wait\n",
+		       " vectors and %" PRIu64 " dead things wait%s\n",
 		       result->linked, result->mended, result->reclaimed,
-		       result->unlinked, result->waiting);
+		       result->unlinked, result->waiting,
+		       result->audited ? ""
+				       : "; the budget was too short to look "
+					 "at all of the graph");
 }
 
 static int maintain_run(struct cli *cli)
