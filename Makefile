@@ -160,6 +160,28 @@ $(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
 
+# The module for Python: one file, the library in it.  Python's headers are
+# those of the interpreter it is for, any from 3.11 on.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+PYTHON_INCLUDE ?= $(shell $(PYTHON) -c \
+	'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
+python_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tools/python/src/*.c)))
+python_module := $(out)/python/_coppice.abi3.so
+
+# Its tables of a type's functions keep them as void *.
+$(python_obj): isa = -isystem $(PYTHON_INCLUDE) -Wno-pedantic
+$(python_module): $(python_obj) $(out)/libcoppice.a core/coppice.map
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(link) -shared -Wl,--version-script=tools/python/module.map \
+		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
+		-o $@ $(python_obj) $(out)/libcoppice.a $(lib_libs)
+
+python: $(python_module)
+	@mkdir -p $(out)/python/coppice
+	@cp tools/python/coppice/* $(python_module) $(out)/python/coppice
+.PHONY: python
+
 $(out)/torture: $(torture_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
