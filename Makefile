@@ -13,6 +13,7 @@
 # make bench      every benchmark but search1m; make bench B=NAME one;
 #                 make profile B=NAME
 # make install    DESTDIR= PREFIX=/usr/local
+# make python     the module for Python; make install-python PYTHON=python3
 # make format     rewrites the sources as .clang-format says
 # make lint       clang-format and cppcheck, complaints are errors
 # make counts     deterministic counts against tests/counts.tsv
@@ -180,7 +181,15 @@ $(python_module): $(python_obj) $(out)/libcoppice.a core/coppice.map
 python: $(python_module)
 	@mkdir -p $(out)/python/coppice
 	@cp tools/python/coppice/* $(python_module) $(out)/python/coppice
-.PHONY: python
+
+PYTHON_DIR ?= $(shell $(PYTHON) -c \
+	'import sysconfig; print(sysconfig.get_path("platlib"))' 2>/dev/null)
+
+install-python: python
+	install -d $(DESTDIR)$(PYTHON_DIR)/coppice
+	install -m 644 tools/python/coppice/* $(python_module) \
+		$(DESTDIR)$(PYTHON_DIR)/coppice
+.PHONY: python install-python
 
 $(out)/torture: $(torture_obj) $(out)/libcoppice.a
 	$(call say,LD)
@@ -209,7 +218,10 @@ $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	deps clean
 .SECONDARY:
 
-tests: all $(test_bin) $(out)/torture
+# Bindings are built for their tests where their hosts are installed.
+hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python)
+
+tests: all $(test_bin) $(out)/torture $(if $(filter release,$(V)),$(hosts))
 .PHONY: tests
 
 TESTS ?= $(test_bin) $(test_sh)

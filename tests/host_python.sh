@@ -12,11 +12,30 @@ host_needs gunicorn
 PYTHONPATH=$build/python:tools/python/example
 COPPICE_STORE=$store
 export PYTHONPATH COPPICE_STORE
-host_store
 
+"$python" -m venv --without-pip "$work/venv" 2>/dev/null &&
+	"$python" -m pip --python "$work/venv/bin/python" install -q \
+		--no-index ./tools/python >"$work/pip.log" 2>&1
+env -u PYTHONPATH "$work/venv/bin/python" -c 'import coppice'
+ok $? 'pip installs it into a virtual environment, without a network' ||
+	diag "$(cat "$work/pip.log")"
+
+host_store
 host_port
 host_start gunicorn --workers 4 --preload --bind "127.0.0.1:$port" \
 	--graceful-timeout 10 --max-requests 2000 wordnet:application
 host_drive --reload "kill -HUP $server"
 host_stop
+
+if command -v uwsgi >/dev/null; then
+	host_store
+	host_port
+	host_start uwsgi --plugin python3 --http-socket "127.0.0.1:$port" \
+		--master --processes 4 --enable-threads --die-on-term \
+		--need-app --module wordnet:application
+	host_drive --reload "kill -HUP $server"
+	host_stop
+else
+	skip 'uwsgi is not installed' 'the same in uWSGI'
+fi
 done_testing

@@ -487,7 +487,7 @@ class Store(_Reading):
         self._store = _coppice.Store(
             _fspath(path), 0 if timeout is None else
             max(1, round(timeout * 1000)), name)
-        self.path = path
+        self.folder = path
 
     dim = property(lambda self: self._store.dim)
     metric = property(lambda self: self._store.metric)
@@ -575,7 +575,7 @@ class Store(_Reading):
         self.close()
 
     def __repr__(self):
-        return f"<coppice.Store {_fspath(self.path)!r}>"
+        return f"<coppice.Store {_fspath(self.folder)!r}>"
 
 
 class _Keep:
