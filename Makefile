@@ -100,7 +100,8 @@ test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
 torture_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tests/torture/*.c)))
 test_sh := $(sort $(filter-out tests/tap.sh,$(wildcard tests/*.sh)))
 
-all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice
+all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice \
+	$(out)/coppice.cdef.h $(out)/coppice.ffi.h
 
 # Commands are shown with S=1.
 quiet := $(if $(S),,@)
@@ -160,6 +161,21 @@ $(out)/bench/%: $(out)/tools/bench/%.o $(bench_common:%.c=$(out)/%.o) \
 $(out)/coppice-demo: $(demo_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
+
+$(out)/prefork: $(out)/tools/prefork/prefork.o $(out)/libcoppice.a
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(lib_libs)
+
+# Plain declarations for foreign-function parsers: cffi, LuaJIT, PHP's FFI,
+# which is told the library's name in it.
+$(out)/coppice.cdef.h: core/coppice.h Makefile
+	$(call say,GEN)
+	$(quiet)$(CC) -E -P -DCOP_CDEF $< >$@
+
+$(out)/coppice.ffi.h: $(out)/coppice.cdef.h
+	$(call say,GEN)
+	$(quiet)(echo '#define FFI_SCOPE "COPPICE"'; \
+		echo '#define FFI_LIB "$(SONAME)"'; cat $<) >$@
 
 # The module for Python: one file, the library in it.  Python's headers are
 # those of the interpreter it is for, any from 3.11 on.
@@ -221,7 +237,7 @@ $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 # Bindings are built for their tests where their hosts are installed.
 hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python)
 
-tests: all $(test_bin) $(out)/torture $(if $(filter release,$(V)),$(hosts))
+tests: all $(test_bin) $(out)/torture $(out)/prefork $(if $(filter release,$(V)),$(hosts))
 .PHONY: tests
 
 TESTS ?= $(test_bin) $(test_sh)
@@ -315,7 +331,8 @@ install: all
 	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION)
 	ln -sf libcoppice.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so
-	install -m 644 core/coppice.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 core/coppice.h $(out)/coppice.cdef.h $(out)/coppice.ffi.h \
+		$(DESTDIR)$(INCLUDEDIR)
 	install -m 755 $(out)/coppice $(DESTDIR)$(BINDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -327,7 +344,10 @@ uninstall:
 		$(DESTDIR)$(LIBDIR)/$(SONAME) \
 		$(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc \
-		$(DESTDIR)$(INCLUDEDIR)/coppice.h $(DESTDIR)$(BINDIR)/coppice \
+		$(DESTDIR)$(INCLUDEDIR)/coppice.h \
+		$(DESTDIR)$(INCLUDEDIR)/coppice.cdef.h \
+		$(DESTDIR)$(INCLUDEDIR)/coppice.ffi.h \
+		$(DESTDIR)$(BINDIR)/coppice \
 		$(DESTDIR)$(MANDIR)/man1/coppice.1
 
 clean:

@@ -23,7 +23,8 @@
  *	chain hash that it holds for its newest commit is the one in LMDB's
  *	operation record of that number, and LMDB's newest commit was prepared
  *	in it.  Anything else is a restored backup or another machine's work,
- *	and the index is built anew.
+ *	and the index is built anew.  One of another layout is built anew, too,
+ *	unless processes of that version are attached: COP_VERSION.
  *
  * crash
  *	Files are made under a name that ends in .new and renamed when
@@ -486,6 +487,26 @@ static cop_err build_locked(cop_store *store,
 	return err;
 }
 
+/*
+ * Another version of this library has laid out a segment.  Nobody but it can
+ * use that; if it is attached, two segments would not see each other's writes.
+ */
+static cop_err version_alone(const cop_store *store)
+{
+	int err = lock_take(store->lock_fd, LOCK_ATTACH, LOCK_EXCLUSIVE, 0);
+
+	if (!err)
+		lock_release(store->lock_fd, LOCK_ATTACH);
+	if (err == EAGAIN)
+		return error_set(
+		    COP_VERSION,
+		    "%s is attached by processes of another version of this "
+		    "library, which lays its shared memory out differently; "
+		    "stop those processes, or use their version (this is %s)",
+		    store->path, cop_version());
+	return err ? error_system(err, "cannot lock %s/lock", store->path) : 0;
+}
+
 /* ---- trust -------------------------------------------------------------- */
 
 /* 1 if the index has LMDB's history; see the essay. */
@@ -526,6 +547,8 @@ static cop_err index_trusted(cop_store *store, int *trusted)
 	int err = index_open(store, index_number(store), 0, &segment);
 
 	*trusted = 0;
+	if (err == EPROTO)
+		return version_alone(store);
 	if (err == ENOMEM)
 		return index_error(store, err);
 	if (err)
@@ -587,9 +610,9 @@ static cop_err control_make(cop_store *store)
 		return error_set(
 		    COP_FOREIGN,
 		    "%s is attached by processes whose shared memory is not "
-		    "in %s: another container's, another version's, or its "
-		    "files were removed (logind's RemoveIPC does that); share "
-		    "that folder, or stop those processes",
+		    "in %s: another container's, or its files were removed "
+		    "(logind's RemoveIPC does that); share that folder, or "
+		    "stop those processes",
 		    store->path, store->shm_path);
 	err = file_new(store, "control.new", &fd);
 	if (err)
@@ -625,12 +648,15 @@ static cop_err control_make(cop_store *store)
 static cop_err control_find(cop_store *store)
 {
 	int err = control_open(store);
+	cop_err alone;
 
 	switch (err) {
 	case 0: return 0;
+	case EPROTO:
+		alone = version_alone(store);
+		return alone ? alone : control_make(store);
 	case ENOENT:
-	case EBADMSG:
-	case EPROTO: return control_make(store);
+	case EBADMSG: return control_make(store);
 	case EACCES:
 		return error_system(err,
 				    "cannot write to %s/control, where every "

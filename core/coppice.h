@@ -84,7 +84,8 @@ enum cop_error {
 	COP_DANGLING = -31005,	  /* an edge names an entity not there */
 	COP_NO_NAME = -31006,	  /* no such relation in this store */
 	COP_NOT_A_STORE = -31007, /* the folder is not a store */
-	COP_VERSION = -31008,  /* of a format that this coppice does not read */
+	COP_VERSION = -31008,  /* of another version, whose format or layout of
+				  shared memory is not read here */
 	COP_CORRUPT = -31009,  /* bytes on disk or in memory make no sense */
 	COP_NO_SPACE = -31010, /* disk, shared memory or map size is full */
 	COP_BUSY = -31011,     /* the writer lock was not had in time */
@@ -282,8 +283,9 @@ struct cop_open_options {
  * Returns	COP_NOT_A_STORE, COP_VERSION, COP_CORRUPT, COP_DENIED,
  *		COP_NO_SPACE, COP_READ_ONLY, COP_BUSY, or an errno.
  *		COP_BUSY, too, for a process with the pid number of one that
- *		is attached, in another PID namespace: LMDB would take one for
- *		the other.  Distinct pids work across namespaces.
+ *		is attached: in another PID namespace, where distinct pids
+ *		work, or with two copies of the library in one process.  LMDB
+ *		would take one for the other.
  * Progress	blocks while another process builds the segment.
  * Settings	COPPICE_CPU (avx512, avx2, neon-dot, neon, scalar),
  *		COPPICE_RESERVE (address space of a new segment, bytes,

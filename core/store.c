@@ -110,11 +110,12 @@ static cop_err pid_claim(const cop_store *store)
 
 	if (err == EAGAIN)
 		return error_set(COP_BUSY,
-				 "%s: a process of another PID namespace that "
-				 "has this one's pid, %d, is attached, and "
-				 "LMDB would take one for the other; let the "
-				 "containers share a PID namespace, or start "
-				 "them with distinct pids",
+				 "%s: pid %d is attached already, by another "
+				 "copy of this library in this process or by a "
+				 "process of another PID namespace, and LMDB "
+				 "would take one for the other; load one copy "
+				 "only, and let containers share a PID "
+				 "namespace or start them with distinct pids",
 				 store->path, pid);
 	return err ? error_system(err, "cannot lock %s/lock", store->path) : 0;
 }

@@ -7,8 +7,9 @@
 #				are of `coppice init`
 #	host_port		sets $port to one that is free
 #	host_start COMMAND...	starts a server, $server is its pid, and waits
-#				until http://127.0.0.1:$port answers
+#				until $port answers
 #	host_drive ARG...	drive.py's claims become this file's
+#	host_claims COMMAND...	those of another program, written as its are
 #	host_stop		ends the server, waits for it, checks the store and
 #				removes it
 
@@ -49,11 +50,10 @@ host_start()
 	server=$!
 	trap 'kill -9 $server 2>/dev/null; tap_end' EXIT
 	"$python" - "$port" <<-'END'
-	import sys, time, urllib.request
+	import socket, sys, time
 	for attempt in range(300):
 	    try:
-	        url = f"http://127.0.0.1:{sys.argv[1]}/search?q=oak"
-	        urllib.request.urlopen(url, timeout=5).read()
+	        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
 	        sys.exit(0)
 	    except OSError:
 	        time.sleep(0.1)
@@ -64,9 +64,13 @@ host_start()
 
 host_drive()
 {
-	COPPICE=$COPPICE "$python" tests/hosts/drive.py serve \
-		--url "http://127.0.0.1:$port" --store "$store" "$@" \
-		>"$work/drive" 2>"$work/drive.err"
+	host_claims "$python" tests/hosts/drive.py serve \
+		--url "http://127.0.0.1:$port" --store "$store" "$@"
+}
+
+host_claims()
+{
+	COPPICE=$COPPICE "$@" >"$work/drive" 2>"$work/drive.err"
 	ok $? 'the drive goes through' || diag "$(tail -5 "$work/drive.err")" \
 		"$(tail -20 "$work/server.log")"
 	while IFS= read -r host_line; do
