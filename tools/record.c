@@ -13,7 +13,8 @@
  *	`valid_from` and `valid_to`.  Every other member is a property, as if
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
  *	their decimal text.  null is the same as absent, but `"vector": null`
- *	drops the vector that an absent one keeps.
+ *	drops the vector that an absent one keeps.  Lines of an assistant's
+ *	memory.jsonl are taken, too: see record_of_memory().
  *
  * idea
  *	jansson reads the line; the put borrows its strings and a scratch's
@@ -615,6 +616,32 @@ int record_is_endless(struct record *record, const struct cop_put_edge *edge)
 
 /* ---- a line ------------------------------------------------------------- */
 
+/*
+ * Lines of the reference memory server's memory.jsonl, in the names of here:
+ *	{"type": "entity", "name": "n", "entityType": "T", "observations": []}
+ *	{"type": "relation", "from": "n", "to": "m", "relationType": "R"}
+ * NULL for any other; to be released.
+ */
+static json_t *record_of_memory(const json_t *line)
+{
+	const json_t *type = json_object_get(line, "type");
+	const char *word = json_is_string(type) ? json_string_value(type) : "";
+
+	if (json_object_get(line, "key") || json_object_get(line, "source"))
+		return NULL;
+	if (!strcmp(word, "entity") && json_object_get(line, "entityType"))
+		return json_pack(
+		    "{sO*sO*s{sO*}}", "key", json_object_get(line, "name"),
+		    "type", json_object_get(line, "entityType"), "properties",
+		    "observations", json_object_get(line, "observations"));
+	if (!strcmp(word, "relation") && json_object_get(line, "relationType"))
+		return json_pack("{sO*sO*sO*}", "source",
+				 json_object_get(line, "from"), "target",
+				 json_object_get(line, "to"), "relation",
+				 json_object_get(line, "relationType"));
+	return NULL;
+}
+
 static int record_put_json(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
@@ -647,7 +674,7 @@ int record_put(struct record *record, cop_write *write, const char *line,
 {
 	size_t valid = words_utf8(line, size);
 	json_error_t error;
-	json_t *json;
+	json_t *json, *other;
 	int code;
 
 	/* jansson passes over a NUL that follows a number. */
@@ -662,6 +689,11 @@ int record_put(struct record *record, cop_write *write, const char *line,
 			  &error);
 	if (!json)
 		return record_syntax(&error, fault);
+	other = record_of_memory(json);
+	if (other) {
+		json_decref(json);
+		json = other;
+	}
 	if (json_is_object(json))
 		code = record_put_json(record, write, json, fault);
 	else

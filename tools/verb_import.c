@@ -78,7 +78,7 @@ static const char import_notes[] =
     "          edges may have \"discriminator\", \"valid_from\", "
     "\"valid_to\", entities\n"
     "          \"timed\":[{\"tag\":..,\"valid_from\":..},{\"property\":..,"
-    "\"value\":..}]\n"
+    "\"value\":..}]; an MCP memory server's memory.jsonl is read, too\n"
     "  csv     edges: source,type,target and columns that become properties\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise\n"

@@ -29,6 +29,7 @@ extern const struct verb verb_retain;
 /* The value of --history; 0 or an exit status. */
 int retain_history(struct cli *cli, int32_t *history, uint64_t *ms);
 
+extern const struct verb verb_mcp;
 extern const struct verb verb_stat;
 extern const struct verb verb_readers;
 extern const struct verb verb_check;
