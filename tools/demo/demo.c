@@ -11,6 +11,7 @@
  *	4. Show what they did, what memory it took, and some answers.
  *
  *	coppice-demo STORE		the demonstration; STORE must not exist
+ *	coppice-demo load STORE		WordNet alone, which stays: for servers
  *	coppice-demo clean STORE	removes what a killed one left in memory
  *	coppice-demo worker|writer FD INDEX STORE	for its own use
  *
@@ -218,6 +219,19 @@ static int demo_main(const char *path)
 	return status;
 }
 
+static int load_main(const char *path)
+{
+	struct demo demo = {.path = path, .board_fd = -1};
+	int status;
+
+	signals_catch();
+	status = prepare(&demo) != 0 || create(&demo) != 0;
+	cop_close(demo.store);
+	textvec_release(&demo.textvec);
+	wordnet_release(&demo.wordnet);
+	return status;
+}
+
 /* A worker's or the writer's: coppice-demo worker FD INDEX STORE */
 static int crew_main(char **arguments)
 {
@@ -243,9 +257,12 @@ int main(int argument_count, char **arguments)
 		return crew_main(arguments);
 	if (argument_count == 3 && strcmp(arguments[1], "clean") == 0)
 		return detach(arguments[2]) == 0 ? 0 : 1;
+	if (argument_count == 3 && strcmp(arguments[1], "load") == 0)
+		return load_main(arguments[2]);
 	if (argument_count == 2)
 		return demo_main(arguments[1]);
 	fprintf(stderr, "usage: coppice-demo STORE\n"
+			"       coppice-demo load STORE\n"
 			"       coppice-demo clean STORE\n");
 	return 2;
 }
