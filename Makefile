@@ -234,8 +234,37 @@ $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	deps clean
 .SECONDARY:
 
+# The module for nginx, for the one whose headers nginx-dev installs.
+NGINX_SOURCE ?= /usr/share/nginx/src
+nginx_headers := $(out)/nginx/headers
+nginx_config := $(nginx_headers)/objs/ngx_auto_config.h
+nginx_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tools/nginx/*.c)))
+nginx_module := $(out)/nginx/ngx_http_coppice_module.so
+
+# The list is as old as the installation; the headers are as their package.
+$(nginx_config): tools/nginx/headers \
+		$(wildcard /var/lib/dpkg/info/nginx-dev.list)
+	$(call say,CONF)
+	$(quiet)tools/nginx/headers $(nginx_headers) $(NGINX_SOURCE)
+
+$(nginx_obj): $(nginx_config)
+$(nginx_obj): isa = -isystem $(nginx_headers)/objs $(patsubst %,\
+	-isystem $(NGINX_SOURCE)/src/%,core event event/modules os/unix http \
+	http/modules http/v2)
+
+$(nginx_module): $(nginx_obj) $(out)/libcoppice.a tools/nginx/module.map
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(link) -shared -Wl,--version-script=tools/nginx/module.map \
+		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
+		-o $@ $(nginx_obj) $(out)/libcoppice.a $(lib_libs) -ljansson
+
+nginx: $(nginx_module)
+.PHONY: nginx
+
 # Bindings are built for their tests where their hosts are installed.
-hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python)
+hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python) \
+	$(if $(wildcard $(NGINX_SOURCE)/conf_flags),nginx)
 
 tests: all $(test_bin) $(out)/torture $(out)/prefork $(if $(filter release,$(V)),$(hosts))
 .PHONY: tests

@@ -71,7 +71,7 @@ host_drive()
 host_claims()
 {
 	COPPICE=$COPPICE "$@" >"$work/drive" 2>"$work/drive.err"
-	ok $? 'the drive goes through' || diag "$(tail -5 "$work/drive.err")" \
+	ok $? 'all claims hold' || diag "$(tail -5 "$work/drive.err")" \
 		"$(tail -20 "$work/server.log")"
 	while IFS= read -r host_line; do
 		case $host_line in

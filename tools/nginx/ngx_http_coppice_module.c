@@ -343,9 +343,10 @@ ngx_module_t ngx_http_coppice_module = {NGX_MODULE_V1,
 					NGX_MODULE_V1_PADDING};
 
 /* What nginx looks for in the file. */
-extern char *ngx_module_names[];
-extern char *ngx_module_order[];
+#define MODULE_API __attribute__((visibility("default")))
+extern MODULE_API char *ngx_module_names[];
+extern MODULE_API char *ngx_module_order[];
 
-ngx_module_t *ngx_modules[] = {&ngx_http_coppice_module, NULL};
+MODULE_API ngx_module_t *ngx_modules[] = {&ngx_http_coppice_module, NULL};
 char *ngx_module_names[] = {"ngx_http_coppice_module", NULL};
 char *ngx_module_order[] = {NULL};
