@@ -63,6 +63,8 @@ def values_come_back_as_they_were(store):
        "and type and tags", entity.tags)
     ok(bytes(entity.content) == content and entity.content_size == 256000 and
        entity.read_content(255998, 10) == b"\xfe\xff", "and content")
+    raises(ValueError, "in no part of negative size", entity.read_content, 0,
+           -1)
     ok(entity.vector.tolist() == [1, 2, 3] and entity.vector.format == "f",
        "and the vector")
     ok(b"\xff\0" in store and store[b"\xff\0"].key == b"\xff\0",
@@ -160,6 +162,10 @@ def wrong_types_raise_and_nothing_else(store):
                         except Exception:
                             pass
         tx.abort()
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) for line in status
+                    if line.startswith("VmHWM"))
+    ok(peak < 500000, "no argument takes much memory", peak)
     ok(calls > 5000 and store["one"].id == 1,
        f"{calls} calls with strange arguments raise at most")
 
@@ -193,7 +199,13 @@ def searches_find(store):
     ids, distances = store.search_many([query, [0, 1, 0.5]], 2, threads=2)
     ok([store.key(row[0]) for row in ids.tolist()] == ["p000", "p075"] and
        distances.shape == (2, 2), "many at once")
+    raises(ValueError, "one search takes one vector", store.search,
+           [query, query])
+    raises(ValueError, "many take several", store.search_many, query)
     if numpy is not None:
+        none = numpy.zeros((0, 3), dtype="f4")
+        raises(ValueError, "and none is no vector", store.search, none)
+        ok(store.search_many(none, 2)[0].shape == (0, 2), "but no many")
         rows = numpy.asarray([query, [0, 1, 0.5]], dtype="f4")
         again = numpy.asarray(store.search_many(rows, 2)[0])
         ok((again == numpy.asarray(ids)).all() and

@@ -96,7 +96,9 @@ def _instant(when):
         return (when - _EPOCH.date()).days * 86400, 0
     if isinstance(when, int):
         return when, 0
-    nanoseconds = round(when * 10**9)
+    if not hasattr(when, "__float__"):
+        raise TypeError("a time is a datetime or seconds since 1970")
+    nanoseconds = round(float(when) * 10**9)
     return nanoseconds // 10**9, nanoseconds % 10**9
 
 

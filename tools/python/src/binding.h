@@ -141,6 +141,10 @@ struct text {
 int text_from(PyObject *object, void *text);
 int text_or_none_from(PyObject *object, void *text);
 
+/* Whole numbers, for "O&". */
+int u32_from(PyObject *object, void *out);
+int u64_from(PyObject *object, void *out);
+
 /* str, or bytes of what is not UTF-8. */
 PyObject *text_to(const void *data, size_t size);
 
@@ -168,17 +172,21 @@ int names_from(PyObject *sequence, struct scratch *scratch,
 
 /*
  * Vectors: a contiguous buffer of float32 as it is, any other of numbers and
- * any sequence of numbers copied.  rows is 0 if it has one dimension.
+ * any sequence of numbers copied.
  */
 struct floats {
 	Py_buffer buffer;
 	int is_borrowed;
 	const float *data;
-	size_t rows;
+	int dimensions; /* 1 or 2; 0: None */
+	size_t rows;	/* 1 if it has one dimension */
 	size_t columns;
 };
 
 int floats_from(PyObject *object, struct scratch *scratch, struct floats *out);
+
+/* The same, of one dimension. */
+int vector_from(PyObject *object, struct scratch *scratch, struct floats *out);
 void floats_release(struct floats *floats);
 
 /* None, or (from seconds, nanos, to seconds, nanos). */

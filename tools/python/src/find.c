@@ -167,18 +167,19 @@ static int request_from(struct request *request, struct read *read,
 	struct cop_search *search = &request->search;
 	PyObject *vectors, *tags, *threshold;
 	struct text type, prefix;
-	unsigned long long near, exclude;
+	uint64_t near, exclude;
 
 	*search = (struct cop_search){.size = sizeof *search,
 				      .report = &request->report};
 	request->report.size = sizeof request->report;
 	request->read = read;
 	if (!PyArg_ParseTuple(
-		arguments, "OIO&OiO&KIiOiOKiI|I", &vectors, &search->k,
-		text_or_none_from, &type, &tags, &search->tag_mode,
-		text_or_none_from, &prefix, &near, &search->hops,
-		&search->direction, &request->accept, &search->exact,
-		&threshold, &exclude, &search->strategy, &search->ef, threads))
+		arguments, "OO&O&OiO&O&O&iOiOO&iO&|O&", &vectors, u32_from,
+		&search->k, text_or_none_from, &type, &tags, &search->tag_mode,
+		text_or_none_from, &prefix, u64_from, &near, u32_from,
+		&search->hops, &search->direction, &request->accept,
+		&search->exact, &threshold, u64_from, &exclude,
+		&search->strategy, u32_from, &search->ef, u32_from, threads))
 		return -1;
 	if (names_from(tags, &request->scratch, &search->tags,
 		       &search->tag_count) ||
@@ -201,15 +202,23 @@ static int request_from(struct request *request, struct read *read,
 }
 
 /* coppice cannot see how long a vector is. */
-static int dim_holds(const struct request *request)
+static int shape_holds(const struct request *request, int dimensions)
 {
 	uint32_t dim = cop_dim(request->read->store->handle);
 
-	if (request->vectors.columns == dim)
+	if (request->vectors.dimensions != dimensions)
+		PyErr_SetString(PyExc_ValueError,
+				dimensions == 1
+				    ? "a search takes a vector, of one "
+				      "dimension; search_many() takes many"
+				    : "many searches take an array of two "
+				      "dimensions, a vector a row");
+	else if (request->vectors.columns == dim || !request->vectors.rows)
 		return 1;
-	PyErr_Format(PyExc_ValueError,
-		     "vectors of %zu numbers; the store's have %u",
-		     request->vectors.columns, (unsigned int)dim);
+	else
+		PyErr_Format(PyExc_ValueError,
+			     "vectors of %zu numbers; the store's have %u",
+			     request->vectors.columns, (unsigned int)dim);
 	return 0;
 }
 
@@ -257,7 +266,7 @@ PyObject *read_search(struct read *read, PyObject *arguments)
 
 	if (!request_from(&request, read, arguments, &threads) &&
 	    (handle = read_enter(read))) {
-		if (dim_holds(&request))
+		if (shape_holds(&request, 1))
 			result = search_run(&request, handle);
 		read_leave(read);
 	}
@@ -313,11 +322,7 @@ PyObject *read_search_many(struct read *read, PyObject *arguments)
 
 	if (!request_from(&request, read, arguments, &threads) &&
 	    (handle = read_enter(read))) {
-		if (!request.vectors.rows && request.vectors.columns)
-			PyErr_SetString(PyExc_ValueError,
-					"many searches take an array of two "
-					"dimensions, a vector a row");
-		else if (dim_holds(&request))
+		if (shape_holds(&request, 2))
 			result = many_run(&request, handle, threads);
 		read_leave(read);
 	}
@@ -334,17 +339,18 @@ PyObject *read_walk(struct read *read, PyObject *arguments)
 	struct text relation, type, tag;
 	struct cop_step *steps = NULL;
 	PyObject *result = NULL;
-	unsigned long long start;
+	uint64_t start;
 	Py_ssize_t limit;
 	int32_t more = 0;
 	size_t count = 0;
 	cop_read *handle;
 	cop_err err;
 
-	if (!PyArg_ParseTuple(arguments, "KIO&iO&O&nI", &start, &walk.hops,
-			      text_or_none_from, &relation, &walk.direction,
-			      text_or_none_from, &type, text_or_none_from, &tag,
-			      &limit, &walk.threads))
+	if (!PyArg_ParseTuple(arguments, "O&O&O&iO&O&nO&", u64_from, &start,
+			      u32_from, &walk.hops, text_or_none_from,
+			      &relation, &walk.direction, text_or_none_from,
+			      &type, text_or_none_from, &tag, &limit, u32_from,
+			      &walk.threads))
 		return NULL;
 	walk.start = start;
 	walk.relation = relation.data;
@@ -381,16 +387,17 @@ PyObject *read_path(struct read *read, PyObject *arguments)
 	struct scratch scratch = {0};
 	struct cop_step *steps;
 	PyObject *result = NULL;
-	unsigned long long source, target;
+	uint64_t source, target;
 	double cost = 0;
 	size_t room = PATH_STEPS;
 	size_t count = 0;
 	cop_read *handle;
 	cop_err err = 0;
 
-	if (!PyArg_ParseTuple(arguments, "KKIO&iO&", &source, &target,
-			      &path.hops, text_or_none_from, &relation,
-			      &path.direction, text_or_none_from, &weight))
+	if (!PyArg_ParseTuple(arguments, "O&O&O&O&iO&", u64_from, &source,
+			      u64_from, &target, u32_from, &path.hops,
+			      text_or_none_from, &relation, &path.direction,
+			      text_or_none_from, &weight))
 		return NULL;
 	path.source = source;
 	path.target = target;
@@ -438,15 +445,15 @@ PyObject *read_neighbors(struct read *read, PyObject *arguments)
 	struct scratch scratch = {0};
 	struct text relation;
 	PyObject *result = NULL;
-	unsigned long long id;
+	uint64_t id;
 	int direction;
 	size_t room = sizeof few / sizeof *few;
 	size_t count = 0;
 	cop_read *handle;
 	cop_err err = 0;
 
-	if (!PyArg_ParseTuple(arguments, "KO&i", &id, text_or_none_from,
-			      &relation, &direction) ||
+	if (!PyArg_ParseTuple(arguments, "O&O&i", u64_from, &id,
+			      text_or_none_from, &relation, &direction) ||
 	    !(handle = read_enter(read)))
 		return NULL;
 	while (neighbors) {
@@ -515,13 +522,13 @@ static int32_t edge_add(void *user, cop_read *read, const struct cop_edge *edge)
 /* (id, direction): [Edge]. */
 PyObject *read_edges(struct read *read, PyObject *arguments)
 {
-	unsigned long long id;
+	uint64_t id;
 	int direction;
 	cop_read *handle;
 	PyObject *list;
 	cop_err err;
 
-	if (!PyArg_ParseTuple(arguments, "Ki", &id, &direction) ||
+	if (!PyArg_ParseTuple(arguments, "O&i", u64_from, &id, &direction) ||
 	    !(handle = read_enter(read)))
 		return NULL;
 	list = PyList_New(0);

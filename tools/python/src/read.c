@@ -108,7 +108,7 @@ static PyObject *nothing_or(struct read *read, cop_err err)
 
 static PyObject *read_as_of(PyObject *self, PyObject *argument)
 {
-	unsigned long long commit = PyLong_AsUnsignedLongLong(argument);
+	uint64_t commit = PyLong_AsUnsignedLongLong(argument);
 	struct read *read = (struct read *)self;
 	cop_read *handle = PyErr_Occurred() ? NULL : read_enter(read);
 
@@ -137,7 +137,7 @@ static PyObject *read_valid_at(PyObject *self, PyObject *arguments)
 	long long seconds;
 	cop_read *handle;
 
-	if (!PyArg_ParseTuple(arguments, "LI", &seconds, &at.nanos))
+	if (!PyArg_ParseTuple(arguments, "LO&", &seconds, u32_from, &at.nanos))
 		return NULL;
 	at.seconds = seconds;
 	handle = read_enter(read);
@@ -191,7 +191,7 @@ static PyObject *read_get(PyObject *self, PyObject *argument)
 
 static PyObject *read_get_id(PyObject *self, PyObject *argument)
 {
-	unsigned long long id = PyLong_AsUnsignedLongLong(argument);
+	uint64_t id = PyLong_AsUnsignedLongLong(argument);
 	struct read *read = (struct read *)self;
 	cop_read *handle = PyErr_Occurred() ? NULL : read_enter(read);
 	struct cop_entity entity;
@@ -572,7 +572,7 @@ static PyObject *entity_property(PyObject *self, PyObject *argument)
 static PyObject *entity_content_read(PyObject *self, PyObject *arguments)
 {
 	struct entity *entity = (struct entity *)self;
-	unsigned long long offset;
+	uint64_t offset;
 	PyObject *bytes = NULL;
 	cop_read *handle;
 	Py_ssize_t size;
@@ -580,9 +580,11 @@ static PyObject *entity_content_read(PyObject *self, PyObject *arguments)
 	char *room;
 	cop_err err;
 
-	if (!PyArg_ParseTuple(arguments, "Kn", &offset, &size))
+	if (!PyArg_ParseTuple(arguments, "O&n", u64_from, &offset, &size))
 		return NULL;
-	room = PyMem_Malloc(size > 0 ? (size_t)size : 1);
+	if (size < 0)
+		return PyErr_Format(PyExc_ValueError, "a size below 0");
+	room = PyMem_Malloc(size ? (size_t)size : 1);
 	handle = room ? read_enter(entity->read) : NULL;
 	if (!room)
 		PyErr_NoMemory();

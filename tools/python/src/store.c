@@ -16,13 +16,15 @@ static PyObject *create(PyObject *module, PyObject *arguments)
 
 	(void)module;
 	if (!PyArg_ParseTuple(
-		arguments, "O&IiiiIIO&KdIIIKIIiKK", text_from, &path,
-		&options.dim, &options.metric, &options.rows, &options.codes,
-		&options.mode, &options.group, text_or_none_from, &shm_dir,
-		&options.expected_entities, &options.bloom_rate,
-		&options.record_bytes, &options.signs, &options.codes_dim,
-		&options.cache_bytes, &options.cache_ttl_ms,
-		&options.cache_idle_ms, &options.history, &options.history_ms,
+		arguments, "O&O&iiiO&O&O&O&dO&O&O&O&O&O&iO&O&", text_from,
+		&path, u32_from, &options.dim, &options.metric, &options.rows,
+		&options.codes, u32_from, &options.mode, u32_from,
+		&options.group, text_or_none_from, &shm_dir, u64_from,
+		&options.expected_entities, &options.bloom_rate, u32_from,
+		&options.record_bytes, u32_from, &options.signs, u32_from,
+		&options.codes_dim, u64_from, &options.cache_bytes, u32_from,
+		&options.cache_ttl_ms, u32_from, &options.cache_idle_ms,
+		&options.history, u64_from, &options.history_ms, u64_from,
 		&options.history_count))
 		return NULL;
 	options.shm_dir = shm_dir.data;
@@ -113,7 +115,7 @@ static PyObject *store_new(PyTypeObject *type, PyObject *arguments,
 	cop_err err;
 
 	(void)keywords;
-	if (!PyArg_ParseTuple(arguments, "O&IO&", text_from, &path,
+	if (!PyArg_ParseTuple(arguments, "O&O&O&", text_from, &path, u32_from,
 			      &options.timeout_ms, text_or_none_from, &name))
 		return NULL;
 	options.name = name.data;
@@ -199,8 +201,9 @@ static PyObject *store_maintain(PyObject *self, PyObject *arguments)
 	cop_store *handle = store_handle((struct store *)self);
 	cop_err err;
 
-	if (!handle || !PyArg_ParseTuple(arguments, "II", &options.threads,
-					 &options.budget_ms))
+	if (!handle ||
+	    !PyArg_ParseTuple(arguments, "O&O&", u32_from, &options.threads,
+			      u32_from, &options.budget_ms))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS err = cop_maintain(handle, &options, &result);
 	Py_END_ALLOW_THREADS if (err) return error_raise(err);

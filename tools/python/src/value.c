@@ -57,6 +57,34 @@ PyObject *name_to(cop_read *read, uint32_t name)
 	return err ? error_raise(err) : text_to(text, size);
 }
 
+/* ---- numbers ------------------------------------------------------------ */
+
+/* Out of their range they are refused, not cut. */
+int u64_from(PyObject *object, void *out)
+{
+	uint64_t number = PyLong_AsUnsignedLongLong(object);
+
+	if (number == UINT64_MAX && PyErr_Occurred())
+		return 0;
+	*(uint64_t *)out = number;
+	return 1;
+}
+
+int u32_from(PyObject *object, void *out)
+{
+	uint64_t number;
+
+	if (!u64_from(object, &number))
+		return 0;
+	if (number > UINT32_MAX) {
+		PyErr_SetString(PyExc_OverflowError,
+				"a number of over 32 bits");
+		return 0;
+	}
+	*(uint32_t *)out = (uint32_t)number;
+	return 1;
+}
+
 /* ---- memory ------------------------------------------------------------- */
 
 void *scratch_get(struct scratch *scratch, size_t size)
@@ -344,7 +372,8 @@ static char letter_of(const Py_buffer *buffer)
 
 static void shape_take(const Py_buffer *buffer, struct floats *out)
 {
-	out->rows = buffer->ndim == 2 ? (size_t)buffer->shape[0] : 0;
+	out->dimensions = buffer->ndim;
+	out->rows = buffer->ndim == 2 ? (size_t)buffer->shape[0] : 1;
 	out->columns = (size_t)buffer->shape[buffer->ndim - 1];
 }
 
@@ -435,7 +464,8 @@ static int sequence_from(PyObject *object, struct scratch *scratch,
 	if (!copy)
 		return -1;
 	out->data = copy;
-	out->rows = is_matrix ? rows : 0;
+	out->dimensions = is_matrix ? 2 : 1;
+	out->rows = rows;
 	out->columns = (size_t)columns;
 	if (!is_matrix)
 		return row_from(object, out->columns, copy);
@@ -470,6 +500,17 @@ int floats_from(PyObject *object, struct scratch *scratch, struct floats *out)
 	return taken > 0 ? sequence_from(object, scratch, out) : taken;
 }
 
+int vector_from(PyObject *object, struct scratch *scratch, struct floats *out)
+{
+	int err = floats_from(object, scratch, out);
+
+	if (err || out->dimensions < 2)
+		return err;
+	PyErr_SetString(PyExc_ValueError,
+			"a vector of two dimensions; one row of it is wanted");
+	return -1;
+}
+
 void floats_release(struct floats *floats)
 {
 	if (floats->is_borrowed)
@@ -483,13 +524,13 @@ int validity_from(PyObject *object, struct cop_validity *out,
 		  const struct cop_validity **given)
 {
 	long long from, to;
-	unsigned int from_nanos, to_nanos;
+	uint32_t from_nanos, to_nanos;
 
 	*given = NULL;
 	if (object == Py_None)
 		return 0;
-	if (!PyArg_ParseTuple(object, "LILI", &from, &from_nanos, &to,
-			      &to_nanos))
+	if (!PyArg_ParseTuple(object, "LO&LO&", &from, u32_from, &from_nanos,
+			      &to, u32_from, &to_nanos))
 		return -1;
 	*out = (struct cop_validity){{from, from_nanos, 0}, {to, to_nanos, 0}};
 	*given = out;

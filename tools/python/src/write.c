@@ -137,15 +137,11 @@ static PyObject *write_put(PyObject *self, PyObject *arguments)
 	    !properties_from(dict, &scratch, &properties,
 			     &put.property_count) &&
 	    !content_from(content, &buffer, &put) &&
-	    !floats_from(vector, &scratch, &floats)) {
+	    !vector_from(vector, &scratch, &floats)) {
 		put.properties = properties;
 		put.vector = floats.data;
 		put.dim = (uint32_t)floats.columns;
-		if (floats.rows)
-			PyErr_SetString(PyExc_ValueError,
-					"a vector of two dimensions");
-		else
-			result = nothing_or(cop_put(handle, &put));
+		result = nothing_or(cop_put(handle, &put));
 	}
 	floats_release(&floats);
 	if (buffer.obj)
@@ -167,7 +163,7 @@ static PyObject *write_put_vector(PyObject *self, PyObject *arguments)
 	if (!handle ||
 	    !PyArg_ParseTuple(arguments, "O&O", text_from, &key, &vector))
 		return NULL;
-	if (!floats_from(vector, &scratch, &floats))
+	if (!vector_from(vector, &scratch, &floats))
 		result = nothing_or(
 		    cop_put_vector(handle, key.data, (size_t)key.size,
 				   floats.data, (uint32_t)floats.columns));
@@ -190,11 +186,11 @@ static PyObject *write_delete(PyObject *self, PyObject *argument)
 static PyObject *write_undelete(PyObject *self, PyObject *arguments)
 {
 	cop_write *handle = write_handle(self);
-	unsigned long long commit;
+	uint64_t commit;
 	struct text key;
 
-	if (!handle ||
-	    !PyArg_ParseTuple(arguments, "O&K", text_from, &key, &commit))
+	if (!handle || !PyArg_ParseTuple(arguments, "O&O&", text_from, &key,
+					 u64_from, &commit))
 		return NULL;
 	return nothing_or(
 	    cop_undelete(handle, key.data, (size_t)key.size, commit));
@@ -204,11 +200,11 @@ static PyObject *write_undelete(PyObject *self, PyObject *arguments)
 static PyObject *write_expect(PyObject *self, PyObject *arguments)
 {
 	cop_write *handle = write_handle(self);
-	unsigned long long version;
+	uint64_t version;
 	struct text key;
 
-	if (!handle ||
-	    !PyArg_ParseTuple(arguments, "O&K", text_from, &key, &version))
+	if (!handle || !PyArg_ParseTuple(arguments, "O&O&", text_from, &key,
+					 u64_from, &version))
 		return NULL;
 	return nothing_or(
 	    cop_expect(handle, key.data, (size_t)key.size, version));
@@ -256,9 +252,9 @@ static int edge_from(PyObject *arguments, struct scratch *scratch,
 	PyObject *dict, *when;
 
 	*edge = (struct cop_put_edge){.size = sizeof *edge};
-	if (!PyArg_ParseTuple(arguments, "O&O&O&IOOi", text_from, &source,
+	if (!PyArg_ParseTuple(arguments, "O&O&O&O&OOi", text_from, &source,
 			      text_from, &relation, text_from, &target,
-			      &edge->discriminator, &dict, &when,
+			      u32_from, &edge->discriminator, &dict, &when,
 			      &edge->dangling) ||
 	    validity_from(when, valid, &edge->valid) ||
 	    properties_from(dict, scratch, &properties, &edge->property_count))
@@ -310,8 +306,8 @@ static PyObject *write_commit(PyObject *self, PyObject *arguments)
 	cop_write *handle = write_handle(self);
 	cop_err err;
 
-	if (!handle || !PyArg_ParseTuple(arguments, "iI", &options.durability,
-					 &options.timeout_ms))
+	if (!handle || !PyArg_ParseTuple(arguments, "iO&", &options.durability,
+					 u32_from, &options.timeout_ms))
 		return NULL;
 	write->is_committing = 1;
 	Py_BEGIN_ALLOW_THREADS err = cop_commit_with(handle, &options, &result);
