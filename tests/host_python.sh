@@ -20,6 +20,12 @@ env -u PYTHONPATH "$work/venv/bin/python" -c 'import coppice'
 ok $? 'pip installs it into a virtual environment, without a network' ||
 	diag "$(cat "$work/pip.log")"
 
+sed -n '/tests\/host_python.sh runs this/,/^```$/p' README.md |
+	sed '1,2d; $d' | sed "s|/tmp/notes|$work/notes|" >"$work/readme.py"
+out=$("$python" "$work/readme.py" 2>&1)
+is "$out" "ada 0.0 1815
+['ada', 'engine']" 'the example of the README runs'
+
 host_store
 host_port
 host_start gunicorn --workers 4 --preload --bind "127.0.0.1:$port" \

@@ -69,7 +69,7 @@ tap_end()
 }
 work=$(mktemp -d "${TMPDIR:-/tmp}/coppice-test.XXXXXX") || exit 1
 trap tap_end EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 store=$work/store
 
 skip_all()
