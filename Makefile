@@ -12,8 +12,11 @@
 #                 minutes
 # make bench      every benchmark but search1m; make bench B=NAME one;
 #                 make profile B=NAME
+# make bench-hosts  servers under load; tools/deps load installs what it needs
 # make install    DESTDIR= PREFIX=/usr/local
 # make python     the module for Python; make install-python PYTHON=python3
+# make node       the addon for Node.js; make install-node
+# make nginx      the module for nginx
 # make format     rewrites the sources as .clang-format says
 # make lint       clang-format and cppcheck, complaints are errors
 # make counts     deterministic counts against tests/counts.tsv
@@ -230,8 +233,8 @@ $(out)/tests/faults/shim.so: tests/faults/shim.c tests/faults/shim.h Makefile
 $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	| $(out)/tests/faults/shim.so
 
-.PHONY: all check check-arm check-shm faults memcheck soak bench profile demo install uninstall format lint counts \
-	deps clean
+.PHONY: all check check-arm check-shm faults memcheck soak bench bench-hosts \
+	profile demo install uninstall format lint counts deps clean
 .SECONDARY:
 
 # The module for nginx, for the one whose headers nginx-dev installs.
@@ -262,9 +265,39 @@ $(nginx_module): $(nginx_obj) $(out)/libcoppice.a tools/nginx/module.map
 nginx: $(nginx_module)
 .PHONY: nginx
 
+# The addon for Node.js, 18 and later ones: one file, the library in it.  Its
+# headers come with Node.js, with Debian's libnode-dev, or from npm:
+# npm install --prefix build/npm --no-save node-api-headers
+NODE_INCLUDE ?= $(patsubst %/node_api.h,%,$(firstword $(wildcard \
+	$(addsuffix /node_api.h,build/npm/node_modules/node-api-headers/include \
+	/usr/include/node /usr/include/nodejs/src))))
+node_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tools/node/src/*.c)))
+node_module := $(out)/node/coppice/coppice.node
+
+# Threads of Node.js outlive an addon that the last worker_thread gives back.
+$(node_obj): isa = -isystem $(NODE_INCLUDE)
+$(node_module): $(node_obj) $(out)/libcoppice.a tools/node/module.map
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(link) -shared -Wl,--version-script=tools/node/module.map \
+		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodelete \
+		-Wl,--as-needed -o $@ $(node_obj) $(out)/libcoppice.a $(lib_libs)
+
+node: $(node_module)
+	@cp tools/node/package.json tools/node/index.js tools/node/index.d.ts \
+		$(out)/node/coppice
+
+NODE_DIR ?= $(PREFIX)/lib/node_modules
+
+install-node: node
+	install -d $(DESTDIR)$(NODE_DIR)/coppice
+	install -m 644 $(out)/node/coppice/* $(DESTDIR)$(NODE_DIR)/coppice
+.PHONY: node install-node
+
 # Bindings are built for their tests where their hosts are installed.
 hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python) \
-	$(if $(wildcard $(NGINX_SOURCE)/conf_flags),nginx)
+	$(if $(wildcard $(NGINX_SOURCE)/conf_flags),nginx) \
+	$(if $(NODE_INCLUDE),node)
 
 tests: all $(test_bin) $(out)/torture $(out)/prefork $(if $(filter release,$(V)),$(hosts))
 .PHONY: tests
@@ -327,6 +360,10 @@ bench: all $(bench_bin)
 	@for b in $(or $(B),$(filter-out search1m,$(notdir $(bench_bin)))); do \
 		$(out)/bench/$$b build/bench || exit 1; done
 
+# The example service in real servers, under load; it says what is missing.
+bench-hosts: $(out)/coppice-demo $(hosts)
+	$(PYTHON) tools/bench/hosts.py $(out) build/bench
+
 profile: all $(bench_bin)
 	perf record -g -o build/perf.data $(out)/bench/$(B) build/bench
 	perf report -i build/perf.data --stdio | head -60
@@ -348,7 +385,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability -Ishm -Iipc -Icore \
 		--suppress=missingIncludeSystem -j2 shm ipc core tools \
-		-i tools/python -i tools/node -i tools/nginx
+		-i tools/python -i tools/nginx
 
 counts: all $(bench_bin)
 	tests/counts $(out)

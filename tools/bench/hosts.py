@@ -15,7 +15,7 @@ idea
     worker adds that nobody else has; the store's shared memory is in the sum.
 
 needs
-    wrk, python3-numpy, python3-hnswlib, and the servers (tools/deps hosts).
+    what tools/deps load installs.
 """
 
 import contextlib
@@ -104,8 +104,9 @@ def server(setting, port, command, environment):
             try:
                 urllib.request.urlopen(
                     f"http://127.0.0.1:{port}/entity?key=x", timeout=30)
-            except urllib.error.HTTPError:
-                break
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    break
             except OSError:
                 time.sleep(0.1)
         yield process.pid
@@ -168,11 +169,35 @@ def gunicorn(setting, port, module):
                        f"{ROOT}/tools/bench"}
 
 
+def nginx(setting, port):
+    prefix = setting.folder / "nginx"
+    shutil.rmtree(prefix, ignore_errors=True)
+    (prefix / "modules").mkdir(parents=True)
+    module = "ngx_http_coppice_module.so"
+    (prefix / "modules" / module).symlink_to(BUILD / "nginx" / module)
+    (prefix / "nginx.conf").write_text(
+        (ROOT / "tools/nginx/nginx.conf").read_text()
+        .replace("127.0.0.1:18500", f"127.0.0.1:{port}")
+        .replace("coppice_store store;", f"coppice_store {setting.store};"))
+    command = ["nginx", "-p", prefix, "-c", "nginx.conf"]
+    if os.getuid() == 0:
+        command += ["-g", "user root;"]
+    return command, {}
+
+
+def node(setting, port):
+    return ["node", ROOT / "tools/node/example/server.js"], \
+        {"NODE_PATH": f"{BUILD}/node", "PORT": str(port),
+         "WORKERS": str(WORKERS)}
+
+
 HOSTS = {
     "gunicorn": lambda setting, port:
         gunicorn(setting, port, "wordnet:application"),
     "gunicorn, hnswlib in each worker": lambda setting, port:
         gunicorn(setting, port, "hosts_peer:application"),
+    "nginx": nginx,
+    "node": node,
 }
 
 

@@ -61,8 +61,8 @@ int js_arguments(napi_env env, napi_callback_info info, size_t count,
 {
 	size_t given = count;
 
-	return js_failed(
-		   env, napi_get_cb_info(env, info, &given, out, NULL, NULL))
+	return js_failed(env,
+			 napi_get_cb_info(env, info, &given, out, NULL, NULL))
 		   ? -1
 		   : 0;
 }
@@ -142,8 +142,7 @@ static int array_from(napi_env env, napi_value value,
 	if (napi_is_typedarray(env, value, &is_array) || !is_array ||
 	    napi_get_typedarray_info(env, value, &type, count, data, &buffer,
 				     &offset) ||
-	    type != wanted ||
-	    napi_is_arraybuffer(env, buffer, &is_private))
+	    type != wanted || napi_is_arraybuffer(env, buffer, &is_private))
 		return 1;
 	*is_shared = !is_private;
 	return 0;
@@ -185,6 +184,10 @@ int js_text_from(napi_env env, napi_value value, const char *what,
 		return string_from(env, value, scratch, out);
 	if (js_bytes_from(env, value, what, scratch, out))
 		return -1;
+	if (out->size > COP_PROPERTY_BYTES) {
+		js_throw_own(env, COP_TOO_LARGE, "a text of over 16 MiB");
+		return -1;
+	}
 	copy = js_scratch_get(env, scratch, out->size + 1);
 	if (!copy)
 		return -1;
@@ -338,8 +341,8 @@ int js_instant_from(napi_env env, napi_value value, const char *what, int edge,
 	if (js_double_from(env, value, what, &ms))
 		return -1;
 	if (edge && isinf(ms)) {
-		*out = (struct cop_instant){ms < 0 ? INT64_MIN : INT64_MAX, 0,
-					    0};
+		*out =
+		    (struct cop_instant){ms < 0 ? INT64_MIN : INT64_MAX, 0, 0};
 		return 0;
 	}
 	if (!(ms >= -most && ms <= most)) {
@@ -347,8 +350,8 @@ int js_instant_from(napi_env env, napi_value value, const char *what, int edge,
 		return -1;
 	}
 	seconds = floor(ms / 1000);
-	*out = (struct cop_instant){
-	    (int64_t)seconds, (uint32_t)((ms - seconds * 1000) * 1e6), 0};
+	*out = (struct cop_instant){(int64_t)seconds,
+				    (uint32_t)((ms - seconds * 1000) * 1e6), 0};
 	if (out->nanos > 999999999)
 		out->nanos = 999999999;
 	return 0;

@@ -55,7 +55,7 @@ enum js_error {
 	JS_IN_USE = -2	/* COP_IN_USE: another call has it */
 };
 
-enum { JS_NO_OPERATION = UINT32_MAX };
+#define JS_NO_OPERATION UINT32_MAX
 
 /* 1 with an exception if the status is none that is good, else 0. */
 int js_failed(napi_env env, napi_status status);
@@ -187,7 +187,7 @@ enum js_kind { JS_STORE = 1, JS_READ = 2, JS_WRITE = 4 };
 struct js_object {
 	unsigned kind;
 	uint32_t users;
-	struct js_object *owner; /* a user of it; NULL: none */
+	struct js_object *owner;	       /* a user of it; NULL: none */
 	void (*end)(struct js_object *object); /* lets go of the library's */
 	int is_closing;
 	int is_ended;
@@ -222,6 +222,9 @@ struct js_object *js_object_enter(napi_env env, napi_value value,
 void js_object_use(struct js_object *object);
 void js_object_leave(struct js_object *object);
 
+/* The store of a store or a read. */
+struct js_store *js_store_of(struct js_object *object);
+
 /* (object) */
 napi_value js_close(napi_env env, napi_callback_info info);
 
@@ -239,6 +242,9 @@ struct js_job {
 	napi_deferred deferred;
 	char text[1024];
 };
+
+/* Keeps what cop_last_error() says, if the thread calls more before its end. */
+void js_job_note(struct js_job *job, cop_err err);
 
 /* Takes the job, which malloc gave: a promise; NULL with an exception. */
 napi_value js_job_start(napi_env env, struct js_job *job, const char *name);

@@ -17,9 +17,12 @@ struct js_instance {
 
 static void instance_destroy(napi_env env, void *data, void *hint)
 {
-	(void)env; /* takes its references with it */
+	struct js_instance *instance = data;
+
 	(void)hint;
-	free(data);
+	if (instance->error_class)
+		napi_delete_reference(env, instance->error_class);
+	free(instance);
 }
 
 int js_instance_make(napi_env env)
@@ -53,8 +56,8 @@ napi_value js_setup(napi_env env, napi_callback_info info)
 		js_failed(env,
 			  napi_delete_reference(env, instance->error_class));
 	instance->error_class = NULL;
-	js_failed(env, napi_create_reference(env, given, 1,
-					     &instance->error_class));
+	js_failed(env,
+		  napi_create_reference(env, given, 1, &instance->error_class));
 	return NULL;
 }
 

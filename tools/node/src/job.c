@@ -18,19 +18,24 @@ static void job_destroy(napi_env env, struct js_job *job)
 	free(job);
 }
 
+void js_job_note(struct js_job *job, cop_err err)
+{
+	const char *text = cop_last_error();
+
+	snprintf(job->text, sizeof job->text, "%s",
+		 text[0] ? text : cop_strerror(err));
+}
+
 /* In a thread of the pool. */
 static void job_run(napi_env env, void *data)
 {
 	struct js_job *job = data;
-	const char *text;
 
 	(void)env;
+	job->text[0] = 0;
 	job->err = job->run(job);
-	if (!job->err)
-		return;
-	text = cop_last_error();
-	snprintf(job->text, sizeof job->text, "%s",
-		 text[0] ? text : cop_strerror(job->err));
+	if (job->err && !job->text[0])
+		js_job_note(job, job->err);
 }
 
 /*

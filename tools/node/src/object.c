@@ -76,7 +76,7 @@ static struct js_object *object_from(napi_env env, napi_value value,
 	if (found && ((struct js_object *)found)->kind & kinds)
 		return found;
 	js_throw_type(env, "the first argument",
-		      kinds & JS_WRITE ? "a write of coppice"
+		      kinds & JS_WRITE	? "a write of coppice"
 		      : kinds & JS_READ ? "a store or snapshot of coppice"
 					: "a store of coppice");
 	return NULL;
@@ -91,9 +91,10 @@ struct js_object *js_object_enter(napi_env env, napi_value value,
 		return NULL;
 	if (object->is_closing) {
 		js_throw_own(env, JS_CLOSED,
-			     object->kind == JS_STORE  ? "the store is closed"
-			     : object->kind == JS_READ ? "the snapshot is closed"
-						       : "the write has ended");
+			     object->kind == JS_STORE ? "the store is closed"
+			     : object->kind == JS_READ
+				 ? "the snapshot is closed"
+				 : "the write has ended");
 		return NULL;
 	}
 	if (object->users && object->kind != JS_STORE) {
@@ -118,6 +119,12 @@ void js_object_leave(struct js_object *object)
 {
 	object->users--;
 	object_settle(object);
+}
+
+struct js_store *js_store_of(struct js_object *object)
+{
+	return (struct js_store *)(object->kind == JS_STORE ? object
+							    : object->owner);
 }
 
 napi_value js_close(napi_env env, napi_callback_info info)

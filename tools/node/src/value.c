@@ -25,11 +25,15 @@
 /* Bytes of the character at `at`, 0 if it is not UTF-8 (Unicode, table 3-7). */
 static size_t character_bytes(const unsigned char *at, size_t left)
 {
-	size_t size = at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	size_t size = at[0] < 0xc2   ? 0
+		      : at[0] < 0xe0 ? 2
+		      : at[0] < 0xf0 ? 3
+				     : 4;
 
 	if (!size || size > left || at[0] > 0xf4)
 		return 0;
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+	if ((at[0] == 0xe0 && at[1] < 0xa0) ||
+	    (at[0] == 0xed && at[1] > 0x9f) ||
 	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
 		return 0;
 	for (size_t i = 1; i < size; i++)
@@ -107,10 +111,9 @@ static napi_value integer_to(napi_env env, int64_t number)
 	int is_safe = number >= -SAFE_MAX && number <= SAFE_MAX;
 	napi_value value = NULL;
 
-	return js_failed(env,
-			 is_safe
-			     ? napi_create_int64(env, number, &value)
-			     : napi_create_bigint_int64(env, number, &value))
+	return js_failed(
+		   env, is_safe ? napi_create_int64(env, number, &value)
+				: napi_create_bigint_int64(env, number, &value))
 		   ? NULL
 		   : value;
 }
@@ -180,8 +183,8 @@ static napi_value list_to(napi_env env, const struct cop_value *value)
 static int member_add(napi_env env, napi_value object, const char *name,
 		      size_t size, const struct cop_value *value)
 {
-	napi_property_descriptor member = {
-	    .attributes = napi_default_jsproperty};
+	napi_property_descriptor member = {.attributes =
+					       napi_default_jsproperty};
 	napi_handle_scope scope;
 	bool is_there = false;
 	int err = -1;
@@ -200,10 +203,9 @@ static int member_add(napi_env env, napi_value object, const char *name,
 			err = js_failed(env, napi_define_properties(
 						 env, object, 1, &member));
 		else if (member.value)
-			err = js_failed(env,
-					napi_set_property(env, object,
-							  member.name,
-							  member.value));
+			err = js_failed(env, napi_set_property(env, object,
+							       member.name,
+							       member.value));
 	}
 	napi_close_handle_scope(env, scope);
 	return err;
@@ -496,8 +498,7 @@ static int value_from(napi_env env, napi_value value,
 	case napi_number: return number_from(env, value, out);
 	case napi_bigint: return bigint_from(env, value, out);
 	case napi_string: return string_from(env, value, scratch, out);
-	case napi_object:
-		return object_from(env, value, scratch, depth, out);
+	case napi_object: return object_from(env, value, scratch, depth, out);
 	default:
 		js_throw_type(env, "a property",
 			      "null, a boolean, number, bigint or string, or "
