@@ -28,7 +28,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
-MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
 
 VERSION := 0.1.0
 SONAME := libcoppice.so.0
@@ -407,6 +408,9 @@ install: all
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 		core/coppice.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc
 	install -m 644 tools/coppice.1 $(DESTDIR)$(MANDIR)/man1
+	install -d $(DESTDIR)$(DATADIR)/coppice/php/src
+	install -m 644 tools/php/Coppice.php $(DESTDIR)$(DATADIR)/coppice/php
+	install -m 644 tools/php/src/*.php $(DESTDIR)$(DATADIR)/coppice/php/src
 
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/libcoppice.a $(DESTDIR)$(LIBDIR)/libcoppice.so \
@@ -418,6 +422,7 @@ uninstall:
 		$(DESTDIR)$(INCLUDEDIR)/coppice.ffi.h \
 		$(DESTDIR)$(BINDIR)/coppice \
 		$(DESTDIR)$(MANDIR)/man1/coppice.1
+	rm -rf $(DESTDIR)$(DATADIR)/coppice
 
 clean:
 	rm -rf build

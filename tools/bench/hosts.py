@@ -19,6 +19,7 @@ needs
 """
 
 import contextlib
+import grp
 import json
 import os
 import pathlib
@@ -50,12 +51,20 @@ class Setting:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.store = str(self.folder / "store")
+        self.create()
         subprocess.run([BUILD / "coppice-demo", "load", self.store],
                        check=True, stderr=subprocess.DEVNULL)
         os.chmod(folder, 0o755)
         with coppice.open(self.store) as store:
             self.write_requests(store)
             self.write_peer(store)
+
+    def create(self):
+        """As root, for www-data, too: php-fpm's workers are that."""
+        more = {}
+        if os.getuid() == 0:
+            more = {"mode": 0o660, "group": grp.getgrnam("www-data").gr_gid}
+        coppice.create(self.store, dim=128, **more)
 
     def write_requests(self, store):
         chance = random.Random(1)
@@ -185,6 +194,29 @@ def nginx(setting, port):
     return command, {}
 
 
+def php(setting, port):
+    """As root its workers are www-data, who must come to the store."""
+    run = setting.folder / "php"
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir()
+    include = setting.folder / "include"
+    if not include.exists():
+        include.mkdir()
+        for name in ("coppice.ffi.h", "libcoppice.so.0"):
+            shutil.copy(BUILD / name, include)
+        shutil.copytree(ROOT / "tools/php", setting.folder / "tools-php")
+    return [setting.folder / "tools-php/example/serve", port, setting.store,
+            run, include], {"LD_LIBRARY_PATH": str(include)}
+
+
+def puma(setting, port):
+    return ["puma", "-C", ROOT / "tools/ruby/example/puma.rb",
+            ROOT / "tools/ruby/example/config.ru"], \
+        {"RUBYLIB": str(ROOT / "tools/ruby/lib"), "PORT": str(port),
+         "WORKERS": str(WORKERS),
+         "COPPICE_LIBRARY": str(BUILD / "libcoppice.so.0")}
+
+
 def node(setting, port):
     return ["node", ROOT / "tools/node/example/server.js"], \
         {"NODE_PATH": f"{BUILD}/node", "PORT": str(port),
@@ -197,6 +229,8 @@ HOSTS = {
     "gunicorn, hnswlib in each worker": lambda setting, port:
         gunicorn(setting, port, "hosts_peer:application"),
     "nginx": nginx,
+    "php-fpm behind nginx": php,
+    "puma": puma,
     "node": node,
 }
 

@@ -11,7 +11,9 @@
  *	4. Show what they did, what memory it took, and some answers.
  *
  *	coppice-demo STORE		the demonstration; STORE must not exist
- *	coppice-demo load STORE		WordNet alone, which stays: for servers
+ *	coppice-demo load STORE		WordNet alone, which stays: for servers;
+ *					STORE may be an empty one of dimension
+ *					128
  *	coppice-demo clean STORE	removes what a killed one left in memory
  *	coppice-demo worker|writer FD INDEX STORE	for its own use
  *
@@ -68,7 +70,8 @@ static int prepare(struct demo *demo)
 	return 0;
 }
 
-static int create(struct demo *demo)
+/* A store that is there is taken if it `may_exist`. */
+static int create(struct demo *demo, int may_exist)
 {
 	struct cop_options options = {.size = sizeof options,
 				      .dim = TEXTVEC_DIM,
@@ -78,7 +81,7 @@ static int create(struct demo *demo)
 	struct import_figures figures = {0};
 	cop_err error = cop_create(demo->path, &options);
 
-	if (error != 0)
+	if (error != 0 && (error != COP_EXISTS || !may_exist))
 		return complain_cop("cop_create", error);
 	error = cop_open(demo->path, NULL, &demo->store);
 	if (error != 0)
@@ -202,7 +205,7 @@ static int demo_main(const char *path)
 	signals_catch();
 	term_print(TERM_BOLD, "coppice %s", cop_version());
 	term_print(TERM_PLAIN, "  one graph with vectors, many processes\n\n");
-	status = prepare(&demo) != 0 || create(&demo) != 0 ||
+	status = prepare(&demo) != 0 || create(&demo, 0) != 0 ||
 		 share(&demo) != 0 ||
 		 answers_show(demo.store, &demo.wordnet, &demo.textvec) != 0;
 	cop_close(demo.store);
@@ -225,7 +228,7 @@ static int load_main(const char *path)
 	int status;
 
 	signals_catch();
-	status = prepare(&demo) != 0 || create(&demo) != 0;
+	status = prepare(&demo) != 0 || create(&demo, 1) != 0;
 	cop_close(demo.store);
 	textvec_release(&demo.textvec);
 	wordnet_release(&demo.wordnet);

@@ -7,7 +7,7 @@
  * callbacks
  *     An error that PHP raises in a callback leaves it by longjmp, through the
  *     library's frames, which must not be.  So no code of the user's runs in
- *     one: listed() has keys collected by a closure that cannot fail, in memory
+ *     one: listed() has ids collected by a function that cannot fail, in memory
  *     that is there already.  What PHP could raise by itself is kept away: its
  *     time limit and its signal handlers wait until the call is over.
  */
@@ -22,9 +22,8 @@ use FFI\CData;
 final class Library
 {
     private const HEADERS = [
-        '/../../../build/release/coppice.ffi.h',
-        '/../../coppice.ffi.h',
-        '/../coppice.ffi.h',
+        '/../../../build/release/coppice.ffi.h', /* a checkout */
+        '/../../../../include/coppice.ffi.h', /* PREFIX/share/coppice/php */
     ];
 
     private static ?\FFI $ffi = null;
@@ -34,6 +33,10 @@ final class Library
     private static ?CData $ids = null;
     private static int $count = 0;
     private static int $room = 0;
+
+    /** The time limit that resume() set, and the CPU time when it is up. */
+    private static int $limit = 0;
+    private static float $end = 0.0;
 
     public static function ffi(): \FFI
     {
@@ -45,10 +48,8 @@ final class Library
     {
         try {
             return \FFI::scope('COPPICE');
-        } catch (\FFI\Exception $error) {
-            if (ini_get('ffi.enable') !== '1' && PHP_SAPI !== 'cli') {
-                throw $error;
-            }
+        } catch (\FFI\Exception) {
+            /* not preloaded */
         }
         $header = getenv('COPPICE_FFI_HEADER');
         foreach (self::HEADERS as $name) {
@@ -133,6 +134,16 @@ final class Library
         return $text;
     }
 
+    /** What an array is indexed by; PHP makes numbers of some strings. */
+    public static function offset(mixed $offset): string
+    {
+        if (!is_string($offset) && !is_int($offset)) {
+            throw new \TypeError('a string is wanted in [], not ' .
+                get_debug_type($offset));
+        }
+        return (string) $offset;
+    }
+
     /** A copy of `size` bytes at a pointer. */
     public static function bytes(?CData $data, int $size): string
     {
@@ -189,19 +200,21 @@ final class Library
      *
      * @return list<int>
      */
-    public static function listed(CData $read, string $prefix, int $limit): array
-    {
-        $ids = [];
-        for ($room = 1024; ; $room *= 8) {
-            $error = self::collect($read, $prefix, min($room, $limit));
-            $isWhole = self::$count < $room || $room >= $limit;
-            if ($error !== 0 && $error !== self::ffi()->COP_STOPPED) {
-                self::check($error);
-            }
-            if ($isWhole) {
-                break;
-            }
+    public static function listed(
+        CData $read,
+        string $prefix,
+        int $limit,
+    ): array {
+        $room = min(1024, $limit);
+        $error = self::collect($read, $prefix, $room);
+        while ($error === self::ffi()->COP_STOPPED && $room < $limit) {
+            $room = min(8 * $room, $limit);
+            $error = self::collect($read, $prefix, $room);
         }
+        if ($error !== self::ffi()->COP_STOPPED) {
+            self::check($error);
+        }
+        $ids = [];
         for ($i = 0; $i < self::$count; $i++) {
             $ids[] = self::$ids[$i];
         }
@@ -215,16 +228,11 @@ final class Library
         self::$visitor ??= self::visitor();
         self::$ids = $ffi->new("uint64_t[$room]");
         self::$room = $room;
-        /* Once by hand: blocks that a call needs are on PHP's lists then. */
-        self::$count = -1;
-        self::take(\FFI::addr(self::$visitor), $read, null);
         self::$count = 0;
-        $limit = (int) ini_get('max_execution_time');
+        self::rehearse($read);
         $isAsync = function_exists('pcntl_async_signals') &&
             pcntl_async_signals(false);
-        if ($limit > 0) {
-            set_time_limit(0);
-        }
+        self::pause();
         $error = $ffi->cop_keys(
             $read,
             $prefix,
@@ -232,13 +240,52 @@ final class Library
             self::$visitor->visit,
             null,
         );
-        if ($limit > 0) {
-            set_time_limit($limit);
-        }
+        self::resume();
         if ($isAsync) {
             pcntl_async_signals(true);
         }
         return $error;
+    }
+
+    private static function pause(): void
+    {
+        $limit = (int) ini_get('max_execution_time');
+        if ($limit !== self::$limit) { /* somebody has set it */
+            self::$end = self::cpuTime() + $limit;
+        }
+        self::$limit = $limit;
+        if ($limit > 0) {
+            ini_set('max_execution_time', '0');
+        }
+    }
+
+    private static function resume(): void
+    {
+        if (self::$limit > 0) {
+            $left = (int) ceil(self::$end - self::cpuTime());
+            self::$limit = max(1, $left);
+            ini_set('max_execution_time', (string) self::$limit);
+            if ($left <= 0) {
+                trigger_error('Maximum execution time exceeded', E_USER_ERROR);
+            }
+        }
+    }
+
+    private static function cpuTime(): float
+    {
+        $usage = getrusage();
+        return $usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec'] +
+            ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e6;
+    }
+
+    /** Has on PHP's free lists what a call of the callback takes from them. */
+    private static function rehearse(CData $read): void
+    {
+        $blocks = [];
+        for ($i = 0; $i < 8; $i++) {
+            $blocks[] = \FFI::addr(self::$ids);
+        }
+        self::take(null, $read, null);
     }
 
     /** FFI keeps what a callback is made of until the request ends: one. */

@@ -112,8 +112,10 @@ final class Scratch
      *
      * @return array{?CData, int} the address, and how many
      */
-    public function properties(array|\stdClass $properties, int $depth = 0): array
-    {
+    public function properties(
+        array|\stdClass $properties,
+        int $depth = 0,
+    ): array {
         $properties = (array) $properties;
         if ($properties === []) {
             return [null, 0];

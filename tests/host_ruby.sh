@@ -1,0 +1,140 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The gem for Ruby, and the example service in Puma: four workers forked after
+# the store was opened.
+. "$(dirname "$0")/tap.sh"
+. tests/hosts/host.sh
+host_needs ruby puma
+ruby -rffi -e 'exit RUBY_VERSION >= "3.0"' 2>/dev/null ||
+	skip_all 'Ruby is older than 3.0, or ruby-ffi is missing'
+
+LD_LIBRARY_PATH=$(cd "$build" && pwd)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+
+ruby -w tools/ruby/test/layout.rb >"$work/layout.c" 2>"$work/err" &&
+	${CC:-cc} -std=c11 -Icore -fsyntax-only "$work/layout.c" 2>>"$work/err"
+ok $? "structs and constants are the header's, in \
+$(grep -c assert "$work/layout.c") assertions" ||
+	diag "$(cat "$work/err")"
+host_claims ruby -w tools/ruby/test/binding.rb "$work/binding"
+is "$(cat "$work/drive.err")" '' 'without a warning'
+exits 0 'the store is whole after that' check "$work/binding"
+host_claims ruby -w tools/ruby/test/abuse.rb "$work/abuse"
+exits 0 'the store is whole after that' check "$work/abuse"
+out=$(cd tools/ruby && gem build coppice.gemspec -o "$work/coppice.gem" 2>&1 &&
+	gem install --local --no-document --ignore-dependencies \
+		--install-dir "$work/gems" "$work/coppice.gem" 2>&1 &&
+	GEM_PATH=$work/gems:$(gem env path) ruby -e 'require "coppice"
+		puts Coppice::VERSION + " " + $".grep(/coppice.rb/)[0]')
+like "$out" "*0.1.0 $work/gems/*" 'it is built, and installed as a gem' ||
+	diag "$out"
+
+# ---- Puma
+
+COPPICE_STORE=$store
+export COPPICE_STORE
+host_store
+host_port
+PORT=$port
+export PORT
+host_start puma -C tools/ruby/example/puma.rb
+# A worker has a request in flight for each of its two threads.
+host_drive --reload "kill -USR2 $server" --inflight 2
+
+# ---- what drive.py does not ask for
+
+host_claims "$python" - "$port" <<'END'
+import http.client, json, random, sys
+
+port = int(sys.argv[1])
+
+
+def ok(good, claim, *remarks):
+    print("ok -" if good else "not ok -", claim)
+    for remark in remarks if not good else ():
+        print("#", repr(remark)[:300])
+
+
+def ask(method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, json.loads(text)
+
+
+def post(path, body):
+    return ask("POST", path, body if isinstance(body, bytes)
+               else json.dumps(body))
+
+
+bad = [(wanted, got[0], str(got[1])[:200]) for wanted, got in (
+    (200, post("/add", {"key": "large", "content": "x" * 10_000_000})),
+    (400, post("/add", {"key": "larger", "content": "x" * 17_000_000})),
+    (400, post("/add", {"key": "many", "properties": {
+        "list": [1.5] * 2_000_000}})),
+    (400, post("/search", {"vector": [1.5] * 2_000_000})),
+    (400, post("/search", b'{"vector":[' + b"[0]," * 2_500_000 + b"0]}")),
+    (400, post("/search", b"[" * 10_000_000)),
+    (413, post("/search", b"x" * 25_500_000))) if got[0] != wanted]
+ok(not bad, "bodies of 10 MB and more are taken or refused", *bad)
+got = ask("GET", "/entity?key=large")
+ok(got[0] == 200 and len(got[1]["content"]) == 10_000_000, "and come back")
+bad = [(got, body[:60]) for got, body in (
+    (post("/add", body), body) for body in (
+        b"", b"null", b"[]", b"{", b"\xff", b'{"key":5}', b'{"key":""}',
+        b'{"key":"k","tags":[1]}', b'{"key":"k","tags":{"a":1}}',
+        b'{"key":"k","tags":["a\\u0000"]}', b'{"key":"k","properties":[1]}',
+        b'{"key":"k","properties":{"":1}}',
+        b'{"key":"k","properties":{"n":1e999}}',
+        b'{"key":"k","properties":{"n":99999999999999999999}}',
+        b'{"key":"k","properties":{"n":NaN}}', b'{"key":"k","content":5}',
+        b'{"key":"k","properties":{"n":%s%s}}' % (b"[" * 50, b"]" * 50),
+        b'{"key":"k","properties":{"n":%s%s}}' % (b"[" * 9999, b"]" * 9999),
+        b'{"key":"k","vector":[]}', b'{"key":"k","vector":"abcd"}',
+        b'{"key":"k","vector":[true]}', b'{"key":"k","vector":[1e39]}',
+        b'{"key":"k","edges":[1]}', b'{"key":"k","edges":{"relation":"r"}}',
+        b'{"key":"k","edges":[{"relation":"","target":"large"}]}',
+        b'{"json_class":"Object","key":7}'))
+    if got[0] != 400]
+ok(not bad and ask("GET", "/entity?key=k")[0] == 404,
+   "what is no entity is refused", *bad)
+bad = [(got, path) for got, path in (
+    (ask("GET", path), path) for path in (
+        "/search", "/search?q=oak&k=0", "/search?q=oak&k=1001",
+        "/search?q=oak&k=", "/search?q=oak&k=1e2", "/search?q=oak&type=%00",
+        "/search?q=oak&q=elm", "/entity?key=",
+        "/entity?key=" + "a" * 481)) if got[0] != 400]
+ok(not bad, "and so is what is no question", *bad)
+key = "\0 \u00e9\U0001f333"
+properties = {"p": [key, -0.0, 1, None, {}, [], {"0": 1}], "1": True}
+got = post("/add", {"key": key, "properties": properties})
+got = ask("GET", "/entity?key=%00%20%C3%A9%F0%9F%8C%B3")
+ok(got[0] == 200 and got[1]["key"] == key and
+   got[1]["properties"] == properties, "text comes back as it was", got)
+ok(ask("GET", "/search?q=%ff%00+oak")[0] == 200, "and words may be any bytes")
+chance = random.Random(7)
+seed = json.dumps({"key": "fuzz", "type": "t", "tags": ["a"],
+                   "vector": [0.5] * 32, "properties": {"p": {"q": [1, 2.5]}},
+                   "edges": [{"relation": "r", "target": "large"}]}).encode()
+odd = []
+for turn in range(400):
+    body = bytearray(seed)
+    for _ in range(chance.randrange(1, 6)):
+        at = chance.randrange(len(body))
+        if chance.random() < 0.5:
+            body[at] = chance.randrange(256)
+        else:
+            del body[at:at + chance.randrange(1, 30)]
+    got = post(chance.choice(["/add", "/search"]), bytes(body))
+    if got[0] not in (200, 400):
+        odd.append((got, bytes(body)))
+ok(not odd, "400 bodies with errors are refused or taken", *odd[:3])
+END
+like "$(cat "$work/server.log")" '*booted*' 'Puma has a log'
+is "$(grep -v '^\[[0-9]*\] ' "$work/server.log")" '' \
+	'and had nothing to complain of'
+host_stop
+done_testing
