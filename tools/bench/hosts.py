@@ -165,7 +165,7 @@ def measure(setting, command, environment, port):
         load(setting, port, 2)
         figures = load(setting, port, SECONDS)
         sums = [memory_of(one) for one in descendants(pid)]
-        figures["workers"] = len(sums)
+        figures["processes"] = len(sums)
         figures["pss_mb"] = sum(pss for pss, _ in sums)
         figures["private_mb_a_worker"] = max(own for _, own in sums)
         return figures
