@@ -8,18 +8,10 @@ import subprocess
 import sys
 import threading
 
+from tap import done, ok
+
 COPPICE, FOLDER = sys.argv[1:3]
 STORE = os.path.join(FOLDER, "memory")
-count = bad = 0
-
-
-def ok(good, claim, *remarks):
-    global count, bad
-    count += 1
-    bad += not good
-    print(f"{'ok' if good else 'not ok'} {count} - {claim}", flush=True)
-    for remark in remarks if not good else ():
-        print(f"# {remark!r}", flush=True)
 
 
 class Assistant:
@@ -311,5 +303,4 @@ many_remember_at_once()
 the_reference_server_moves_in()
 ok(coppice("check", STORE).returncode == 0, "and the store is whole")
 without_vectors()
-print(f"1..{count}")
-sys.exit(bad != 0)
+done()

@@ -11,7 +11,10 @@ import sys
 import tempfile
 import threading
 
-import coppice
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), os.pardir))
+
+import coppice  # noqa: E402
+from tap import done, ok, raises  # noqa: E402
 
 try:
     import numpy
@@ -20,30 +23,6 @@ except ImportError:
 
 folder = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
 path = os.path.join(folder, "kg")
-count = 0
-bad = 0
-
-
-def ok(good, claim, *remarks):
-    global count, bad
-    count += 1
-    bad += not good
-    print(f"{'ok' if good else 'not ok'} {count} - {claim}", flush=True)
-    for remark in remarks if not good else ():
-        print(f"# {remark!r}", flush=True)
-
-
-def raises(error, claim, call, *arguments, **keywords):
-    try:
-        got = call(*arguments, **keywords)
-    except error as caught:
-        ok(True, claim)
-        return caught
-    except BaseException as other:
-        ok(False, claim, other)
-        return None
-    ok(False, claim, got)
-    return None
 
 
 def values_come_back_as_they_were(store):
@@ -413,5 +392,4 @@ coppice.detach(path)
 ok(True, "and nobody is attached any more")
 the_examples_run()
 the_stubs_say_what_there_is()
-print(f"1..{count}")
-sys.exit(bad != 0)
+done()
