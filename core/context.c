@@ -11,7 +11,7 @@ cop_err cop_search_context(cop_read *read, const struct cop_search *search,
 	uint32_t found = 0;
 	size_t used = 0;
 	int32_t cut = 0;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err && (!walk || walk->size != sizeof *walk))
 		err = error_set(COP_INVALID, "the walk is of another size; "

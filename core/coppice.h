@@ -832,7 +832,8 @@ struct cop_search {
 	int32_t direction; /* of these edges, enum cop_direction, 0: both */
 	/* the caller's own test: not 0 lets an entity through.  It may be
 	   called any number of times for one, also for none that is a hit in
-	   the end, and reads with `read` */
+	   the end.  It may read entities and edges with `read`, but not search,
+	   walk or move it: COP_INVALID */
 	int32_t (*accept)(void *user, cop_read *read, uint64_t id);
 	void *user;
 	struct cop_search_report *report; /* NULL, or filled in */
@@ -1507,9 +1508,9 @@ struct cop_maintain_result {
 /*
  * Does what commits leave for later: links vectors into the graph, frees what
  * no reader can reach any more, links again what no way leads to, and, by a
- * commit of its own, lets go of history that is older than it may be.  Commits
- * of others wait while it links and frees, not while it looks for what no way
- * leads to.
+ * commit of its own, lets go of history that is older than it may be.  It lets
+ * commits of others in between, some fifty times a second; with several threads
+ * and no budget they wait until all is linked.
  * options, result	may be NULL
  * Returns	0, or as cop_poke.
  */

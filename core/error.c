@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "error.h"
 #include "env.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -63,6 +64,21 @@ void error_clear(void)
 	last_line[0] = 0;
 }
 
+/*
+ * Keys and names are shown cut, and may be any bytes: what is no UTF-8 then
+ * becomes a question mark.
+ */
+static void line_clean(void)
+{
+	size_t size = strlen(last_line);
+	size_t at = text_valid_bytes(last_line, size);
+
+	while (at < size) {
+		last_line[at++] = '?';
+		at += text_valid_bytes(last_line + at, size - at);
+	}
+}
+
 cop_err error_set(cop_err error, const char *format, ...)
 {
 	va_list args;
@@ -70,6 +86,7 @@ cop_err error_set(cop_err error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_line, sizeof last_line, format, args);
 	va_end(args);
+	line_clean();
 	return error;
 }
 
@@ -85,6 +102,7 @@ void error_prefix(const char *format, ...)
 	va_end(args);
 	used = strlen(last_line);
 	snprintf(last_line + used, sizeof last_line - used, "%s", line);
+	line_clean();
 }
 
 cop_err error_public(int error)
@@ -137,6 +155,7 @@ cop_err error_system(int error, const char *format, ...)
 	used = strlen(last_line);
 	snprintf(last_line + used, sizeof last_line - used, ": %s%s",
 		 cop_strerror(error), advice_of(error));
+	line_clean();
 	return known;
 }
 

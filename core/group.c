@@ -267,6 +267,7 @@ static cop_err group_lead(cop_store *store, struct request *own, int alone,
 			  const struct cop_commit_options *options)
 {
 	cop_err err = writer_ready(store);
+	uint32_t waiting = err ? 0 : link_waiting(store);
 
 	if (!err)
 		err = orphans_answer(store);
@@ -275,7 +276,7 @@ static cop_err group_lead(cop_store *store, struct request *own, int alone,
 	if (!err)
 		err = group_run(store, own, alone);
 	if (!err)
-		link_slice(store, options ? options->threads : 0);
+		link_slice(store, waiting, options ? options->threads : 0);
 	writer_unlock(store);
 	point("group-unlocked");
 	mailbox_wake_heir(&store->mailboxes);

@@ -10,8 +10,10 @@
 
 enum {
 	SLICE_NS = 1000000,
-	BULK_MIN = 2048, /* rows from which threads are worth it */
-	BULK_STEP = 64,	 /* rows between two looks at the clock */
+	TURN_NS = 20000000, /* that maintenance keeps W for */
+	PAUSE_NS = 1000000, /* for who waits to take it */
+	BULK_MIN = 2048,    /* rows from which threads are worth it */
+	BULK_STEP = 64,	    /* rows between two looks at the clock */
 	DRAIN_STEP = 1024,
 	LOOK_STEP = 4096 /* rows between two looks at the clock */
 };
@@ -142,12 +144,17 @@ static int is_spare(const cop_store *store, uint64_t until_ns)
 	       !mailbox_any(&store->mailboxes, MAILBOX_POSTED);
 }
 
-void link_slice(cop_store *store, uint32_t threads)
+uint32_t link_waiting(const cop_store *store)
+{
+	return store->writable.header ? hnsw_tail_count(&store->writable) : 0;
+}
+
+void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room;
 	uint64_t until_ns;
-	uint32_t waiting;
+	uint32_t waiting, floor;
 
 	/* not after a commit that is still to be taken back */
 	if (!segment->header ||
@@ -156,10 +163,12 @@ void link_slice(cop_store *store, uint32_t threads)
 		return;
 	room = writer_room(store);
 	until_ns = clock_ns(CLOCK_MONOTONIC) + SLICE_NS;
-	if (threads > 1 && hnsw_tail_count(segment) >= BULK_MIN)
+	floor = before > LINK_BACKLOG + LINK_TAIL ? before - LINK_BACKLOG
+						  : LINK_TAIL;
+	if (threads > 1 && hnsw_tail_count(segment) >= floor + BULK_MIN)
 		(void)link_all(segment, threads);
 	while (room && (waiting = hnsw_tail_count(segment)) &&
-	       (waiting > LINK_TAIL || is_spare(store, until_ns)))
+	       (waiting > floor || is_spare(store, until_ns)))
 		(void)hnsw_link_next(segment, room);
 	kd_mend(segment);
 	while (
@@ -175,15 +184,16 @@ static int is_past(uint64_t until_ns)
 	return clock_ns(CLOCK_MONOTONIC) >= until_ns;
 }
 
-static void maintain_locked(cop_store *store,
-			    const struct cop_maintain_options *options,
-			    uint64_t until_ns,
-			    struct cop_maintain_result *result)
+/* Links and frees until then; returns 0 if nothing is left to do. */
+static int maintain_locked(cop_store *store,
+			   const struct cop_maintain_options *options,
+			   uint64_t until_ns,
+			   struct cop_maintain_result *result)
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room = writer_room(store);
 	uint64_t linked = hnsw_linked(segment);
-	uint64_t freed;
+	uint64_t freed = 0;
 
 	if (!options->budget_ms && options->threads > 1)
 		(void)link_all(segment, options->threads);
@@ -195,6 +205,37 @@ static void maintain_locked(cop_store *store,
 		result->reclaimed += freed;
 	result->unlinked = hnsw_tail_count(segment);
 	result->waiting = limbo_count(segment);
+	return (room && result->unlinked) || freed;
+}
+
+/* In turns, between which others commit. */
+static cop_err maintain_turns(cop_store *store,
+			      const struct cop_maintain_options *options,
+			      uint64_t until_ns,
+			      struct cop_maintain_result *result)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+	cop_err err = 0;
+	int more = 1;
+
+	while (!err && more) {
+		uint64_t turn_ns = clock_ns(CLOCK_MONOTONIC) + TURN_NS;
+
+		err = writer_lock(store, store->timeout_ms);
+		if (err)
+			return err;
+		err = writer_ready(store);
+		more = !err &&
+		       maintain_locked(store, options,
+				       turn_ns < until_ns ? turn_ns : until_ns,
+				       result);
+		writer_unlock(store);
+		mailbox_wake_heir(&store->mailboxes);
+		more = more && !is_past(until_ns);
+		if (more && mailbox_any(&store->mailboxes, MAILBOX_POSTED))
+			nanosleep(&pause, NULL);
+	}
+	return err;
 }
 
 /* Links again the next row of what was not reached; *mended is 0 at the end. */
@@ -280,14 +321,7 @@ cop_err cop_maintain(cop_store *store,
 	if (wanted.budget_ms)
 		until_ns = clock_ns(CLOCK_MONOTONIC) +
 			   wanted.budget_ms * UINT64_C(1000000);
-	err = writer_lock(store, store->timeout_ms);
-	if (err)
-		return err;
-	err = writer_ready(store);
-	if (!err)
-		maintain_locked(store, &wanted, until_ns, &done);
-	writer_unlock(store);
-	mailbox_wake_heir(&store->mailboxes);
+	err = maintain_turns(store, &wanted, until_ns, &done);
 	if (!err)
 		err = graph_audit(store, until_ns, &done);
 	if (!err)

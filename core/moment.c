@@ -38,7 +38,7 @@ cop_err moment_check(const cop_read *read, uint64_t commit)
 
 cop_err cop_read_as_of(cop_read *read, uint64_t commit)
 {
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err)
 		err = moment_check(read, commit);

@@ -259,7 +259,7 @@ cop_err cop_path(cop_read *read, const struct cop_path *path,
 	struct search search = {.read = read};
 	int from = 0;
 	int to = 0;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (err)
 		return err;

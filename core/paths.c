@@ -228,7 +228,7 @@ cop_err cop_paths(cop_read *read, const struct cop_path *path,
 	struct paths *paths;
 	int from = 0;
 	int to = 0;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err && (!path || path->size != sizeof *path))
 		err = error_set(COP_INVALID, "the path is of another size; "

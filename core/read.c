@@ -380,9 +380,17 @@ cop_err cop_read_begin(cop_store *store, cop_read **out)
 	return 0;
 }
 
+cop_err read_is_testing(void)
+{
+	return error_set(COP_INVALID,
+			 "a search's or a walk's own test may get entities and "
+			 "edges, and no more, with its read; begin another "
+			 "read for that");
+}
+
 cop_err cop_read_refresh(cop_read *read)
 {
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (err)
 		return err;
@@ -408,7 +416,7 @@ void cop_read_end(cop_read *read)
 
 cop_err cop_read_valid_at(cop_read *read, const struct cop_instant *at)
 {
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err && at && at->nanos >= 1000000000)
 		err = error_set(COP_INVALID,

@@ -640,7 +640,7 @@ static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
 cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 		   struct cop_hit *hits, uint32_t *count)
 {
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	return err ? err : search_cached(read, wanted, hits, count, 0);
 }
@@ -651,7 +651,7 @@ cop_err cop_search_warm(cop_read *read, const struct cop_search *wanted,
 	struct cop_search one;
 	struct cop_hit *hits;
 	uint32_t found;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err)
 		err = wanted_check(read, wanted);
@@ -754,7 +754,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 	struct sift sift = {0};
 	int none;
 	int code;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err)
 		err = wanted_check(read, wanted);

@@ -275,6 +275,18 @@ static int tags_pass(const struct sift *sift, const struct disk_entity *record)
 	return !sift->is_any;
 }
 
+/* The caller's own test. */
+static int is_accepted(const struct sift *sift, uint64_t id)
+{
+	const struct cop_search *wanted = sift->wanted;
+	int32_t answer;
+
+	sift->read->testing++;
+	answer = wanted->accept(wanted->user, sift->read, id);
+	sift->read->testing--;
+	return answer != 0;
+}
+
 cop_err sift_entity(const struct sift *sift, uint64_t id, int *passes)
 {
 	const struct disk_entity *head;
@@ -288,8 +300,7 @@ cop_err sift_entity(const struct sift *sift, uint64_t id, int *passes)
 	*passes = (!sift->sieve.type || sift->sieve.type == head->type) &&
 		  (!sift->allowed || sift->allowed[id / 64] >> (id & 63) & 1) &&
 		  tags_pass(sift, head) &&
-		  (!sift->wanted->accept ||
-		   sift->wanted->accept(sift->wanted->user, sift->read, id));
+		  (!sift->wanted->accept || is_accepted(sift, id));
 	return 0;
 }
 
@@ -400,10 +411,7 @@ static cop_err list_make(struct sift *sift)
 
 static int caller_passes(void *user, uint32_t entity)
 {
-	const struct sift *sift = user;
-
-	return sift->wanted->accept(sift->wanted->user, sift->read, entity) !=
-	       0;
+	return is_accepted(user, entity);
 }
 
 static cop_err count_learn(struct sift *sift)

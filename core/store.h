@@ -146,6 +146,7 @@ struct cop_read {
 	uint64_t *visited;	  /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
 	struct room room;	    /* for searches */
+	uint32_t testing;	    /* a caller's own test is being asked */
 	uint32_t listed[SIFT_LIST]; /* what a filter lets through; sift.c */
 };
 
@@ -176,6 +177,13 @@ cop_err store_vector_check(const cop_store *store, const float *vector,
 static inline cop_err read_check(const cop_read *read);
 cop_err read_is_inherited(const cop_read *read);
 
+/*
+ * The same for what needs the read's own memory or moves it: COP_INVALID if a
+ * search or a walk under way is asking a test of the caller's.
+ */
+static inline cop_err read_check_idle(const cop_read *read);
+cop_err read_is_testing(void);
+
 static inline cop_err store_use(cop_store *store)
 {
 	error_clear();
@@ -193,6 +201,13 @@ static inline cop_err read_check(const cop_read *read)
 	return __builtin_expect(process_is(read->process), 1)
 		   ? 0
 		   : read_is_inherited(read);
+}
+
+static inline cop_err read_check_idle(const cop_read *read)
+{
+	cop_err err = read_check(read);
+
+	return err || !read->testing ? err : read_is_testing();
 }
 
 /* ---- attach.c ----------------------------------------------------------- */

@@ -29,6 +29,7 @@ int walk_may_go(struct walk *walk, const struct cop_step *to)
 	const struct cop_walk *wanted = walk->wanted;
 	const struct disk_entity *head;
 	struct bytes record;
+	int32_t answer;
 
 	if (walk->nobody)
 		return 0;
@@ -40,8 +41,13 @@ int walk_may_go(struct walk *walk, const struct cop_step *to)
 		    (walk->tag && !codec_has_tag(head, walk->tag)))
 			return 0;
 	}
-	return !wanted->accept || wanted->accept(wanted->user, walk->read, to,
-						 walk->steps[to->from].id) != 0;
+	if (!wanted->accept)
+		return 1;
+	walk->read->testing++;
+	answer = wanted->accept(wanted->user, walk->read, to,
+				walk->steps[to->from].id);
+	walk->read->testing--;
+	return answer != 0;
 }
 
 /* Goes from one step over one of its lists; 0: no further. */
@@ -174,7 +180,7 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 			    .steps = steps,
 			    .capacity = capacity};
 	int there;
-	cop_err err = read_check(read);
+	cop_err err = read_check_idle(read);
 
 	if (!err)
 		err = walk_check(&walk);

@@ -205,6 +205,51 @@ def what_cannot_be_is_told(one):
        {**before, "missing": ["a", "b"]}, "and nothing was half done")
 
 
+def answers_come_whatever_is_asked(one):
+    for arguments in ({"key": "q", "type": "x" + "é" * 400},
+                      {"key": "q", "tags": ["ß" * 300]},
+                      {"key": "ж" * 300}):
+        answer = one.call("remember", entities=[arguments])
+        ok(answer["isError"] and answer["content"][0]["text"],
+           "a name that is too long is told, however it is cut", answer)
+    answer = one.call("relate", relations=[
+        {"source": "ю" * 102, "relation": "r", "target": "Ada"}])
+    ok(answer["isError"], "and a key that is not there", answer)
+    one.say("5")
+    ok(one.hear()["error"]["code"] == -32600, "a number is no request")
+    one.get("remember", entities=[
+        {"key": "odd", "properties": {"observations": "a text"}},
+        {"key": "bare", "properties": None},
+        {"key": "Self", "observations": ["x"]}])
+    answer = one.call("remember", entities=[
+        {"key": "odd", "observations": ["n"]}])
+    ok(answer["isError"] and "no list" in answer["content"][0]["text"],
+       "observations that are no list are not replaced", answer)
+    before = one.get("recall", keys=["odd", "bare", "Self"])
+    last = coppice("history", STORE, "bare").stdout
+    one.get("forget", observations=[
+        {"key": key, "observations": ["unheard of"]}
+        for key in ("odd", "bare", "Self", "Nobody")])
+    ok(one.get("recall", keys=["odd", "bare", "Self"]) == before and
+       coppice("history", STORE, "bare").stdout == last,
+       "what is not known is forgotten without a trace")
+    for arguments in ({}, {"key": ["Ada"]}, {"observations": "zz"},
+                      {"observations": [{"key": "Self"}]}):
+        ok(one.call("forget", **arguments)["isError"],
+           f"forgetting {arguments} is refused")
+    one.get("relate", relations=[
+        {"source": "Self", "relation": "likes", "target": "Self"}])
+    ok(len(one.get("recall", keys=["Self"])["entities"][0]["relations"]) == 1,
+       "a relation to itself is told once")
+    ok(one.get("search", query="x", like=None, vector=None, k=5.0)["hits"],
+       "null is absent, and 5.0 is 5")
+    one.get("remember", entities=[
+        {"key": "many", "observations": [f"number {i}" for i in range(20000)]}])
+    ok(len(one.get("recall", keys=["many"])["entities"][0]["properties"][
+        "observations"]) == 20000, "twenty thousand observations at once")
+    one.get("forget", keys=["many", "odd", "bare", "Self"])
+
+
 def rubbish_does_no_harm(one):
     chance = random.Random(int(os.environ.get("COPPICE_TEST_SEED", "1")))
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -297,6 +342,7 @@ the_protocol_is_kept(first)
 what_is_remembered_is_found(first, second)
 what_is_known_grows_and_shrinks(first, second)
 what_cannot_be_is_told(first)
+answers_come_whatever_is_asked(first)
 rubbish_does_no_harm(first)
 ok(first.end() == 0 and second.end() == 0, "both end well")
 many_remember_at_once()

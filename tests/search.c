@@ -5,11 +5,19 @@
  * and nearly always the nearest.
  */
 #include "fixture.h"
+#include "point.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { DIM = 16, ROWS = 12000, K = 10, QUERIES = 60, CLUSTERS = 40 };
+enum {
+	DIM = 16,
+	ROWS = 12000,
+	K = 10,
+	QUERIES = 60,
+	CLUSTERS = 40,
+	BULK = 4000
+};
 
 struct world {
 	struct fixture f;
@@ -467,6 +475,77 @@ static void maintenance_leaves_nothing_waiting(struct world *w)
 	is_u64(findings, 0, "and the store is whole");
 }
 
+static void die_linking(const char *name)
+{
+	if (!strncmp(name, "hnsw-", 5))
+		_exit(42);
+}
+
+/* As many vectors as a commit that dies before they are linked. */
+static int bulk_die(struct world *w)
+{
+	float vector[DIM];
+	char key[24];
+	struct cop_put put = {
+	    .size = sizeof put, .key = key, .vector = vector, .dim = DIM};
+	cop_write *write;
+
+	must(cop_write_begin(w->f.store, &write), "write");
+	for (int i = 0; i < BULK; i++) {
+		put.key_size =
+		    (uint32_t)snprintf(key, sizeof key, "bulk-%d", i);
+		vector_draw(w, vector, (uint64_t)i % CLUSTERS);
+		must(cop_put(write, &put), "put");
+	}
+	point_hook = die_linking;
+	must(cop_commit(write, NULL), "commit");
+	return 0;
+}
+
+static uint64_t waiting_of(struct world *w)
+{
+	struct cop_recall recall = {.size = sizeof recall};
+	cop_read *read = read_of(&w->f);
+
+	must(cop_recall(read, 1, 0, &recall), "recall");
+	cop_read_end(read);
+	return recall.waiting;
+}
+
+static void a_dead_writer_s_backlog_is_shared(struct world *w)
+{
+	struct cop_search search = {.size = sizeof search, .k = 1};
+	struct cop_maintain_result result = {.size = sizeof result};
+	const float *vector = NULL;
+	struct cop_hit hit = {0};
+	uint32_t count = 0;
+	uint64_t before;
+	cop_write *write;
+	cop_read *read;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(bulk_die(w));
+	is_int(child_wait(pid), 42, "a writer dies before it links");
+	before = waiting_of(w);
+	ok(before >= BULK, "its vectors wait");
+	write = write_of(&w->f);
+	put_simple(write, "small", "thing", NULL, 0);
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+	ok(waiting_of(w) > before / 2, "the next commit links a part of them");
+	read = read_of(&w->f);
+	must(cop_vector(read, lookup(read, "bulk-7"), &vector), "vector");
+	search.vector = vector;
+	must(cop_search(read, &search, &hit, &count), "search");
+	ok(count == 1 && hit.id == lookup(read, "bulk-7"),
+	   "and they are found meanwhile");
+	cop_read_end(read);
+	must(cop_maintain(w->f.store, NULL, &result), "maintain");
+	ok(!result.unlinked && result.linked >= BULK / 2,
+	   "maintenance links the rest");
+}
+
 struct churn {
 	struct world *w;
 	_Atomic int commits;
@@ -554,6 +633,7 @@ int main(void)
 	what_cannot_be_is_refused(&w);
 	maintenance_leaves_nothing_waiting(&w);
 	upkeep_goes_on_beside_commits(&w);
+	a_dead_writer_s_backlog_is_shared(&w);
 	world_release(&w);
 	return done_testing();
 }

@@ -50,6 +50,14 @@ static json_t *either(const json_t *object, const char *name, const char *other)
 	return value ? value : json_object_get(object, other);
 }
 
+/* null is the same as absent. */
+static int has(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return value && !json_is_null(value);
+}
+
 /* A text without NUL, or NULL if there is none. */
 static int text_of(struct memory *memory, const json_t *object,
 		   const char *name, const char **out)
@@ -74,8 +82,10 @@ static int number_of(struct memory *memory, const json_t *object,
 	*out = usual;
 	if (!value || json_is_null(value))
 		return 0;
-	*out = json_integer_value(value);
-	if (json_is_integer(value) && *out >= min && *out <= max)
+	*out = json_is_real(value) ? (json_int_t)json_real_value(value)
+				   : json_integer_value(value);
+	if (json_is_number(value) && json_number_value(value) == (double)*out &&
+	    *out >= min && *out <= max)
 		return 0;
 	return fault_set(&memory->fault, EXIT_BAD_INPUT,
 			 "\"%s\" is not a whole number of %lld to %lld", name,
@@ -147,7 +157,8 @@ static int read_begin(struct memory *memory, const json_t *arguments,
 	cop_read *read;
 	cop_err err;
 
-	if (when && !json_is_null(when) && !word && !json_is_integer(when))
+	if (when && !json_is_null(when) && !word &&
+	    (!json_is_integer(when) || json_integer_value(when) < 0))
 		return bad(memory, "as_of", "is no commit and no time");
 	if (word && words_u64(word, 10, &commit) && instant_parse_ns(word, &ns))
 		return bad(memory, "as_of",
@@ -328,9 +339,8 @@ int memory_search(struct memory *memory, const json_t *arguments,
 	json_int_t k;
 	json_t *hits;
 	cop_read *read;
-	int ways = !!json_object_get(arguments, "like") +
-		   !!json_object_get(arguments, "vector") +
-		   !!json_object_get(arguments, "query");
+	int ways = has(arguments, "like") + has(arguments, "vector") +
+		   has(arguments, "query");
 	int code;
 
 	if (ways != 1)
@@ -361,6 +371,8 @@ int memory_search(struct memory *memory, const json_t *arguments,
 
 struct edges {
 	json_t *list;
+	int32_t direction; /* of those that are taken now */
+	int is_cut;	   /* there are more than NEAR_MAX */
 	cop_err err;
 };
 
@@ -370,8 +382,10 @@ static int32_t edge_take(void *user, cop_read *read,
 	struct edges *edges = user;
 	json_t *json = NULL;
 
+	if (edges->direction == COP_IN && edge->source == edge->target)
+		return 0; /* it has been told */
 	if (json_array_size(edges->list) >= NEAR_MAX)
-		return 1;
+		return edges->is_cut = 1;
 	edges->err = json_edge(read, edge, &json);
 	if (!edges->err && json_array_append_new(edges->list, json))
 		edges->err = ENOMEM;
@@ -382,7 +396,7 @@ static cop_err entity_recall(cop_read *read, const char *key, json_t *entities,
 			     json_t *missing)
 {
 	struct cop_entity entity;
-	struct edges edges = {NULL, 0};
+	struct edges edges = {.list = NULL};
 	json_t *json = NULL;
 	cop_err err = cop_get(read, key, strlen(key), &entity);
 
@@ -398,9 +412,15 @@ static cop_err entity_recall(cop_read *read, const char *key, json_t *entities,
 		return ENOMEM;
 	edges.list = json_array();
 	err = json_member(json, "relations", edges.list);
-	if (!err)
-		err = cop_edges(read, entity.id, COP_BOTH, edge_take, &edges);
-	return err == COP_STOPPED ? edges.err : err;
+	for (edges.direction = COP_OUT; !err && edges.direction <= COP_IN;
+	     edges.direction++)
+		err = cop_edges(read, entity.id, edges.direction, edge_take,
+				&edges);
+	if (err == COP_STOPPED)
+		err = edges.err;
+	if (!err && edges.is_cut)
+		err = json_member(json, "more_relations", json_true());
+	return err;
 }
 
 int memory_recall(struct memory *memory, const json_t *arguments,
@@ -599,28 +619,57 @@ static int line_put(struct memory *memory, cop_write *write, const json_t *line,
 
 /* ---- remember ----------------------------------------------------------- */
 
-/* Appends what a list does not have yet. */
-static void list_join(json_t *list, const json_t *more)
+/* The texts of a list, as names of an object. */
+static json_t *texts_set(const json_t *list)
 {
-	for (size_t i = 0; i < json_array_size(more); i++) {
-		json_t *item = json_array_get(more, i);
-		size_t at = 0;
+	json_t *set = json_object();
 
-		while (at < json_array_size(list) &&
-		       !json_equal(json_array_get(list, at), item))
-			at++;
-		if (at == json_array_size(list))
-			json_array_append(list, item);
+	for (size_t i = 0; set && i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+
+		if (json_is_string(item))
+			json_object_set_new(set, json_string_value(item),
+					    json_true());
 	}
+	return set;
 }
 
-/* The list of a member, made if it is not there. */
-static json_t *list_in(json_t *object, const char *name)
+/* Appends the texts that a list does not have yet. */
+static int list_join(struct memory *memory, json_t *list, const char *name,
+		     const json_t *more)
+{
+	json_t *seen = texts_set(list);
+	int code = seen ? 0 : failed(memory, ENOMEM);
+
+	for (size_t i = 0; !code && i < json_array_size(more); i++) {
+		json_t *item = json_array_get(more, i);
+		const char *text = json_string_value(item);
+
+		if (!text || strlen(text) != json_string_length(item))
+			code =
+			    bad(memory, name, "has a member that is no text");
+		else if (!json_object_get(seen, text)) {
+			json_array_append(list, item);
+			json_object_set_new(seen, text, json_true());
+		}
+	}
+	json_decref(seen);
+	return code;
+}
+
+/* The list of a member, made if there is none; NULL if it is something else. */
+static json_t *list_in(struct memory *memory, json_t *object, const char *name)
 {
 	json_t *list = json_object_get(object, name);
 
 	if (json_is_array(list))
 		return list;
+	if (list) {
+		bad(memory, name,
+		    "is a property of that entity, and no list; give it "
+		    "another name first");
+		return NULL;
+	}
 	json_object_set_new(object, name, json_array());
 	return json_object_get(object, name);
 }
@@ -639,7 +688,10 @@ static int entity_merge(struct memory *memory, json_t *known,
 	static const char *const replaced[] = {"content", "vector", NULL};
 	const json_t *type = either(given, "type", "entityType");
 	const json_t *observations, *tags;
-	json_t *properties = json_object_get(given, "properties");
+	json_t *properties = has(given, "properties")
+				 ? json_object_get(given, "properties")
+				 : NULL;
+	json_t *list;
 
 	if (list_of(memory, given, "observations", &observations) ||
 	    list_of(memory, given, "tags", &tags))
@@ -656,15 +708,15 @@ static int entity_merge(struct memory *memory, json_t *known,
 		json_object_del(known, "content_bytes");
 	if (properties)
 		json_object_update(properties_in(known), properties);
-	if (tags)
-		list_join(list_in(known, "tags"), tags);
-	for (size_t i = 0; i < json_array_size(observations); i++)
-		if (!json_is_string(json_array_get(observations, i)))
-			return bad(memory, "observations",
-				   "has a member that is no text");
-	if (observations)
-		list_join(list_in(properties_in(known), "observations"),
-			  observations);
+	list = tags ? list_in(memory, known, "tags") : NULL;
+	if (tags && (!list || list_join(memory, list, "tags", tags)))
+		return memory->fault.code;
+	list = observations
+		   ? list_in(memory, properties_in(known), "observations")
+		   : NULL;
+	if (observations &&
+	    (!list || list_join(memory, list, "observations", observations)))
+		return memory->fault.code;
 	return 0;
 }
 
@@ -817,41 +869,57 @@ static int edges_forget(struct memory *memory, cop_write *write,
 	return 0;
 }
 
-/* Takes observations from what is known of an entity. */
+/* Takes texts from a list; returns how many it had. */
+static size_t list_part(json_t *list, const json_t *less)
+{
+	json_t *gone = texts_set(less);
+	size_t count = 0;
+
+	for (size_t at = 0; at < json_array_size(list);) {
+		const char *text = json_string_value(json_array_get(list, at));
+
+		if (text && json_object_get(gone, text)) {
+			json_array_remove(list, at);
+			count++;
+		} else {
+			at++;
+		}
+	}
+	json_decref(gone);
+	return count;
+}
+
+/* Takes observations from an entity; what is not there is no change. */
+static int entity_part(struct memory *memory, cop_read *read, cop_write *write,
+		       const char *key, const json_t *gone)
+{
+	json_t *known = NULL;
+	json_t *list;
+	uint64_t version = 0;
+	int code = entity_known(memory, read, key, &known, &version);
+
+	list = json_object_get(json_object_get(known, "properties"),
+			       "observations");
+	if (!code && json_is_array(list) && list_part(list, gone))
+		code = line_put(memory, write, known, &version);
+	json_decref(known);
+	return code;
+}
+
 static int observations_forget(struct memory *memory, cop_read *read,
 			       cop_write *write, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *gone =
-		    json_object_get(json_array_get(list, i), "observations");
-		json_t *known = NULL;
-		json_t *left;
-		uint64_t version = 0;
+		const json_t *gone;
 		const char *key;
-		int code = key_in(memory, list, i, &key);
 
-		if (!code)
-			code =
-			    entity_known(memory, read, key, &known, &version);
-		left =
-		    code ? NULL : list_in(properties_in(known), "observations");
-		for (size_t at = 0; at < json_array_size(left);) {
-			size_t same = 0;
-
-			while (same < json_array_size(gone) &&
-			       !json_equal(json_array_get(gone, same),
-					   json_array_get(left, at)))
-				same++;
-			if (same < json_array_size(gone))
-				json_array_remove(left, at);
-			else
-				at++;
-		}
-		if (!code && version)
-			code = line_put(memory, write, known, &version);
-		json_decref(known);
-		if (code)
-			return code;
+		if (key_in(memory, list, i, &key) ||
+		    list_needed(memory, json_array_get(list, i),
+				"observations") ||
+		    list_of(memory, json_array_get(list, i), "observations",
+			    &gone) ||
+		    entity_part(memory, read, write, key, gone))
+			return memory->fault.code;
 	}
 	return 0;
 }
@@ -878,6 +946,11 @@ static int forget_fill(struct memory *memory, cop_read *read, cop_write *write,
 int memory_forget(struct memory *memory, const json_t *arguments,
 		  json_t **result)
 {
+	if (!has(arguments, "keys") && !has(arguments, "observations") &&
+	    !has(arguments, "relations"))
+		return fault_set(&memory->fault, EXIT_BAD_INPUT,
+				 "\"keys\", \"observations\" or "
+				 "\"relations\" are needed");
 	return change(memory, arguments, forget_fill, result);
 }
 

@@ -19,6 +19,7 @@
  * limits
  *	A line of 64 MiB.  One request after the other.
  */
+#include "json.h"
 #include "memory.h"
 #include "out.h"
 #include "verbs.h"
@@ -32,7 +33,8 @@ enum rpc_error {
 	RPC_PARSE = -32700,
 	RPC_REQUEST = -32600,
 	RPC_METHOD = -32601,
-	RPC_PARAMS = -32602
+	RPC_PARAMS = -32602,
+	RPC_INTERNAL = -32603
 };
 
 /* The first is offered to whoever asks for none of them. */
@@ -214,9 +216,12 @@ static json_t *tool_call(struct mcp *mcp, const json_t *params, int *is_known)
 			    json_is_object(arguments) ? arguments : empty,
 			    &result);
 	json_decref(empty);
-	if (code)
-		return json_pack("{s[{ssss}]sb}", "content", "type", "text",
-				 "text", mcp->memory.fault.text, "isError", 1);
+	if (code) /* whatever the words were made of */
+		return json_pack("{s[{ssso}]sb}", "content", "type", "text",
+				 "text",
+				 json_text(mcp->memory.fault.text,
+					   strlen(mcp->memory.fault.text)),
+				 "isError", 1);
 	return tool_answer(result);
 }
 
@@ -249,6 +254,8 @@ static json_t *request_answer(struct mcp *mcp, const json_t *id,
 		return answer_error(id, RPC_PARAMS,
 				    "no such tool, or arguments that are no "
 				    "object; tools/list has them");
+	if (!result)
+		return answer_error(id, RPC_INTERNAL, "out of memory");
 	return json_pack("{sssOso}", "jsonrpc", "2.0", "id", id, "result",
 			 result);
 }
@@ -294,9 +301,11 @@ static json_t *batch_answer(struct mcp *mcp, const json_t *batch)
 static json_t *line_answer(struct mcp *mcp, const char *line, size_t size)
 {
 	json_error_t error;
-	json_t *message = size > LINE_MAX_BYTES
-			      ? NULL
-			      : json_loadb(line, size, JSON_ALLOW_NUL, &error);
+	json_t *message =
+	    size > LINE_MAX_BYTES
+		? NULL
+		: json_loadb(line, size, JSON_ALLOW_NUL | JSON_DECODE_ANY,
+			     &error);
 	json_t *answer;
 
 	if (!message)

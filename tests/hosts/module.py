@@ -324,6 +324,135 @@ def children_attach(store):
     ok(snapshot["p000"].id > 0, "and the parent's stays its own")
 
 
+class Evil:
+    """A number that does something when it is taken."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __float__(self):
+        self.act()
+        return 1.5
+
+
+def code_of_the_callers_may_do_anything(store):
+    wrong = []
+    for number in range(200):
+        items = ["a text of some length " * 3, None]
+
+        def act():
+            items[0] = "another text " * 5
+            for _ in range(50):
+                "x" * 66
+
+        items[1] = Evil(act)
+        with store.write() as tx:
+            tx.put("evil", {"x": items, "y": {"z": items}})
+        if store["evil"]["x"][0] != "a text of some length " * 3:
+            wrong.append(store["evil"]["x"])
+    ok(not wrong, "a list changed while it is put is put as it was",
+       *wrong[:1])
+    tx = store.write()
+    raises(ValueError, "a write that is dropped while it is put to", tx.put,
+           "evil", {"x": Evil(tx.abort)})
+    with store.snapshot() as snapshot:
+        query = [1, 1, 1]
+        for claim, act in (
+                ("search", lambda entity: snapshot.search(query, 3)),
+                ("walk", lambda entity: snapshot.walk("p000")),
+                ("move", lambda entity: snapshot.as_of(0))):
+            raises(coppice.InvalidError, f"a test of a search may not {claim} "
+                   "its snapshot", snapshot.search, query, 3, accept=act)
+        near = [hit.key for hit in snapshot.search(query, 5)]
+        ok([hit.key for hit in snapshot.search(
+            query, 3, accept=lambda entity: entity.key in [
+                hit.key for hit in store.search(query, 5)])] == near[:3],
+           "but any other one")
+
+
+def stores_close_under_threads():
+    wrong = []
+
+    def look(other):
+        try:
+            while True:
+                other.get("p001")
+        except ValueError:
+            pass
+        except BaseException as error:
+            wrong.append(error)
+
+    for _ in range(20):
+        other = coppice.open(path)
+        threads = [threading.Thread(target=look, args=(other,))
+                   for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        other.maintain(budget=0.001)
+        other.close()
+        for thread in threads:
+            thread.join()
+    ok(not wrong, "a store closed under threads is closed for them", *wrong)
+
+
+def a_fork_may_come_at_any_time(store):
+    snapshot = store.snapshot()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def test(entity):
+        inside.set()
+        go_on.wait(30)
+        return True
+
+    thread = threading.Thread(target=lambda: snapshot.search(
+        [1, 1, 1], 1, accept=test))
+    thread.start()
+    inside.wait(30)
+    pid = os.fork()
+    if not pid:
+        try:
+            snapshot["p001"]
+        except coppice.ForkedError:
+            os._exit(0)
+        os._exit(1)
+    status = os.waitpid(pid, 0)[1]
+    go_on.set()
+    thread.join()
+    ok(status == 0, "a child does not wait for a thread of its parent's")
+
+
+def small_things(store):
+    key = "x" + "日本" * 20
+    tx = store.write()
+    tx.expect(key, 1)
+    caught = raises(coppice.ConflictError, "errors tell of any key", tx.commit)
+    ok("日" in str(caught), "in words", caught)
+    tx.abort()
+    with store.write() as tx:
+        tx.put("timed", type="kind", n=0)
+        tx.tag("timed", "then", valid=(0, 100))
+    store.update("timed", lambda old: {**old, "n": 1})
+    with store.snapshot().valid_at(50) as then, \
+            store.snapshot().valid_at(200) as later:
+        ok(then["timed"].tags == ("then",) and later["timed"].tags == () and
+           later["timed"].type == "kind", "an update keeps when a tag is valid")
+    raises(TypeError, "and is no update without properties", store.update,
+           "timed", lambda old: old.update(n=2))
+    ok(store["timed"]["n"] == 1 and store["timed"], "and loses none")
+    with store.write() as tx:
+        tx.put("empty")
+    ok(bool(store["empty"]), "an entity without properties is one")
+    raises(ValueError, "no NUL in a path", coppice.open, path + "\0x")
+    raises(ValueError, "none in a type", store.search, [1, 1, 1],
+           type="even\0x")
+    raises(ValueError, "none in a relation", store.neighbors, "p001", "next\0")
+    raises(ValueError, "no vector without end", store.search, range(1 << 62))
+    if numpy is not None:
+        ok(store.key(numpy.uint64(store["p001"].id)) == "p001" and
+           len(store.search([1, 1, 1], numpy.int32(2))) == 2,
+           "numbers may be NumPy's")
+
+
 def nothing_leaks(store):
     def resident():
         with open("/proc/self/status") as status:
@@ -386,6 +515,10 @@ with coppice.open(path, name="module test") as main:
     updates_are_not_lost(main)
     threads_share(main)
     children_attach(main)
+    code_of_the_callers_may_do_anything(main)
+    stores_close_under_threads()
+    a_fork_may_come_at_any_time(main)
+    small_things(main)
     nothing_leaks(main)
 gc.collect()
 coppice.detach(path)

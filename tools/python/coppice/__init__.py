@@ -43,6 +43,7 @@ import datetime as _datetime
 from collections import namedtuple as _namedtuple
 from collections.abc import Mapping as _Mapping
 from os import fspath as _fspath
+from os import register_at_fork as _register_at_fork
 
 from . import _coppice
 from ._coppice import (  # noqa: F401
@@ -51,9 +52,10 @@ from ._coppice import (  # noqa: F401
     ForeignError, ForkedError, Hit, InvalidError, MovedError, NoNameError,
     NoSpaceError, NotAStoreError, ReadOnlyError, StalledError, Step,
     StoppedError, TooLargeError, TooOldError, UnknownError, VersionError, cpu,
-    detach, version)
+    version)
 
 __version__ = version
+_register_at_fork(after_in_child=_coppice.forked)
 
 Neighbor = _namedtuple("Neighbor", "key relation direction")
 
@@ -131,6 +133,8 @@ def create(path, *, dim=0, metric="cosine", rows="f16", codes="auto",
 
     Raises ExistsError, InvalidError, NoSpaceError, OSError.
     """
+    if group is not None and group < 0:
+        raise ValueError("a group is a number of 0 or more")
     _coppice.create(
         _fspath(path), dim, _choice(_METRICS, metric, "metric"),
         _choice(_ROWS, rows, "rows"), _choice(_CODES, codes, "codes"), mode,
@@ -141,6 +145,12 @@ def create(path, *, dim=0, metric="cosine", rows="f16", codes="auto",
         round(cache_idle * 1000), _choice(_HISTORY, history, "history"),
         round(history_days * 86_400_000) if history == "age" else 0,
         history_count)
+
+
+def detach(path):
+    """Removes a store's shared memory, which the next open makes anew.  Raises
+    BusyError while a process is attached."""
+    _coppice.detach(_fspath(path))
 
 
 def open(path, *, timeout=None, name=None):  # noqa: A001
@@ -204,6 +214,9 @@ class Entity(_Mapping):
 
     def __len__(self):
         return len(self._entity.properties)
+
+    def __bool__(self):
+        return True
 
     def __eq__(self, other):
         return isinstance(other, Entity) and \
@@ -525,7 +538,8 @@ class Store(_Reading):
 
         change      takes a dict (empty if there is no entity), returns one
 
-        Type, tags, content and vector stay.  Returns what was put.
+        Type, tags, content and vector stay; properties are valid always, then.
+        Returns what was put.
 
         >>> with _example() as store:
         ...     store.update("ada", lambda old: {**old, "born": 1815})
@@ -536,14 +550,15 @@ class Store(_Reading):
         for attempt in range(tries):
             found = self.get(key)
             properties = change({} if found is None else found.properties)
+            if not isinstance(properties, dict):
+                raise TypeError("the change returned no dict")
             try:
                 with self.write() as tx:
                     tx.expect(key, 0 if found is None else found.version)
-                    tx.put(key, properties,
-                           type=None if found is None else found.type,
-                           tags=None if found is None else found.tags,
-                           content=KEEP if found is not None and
-                           found.content_size else None)
+                    if found is None:
+                        tx.put(key, properties)
+                    else:
+                        tx._write.put_again(found._entity, properties)
                 return properties
             except ConflictError:
                 if attempt + 1 == tries:

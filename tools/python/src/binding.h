@@ -43,6 +43,7 @@ struct binding {
 	PyTypeObject *hit;
 	PyTypeObject *step;
 	PyTypeObject *edge;
+	unsigned long forks; /* in this process's line */
 };
 extern struct binding binding;
 
@@ -50,6 +51,9 @@ extern struct binding binding;
 
 /* Sets the exception of an error's class, with cop_last_error().  NULL. */
 PyObject *error_raise(cop_err err);
+
+/* The same with other words. */
+PyObject *error_say(cop_err err, const char *text);
 
 /* ---- stores; store.c ---------------------------------------------------- */
 
@@ -75,6 +79,7 @@ struct read {
 	PyThread_type_lock mutex;
 	unsigned long owner; /* thread that has the mutex */
 	int depth;	     /* how often */
+	unsigned long forks; /* when it was begun */
 	Py_ssize_t views;
 	int is_closing;
 };
@@ -148,6 +153,10 @@ int u64_from(PyObject *object, void *out);
 /* str, or bytes of what is not UTF-8. */
 PyObject *text_to(const void *data, size_t size);
 
+/* Names and paths, which end at a NUL for the library: none may be in one. */
+int name_from(PyObject *object, void *text);
+int name_or_none_from(PyObject *object, void *text);
+
 /* The name of a number, None for 0. */
 PyObject *name_to(cop_read *read, uint32_t name);
 
@@ -157,8 +166,11 @@ PyObject *value_to(const struct cop_value *value);
 struct scratch {
 	void **blocks;
 	size_t count;
+	PyObject *held; /* objects that are borrowed from */
 };
 
+/* Takes an object, if there is one, and keeps it; returns it or NULL. */
+PyObject *scratch_hold(struct scratch *scratch, PyObject *object);
 void *scratch_get(struct scratch *scratch, size_t size);
 void scratch_release(struct scratch *scratch);
 

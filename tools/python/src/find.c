@@ -175,7 +175,7 @@ static int request_from(struct request *request, struct read *read,
 	request->read = read;
 	if (!PyArg_ParseTuple(
 		arguments, "OO&O&OiO&O&O&iOiOO&iO&|O&", &vectors, u32_from,
-		&search->k, text_or_none_from, &type, &tags, &search->tag_mode,
+		&search->k, name_or_none_from, &type, &tags, &search->tag_mode,
 		text_or_none_from, &prefix, u64_from, &near, u32_from,
 		&search->hops, &search->direction, &request->accept,
 		&search->exact, &threshold, u64_from, &exclude,
@@ -247,10 +247,11 @@ static PyObject *search_run(struct request *request, cop_read *read)
 
 	if (!hits)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err =
-	    cop_search(read, &request->search, hits, &count);
-	Py_END_ALLOW_THREADS if (err ||
-				 PyErr_Occurred()) return error_raise(err);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_search(read, &request->search, hits, &count);
+	Py_END_ALLOW_THREADS
+	if (err || PyErr_Occurred())
+		return error_raise(err);
 	list = list_of(read, hits, count, hit_to);
 	if (!list)
 		return NULL;
@@ -299,16 +300,19 @@ static PyObject *many_run(struct request *request, cop_read *read,
 	for (size_t i = 0; i < rows * k; i++)
 		hits[i] = (struct cop_hit){0, INFINITY};
 	request->search.report = NULL;
-	Py_BEGIN_ALLOW_THREADS err =
-	    cop_search_many(read, &request->search, request->vectors.data, rows,
-			    threads, hits, counts);
-	Py_END_ALLOW_THREADS if (err || PyErr_Occurred()) error_raise(err);
-	else result =
-	    Py_BuildValue("(NN)",
-			  view_make(memory, &hits->id, "Q", sizeof hits->id, 2,
-				    shape, strides),
-			  view_make(memory, &hits->distance, "d",
-				    sizeof hits->distance, 2, shape, strides));
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_search_many(read, &request->search, request->vectors.data,
+			      rows, threads, hits, counts);
+	Py_END_ALLOW_THREADS
+	if (err || PyErr_Occurred())
+		error_raise(err);
+	else
+		result = Py_BuildValue(
+		    "(NN)",
+		    view_make(memory, &hits->id, "Q", sizeof hits->id, 2, shape,
+			      strides),
+		    view_make(memory, &hits->distance, "d",
+			      sizeof hits->distance, 2, shape, strides));
 	Py_DECREF(memory);
 	return result;
 }
@@ -347,9 +351,9 @@ PyObject *read_walk(struct read *read, PyObject *arguments)
 	cop_err err;
 
 	if (!PyArg_ParseTuple(arguments, "O&O&O&iO&O&nO&", u64_from, &start,
-			      u32_from, &walk.hops, text_or_none_from,
-			      &relation, &walk.direction, text_or_none_from,
-			      &type, text_or_none_from, &tag, &limit, u32_from,
+			      u32_from, &walk.hops, name_or_none_from,
+			      &relation, &walk.direction, name_or_none_from,
+			      &type, name_or_none_from, &tag, &limit, u32_from,
 			      &walk.threads))
 		return NULL;
 	walk.start = start;
@@ -363,11 +367,12 @@ PyObject *read_walk(struct read *read, PyObject *arguments)
 			   : PyErr_Format(PyExc_ValueError, "a limit below 1");
 	handle = read_enter(read);
 	if (handle) {
-		Py_BEGIN_ALLOW_THREADS err = cop_walk(
-		    handle, &walk, steps, (size_t)limit, &count, &more);
-		Py_END_ALLOW_THREADS result =
-		    err ? error_raise(err)
-			: list_of(handle, steps, count, step_to);
+		Py_BEGIN_ALLOW_THREADS
+		err = cop_walk(handle, &walk, steps, (size_t)limit, &count,
+			       &more);
+		Py_END_ALLOW_THREADS
+		result = err ? error_raise(err)
+			     : list_of(handle, steps, count, step_to);
 		if (result)
 			result = Py_BuildValue("(NO)", result,
 					       more ? Py_True : Py_False);
@@ -396,8 +401,8 @@ PyObject *read_path(struct read *read, PyObject *arguments)
 
 	if (!PyArg_ParseTuple(arguments, "O&O&O&O&iO&", u64_from, &source,
 			      u64_from, &target, u32_from, &path.hops,
-			      text_or_none_from, &relation, &path.direction,
-			      text_or_none_from, &weight))
+			      name_or_none_from, &relation, &path.direction,
+			      name_or_none_from, &weight))
 		return NULL;
 	path.source = source;
 	path.target = target;
@@ -407,9 +412,11 @@ PyObject *read_path(struct read *read, PyObject *arguments)
 	handle = read_enter(read);
 	steps = handle ? scratch_get(&scratch, room * sizeof *steps) : NULL;
 	while (steps) {
-		Py_BEGIN_ALLOW_THREADS err =
-		    cop_path(handle, &path, steps, room, &count);
-		Py_END_ALLOW_THREADS if (err || count <= room) break;
+		Py_BEGIN_ALLOW_THREADS
+		err = cop_path(handle, &path, steps, room, &count);
+		Py_END_ALLOW_THREADS
+		if (err || count <= room)
+			break;
 		room = count;
 		steps = scratch_get(&scratch, room * sizeof *steps);
 	}
@@ -453,7 +460,7 @@ PyObject *read_neighbors(struct read *read, PyObject *arguments)
 	cop_err err = 0;
 
 	if (!PyArg_ParseTuple(arguments, "O&O&i", u64_from, &id,
-			      text_or_none_from, &relation, &direction) ||
+			      name_or_none_from, &relation, &direction) ||
 	    !(handle = read_enter(read)))
 		return NULL;
 	while (neighbors) {

@@ -5,6 +5,7 @@
 #include "binding.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct binding binding;
 
@@ -73,11 +74,15 @@ static PyObject *error_type;
 static PyObject *error_throw(PyObject *type, cop_err err, const char *text)
 {
 	PyObject *code = PyLong_FromLong(err);
-	PyObject *error = code ? PyObject_CallFunction(type, "s", text) : NULL;
+	PyObject *words =
+	    PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+	PyObject *error =
+	    code && words ? PyObject_CallFunction(type, "O", words) : NULL;
 
 	if (error && !PyObject_SetAttrString(error, "code", code))
 		PyErr_SetObject(type, error);
 	Py_XDECREF(code);
+	Py_XDECREF(words);
 	Py_XDECREF(error);
 	return NULL;
 }
@@ -85,13 +90,17 @@ static PyObject *error_throw(PyObject *type, cop_err err, const char *text)
 PyObject *error_raise(cop_err err)
 {
 	const char *text = cop_last_error();
-	const struct kind *kind = kinds;
-	PyObject *pair;
 
 	if (PyErr_Occurred()) /* of a callback, which stopped the call */
 		return NULL;
-	if (!text[0])
-		text = cop_strerror(err);
+	return error_say(err, text[0] ? text : cop_strerror(err));
+}
+
+PyObject *error_say(cop_err err, const char *text)
+{
+	const struct kind *kind = kinds;
+	PyObject *pair;
+
 	while (kind->name && kind->code != err)
 		kind++;
 	if (kind->name || err < 0)

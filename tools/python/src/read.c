@@ -18,41 +18,60 @@ PyObject *read_make(struct store *store)
 
 	if (!handle)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err = cop_read_begin(handle, &begun);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
-	read = (struct read *)PyType_GenericAlloc(binding.read, 0);
+	store_use(store);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_read_begin(handle, &begun);
+	Py_END_ALLOW_THREADS
+	if (err)
+		error_raise(err);
+	read = err ? NULL : (struct read *)PyType_GenericAlloc(binding.read, 0);
 	if (read)
 		read->mutex = PyThread_allocate_lock();
-	if (!read || !read->mutex) {
-		cop_read_end(begun);
-		Py_XDECREF((PyObject *)read);
-		return read ? PyErr_NoMemory() : NULL;
+	if (read && read->mutex) {
+		read->handle = begun;
+		read->store = store;
+		read->forks = binding.forks;
+		return (PyObject *)read;
 	}
-	read->handle = begun;
-	read->store = store;
-	store_use(store);
-	return (PyObject *)read;
+	if (read)
+		PyErr_NoMemory();
+	if (!err)
+		cop_read_end(begun);
+	Py_XDECREF((PyObject *)read);
+	store_leave(store);
+	return NULL;
 }
 
 static void read_finish(struct read *read)
 {
 	cop_read *handle = read->handle;
 
-	if (!handle || read->views || read->depth)
+	if (!handle || read->views ||
+	    (read->depth && read->forks == binding.forks))
 		return;
 	read->handle = NULL;
 	cop_read_end(handle);
 	store_leave(read->store);
 }
 
+static cop_read *forked_raise(void)
+{
+	(void)error_say(COP_FORKED, "this snapshot was begun before a fork; "
+				    "begin one in this process");
+	return NULL;
+}
+
 cop_read *read_enter(struct read *read)
 {
 	unsigned long self = PyThread_get_thread_ident();
 
+	/* its mutex may be that of a thread of the parent's */
+	if (read->forks != binding.forks)
+		return forked_raise();
 	if (!read->depth || read->owner != self) {
 		if (!PyThread_acquire_lock(read->mutex, NOWAIT_LOCK)) {
-			Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(
-			    read->mutex, WAIT_LOCK);
+			Py_BEGIN_ALLOW_THREADS
+			PyThread_acquire_lock(read->mutex, WAIT_LOCK);
 			Py_END_ALLOW_THREADS
 		}
 		read->owner = self;
@@ -108,9 +127,10 @@ static PyObject *nothing_or(struct read *read, cop_err err)
 
 static PyObject *read_as_of(PyObject *self, PyObject *argument)
 {
-	uint64_t commit = PyLong_AsUnsignedLongLong(argument);
+	uint64_t commit = 0;
 	struct read *read = (struct read *)self;
-	cop_read *handle = PyErr_Occurred() ? NULL : read_enter(read);
+	cop_read *handle =
+	    u64_from(argument, &commit) ? read_enter(read) : NULL;
 
 	return handle ? nothing_or(read, cop_read_as_of(handle, commit)) : NULL;
 }
@@ -191,9 +211,9 @@ static PyObject *read_get(PyObject *self, PyObject *argument)
 
 static PyObject *read_get_id(PyObject *self, PyObject *argument)
 {
-	uint64_t id = PyLong_AsUnsignedLongLong(argument);
+	uint64_t id = 0;
 	struct read *read = (struct read *)self;
-	cop_read *handle = PyErr_Occurred() ? NULL : read_enter(read);
+	cop_read *handle = u64_from(argument, &id) ? read_enter(read) : NULL;
 	struct cop_entity entity;
 	cop_err err;
 
@@ -284,9 +304,10 @@ static PyObject *read_keys(PyObject *self, PyObject *argument)
 
 	if (!text_from(argument, &prefix) || !(handle = read_enter(read)))
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err =
-	    cop_keys(handle, prefix.data, (size_t)prefix.size, ids_add, &ids);
-	Py_END_ALLOW_THREADS return ids_to(read, &ids, err);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_keys(handle, prefix.data, (size_t)prefix.size, ids_add, &ids);
+	Py_END_ALLOW_THREADS
+	return ids_to(read, &ids, err);
 }
 
 /* (type, all, any, none, prefix): ids, in their order. */
@@ -302,7 +323,7 @@ static PyObject *read_select(PyObject *self, PyObject *arguments)
 	cop_read *handle;
 	cop_err err;
 
-	if (!PyArg_ParseTuple(arguments, "O&OOOO&", text_or_none_from, &type,
+	if (!PyArg_ParseTuple(arguments, "O&OOOO&", name_or_none_from, &type,
 			      &all, &any, &none, text_or_none_from, &prefix))
 		return NULL;
 	select.type = type.data;
@@ -312,9 +333,10 @@ static PyObject *read_select(PyObject *self, PyObject *arguments)
 	    !names_from(any, &scratch, &select.any, &select.any_count) &&
 	    !names_from(none, &scratch, &select.none, &select.none_count) &&
 	    (handle = read_enter(read))) {
-		Py_BEGIN_ALLOW_THREADS err =
-		    cop_select(handle, &select, ids_add_selected, &ids);
-		Py_END_ALLOW_THREADS result = ids_to(read, &ids, err);
+		Py_BEGIN_ALLOW_THREADS
+		err = cop_select(handle, &select, ids_add_selected, &ids);
+		Py_END_ALLOW_THREADS
+		result = ids_to(read, &ids, err);
 	}
 	scratch_release(&scratch);
 	return result;
@@ -589,9 +611,11 @@ static PyObject *entity_content_read(PyObject *self, PyObject *arguments)
 	if (!room)
 		PyErr_NoMemory();
 	if (handle) {
-		Py_BEGIN_ALLOW_THREADS err = cop_content_read(
-		    handle, &entity->entity, offset, room, (size_t)size, &got);
-		Py_END_ALLOW_THREADS read_leave(entity->read);
+		Py_BEGIN_ALLOW_THREADS
+		err = cop_content_read(handle, &entity->entity, offset, room,
+				       (size_t)size, &got);
+		Py_END_ALLOW_THREADS
+		read_leave(entity->read);
 		bytes = err ? error_raise(err)
 			    : PyBytes_FromStringAndSize(room, (Py_ssize_t)got);
 	}

@@ -19,7 +19,7 @@ static PyObject *create(PyObject *module, PyObject *arguments)
 		arguments, "O&O&iiiO&O&O&O&dO&O&O&O&O&O&iO&O&", text_from,
 		&path, u32_from, &options.dim, &options.metric, &options.rows,
 		&options.codes, u32_from, &options.mode, u32_from,
-		&options.group, text_or_none_from, &shm_dir, u64_from,
+		&options.group, name_or_none_from, &shm_dir, u64_from,
 		&options.expected_entities, &options.bloom_rate, u32_from,
 		&options.record_bytes, u32_from, &options.signs, u32_from,
 		&options.codes_dim, u64_from, &options.cache_bytes, u32_from,
@@ -28,8 +28,11 @@ static PyObject *create(PyObject *module, PyObject *arguments)
 		&options.history_count))
 		return NULL;
 	options.shm_dir = shm_dir.data;
-	Py_BEGIN_ALLOW_THREADS err = cop_create(path.data, &options);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_create(path.data, &options);
+	Py_END_ALLOW_THREADS
+	if (err)
+		return error_raise(err);
 	Py_RETURN_NONE;
 }
 
@@ -39,14 +42,27 @@ static PyObject *detach(PyObject *module, PyObject *argument)
 	cop_err err;
 
 	(void)module;
-	if (!text_from(argument, &path))
+	if (!name_from(argument, &path))
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err = cop_detach(path.data);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_detach(path.data);
+	Py_END_ALLOW_THREADS
+	if (err)
+		return error_raise(err);
+	Py_RETURN_NONE;
+}
+
+/* In a child: what other threads held is nobody's. */
+static PyObject *forked(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	binding.forks++;
 	Py_RETURN_NONE;
 }
 
 PyMethodDef store_functions[] = {
+    {"forked", forked, METH_NOARGS, NULL},
     {"create", create, METH_VARARGS, NULL},
     {"detach", detach, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -70,7 +86,8 @@ static void store_end(struct store *store)
 		return;
 	store->handle = NULL;
 	/* the last of all may write an image */
-	Py_BEGIN_ALLOW_THREADS cop_close(handle);
+	Py_BEGIN_ALLOW_THREADS
+	cop_close(handle);
 	Py_END_ALLOW_THREADS
 }
 
@@ -115,12 +132,15 @@ static PyObject *store_new(PyTypeObject *type, PyObject *arguments,
 	cop_err err;
 
 	(void)keywords;
-	if (!PyArg_ParseTuple(arguments, "O&O&O&", text_from, &path, u32_from,
-			      &options.timeout_ms, text_or_none_from, &name))
+	if (!PyArg_ParseTuple(arguments, "O&O&O&", name_from, &path, u32_from,
+			      &options.timeout_ms, name_or_none_from, &name))
 		return NULL;
 	options.name = name.data;
-	Py_BEGIN_ALLOW_THREADS err = cop_open(path.data, &options, &handle);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_open(path.data, &options, &handle);
+	Py_END_ALLOW_THREADS
+	if (err)
+		return error_raise(err);
 	store = (struct store *)PyType_GenericAlloc(type, 0);
 	if (!store) {
 		cop_close(handle);
@@ -171,8 +191,15 @@ static PyObject *store_checkpoint(PyObject *self, PyObject *unused)
 	(void)unused;
 	if (!handle)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err = cop_checkpoint(handle, NULL);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	store_use((struct store *)self);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_checkpoint(handle, NULL);
+	Py_END_ALLOW_THREADS
+	if (err)
+		error_raise(err);
+	store_leave((struct store *)self);
+	if (err)
+		return NULL;
 	Py_RETURN_NONE;
 }
 
@@ -187,8 +214,15 @@ static PyObject *store_compact(PyObject *self, PyObject *unused)
 	(void)unused;
 	if (!handle)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err = cop_compact(handle, &options, &result);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	store_use((struct store *)self);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_compact(handle, &options, &result);
+	Py_END_ALLOW_THREADS
+	if (err)
+		error_raise(err);
+	store_leave((struct store *)self);
+	if (err)
+		return NULL;
 	return Py_BuildValue(
 	    "{sKsK}", "bytes_before", (unsigned long long)result.bytes_before,
 	    "bytes_after", (unsigned long long)result.bytes_after);
@@ -205,8 +239,15 @@ static PyObject *store_maintain(PyObject *self, PyObject *arguments)
 	    !PyArg_ParseTuple(arguments, "O&O&", u32_from, &options.threads,
 			      u32_from, &options.budget_ms))
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS err = cop_maintain(handle, &options, &result);
-	Py_END_ALLOW_THREADS if (err) return error_raise(err);
+	store_use((struct store *)self);
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_maintain(handle, &options, &result);
+	Py_END_ALLOW_THREADS
+	if (err)
+		error_raise(err);
+	store_leave((struct store *)self);
+	if (err)
+		return NULL;
 	return Py_BuildValue(
 	    "{sKsKsKsisKsK}", "linked", (unsigned long long)result.linked,
 	    "reclaimed", (unsigned long long)result.reclaimed, "mended",

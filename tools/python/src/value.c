@@ -57,13 +57,33 @@ PyObject *name_to(cop_read *read, uint32_t name)
 	return err ? error_raise(err) : text_to(text, size);
 }
 
+static int name_holds(const struct text *name)
+{
+	if (!name->data || strlen(name->data) == (size_t)name->size)
+		return 1;
+	PyErr_SetString(PyExc_ValueError, "a name or path with a NUL in it");
+	return 0;
+}
+
+int name_from(PyObject *object, void *out)
+{
+	return text_from(object, out) && name_holds(out);
+}
+
+int name_or_none_from(PyObject *object, void *out)
+{
+	return text_or_none_from(object, out) && name_holds(out);
+}
+
 /* ---- numbers ------------------------------------------------------------ */
 
 /* Out of their range they are refused, not cut. */
 int u64_from(PyObject *object, void *out)
 {
-	uint64_t number = PyLong_AsUnsignedLongLong(object);
+	PyObject *whole = PyNumber_Index(object);
+	uint64_t number = whole ? PyLong_AsUnsignedLongLong(whole) : UINT64_MAX;
 
+	Py_XDECREF(whole);
 	if (number == UINT64_MAX && PyErr_Occurred())
 		return 0;
 	*(uint64_t *)out = number;
@@ -104,8 +124,21 @@ void *scratch_get(struct scratch *scratch, size_t size)
 	return scratch->blocks[scratch->count++] = block;
 }
 
+PyObject *scratch_hold(struct scratch *scratch, PyObject *object)
+{
+	if (object && !scratch->held)
+		scratch->held = PyList_New(0);
+	if (object && scratch->held && !PyList_Append(scratch->held, object)) {
+		Py_DECREF(object);
+		return object;
+	}
+	Py_XDECREF(object);
+	return NULL;
+}
+
 void scratch_release(struct scratch *scratch)
 {
+	Py_CLEAR(scratch->held);
 	for (size_t i = 0; i < scratch->count; i++)
 		PyMem_Free(scratch->blocks[i]);
 	PyMem_Free(scratch->blocks);
@@ -219,39 +252,37 @@ static int number_from(PyObject *object, struct cop_value *out)
 	return out->real == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/*
+ * Taking a member may run code of the caller's, which may change the list: a
+ * tuple of what is in it now holds them all.
+ */
 static int items_from(PyObject *sequence, struct scratch *scratch, int depth,
 		      struct cop_value *out)
 {
-	Py_ssize_t count = PySequence_Size(sequence);
+	PyObject *now = scratch_hold(scratch, PySequence_Tuple(sequence));
+	Py_ssize_t count = now ? PyTuple_Size(now) : -1;
 	struct cop_value *items =
 	    count < 0 ? NULL
 		      : scratch_get(scratch, (size_t)count * sizeof *items);
 
 	if (!items || count > UINT32_MAX)
 		return -1;
-	for (Py_ssize_t i = 0; i < count; i++) {
-		PyObject *item = PySequence_GetItem(sequence, i);
-		int err =
-		    item ? value_from(item, scratch, depth + 1, &items[i]) : -1;
-
-		/* lists and tuples, which hold it */
-		Py_XDECREF(item);
-		if (err)
+	for (Py_ssize_t i = 0; i < count; i++)
+		if (value_from(PyTuple_GetItem(now, i), scratch, depth + 1,
+			       &items[i]))
 			return -1;
-	}
 	out->kind = COP_LIST;
 	out->count = (uint32_t)count;
 	out->data = items;
 	return 0;
 }
 
+/* The same of a dict. */
 static int members_from(PyObject *dict, struct scratch *scratch, int depth,
 			struct cop_property **out, uint32_t *count)
 {
-	Py_ssize_t room = PyDict_Size(dict);
-	Py_ssize_t at = 0;
-	PyObject *key;
-	PyObject *value;
+	PyObject *pairs = scratch_hold(scratch, PyDict_Items(dict));
+	Py_ssize_t room = pairs ? PyList_Size(pairs) : -1;
 	struct cop_property *members =
 	    room < 0 ? NULL
 		     : scratch_get(scratch, (size_t)room * sizeof *members);
@@ -260,15 +291,16 @@ static int members_from(PyObject *dict, struct scratch *scratch, int depth,
 	*out = members;
 	if (!members)
 		return -1;
-	while (*count < room && PyDict_Next(dict, &at, &key, &value)) {
-		struct cop_property *member = &members[*count];
+	for (Py_ssize_t i = 0; i < room; i++) {
+		PyObject *pair = PyList_GetItem(pairs, i);
 		struct text name;
 
-		if (!text_from(key, &name) ||
-		    value_from(value, scratch, depth + 1, &member->value))
+		if (!text_from(PyTuple_GetItem(pair, 0), &name) ||
+		    value_from(PyTuple_GetItem(pair, 1), scratch, depth + 1,
+			       &members[i].value))
 			return -1;
-		member->name = name.data;
-		member->name_size = (size_t)name.size;
+		members[i].name = name.data;
+		members[i].name_size = (size_t)name.size;
 		++*count;
 	}
 	return 0;
@@ -453,6 +485,12 @@ static int sequence_from(PyObject *object, struct scratch *scratch,
 	float *copy;
 
 	Py_XDECREF(first);
+	if (columns > COP_DIM_MAX ||
+	    (is_matrix && size > PY_SSIZE_T_MAX / (COP_DIM_MAX * 4))) {
+		PyErr_SetString(PyExc_ValueError,
+				"a vector has 4,096 numbers at most");
+		return -1;
+	}
 	if (size < 0 || columns < 0) {
 		if (!PyErr_Occurred())
 			PyErr_SetString(PyExc_TypeError,

@@ -116,7 +116,7 @@ static PyObject *write_put(PyObject *self, PyObject *arguments)
 {
 	struct cop_put put = {.size = sizeof put};
 	struct cop_property *properties;
-	cop_write *handle = write_handle(self);
+	cop_write *handle;
 	PyObject *tags, *dict, *content, *vector;
 	struct scratch scratch = {0};
 	struct floats floats = {.data = NULL};
@@ -124,8 +124,7 @@ static PyObject *write_put(PyObject *self, PyObject *arguments)
 	PyObject *result = NULL;
 	struct text key, type;
 
-	if (!handle ||
-	    !PyArg_ParseTuple(arguments, "O&O&OOOOii", text_from, &key,
+	if (!PyArg_ParseTuple(arguments, "O&O&OOOOii", text_from, &key,
 			      text_or_none_from, &type, &tags, &dict, &content,
 			      &vector, &put.vector_change, &put.content_change))
 		return NULL;
@@ -137,7 +136,8 @@ static PyObject *write_put(PyObject *self, PyObject *arguments)
 	    !properties_from(dict, &scratch, &properties,
 			     &put.property_count) &&
 	    !content_from(content, &buffer, &put) &&
-	    !vector_from(vector, &scratch, &floats)) {
+	    !vector_from(vector, &scratch, &floats) &&
+	    (handle = write_handle(self))) { /* not before the caller's code */
 		put.properties = properties;
 		put.vector = floats.data;
 		put.dim = (uint32_t)floats.columns;
@@ -150,20 +150,82 @@ static PyObject *write_put(PyObject *self, PyObject *arguments)
 	return result;
 }
 
+/* Type and tags as an entity has them, each with when it is valid. */
+static int likeness_from(const struct entity *entity, cop_read *read,
+			 struct scratch *scratch, struct cop_put *put)
+{
+	uint32_t count = entity->entity.tag_count;
+	const char **tags = scratch_get(scratch, count * sizeof *tags);
+	size_t *sizes = scratch_get(scratch, count * sizeof *sizes);
+	struct cop_validity *valid =
+	    scratch_get(scratch, count * sizeof *valid);
+	cop_err err = 0;
+
+	if (!tags || !sizes || !valid)
+		return -1;
+	if (entity->entity.type)
+		err = cop_name(read, entity->entity.type, &put->type,
+			       &put->type_size);
+	for (uint32_t i = 0; i < count && !err; i++) {
+		err = cop_entity_tag(read, &entity->entity, i, &tags[i],
+				     &sizes[i]);
+		if (!err)
+			err = cop_entity_tag_valid(read, &entity->entity, i,
+						   &valid[i]);
+	}
+	put->tags = tags;
+	put->tag_sizes = sizes;
+	put->tag_valid = valid;
+	put->tag_count = count;
+	if (err)
+		error_raise(err);
+	return err ? -1 : 0;
+}
+
+/* (entity, properties): with other properties, and else as it is. */
+static PyObject *write_put_again(PyObject *self, PyObject *arguments)
+{
+	struct cop_put put = {.size = sizeof put,
+			      .content_change = COP_CONTENT_KEEP};
+	struct cop_property *properties;
+	struct scratch scratch = {0};
+	struct entity *entity;
+	PyObject *dict, *result = NULL;
+	cop_read *read = NULL;
+	cop_write *handle;
+
+	if (!PyArg_ParseTuple(arguments, "O!O", binding.entity, &entity, &dict))
+		return NULL;
+	if (!properties_from(dict, &scratch, &properties,
+			     &put.property_count) &&
+	    (handle = write_handle(self)) &&
+	    (read = read_enter(entity->read)) &&
+	    !likeness_from(entity, read, &scratch, &put)) {
+		put.key = entity->entity.key;
+		put.key_size = entity->entity.key_size;
+		put.properties = properties;
+		result = nothing_or(cop_put(handle, &put));
+	}
+	if (read)
+		read_leave(entity->read);
+	scratch_release(&scratch);
+	return result;
+}
+
 /* (key, vector or None) */
 static PyObject *write_put_vector(PyObject *self, PyObject *arguments)
 {
-	cop_write *handle = write_handle(self);
+	cop_write *handle;
 	struct scratch scratch = {0};
 	struct floats floats;
 	PyObject *result = NULL;
 	PyObject *vector;
 	struct text key;
 
-	if (!handle ||
-	    !PyArg_ParseTuple(arguments, "O&O", text_from, &key, &vector))
+	if (!PyArg_ParseTuple(arguments, "O&O", text_from, &key, &vector))
 		return NULL;
-	if (!vector_from(vector, &scratch, &floats))
+	if (!vector_from(vector, &scratch, &floats) &&
+	    (handle = write_handle(self)))
 		result = nothing_or(
 		    cop_put_vector(handle, key.data, (size_t)key.size,
 				   floats.data, (uint32_t)floats.columns));
@@ -273,13 +335,14 @@ static PyObject *edge_with(PyObject *self, PyObject *arguments,
 			   cop_err (*call)(cop_write *write,
 					   const struct cop_put_edge *edge))
 {
-	cop_write *handle = write_handle(self);
+	cop_write *handle;
 	struct scratch scratch = {0};
 	struct cop_put_edge edge;
 	struct cop_validity valid;
 	PyObject *result = NULL;
 
-	if (handle && !edge_from(arguments, &scratch, &valid, &edge))
+	if (!edge_from(arguments, &scratch, &valid, &edge) &&
+	    (handle = write_handle(self)))
 		result = nothing_or(call(handle, &edge));
 	scratch_release(&scratch);
 	return result;
@@ -310,8 +373,10 @@ static PyObject *write_commit(PyObject *self, PyObject *arguments)
 					 u32_from, &options.timeout_ms))
 		return NULL;
 	write->is_committing = 1;
-	Py_BEGIN_ALLOW_THREADS err = cop_commit_with(handle, &options, &result);
-	Py_END_ALLOW_THREADS write->is_committing = 0;
+	Py_BEGIN_ALLOW_THREADS
+	err = cop_commit_with(handle, &options, &result);
+	Py_END_ALLOW_THREADS
+	write->is_committing = 0;
 	return err ? error_raise(err)
 		   : PyLong_FromUnsignedLongLong(result.commit);
 }
@@ -326,6 +391,7 @@ static PyObject *write_count(PyObject *self, void *unused)
 
 static PyMethodDef write_methods[] = {
     {"put", write_put, METH_VARARGS, NULL},
+    {"put_again", write_put_again, METH_VARARGS, NULL},
     {"put_vector", write_put_vector, METH_VARARGS, NULL},
     {"delete", write_delete, METH_O, NULL},
     {"undelete", write_undelete, METH_VARARGS, NULL},
