@@ -224,7 +224,7 @@ static int be_refused(struct container *container)
 
 	need(cop_open(container->f->path, NULL, &store) == COP_BUSY);
 	need(strstr(cop_last_error(), "PID namespace"));
-	need(strstr(cop_last_error(), "pid, 1,"));
+	need(strstr(cop_last_error(), ": pid 1 is attached"));
 	need(cop_detach(container->f->path) == COP_BUSY);
 	return 0;
 }
