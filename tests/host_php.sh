@@ -87,32 +87,13 @@ got = ask("GET", "/entity?key=large")
 ok(got[0] == 200 and len(got[1]["content"]) == 10_000_000, "and come back")
 bad = [(got, body[:60]) for got, body in (
     (post("/add", body), body) for body in (
-        b"", b"null", b"[]", b"{", b"\xff", b'{"key":5}', b'{"key":""}',
-        b'{"key":"\\ud800"}', b'{"key":"k","tags":[1]}',
-        b'{"key":"k","tags":{"a":1}}', b'{"key":"k","tags":["a\\u0000"]}',
-        b'{"key":"k","properties":[1]}', b'{"key":"k","properties":{"":1}}',
-        b'{"key":"k","properties":{"n":1e999}}', b'{"key":"k","content":5}',
-        b'{"key":"k","properties":{"n":%s%s}}' % (b"[" * 100, b"]" * 100),
-        b'{"key":"k","vector":[]}', b'{"key":"k","vector":"abcd"}',
-        b'{"key":"k","vector":[true]}', b'{"key":"k","vector":[1e39]}',
-        b'{"key":"k","edges":[1]}', b'{"key":"k","edges":{"relation":"r"}}',
-        b'{"key":"k","edges":[{"relation":"","target":"large"}]}'))
-    if got[0] != 400]
-ok(not bad and ask("GET", "/entity?key=k")[0] == 404,
-   "what is no entity is refused", *bad)
-bad = [(got, path) for got, path in (
+        b'{"key":"\\ud800"}',
+        b'{"key":"k","tags":["a\\u0000"]}')) if got[0] != 400]
+bad += [(got, path) for got, path in (
     (ask("GET", path), path) for path in (
-        "/search", "/search?q=oak&k=0", "/search?q=oak&k=1001",
-        "/search?q=oak&k=", "/search?q=oak&k=1e2", "/search?q=oak&type=%00",
-        "/search?q[]=oak", "/entity?key=", "/entity?key[]=a",
-        "/entity?key=" + "a" * 481)) if got[0] != 400]
-ok(not bad, "and so is what is no question", *bad)
-key = "\0 \u00e9\U0001f333"
-properties = {"p": [key, -0.0, 1, None, {}, [], {"0": 1}], "1": True}
-got = post("/add", {"key": key, "properties": properties})
-got = ask("GET", "/entity?key=%00%20%C3%A9%F0%9F%8C%B3")
-ok(got[0] == 200 and got[1]["key"] == key and
-   got[1]["properties"] == properties, "text comes back as it was", got)
+        "/search", "/search?q=oak&type=%00",
+        "/search?q[]=oak", "/entity?key[]=a")) if got[0] != 400]
+ok(not bad, "what else is no entity or no question is refused", *bad)
 
 
 def fastcgi(script, query):

@@ -10,7 +10,7 @@ Prints lines of TAP without numbers: `ok - claim` and `not ok - claim`.
 
 claims
     answers are those of the command; bad requests are refused and nothing is
-    half applied; what is added through one worker is found through each; a
+    half applied, mutated bodies too; what is added through one worker is found through each; a
     worker that is killed takes with it what it had in flight (N requests) and
     nothing else; a reload under load fails no request; afterwards no reader's
     slot is left taken.
@@ -239,6 +239,60 @@ class Trial:
         status, _, worker = self.server.get("/entity", key=entity(3)["key"])
         self.ok(status == 200 and worker, "and it serves on", status, worker)
 
+    def rubbish(self):
+        nested = "[" * 50 + "]" * 50, "[" * 9999 + "]" * 9999
+        bodies = [
+            b"", b"null", b"[]", b"{", b"\xff", '{"key":5}', '{"key":""}',
+            '{"key":"k","tags":[1]}', '{"key":"k","tags":{"a":1}}',
+            '{"key":"k","properties":[1]}', '{"key":"k","properties":{"":1}}',
+            '{"key":"k","properties":{"n":1e999}}', '{"key":"k","content":5}',
+            f'{{"key":"k","properties":{{"n":{nested[0]}}}}}',
+            f'{{"key":"k","properties":{{"n":{nested[1]}}}}}',
+            '{"key":"k","vector":[]}', '{"key":"k","vector":"abcd"}',
+            '{"key":"k","vector":[true]}', '{"key":"k","vector":[1e39]}',
+            '{"key":"k","edges":[1]}', '{"key":"k","edges":{"relation":"r"}}',
+            f'{{"key":"k","edges":[{{"relation":"","target":'
+            f'"{entity(0)["key"]}"}}]}}']
+        paths = ["/search?q=oak&k=0", "/search?q=oak&k=1001",
+                 "/search?q=oak&k=", "/search?q=oak&k=1e2", "/entity?key=",
+                 "/entity?key=" + "a" * 481]
+        bad = [(got, body[:60]) for got, body in (
+            (self.server.ask("POST", "/add", body), body)
+            for body in bodies) if got[0] != 400]
+        bad += [(got, path) for got, path in (
+            (self.server.ask("GET", path), path)
+            for path in paths) if got[0] != 400]
+        bad += [got for got in (self.server.get("/entity", key="k"),)
+                if got[0] != 404]
+        self.ok(not bad, "what is no entity and no question is refused", *bad)
+        key = "\0 \u00e9\U0001f333"
+        properties = {"p": [key, -0.5, 1, None, {}, [], {"0": 1}], "1": True}
+        self.server.post("/add", {"key": key, "properties": properties})
+        got = self.server.get("/entity", key=key)
+        self.ok(got[0] == 200 and got[1]["key"] == key and
+                got[1]["properties"] == properties,
+                "text comes back as it was", got)
+        chance = random.Random(7)
+        seed = json.dumps({
+            "key": "fuzz", "type": "t", "tags": ["a"], "vector": [0.5] * DIM,
+            "properties": {"p": {"q": [1, 2.5]}},
+            "edges": [{"relation": "r", "target": entity(0)["key"]}]}).encode()
+        odd = []
+        for _ in range(200):
+            body = bytearray(seed)
+            for _ in range(chance.randrange(1, 6)):
+                at = chance.randrange(len(body))
+                if chance.random() < 0.5:
+                    body[at] = chance.randrange(256)
+                else:
+                    del body[at:at + chance.randrange(1, 30)]
+            got = self.server.ask("POST", chance.choice(["/add", "/search"]),
+                                  bytes(body))
+            if got[0] not in (200, 400):
+                odd.append((got, bytes(body)))
+        self.ok(not odd, "200 bodies with errors are refused or taken",
+                *odd[:3])
+
     def news(self):
         workers = self.server.workers(4)
         self.ok(len(workers) >= 4, "four workers answer", workers)
@@ -332,6 +386,7 @@ class Trial:
     def run(self):
         self.answers()
         self.refusals()
+        self.rubbish()
         self.news()
         self.kills()
         self.reloads()

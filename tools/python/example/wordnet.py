@@ -69,18 +69,22 @@ def body_of(environ):
         raise Refused(413, f"a body of over {BODY_BYTES} bytes")
     try:
         body = json.loads(environ["wsgi.input"].read(size))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(400, f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise Refused(400, "the body is no JSON object")
     return body
 
 
+def query_of(environ):
+    return {name: values[0] for name, values in parse_qs(
+        environ["QUERY_STRING"], keep_blank_values=True).items()}
+
+
 def search(environ):
     with store.snapshot() as snapshot:
         if environ["REQUEST_METHOD"] == "GET":
-            query = {name: values[0] for name, values in
-                     parse_qs(environ["QUERY_STRING"]).items()}
+            query = query_of(environ)
             vector = mean_of(snapshot, query.get("q", ""))
         else:
             query = body_of(environ)
@@ -96,11 +100,11 @@ def search(environ):
 
 
 def entity(environ):
-    keys = parse_qs(environ["QUERY_STRING"]).get("key")
-    if not keys:
+    query = query_of(environ)
+    if "key" not in query:
         raise Refused(400, "key is missing: /entity?key=...")
     with store.snapshot() as snapshot:
-        found = snapshot.get(keys[0])
+        found = snapshot.get(query["key"])
         if found is None:
             raise Refused(404, "there is no such entity")
         near = snapshot.neighbors(found.key, direction="both")
@@ -116,6 +120,8 @@ def add(environ):
     body = body_of(environ)
     if "key" not in body:
         raise Refused(400, "a key is missing")
+    if not isinstance(body.get("tags", []), list):
+        raise Refused(400, "tags are a list")
     with store.write() as tx:
         tx.put(body["key"], body.get("properties"), type=body.get("type"),
                tags=body.get("tags"), content=body.get("content"),
@@ -142,7 +148,7 @@ def answer(environ):
         return 200, methods[environ["REQUEST_METHOD"]](environ)
     except Refused as refused:
         return refused.status, {"error": str(refused)}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         return 400, {"error": str(error)}
     except (coppice.Error, OSError) as error:
         return 503, {"error": str(error)}
