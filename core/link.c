@@ -137,10 +137,15 @@ static uint64_t limbo_step(cop_store *store)
 	return before - limbo_count(segment);
 }
 
+static int is_past(uint64_t until_ns)
+{
+	return clock_ns(CLOCK_MONOTONIC) >= until_ns;
+}
+
 /* Whether there is time left, and nobody waits for W. */
 static int is_spare(const cop_store *store, uint64_t until_ns)
 {
-	return clock_ns(CLOCK_MONOTONIC) < until_ns &&
+	return !is_past(until_ns) &&
 	       !mailbox_any(&store->mailboxes, MAILBOX_POSTED);
 }
 
@@ -178,11 +183,6 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 }
 
 /* ---- at somebody's wish ------------------------------------------------- */
-
-static int is_past(uint64_t until_ns)
-{
-	return clock_ns(CLOCK_MONOTONIC) >= until_ns;
-}
 
 /* Links and frees until then; returns 0 if nothing is left to do. */
 static int maintain_locked(cop_store *store,

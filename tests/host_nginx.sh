@@ -74,14 +74,10 @@ conf "$store"
 host_claims "$python" - "$port" <<'END'
 import http.client, json, random, socket, struct, sys
 
+from drive import ok
+
 port = int(sys.argv[1])
 vector = [0.5] * 32
-
-
-def ok(good, claim, *remarks):
-    print("ok -" if good else "not ok -", claim)
-    for remark in remarks if not good else ():
-        print("#", repr(remark)[:300])
 
 
 def ask(method, path, body=None, headers={}, **more):

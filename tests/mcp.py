@@ -272,7 +272,7 @@ def rubbish_does_no_harm(one):
 
 
 def many_remember_at_once():
-    each = 40
+    assistants, each = 64, 4
     failed = []
 
     def remember(number):
@@ -286,7 +286,7 @@ def many_remember_at_once():
             failed.append("status")
 
     threads = [threading.Thread(target=remember, args=(number,))
-               for number in range(6)]
+               for number in range(assistants)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -294,8 +294,9 @@ def many_remember_at_once():
     last = Assistant()
     seen = last.get("recall", keys=["shared"])["entities"][0][
         "properties"]["observations"]
-    ok(not failed and len(seen) == len(set(seen)) == 6 * each,
-       "six assistants add to one entity, and nothing is lost", len(seen),
+    ok(not failed and len(seen) == len(set(seen)) ==
+       assistants * each,
+       "sixty-four assistants add to one entity, and nothing is lost", len(seen),
        *failed[:2])
     ok(last.end() == 0, "the end of its input ends it")
 

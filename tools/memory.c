@@ -558,47 +558,43 @@ int memory_neighbors(struct memory *memory, const json_t *arguments,
 typedef int fill_fn(struct memory *memory, cop_read *read, cop_write *write,
 		    const json_t *arguments);
 
-static int change_try(struct memory *memory, const json_t *arguments,
-		      fill_fn *fill, uint64_t *commit, int *is_conflict)
-{
-	struct cop_result result = {.size = sizeof result};
-	cop_write *write = NULL;
-	cop_read *read = NULL;
-	cop_err err = cop_read_begin(memory->store, &read);
-	int code = 0;
+struct change {
+	struct memory *memory;
+	const json_t *arguments;
+	fill_fn *fill;
+	int code; /* what filling it came to */
+};
 
-	*is_conflict = 0;
-	if (!err)
-		err = cop_write_begin(memory->store, &write);
-	if (!err)
-		code = fill(memory, read, write, arguments);
+static int32_t change_fill(void *user, cop_txn *txn)
+{
+	struct change *change = user;
+	struct memory *memory = change->memory;
+	cop_read *read;
+	cop_err err = cop_read_begin(memory->store, &read);
+
+	if (err)
+		return err;
+	change->code =
+	    change->fill(memory, read, cop_txn_write(txn), change->arguments);
 	cop_read_end(read);
-	if (!err && !code)
-		err = cop_commit(write, &result);
-	if (err) {
-		*is_conflict = err == COP_CONFLICT;
-		code = failed(memory, err);
-	}
-	cop_abort(write);
-	*commit = result.commit;
-	return code;
+	return change->code ? COP_STOPPED : 0;
 }
 
 static int change(struct memory *memory, const json_t *arguments, fill_fn *fill,
 		  json_t **result)
 {
-	int is_conflict = 1;
-	uint64_t commit = 0;
-	int code = 0;
+	struct change change = {
+	    .memory = memory, .arguments = arguments, .fill = fill};
+	struct cop_result done = {.size = sizeof done};
+	cop_err err = cop_txn_run(memory->store, change_fill, &change, TRIES,
+				  NULL, &done);
 
-	for (int i = 0; i < TRIES && is_conflict; i++) {
-		fault_clear(&memory->fault);
-		code =
-		    change_try(memory, arguments, fill, &commit, &is_conflict);
-	}
-	if (!code)
-		*result = json_pack("{sI}", "commit", (json_int_t)commit);
-	return code;
+	if (change.code)
+		return change.code;
+	if (err)
+		return failed(memory, err);
+	*result = json_pack("{sI}", "commit", (json_int_t)done.commit);
+	return 0;
 }
 
 /* A line as import has it, put on a condition, if there is one. */

@@ -4,6 +4,7 @@
 
     drive.py data                   prints entities and edges as JSON lines
     drive.py serve --url URL --store STORE [--reload COMMAND] [--inflight N]
+                    [--large]
 
 The server has four workers or more and names them in the header X-Worker.
 Prints lines of TAP without numbers: `ok - claim` and `not ok - claim`.
@@ -35,6 +36,14 @@ WORDS = "ash beech cedar elm fir hazel larch maple oak pine".split()
 CLIENTS = 8
 KILLS = 6
 WAIT = 30.0
+
+
+def ok(good, claim, *remarks):
+    """A claim, for host_claims of host.sh; returns whether it holds."""
+    print(f"{'ok' if good else 'not ok'} - {claim}", flush=True)
+    for remark in remarks if not good else ():
+        print(f"# {str(remark)[:300]!r}", flush=True)
+    return bool(good)
 
 
 def entity(number):
@@ -160,10 +169,7 @@ class Trial:
         self.is_good = True
 
     def ok(self, good, claim, *remarks):
-        self.is_good &= bool(good)
-        print(f"{'ok' if good else 'not ok'} - {claim}", flush=True)
-        for remark in remarks if not good else ():
-            print(f"# {remark}", flush=True)
+        self.is_good &= ok(good, claim, *remarks)
 
     def coppice(self, *arguments):
         """What the command prints, lines of JSON."""
@@ -293,6 +299,25 @@ class Trial:
         self.ok(not odd, "200 bodies with errors are refused or taken",
                 *odd[:3])
 
+    def large(self):
+        """Bodies up to a limit of 25 MB, content up to the store's."""
+        def add(name, **more):
+            return self.server.post("/add", {"key": name, **more})
+
+        ask = self.server.ask
+        bad = [(wanted, got) for wanted, got in (
+            (200, add("large", content="x" * 10_000_000)),
+            (400, add("larger", content="x" * 17_000_000)),
+            (400, add("many", properties={"list": [1.5] * 2_000_000})),
+            (400, self.server.post("/search", {"vector": [1.5] * 2_000_000})),
+            (400, ask("POST", "/search", b"[" * 10_000_000)),
+            (413, ask("POST", "/search", b"x" * 25_500_000)))
+            if got[0] != wanted]
+        self.ok(not bad, "bodies of 10 MB and more are taken or refused", *bad)
+        got = self.server.get("/entity", key="large")
+        self.ok(got[0] == 200 and len(got[1]["content"]) == 10_000_000,
+                "and come back")
+
     def news(self):
         workers = self.server.workers(4)
         self.ok(len(workers) >= 4, "four workers answer", workers)
@@ -387,6 +412,8 @@ class Trial:
         self.answers()
         self.refusals()
         self.rubbish()
+        if self.options.large:
+            self.large()
         self.news()
         self.kills()
         self.reloads()
@@ -403,6 +430,7 @@ def main():
     serve.add_argument("--store", required=True)
     serve.add_argument("--reload")
     serve.add_argument("--inflight", type=int, default=1)
+    serve.add_argument("--large", action="store_true")
     serve.add_argument("--slots", type=int, default=4)
     options = parser.parse_args()
     if options.verb == "data":

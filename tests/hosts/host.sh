@@ -19,6 +19,7 @@ case $build in
 *) skip_all 'hosts are tested with the release build' ;;
 esac
 python=/usr/bin/python3
+export PYTHONDONTWRITEBYTECODE=1
 [ -x "$python" ] || skip_all 'python3, which drives the servers, is missing'
 
 host_needs()
@@ -70,7 +71,8 @@ host_drive()
 
 host_claims()
 {
-	COPPICE=$COPPICE "$@" >"$work/drive" 2>"$work/drive.err"
+	COPPICE=$COPPICE PYTHONPATH=tests/hosts${PYTHONPATH:+:$PYTHONPATH} \
+		"$@" >"$work/drive" 2>"$work/drive.err"
 	ok $? 'all claims hold' || diag "$(tail -5 "$work/drive.err")" \
 		"$(tail -20 "$work/server.log")"
 	while IFS= read -r host_line; do

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from drive import CLIENTS, ENTITIES, KILLS, WAIT, entity
+from drive import CLIENTS, ENTITIES, KILLS, WAIT, entity, ok
 
 
 def ask(line):
@@ -28,13 +28,6 @@ def ask(line):
                     return [rest], None
                 lines.append(line.rstrip("\n"))
     raise ConnectionError("cut off")
-
-
-def ok(good, claim, *remarks):
-    print(f"{'ok' if good else 'not ok'} - {claim}", flush=True)
-    for remark in remarks if not good else ():
-        print(f"# {remark!r}", flush=True)
-    return good
 
 
 def workers():

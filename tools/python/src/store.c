@@ -183,6 +183,15 @@ static PyObject *store_write(PyObject *self, PyObject *unused)
 	return write_make((struct store *)self);
 }
 
+/* Ends a use of the store; 1 with an exception if the call failed. */
+static int call_failed(struct store *store, cop_err err)
+{
+	if (err)
+		error_raise(err);
+	store_leave(store);
+	return err != 0;
+}
+
 static PyObject *store_checkpoint(PyObject *self, PyObject *unused)
 {
 	cop_store *handle = store_handle((struct store *)self);
@@ -195,10 +204,7 @@ static PyObject *store_checkpoint(PyObject *self, PyObject *unused)
 	Py_BEGIN_ALLOW_THREADS
 	err = cop_checkpoint(handle, NULL);
 	Py_END_ALLOW_THREADS
-	if (err)
-		error_raise(err);
-	store_leave((struct store *)self);
-	if (err)
+	if (call_failed((struct store *)self, err))
 		return NULL;
 	Py_RETURN_NONE;
 }
@@ -218,10 +224,7 @@ static PyObject *store_compact(PyObject *self, PyObject *unused)
 	Py_BEGIN_ALLOW_THREADS
 	err = cop_compact(handle, &options, &result);
 	Py_END_ALLOW_THREADS
-	if (err)
-		error_raise(err);
-	store_leave((struct store *)self);
-	if (err)
+	if (call_failed((struct store *)self, err))
 		return NULL;
 	return Py_BuildValue(
 	    "{sKsK}", "bytes_before", (unsigned long long)result.bytes_before,
@@ -243,10 +246,7 @@ static PyObject *store_maintain(PyObject *self, PyObject *arguments)
 	Py_BEGIN_ALLOW_THREADS
 	err = cop_maintain(handle, &options, &result);
 	Py_END_ALLOW_THREADS
-	if (err)
-		error_raise(err);
-	store_leave((struct store *)self);
-	if (err)
+	if (call_failed((struct store *)self, err))
 		return NULL;
 	return Py_BuildValue(
 	    "{sKsKsKsisKsK}", "linked", (unsigned long long)result.linked,
