@@ -36,7 +36,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TRIES_DEFAULT = 100, PAUSE_NS = 100000, PAUSE_DOUBLINGS = 7 };
+enum { TRIES_DEFAULT = 100, PAUSE_NS = 100000, PAUSE_DOUBLINGS = 12 };
 
 struct cop_txn {
 	cop_store *store;
@@ -552,14 +552,17 @@ cop_err cop_txn_commit(cop_txn *txn, const struct cop_commit_options *options,
 	return err;
 }
 
-/* Longer each time, and another length in every process. */
-static void pause_before(uint32_t try, const void *salt)
+/*
+ * Longer each time, and another length in every process.  The longest is over
+ * what a hundred writers of one entity take to commit once each, so that
+ * every one of them gets its turn.
+ */
+static void pause_before(uint32_t attempt, const void *salt)
 {
-	uint32_t doublings = try < PAUSE_DOUBLINGS ?
-	try : PAUSE_DOUBLINGS
-		;
+	uint32_t doublings =
+	    attempt < PAUSE_DOUBLINGS ? attempt : PAUSE_DOUBLINGS;
 	struct timespec pause = {0};
-	uint64_t seed[3] = {try, (uint64_t)(uintptr_t)salt, 0};
+	uint64_t seed[3] = {attempt, (uint64_t)(uintptr_t)salt, 0};
 
 	clock_gettime(CLOCK_MONOTONIC, &pause);
 	seed[2] = (uint64_t)pause.tv_nsec;
