@@ -51,7 +51,8 @@
 
 #define RESERVE_DEFAULT (UINT64_C(256) << 30)
 
-#define NEXT_NAME "next"
+#define NEXT_NAME    "next"
+#define FIGURES_NAME "figures"
 
 enum { NAME_BYTES = 48, TRUST_TRIES = 8, DETACH_WAIT_MS = 1000 };
 
@@ -570,6 +571,7 @@ static cop_err index_trusted(cop_store *store, int *trusted)
 
 static void control_close(cop_store *store)
 {
+	figures_close(&store->figures);
 	results_detach(store);
 	mailboxes_detach(&store->mailboxes);
 	slots_detach(&store->slots);
@@ -669,6 +671,23 @@ static cop_err control_find(cop_store *store)
 	}
 }
 
+/*
+ * Figures are nothing to fail for: without a file, or a place in it, what the
+ * process does is not counted.
+ */
+static void figures_find(cop_store *store)
+{
+	int fd = openat(store->shm_fd, FIGURES_NAME,
+			O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int err =
+	    fd < 0 ? errno : figures_open(&store->figures, &store->slots, fd);
+
+	/* another version's, and of that nobody is attached */
+	if ((err == ENOENT || err == EPROTO) &&
+	    !file_new(store, FIGURES_NAME, &fd))
+		(void)figures_open(&store->figures, &store->slots, fd);
+}
+
 /* ---- all ---------------------------------------------------------------- */
 
 static cop_err attach_locked(cop_store *store,
@@ -693,8 +712,10 @@ static cop_err attach_locked(cop_store *store,
 	if (code == EAGAIN)
 		return error_set(COP_BUSY, "%s is being detached; try again",
 				 store->path);
-	return code ? error_system(code, "cannot lock %s/lock", store->path)
-		    : 0;
+	if (code)
+		return error_system(code, "cannot lock %s/lock", store->path);
+	figures_find(store);
+	return 0;
 }
 
 cop_err attach_open(cop_store *store, const struct cop_open_options *options)
@@ -761,6 +782,8 @@ cop_err attach_remove(cop_store *store)
 			code = file_remove(store, "control");
 		if (!code)
 			code = file_remove(store, "control.new");
+		if (!code)
+			code = file_remove(store, FIGURES_NAME);
 		if (!code)
 			code = file_remove(store, NEXT_NAME);
 		if (!code && rmdir(store->shm_path))

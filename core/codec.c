@@ -886,6 +886,7 @@ static cop_err unpack(struct arena *arena, struct bytes packed, uint32_t size,
 	if (LZ4_decompress_safe(packed.data, room, (int)packed.size,
 				(int)size) != (int)size)
 		return corrupt("compressed value");
+	arena->inflated += size;
 	*out = bytes_of(room, size);
 	return 0;
 }

@@ -156,6 +156,7 @@ cop_err codec_validity(const struct cop_validity *valid, const char *what,
 /* Memory for what had to be decompressed; freed with the read. */
 struct arena {
 	struct arena_block *blocks;
+	uint64_t inflated; /* bytes decompressed, for whoever counts them */
 };
 
 void *arena_take(struct arena *arena, size_t bytes);

@@ -29,6 +29,7 @@
 #include "prepare.h"
 #include "result.h"
 #include "retain.h"
+#include "span.h"
 #include "validate.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ void writer_name(cop_store *store, char *name, size_t room)
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 {
 	char name[80];
+	uint64_t since = span_begin(store);
 	int err = mutex_take(&store->write_mutex, timeout_ms);
 
 	if (!err) {
@@ -96,8 +98,11 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 				    store->path);
 	if (!lock_file_check(store->lock_fd, store->folder_fd, "lock")) {
 		slots_writer_enter(&store->slots);
+		span_end(store, TIMING_WAIT, since, 1);
+		store->held_since = span_begin(store);
 		return 0;
 	}
+	store->held_since = 0;
 	writer_unlock(store);
 	return error_set(COP_NOT_A_STORE,
 			 "%s was moved or replaced since it was opened; close "
@@ -118,6 +123,7 @@ int writer_try(cop_store *store)
 			pthread_mutex_lock(&store->commit_mutex);
 			limit_enter(&store->limit);
 			slots_writer_enter(&store->slots);
+			store->held_since = span_begin(store);
 			return 1;
 		}
 		lock_release(store->lock_fd, LOCK_W);
@@ -130,6 +136,7 @@ void writer_unlock(cop_store *store)
 {
 	struct limit limit = store->limit;
 
+	span_end(store, TIMING_HOLD, store->held_since, 1);
 	slots_writer_leave(&store->slots);
 	lock_release(store->lock_fd, LOCK_W);
 	pthread_mutex_unlock(&store->commit_mutex);
@@ -341,6 +348,7 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 			  uint32_t count, int lazy)
 {
 	cop_store *store = apply->store;
+	uint64_t since;
 	cop_err err;
 	int code = env_write_begin(store->env, lazy, &apply->txn);
 
@@ -358,7 +366,9 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 		return err;
 	}
 	point("commit-before");
+	since = span_begin(store);
 	code = env_write_commit(apply->txn); /* C1: makes it happen */
+	span_end(store, TIMING_SYNC, since, 1);
 	point("commit-after");
 	if (code) {
 		err = commit_error(store, code);
@@ -387,6 +397,8 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 	err = stall_check(store, apply.commit - 1);
 	if (!err)
 		err = commit_try(&apply, requests, count, lazy);
+	if (!err)
+		figures_time(&store->figures, TIMING_GROUP, count, 1);
 	for (uint32_t i = 0; i < count && !err; i++)
 		requests[i]->result.commit = apply.commit;
 	apply_release(&apply);

@@ -1608,6 +1608,99 @@ COP_MUST cop_err cop_readers(cop_store *store,
 /* The store's figures, as of the read's snapshot where that applies. */
 COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
 
+enum cop_timing {
+	COP_TIMING_SEARCH = 0,
+	COP_TIMING_WALK = 1,   /* one walk or path in sixteen is timed */
+	COP_TIMING_COMMIT = 2, /* as who asked for it waited */
+	COP_TIMING_WAIT = 3,   /* for the writer lock, by who then had it */
+	COP_TIMING_HOLD = 4,   /* of the writer lock */
+	COP_TIMING_SYNC = 5,   /* LMDB's commit: mostly the disk */
+	COP_TIMING_GROUP = 6,  /* writes of a commit: a size, no span */
+	COP_TIMINGS = 7
+};
+
+enum { COP_BUCKETS = 304 };
+
+/* Spans in nanoseconds, or sizes, by buckets an eighth wide at most. */
+struct cop_histogram {
+	uint64_t count;
+	uint64_t sum;
+	uint64_t buckets[COP_BUCKETS];
+};
+
+/* The least number that is counted in a bucket, and of the one after it. */
+COP_API uint64_t cop_bucket_least(uint32_t bucket);
+
+/*
+ * The number below which a share of all are, to an eighth; 0 if there are none.
+ * share	0 to 1: 0.5 is the median
+ */
+COP_API double cop_quantile(const struct cop_histogram *histogram,
+			    double share);
+
+/*
+ * What was done with the store since its shared memory was made, by all
+ * processes, those that are dead included: no figure ever goes back but by
+ * cop_detach().  What is read is told some 64 look-ups at a time, or when a
+ * read ends.
+ */
+struct cop_figures {
+	uint32_t size;
+	uint32_t processes;   /* attached and counted now */
+	uint64_t uncounted;   /* that found no room for their figures, ever */
+	uint64_t writes;      /* commits that were asked for and acknowledged */
+	uint64_t conflicts;   /* refused for what they had read */
+	uint64_t refused;     /* refused for anything else */
+	uint64_t retries;     /* transactions begun again by cop_txn_run */
+	uint64_t write_bytes; /* of the acknowledged, as they were asked */
+	uint64_t entities_put;
+	uint64_t entities_deleted;
+	uint64_t edges_put;
+	uint64_t edges_deleted;
+	uint64_t searches;
+	uint64_t linked;    /* vectors linked into the graph */
+	uint64_t recovered; /* attempts of the dead that were settled */
+	uint64_t locks;	    /* times the writer lock was taken */
+	uint64_t reads;	    /* snapshots taken */
+	uint64_t shared;    /* records that were read in shared memory */
+	uint64_t copied;    /* records that were read from LMDB */
+	uint64_t denied;    /* keys and edges that a bloom filter denied */
+	uint64_t doubtful;  /* that it did not, and that are not there */
+	uint64_t lists;	    /* lists of neighbours */
+	uint64_t walks;	    /* and paths */
+	uint64_t inflated;  /* bytes decompressed */
+	struct cop_histogram timings[COP_TIMINGS];
+};
+
+/*
+ * The figures of all processes together.
+ * Progress	a system call for each reader's slot and process.
+ */
+COP_MUST cop_err cop_figures(cop_store *store, struct cop_figures *out);
+
+struct cop_process {
+	uint32_t pid;	    /* in its own PID namespace */
+	uint32_t place;	    /* where its figures are: tells processes apart */
+	int32_t is_foreign; /* 1: not this process's PID namespace */
+	uint32_t open;	    /* reads that it has open */
+	uint64_t pid_namespace; /* its inode, 0: not known */
+	uint64_t since_ns;	/* attached, since 1970 */
+	uint64_t oldest;  /* commit of its oldest open read, 0: it has none */
+	const char *name; /* cop_open_options.name, or the program's */
+	const struct cop_figures *figures;
+};
+
+/*
+ * Calls `visit` for every attached process that is counted.  Its figures go on
+ * from those of a dead process that had its place before: what it does is told
+ * by two calls, some time apart.  A non-zero return ends it with COP_STOPPED.
+ * Lifetime	the process, its name and figures: until visit returns.
+ */
+COP_MUST cop_err cop_processes(cop_store *store,
+			       int32_t (*visit)(void *user,
+						const struct cop_process *one),
+			       void *user);
+
 enum { COP_RECALL_DEGREES = 33 };
 
 /* How well the vector graph answers. */

@@ -30,10 +30,13 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 	if (err)
 		return err;
 	/* the filter knows of edges that there are now */
-	if (!edge.relation ||
-	    (!read_is_past(read) &&
-	     !filter_test(segment, &segment->header->edge_bloom,
-			  build_edge_hash(source, edge.relation, target)))) {
+	if (edge.relation && !read_is_past(read) &&
+	    !filter_test(segment, &segment->header->edge_bloom,
+			 build_edge_hash(source, edge.relation, target))) {
+		read_tally(read, TALLY_DENIED, 1);
+		edge.relation = 0;
+	}
+	if (!edge.relation) {
 		*out = edge;
 		return 0;
 	}
@@ -41,7 +44,9 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 	code = past_get(&past, DB_EDGES, bytes_of(&key, sizeof key), &record);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
-	if (record.data)
+	if (!record.data)
+		read_tally(read, TALLY_FALSE, !read_is_past(read));
+	else
 		err = valid_is_seen(read, DB_EDGES, record, &seen);
 	if (!err && record.data && seen)
 		err = read_edge_view(record, &edge);

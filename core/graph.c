@@ -176,9 +176,11 @@ cop_err cop_neighbors(cop_read *read, uint64_t id, const char *relation,
 	if (!err)
 		err =
 		    neighbors_both(read, id, &way, neighbors, capacity, &found);
-	if (!err)
-		*count = found;
-	return err;
+	if (err)
+		return err;
+	read_tally(read, TALLY_LISTS, 1);
+	*count = found;
+	return 0;
 }
 
 cop_err cop_neighbors_many(cop_read *read, const uint64_t *ids, size_t count,
@@ -211,7 +213,9 @@ cop_err cop_neighbors_many(cop_read *read, const uint64_t *ids, size_t count,
 		err = neighbors_both(read, ids[list], &way, neighbors, capacity,
 				     &found);
 	}
-	if (!err)
-		starts[count] = found;
-	return err;
+	if (err)
+		return err;
+	read_tally(read, TALLY_LISTS, count);
+	starts[count] = found;
+	return 0;
 }

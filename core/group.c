@@ -38,6 +38,7 @@
 #include "mailbox.h"
 #include "point.h"
 #include "result.h"
+#include "span.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -290,6 +291,7 @@ struct waiting {
 	struct request *request;
 	const struct cop_commit_options *options;
 	uint64_t until_ns;
+	uint64_t since; /* it was asked for */
 	uint32_t box;
 	uint64_t number;
 	uint64_t after; /* newest commit when it was posted */
@@ -378,6 +380,7 @@ static cop_err post_lead(const struct waiting *waiting, int *done)
 {
 	cop_store *store = waiting->store;
 
+	span_end(store, TIMING_WAIT, waiting->since, 1);
 	*done =
 	    mailbox_withdraw(&store->mailboxes, waiting->box, waiting->number);
 	if (*done)
@@ -482,14 +485,17 @@ cop_err group_commit(cop_store *store, struct request *request,
 	struct waiting waiting = {.store = store,
 				  .request = request,
 				  .options = options,
-				  .until_ns = UINT64_MAX};
+				  .until_ns = UINT64_MAX,
+				  .since = span_begin(store)};
 	struct buffer packed = {0};
 	cop_err err;
 	int tried;
 
 	tried = writer_try(store);
-	if (tried > 0)
+	if (tried > 0) {
+		span_end(store, TIMING_WAIT, waiting.since, 1);
 		return group_lead(store, request, 0, options);
+	}
 	if (tried < 0 || request_bytes(request) > MAILBOX_BYTES ||
 	    request_pack(request, &packed) ||
 	    mailbox_take(&store->mailboxes, &waiting.box)) {

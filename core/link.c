@@ -149,6 +149,16 @@ static int is_spare(const cop_store *store, uint64_t until_ns)
 	       !mailbox_any(&store->mailboxes, MAILBOX_POSTED);
 }
 
+/* How many were linked since there were `before`. */
+static uint64_t linked_count(const cop_store *store, uint64_t before)
+{
+	uint64_t linked = hnsw_linked(&store->writable);
+
+	linked = linked > before ? linked - before : 0;
+	figures_count(&store->figures, FIGURE_LINKED, linked);
+	return linked;
+}
+
 uint32_t link_waiting(const cop_store *store)
 {
 	return store->writable.header ? hnsw_tail_count(&store->writable) : 0;
@@ -158,6 +168,7 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room;
+	uint64_t linked;
 	uint64_t until_ns;
 	uint32_t waiting, floor;
 
@@ -167,6 +178,7 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 				 memory_order_acquire))
 		return;
 	room = writer_room(store);
+	linked = hnsw_linked(segment);
 	until_ns = clock_ns(CLOCK_MONOTONIC) + SLICE_NS;
 	floor = before > LINK_BACKLOG + LINK_TAIL ? before - LINK_BACKLOG
 						  : LINK_TAIL;
@@ -175,6 +187,7 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 	while (room && (waiting = hnsw_tail_count(segment)) &&
 	       (waiting > floor || is_spare(store, until_ns)))
 		(void)hnsw_link_next(segment, room);
+	linked_count(store, linked);
 	kd_mend(segment);
 	while (
 	    (limbo_count(segment) > LINK_LIMBO || is_spare(store, until_ns)) &&
@@ -192,14 +205,14 @@ static int maintain_locked(cop_store *store,
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room = writer_room(store);
-	uint64_t linked = hnsw_linked(segment);
+	const uint64_t before = hnsw_linked(segment);
 	uint64_t freed = 0;
 
 	if (!options->budget_ms && options->threads > 1)
 		(void)link_all(segment, options->threads);
 	while (room && !is_past(until_ns) && hnsw_link_next(segment, room))
 		;
-	result->linked += hnsw_linked(segment) - linked;
+	result->linked += linked_count(store, before);
 	kd_mend(segment);
 	while (!is_past(until_ns) && (freed = limbo_step(store)))
 		result->reclaimed += freed;

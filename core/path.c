@@ -20,6 +20,7 @@
  *	queues are allocated.
  */
 #include "route.h"
+#include "span.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -253,16 +254,14 @@ static cop_err path_find(struct search *search, const struct cop_path *path,
 			     : search->err;
 }
 
-cop_err cop_path(cop_read *read, const struct cop_path *path,
-		 struct cop_step *steps, size_t capacity, size_t *count)
+static cop_err path_run(cop_read *read, const struct cop_path *path,
+			struct cop_step *steps, size_t capacity, size_t *count)
 {
 	struct search search = {.read = read};
 	int from = 0;
 	int to = 0;
-	cop_err err = read_check_idle(read);
+	cop_err err;
 
-	if (err)
-		return err;
 	if (!path || path->size != sizeof *path)
 		return error_set(COP_INVALID, "the path is of another size; "
 					      "set .size to its sizeof");
@@ -291,4 +290,18 @@ cop_err cop_path(cop_read *read, const struct cop_path *path,
 		return 0;
 	}
 	return path_find(&search, path, steps, capacity, count);
+}
+
+cop_err cop_path(cop_read *read, const struct cop_path *path,
+		 struct cop_step *steps, size_t capacity, size_t *count)
+{
+	cop_err err = read_check_idle(read);
+	uint64_t since;
+
+	if (err)
+		return err;
+	since = span_walk(read);
+	err = path_run(read, path, steps, capacity, count);
+	span_end(read->store, TIMING_WALK, since, 1);
+	return err;
 }

@@ -13,6 +13,7 @@
  *	In that of the lists; a path and its beginnings' others in turn.
  */
 #include "graph.h"
+#include "span.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -226,6 +227,7 @@ cop_err cop_paths(cop_read *read, const struct cop_path *path,
 		  cop_paths_visit *visit, void *user)
 {
 	struct paths *paths;
+	uint64_t since;
 	int from = 0;
 	int to = 0;
 	cop_err err = read_check_idle(read);
@@ -250,6 +252,7 @@ cop_err cop_paths(cop_read *read, const struct cop_path *path,
 	paths->wanted = path;
 	paths->visit = visit;
 	paths->user = user;
+	since = span_walk(read);
 	err =
 	    graph_way_make(read, path->relation, path->direction, &paths->way);
 	if (!err)
@@ -258,6 +261,7 @@ cop_err cop_paths(cop_read *read, const struct cop_path *path,
 		err = graph_is_there(read, path->target, &to);
 	if (!err && from && to)
 		err = paths_run(paths);
+	span_end(read->store, TIMING_WALK, since, 1);
 	free(paths);
 	return err;
 }

@@ -71,6 +71,7 @@ static void store_inherit(cop_store *store)
 {
 	descriptors_drop(store);
 	results_detach(store);
+	figures_close(&store->figures);
 	mailboxes_detach(&store->mailboxes);
 	slots_detach(&store->slots);
 	store_mutexes_init(store);
@@ -82,6 +83,7 @@ static void store_forget(cop_store *store)
 	store->slots.control = NULL;
 	store->mailboxes.office = NULL;
 	store->results = (struct results){0};
+	store->figures.head = NULL;
 	store->generation = NULL;
 	store->env = NULL;
 	store->pool = NULL;

@@ -346,6 +346,21 @@ static void read_park(cop_read *read)
 		read_destroy(read);
 }
 
+void read_tell(cop_read *read)
+{
+	struct slots *slots = &read->store->slots;
+
+	read->tally[TALLY_INFLATED] += read->arena.inflated;
+	read->arena.inflated = 0;
+	for (int i = 0; i < SLOT_TALLY_COUNT; i++) {
+		if (read->tally[i])
+			slot_tell(slots, read->slot, (enum slot_tally)i,
+				  read->tally[i]);
+		read->tally[i] = 0;
+	}
+	read->untold = 0;
+}
+
 /* The calling thread's id; a system call at its first read, or in a child. */
 static uint32_t thread_id(void)
 {
@@ -394,6 +409,7 @@ cop_err cop_read_refresh(cop_read *read)
 
 	if (err)
 		return err;
+	read_tell(read);
 	if (read->arena.blocks)
 		arena_release(&read->arena);
 	env_read_reset(read->txn);
@@ -408,6 +424,7 @@ void cop_read_end(cop_read *read)
 		read_destroy(read);
 		return;
 	}
+	read_tell(read);
 	arena_release(&read->arena);
 	content_window_release(&read->window);
 	env_read_reset(read->txn);
@@ -444,10 +461,12 @@ void read_copy(const cop_read *read, cop_read *copy)
 	copy->touched = (struct touched){0};
 	copy->visited = NULL;
 	copy->room = (struct room){0};
+	memset(copy->tally, 0, sizeof copy->tally);
 }
 
 void read_copy_end(cop_read *copy)
 {
+	read_tell(copy);
 	rooms_unmap(copy);
 	arena_release(&copy->arena);
 	content_window_release(&copy->window);
@@ -519,8 +538,11 @@ static inline cop_err read_entity_raw(cop_read *read, uint64_t id,
 	struct past past = past_of(read);
 	int err;
 
-	if (record_kept(read, id, record))
+	if (record_kept(read, id, record)) {
+		read_tally(read, TALLY_SHARED, 1);
 		return 0;
+	}
+	read_tally(read, TALLY_COPIED, 1);
 	err = past_get(&past, DB_ENTITIES, bytes_of(&id, sizeof id), record);
 	if (err)
 		return error_system(err, "%s: cannot read", read->store->path);
@@ -605,15 +627,21 @@ cop_err read_entity_view(uint64_t id, struct bytes record,
 }
 
 /* The id that a key was ever given, from the segment alone. */
-static uint32_t key_id(const cop_read *read, const void *key, size_t size)
+static uint32_t key_id(cop_read *read, const void *key, size_t size)
 {
 	const struct segment *segment = read_segment(read);
 	uint64_t hash = build_key_hash(key, size);
+	uint32_t id;
 
 	idmap_prefetch(segment, hash);
-	if (!filter_test(segment, &segment->header->key_bloom, hash))
+	if (!filter_test(segment, &segment->header->key_bloom, hash)) {
+		read_tally(read, TALLY_DENIED, 1);
 		return 0;
-	return idmap_find(segment, hash, key, size);
+	}
+	id = idmap_find(segment, hash, key, size);
+	if (!id)
+		read_tally(read, TALLY_FALSE, 1);
+	return id;
 }
 
 cop_err cop_id(cop_read *read, const void *key, size_t key_size, uint64_t *id)
@@ -677,14 +705,20 @@ static int key_matches(struct bytes record, const void *key, size_t key_size)
 }
 
 /* The id that a key probably has, 0 if certainly none. */
-static uint32_t key_guess(const cop_read *read, uint64_t hash,
+static uint32_t key_guess(cop_read *read, uint64_t hash,
 			  const struct idmap_place *place)
 {
 	const struct segment *segment = read_segment(read);
+	uint32_t id;
 
-	return filter_test(segment, &segment->header->key_bloom, hash)
-		   ? idmap_guess(place)
-		   : 0;
+	if (!filter_test(segment, &segment->header->key_bloom, hash)) {
+		read_tally(read, TALLY_DENIED, 1);
+		return 0;
+	}
+	id = idmap_guess(place);
+	if (!id)
+		read_tally(read, TALLY_FALSE, 1);
+	return id;
 }
 
 /*
@@ -704,6 +738,8 @@ static cop_err get_guessed(cop_read *read, const void *key, size_t key_size,
 		record = bytes_of(NULL, 0);
 		if (id)
 			err = read_entity_record(read, id, &record);
+		else
+			read_tally(read, TALLY_FALSE, 1);
 	}
 	return err ? err : read_entity_view(id, record, out);
 }

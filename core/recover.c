@@ -210,6 +210,7 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	code = env_read_begin(store->env, &recovery.txn);
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
+	figures_count(&store->figures, FIGURE_RECOVERED, 1);
 	err = intent_recover(&recovery);
 	env_read_abort(recovery.txn);
 	if (err != COP_CORRUPT)

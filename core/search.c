@@ -13,6 +13,7 @@
  */
 #include "rank.h"
 #include "results.h"
+#include "span.h"
 
 #include <errno.h>
 #include <math.h>
@@ -641,8 +642,17 @@ cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 		   struct cop_hit *hits, uint32_t *count)
 {
 	cop_err err = read_check_idle(read);
+	uint64_t since;
 
-	return err ? err : search_cached(read, wanted, hits, count, 0);
+	if (err)
+		return err;
+	since = span_begin(read->store);
+	err = search_cached(read, wanted, hits, count, 0);
+	if (err)
+		return err;
+	figures_count(&read->store->figures, FIGURE_SEARCHES, 1);
+	span_end(read->store, TIMING_SEARCH, since, 1);
+	return 0;
 }
 
 cop_err cop_search_warm(cop_read *read, const struct cop_search *wanted,
@@ -752,6 +762,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 	    .counts = counts};
 	struct cop_search quiet;
 	struct sift sift = {0};
+	uint64_t since;
 	int none;
 	int code;
 	cop_err err = read_check_idle(read);
@@ -760,6 +771,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 		err = wanted_check(read, wanted);
 	if (err)
 		return err;
+	since = span_begin(read->store);
 	quiet = *wanted;
 	quiet.report = NULL; /* it is about one query */
 	err = search_init(&search, &sift, read, &quiet, &none);
@@ -773,5 +785,9 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 			   : threads_run(many.threads, many_part, &many);
 	}
 	sift_release(&sift);
-	return err;
+	if (err)
+		return err;
+	figures_count(&read->store->figures, FIGURE_SEARCHES, count);
+	span_end(read->store, TIMING_SEARCH, since, count);
+	return 0;
 }

@@ -223,6 +223,7 @@ static cop_err store_make(const char *path, cop_store **out)
 	store->shm_fd = -1;
 	store->image_fd = -1;
 	store->slots.fd = -1;
+	store->figures.fd = -1;
 	store_mutexes_init(store);
 	*out = store;
 	return 0;

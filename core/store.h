@@ -25,6 +25,7 @@
 #include "dict.h"
 #include "env.h"
 #include "error.h"
+#include "figures.h"
 #include "format.h"
 #include "kernel.h"
 #include "limit.h"
@@ -88,6 +89,8 @@ struct cop_store {
 	struct slots slots;
 	struct mailboxes mailboxes; /* in the slots' file */
 	struct results results;	    /* in the slots' file, too */
+	struct figures figures;	    /* what this process has done */
+	uint64_t held_since;	    /* when W was taken, by who has it */
 	const struct kernel *kernel;
 
 	pthread_mutex_t moving_mutex; /* over opening a generation */
@@ -145,8 +148,11 @@ struct cop_read {
 	struct touched touched;	  /* since the moment; moment.c */
 	uint64_t *visited;	  /* a bit an id, all zero between walks */
 	uint64_t visited_bytes;
-	struct room room;	    /* for searches */
-	uint32_t testing;	    /* a caller's own test is being asked */
+	struct room room; /* for searches */
+	uint32_t testing; /* a caller's own test is being asked */
+	uint32_t walks;	  /* made with it */
+	uint32_t untold;  /* look-ups since the slot was told */
+	uint64_t tally[SLOT_TALLY_COUNT]; /* what it was not told */
 	uint32_t listed[SIFT_LIST]; /* what a filter lets through; sift.c */
 };
 
@@ -183,6 +189,21 @@ cop_err read_is_inherited(const cop_read *read);
  */
 static inline cop_err read_check_idle(const cop_read *read);
 cop_err read_is_testing(void);
+
+/* Counts something that was read; the slot is told of several at a time. */
+static inline void read_tally(cop_read *read, enum slot_tally tally,
+			      uint64_t times);
+void read_tell(cop_read *read);
+
+enum { TALLY_UNTOLD = 64 };
+
+static inline void read_tally(cop_read *read, enum slot_tally tally,
+			      uint64_t times)
+{
+	read->tally[tally] += times;
+	if (__builtin_expect(++read->untold == TALLY_UNTOLD, 0))
+		read_tell(read);
+}
 
 static inline cop_err store_use(cop_store *store)
 {

@@ -251,6 +251,7 @@ static cop_err window_move(cop_read *read, const struct disk_content *content,
 		return error_system(code, "%s: cannot read", read->store->path);
 	if (code || content_chunk_get(chunk, window->bytes, &window->size))
 		return damaged(read, number);
+	read_tally(read, TALLY_INFLATED, window->size);
 	window->key = key;
 	return 0;
 }

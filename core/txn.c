@@ -585,8 +585,10 @@ cop_err cop_txn_run(cop_store *store, int32_t (*work)(void *user, cop_txn *txn),
 	for (uint32_t i = 0; err == COP_CONFLICT && i < tries; i++) {
 		cop_txn *txn;
 
-		if (i)
+		if (i) {
 			pause_before(i, &txn);
+			figures_count(&store->figures, FIGURE_RETRIES, 1);
+		}
 		err = cop_txn_begin(store, &txn);
 		if (err)
 			break;

@@ -15,6 +15,7 @@
  *	No allocation, no system call; the bits' pages are touched as needed.
  */
 #include "walk.h"
+#include "span.h"
 
 #include <errno.h>
 
@@ -171,19 +172,17 @@ static cop_err filters_init(struct walk *walk)
 	return err ? err : name_want(walk, NAME_TAG, wanted->tag, &walk->tag);
 }
 
-cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
-		 struct cop_step *steps, size_t capacity, size_t *count,
-		 int32_t *more)
+static cop_err walk_run(cop_read *read, const struct cop_walk *wanted,
+			struct cop_step *steps, size_t capacity, size_t *count,
+			int32_t *more)
 {
 	struct walk walk = {.read = read,
 			    .wanted = wanted,
 			    .steps = steps,
 			    .capacity = capacity};
 	int there;
-	cop_err err = read_check_idle(read);
+	cop_err err = walk_check(&walk);
 
-	if (!err)
-		err = walk_check(&walk);
 	if (!err)
 		err = filters_init(&walk);
 	if (!err)
@@ -205,4 +204,19 @@ cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
 	if (more)
 		*more = walk.more;
 	return 0;
+}
+
+cop_err cop_walk(cop_read *read, const struct cop_walk *wanted,
+		 struct cop_step *steps, size_t capacity, size_t *count,
+		 int32_t *more)
+{
+	cop_err err = read_check_idle(read);
+	uint64_t since;
+
+	if (err)
+		return err;
+	since = span_walk(read);
+	err = walk_run(read, wanted, steps, capacity, count, more);
+	span_end(read->store, TIMING_WALK, since, 1);
+	return err;
 }

@@ -3,6 +3,7 @@
 #include "group.h"
 #include "lock.h"
 #include "rules.h"
+#include "span.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -654,6 +655,27 @@ static cop_err result_tell(const cop_store *store,
 	return err;
 }
 
+/* What came of it. */
+static void commit_count(const cop_write *write, cop_err err,
+			 const struct cop_result *result)
+{
+	const struct figures *figures = &write->store->figures;
+
+	if (err) {
+		figures_count(
+		    figures,
+		    err == COP_CONFLICT ? FIGURE_CONFLICTS : FIGURE_REFUSED, 1);
+		return;
+	}
+	figures_count(figures, FIGURE_WRITES, 1);
+	figures_count(figures, FIGURE_WRITE_BYTES, cop_write_bytes(write));
+	figures_count(figures, FIGURE_ENTITIES_PUT, result->entities_put);
+	figures_count(figures, FIGURE_ENTITIES_DELETED,
+		      result->entities_deleted);
+	figures_count(figures, FIGURE_EDGES_PUT, result->edges_put);
+	figures_count(figures, FIGURE_EDGES_DELETED, result->edges_deleted);
+}
+
 cop_err cop_commit_with(cop_write *write,
 			const struct cop_commit_options *options,
 			struct cop_result *result)
@@ -661,6 +683,7 @@ cop_err cop_commit_with(cop_write *write,
 	cop_store *store = write->store;
 	struct cop_commit_options filled = {.size = sizeof filled};
 	struct request request = request_of(write);
+	uint64_t since;
 	cop_err err = write_check(write);
 
 	if (options)
@@ -672,8 +695,11 @@ cop_err cop_commit_with(cop_write *write,
 	if (!filled.timeout_ms)
 		filled.timeout_ms = store->timeout_ms;
 	request.durability = filled.durability;
+	since = span_begin(store);
 	err = group_commit(store, &request, &filled);
 	err = result_tell(store, &request, err, result);
+	commit_count(write, err, &request.result);
+	span_end(store, TIMING_COMMIT, since, 1);
 	if (!err)
 		write_empty(write);
 	return err;

@@ -91,6 +91,12 @@ void slots_writer_enter(struct slots *slots)
 	atomic_fetch_add_explicit(&writer->count, 1, memory_order_relaxed);
 }
 
+uint64_t slots_writer_count(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->control->writer.count,
+				    memory_order_relaxed);
+}
+
 void slots_writer_leave(struct slots *slots)
 {
 	atomic_store_explicit(&slots->control->writer.pid, 0,
@@ -193,8 +199,6 @@ int slot_take(struct slots *slots, uint32_t *index)
 			break;
 		slots->taken[i / 64] |= UINT64_C(1) << (i % 64);
 		slot_leave(slots, i); /* a dead owner's number */
-		atomic_store_explicit(&slots->table[i].count, 0,
-				      memory_order_relaxed);
 		slot_sign(slots, &slots->table[i], SLOT_READ);
 		limit_raise(slots, i + 1);
 		*index = i;
@@ -285,6 +289,9 @@ void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out)
 	    .role = atomic_load_explicit(&slot->role, memory_order_relaxed),
 	    .pid_namespace = atomic_load_explicit(&slot->pid_namespace,
 						  memory_order_relaxed)};
+	for (int i = 0; i < SLOT_TALLY_COUNT; i++)
+		out->tally[i] =
+		    atomic_load_explicit(&slot->tally[i], memory_order_relaxed);
 	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
 		words[i] =
 		    atomic_load_explicit(&slot->name[i], memory_order_relaxed);

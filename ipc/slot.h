@@ -52,6 +52,18 @@ enum { SLOT_NAME_BYTES = 32 };
 
 #define SLOT_NONE UINT32_MAX
 
+/* What is counted of reading; see figures.h. */
+enum slot_tally {
+	TALLY_SHARED,	/* records read in place, in shared memory */
+	TALLY_COPIED,	/* records read from LMDB */
+	TALLY_DENIED,	/* keys and edges that a bloom filter denied */
+	TALLY_FALSE,	/* that it did not, and that are not there */
+	TALLY_LISTS,	/* lists of neighbours */
+	TALLY_WALKS,	/* and paths */
+	TALLY_INFLATED, /* bytes decompressed */
+	SLOT_TALLY_COUNT
+};
+
 enum slot_role { SLOT_READ = 1, SLOT_SCAN = 2, SLOT_WRITE = 3 };
 
 #define CONTROL_MAGIC UINT64_C(0x4c544e4345504f43) /* "COPECNTL" */
@@ -60,7 +72,7 @@ enum slot_role { SLOT_READ = 1, SLOT_SCAN = 2, SLOT_WRITE = 3 };
 
 struct slot {
 	_Alignas(128) _Atomic uint64_t snapshot; /* commit + 1; 0: idle */
-	_Atomic uint64_t count; /* snapshots taken in it by its owner */
+	_Atomic uint64_t count; /* snapshots ever taken in it */
 	/* for people only */
 	_Atomic uint32_t pid; /* in the owner's namespace; 0: nobody's */
 	_Atomic uint32_t tid;
@@ -68,7 +80,8 @@ struct slot {
 	uint32_t reserved;
 	_Atomic uint64_t pid_namespace; /* its inode, 0: not known */
 	_Atomic uint64_t name[SLOT_NAME_BYTES / 8];
-	uint64_t reserved_words[7];
+	/* what was read through it, by all owners it ever had */
+	_Atomic uint64_t tally[SLOT_TALLY_COUNT];
 };
 
 static_assert(sizeof(struct slot) == 128, "slot is two cache lines");
@@ -107,6 +120,7 @@ struct slots {
 struct slot_owner {
 	uint64_t snapshot; /* as in the slot */
 	uint64_t count;
+	uint64_t tally[SLOT_TALLY_COUNT];
 	uint32_t pid;
 	uint32_t tid;
 	uint32_t role;
@@ -150,6 +164,9 @@ void slot_give(struct slots *slots, uint32_t index);
 void slots_writer_enter(struct slots *slots);
 void slots_writer_leave(struct slots *slots);
 
+/* Times the writer lock was had. */
+uint64_t slots_writer_count(const struct slots *slots);
+
 /* What a slot says, SLOT_NONE: the writer's.  Makes a system call. */
 void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out);
 
@@ -171,6 +188,14 @@ static inline void slot_enter(struct slots *slots, uint32_t index,
 	atomic_store_explicit(&slot->snapshot, snapshot + 1,
 			      memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs slot_oldest */
+}
+
+/* Adds to what was read; relaxed: figures. */
+static inline void slot_tell(struct slots *slots, uint32_t index,
+			     enum slot_tally tally, uint64_t times)
+{
+	atomic_fetch_add_explicit(&slots->table[index].tally[tally], times,
+				  memory_order_relaxed);
 }
 
 /* What its owner uses the slot for, and which thread of it; wait-free. */
