@@ -358,7 +358,6 @@ void read_tell(cop_read *read)
 				  read->tally[i]);
 		read->tally[i] = 0;
 	}
-	read->untold = 0;
 }
 
 /* The calling thread's id; a system call at its first read, or in a child. */
@@ -705,8 +704,8 @@ static int key_matches(struct bytes record, const void *key, size_t key_size)
 }
 
 /* The id that a key probably has, 0 if certainly none. */
-static uint32_t key_guess(cop_read *read, uint64_t hash,
-			  const struct idmap_place *place)
+static inline uint32_t key_guess(cop_read *read, uint64_t hash,
+				 const struct idmap_place *place)
 {
 	const struct segment *segment = read_segment(read);
 	uint32_t id;

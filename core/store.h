@@ -151,7 +151,6 @@ struct cop_read {
 	struct room room; /* for searches */
 	uint32_t testing; /* a caller's own test is being asked */
 	uint32_t walks;	  /* made with it */
-	uint32_t untold;  /* look-ups since the slot was told */
 	uint64_t tally[SLOT_TALLY_COUNT]; /* what it was not told */
 	uint32_t listed[SIFT_LIST]; /* what a filter lets through; sift.c */
 };
@@ -201,7 +200,7 @@ static inline void read_tally(cop_read *read, enum slot_tally tally,
 			      uint64_t times)
 {
 	read->tally[tally] += times;
-	if (__builtin_expect(++read->untold == TALLY_UNTOLD, 0))
+	if (__builtin_expect(read->tally[tally] >= TALLY_UNTOLD, 0))
 		read_tell(read);
 }
 
