@@ -18,6 +18,7 @@
 # make node       the addon for Node.js; make install-node
 # make nginx      the module for nginx
 # make format     rewrites the sources as .clang-format says
+# make man        the manual pages from tools/man/*.scd
 # make lint       clang-format and cppcheck, complaints are errors
 # make counts     deterministic counts against tests/counts.tsv
 # make memcheck   the script of the fault tests and others under valgrind
@@ -388,6 +389,18 @@ lint:
 		--suppress=missingIncludeSystem -j2 shm ipc core tools \
 		-i tools/python -i tools/nginx
 
+# The pages are kept beside their sources: scdoc is needed to change them only.
+MAN_DATE := 2026-11-28
+MAN_OUT ?= tools/man
+man_pages := coppice.1 coppice.3 coppice-settings.7
+
+man:
+	@for page in $(man_pages); do \
+		SOURCE_DATE_EPOCH=$$(date -u -d $(MAN_DATE) +%s) scdoc \
+			<tools/man/$$page.scd >$(MAN_OUT)/$$page || exit 1; \
+	done
+.PHONY: man
+
 counts: all $(bench_bin)
 	tests/counts $(out)
 
@@ -396,7 +409,7 @@ memcheck: tests
 
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-		$(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
+		$(DESTDIR)$(BINDIR)
 	install -m 644 $(out)/libcoppice.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION)
 	ln -sf libcoppice.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -407,7 +420,10 @@ install: all
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 		core/coppice.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc
-	install -m 644 tools/coppice.1 $(DESTDIR)$(MANDIR)/man1
+	for page in $(man_pages); do \
+		install -D -m 644 tools/man/$$page -t \
+			$(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
+	done
 	install -d $(DESTDIR)$(DATADIR)/coppice/php/src
 	install -m 644 tools/php/Coppice.php $(DESTDIR)$(DATADIR)/coppice/php
 	install -m 644 tools/php/src/*.php $(DESTDIR)$(DATADIR)/coppice/php/src
@@ -421,7 +437,7 @@ uninstall:
 		$(DESTDIR)$(INCLUDEDIR)/coppice.cdef.h \
 		$(DESTDIR)$(INCLUDEDIR)/coppice.ffi.h \
 		$(DESTDIR)$(BINDIR)/coppice \
-		$(DESTDIR)$(MANDIR)/man1/coppice.1
+		$(foreach p,$(man_pages),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $p))/$p)
 	rm -rf $(DESTDIR)$(DATADIR)/coppice
 
 clean:
