@@ -27,7 +27,7 @@
 
 enum { ARGS_MAX = 48 };
 
-static const struct arg_row args_common[] = {
+const struct arg_row args_common[] = {
     {ARG_STORE, "store", "DIR", "the store, instead of the first operand"},
     {ARG_TIMEOUT, "timeout", "SECONDS",
      "wait so long for the writer lock (default: for ever)"},

@@ -47,6 +47,12 @@ enum {
 		0, NULL, NULL, NULL                                            \
 	}
 
+/*
+ * A value is named by what may stand there, with | between: words as they are
+ * to be typed, in small letters; FILE; DIR; any other name is for people.
+ */
+extern const struct arg_row args_common[]; /* what every verb takes */
+
 struct verb {
 	const char *name;
 	const char *operands; /* as the synopsis shows them, after STORE */

@@ -26,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {
+const struct verb *const verbs[] = {
     &verb_init,	       &verb_import,	 &verb_put,	 &verb_get,
     &verb_delete,      &verb_search,	 &verb_walk,	 &verb_path,
     &verb_neighbors,   &verb_scan,	 &verb_count,	 &verb_content_put,
@@ -37,6 +37,8 @@ static const struct verb *const verbs[] = {
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
+
+const size_t verbs_count = VERB_COUNT;
 
 static const struct verb *verb_find(const char *name)
 {
@@ -61,8 +63,7 @@ static void verb_list(FILE *to)
 	      to);
 }
 
-/* The verb that the words begin with; *count says how many it takes. */
-static const struct verb *verb_of(int argc, char **argv, int *count)
+const struct verb *verb_of(int argc, char **argv, int *count)
 {
 	const struct verb *verb = argc ? verb_find(argv[0]) : NULL;
 	char name[32];
@@ -155,6 +156,10 @@ static int command_run(int argc, char **argv)
 	if (!strcmp(word, "help") || !strcmp(word, "--help") ||
 	    !strcmp(word, "-h"))
 		return verb_help(argc - 2, argv + 2);
+	if (!strcmp(word, "complete")) {
+		complete_print(argc - 2, argv + 2);
+		return EXIT_FINE;
+	}
 	verb = verb_of(argc - 1, argv + 1, &words);
 	if (!verb)
 		return verb_unknown(word);

@@ -25,7 +25,8 @@ enum { COUNT_BY = ARG_OWN, COUNT_SELECT };
 enum { COUNT_VALUES = 1000000 };
 
 static const struct arg_row count_rows[] = {
-    {COUNT_BY, "by", "WHAT", "type, tag, relation, or a property's name"},
+    {COUNT_BY, "by", "type|tag|relation|NAME",
+     "of each kind; NAME is a property's"},
     SELECT_ROWS(COUNT_SELECT),
     ARG_AS_OF_ROW,
     ARG_VALID_AT_ROW,

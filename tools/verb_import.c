@@ -49,18 +49,19 @@ enum {
 };
 
 static const struct arg_row import_rows[] = {
-    {IMPORT_FORMAT, "format", "NAME",
-     "ndjson, csv, npy or fvecs (default: by content and name)"},
+    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs",
+     "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
-    {IMPORT_DANGLING, "dangling", "WHAT",
-     "edges to entities not there: reject (default), stub, skip"},
+    {IMPORT_DANGLING, "dangling", "reject|stub|skip",
+     "edges to entities not there (default: reject)"},
     {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
     {IMPORT_THREADS, "threads", "N",
      "threads that link vectors (default: a processor each, at most 8)"},
-    {ARG_PROGRESS, "progress", "WHEN", "auto (default), never or always"},
+    {ARG_PROGRESS, "progress", "auto|never|always",
+     "on a terminal (default), never or always"},
     {ARG_JSON, "json", NULL, "print the summary as JSON, on stdout"},
     ARG_END,
 };

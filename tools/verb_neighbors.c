@@ -22,7 +22,8 @@ enum { NEIGHBORS_MOST = 1000, NEIGHBORS_LIMIT_MAX = 100000000 };
 
 static const struct arg_row neighbors_rows[] = {
     {NEIGHBORS_RELATION, "relation", "NAME", "only edges of this relation"},
-    {NEIGHBORS_DIRECTION, "direction", "WAY", "out, in or both (default)"},
+    {NEIGHBORS_DIRECTION, "direction", "out|in|both",
+     "of edges (default: both)"},
     {NEIGHBORS_LIMIT, "limit", "N", "at most so many (default: 1000)"},
     {NEIGHBORS_COUNT, "count", NULL, "print how many there are, nothing else"},
     ARG_AS_OF_ROW,

@@ -28,8 +28,7 @@ enum { PATH_STEPS = 1000, PATH_MOST = 1000 };
 static const struct arg_row path_rows[] = {
     {PATH_HOPS, "hops", "N", "at most so many edges (default: any number)"},
     {PATH_RELATION, "relation", "NAME", "only over edges of this relation"},
-    {PATH_DIRECTION, "direction", "WAY",
-     "of each edge: out (default), in, both"},
+    {PATH_DIRECTION, "direction", "out|in|both", "of each edge (default: out)"},
     {PATH_WEIGHT, "weight", "NAME",
      "the cheapest path by this property of edges, 1 without it"},
     {PATH_ALL, "all", NULL, "all paths of up to --hops edges"},

@@ -29,8 +29,8 @@ enum {
 
 static const struct arg_row put_rows[] = {
     {PUT_EACH, "each", NULL, "commit line by line, print each commit"},
-    {PUT_DANGLING, "dangling", "WHAT",
-     "edges to entities not there: reject (default), stub, skip"},
+    {PUT_DANGLING, "dangling", "reject|stub|skip",
+     "edges to entities not there (default: reject)"},
     {PUT_TYPE, "type", "NAME", "type of entities that name none"},
     {PUT_IF_ABSENT, "if-absent", NULL, "only entities that are not there"},
     {PUT_IF_VERSION, "if-version", "N",

@@ -20,7 +20,7 @@ enum { RETAIN_TYPE = ARG_OWN, RETAIN_HISTORY, RETAIN_COUNT };
 
 static const struct arg_row retain_rows[] = {
     {RETAIN_TYPE, "type", "NAME", "of entities of this type alone"},
-    {RETAIN_HISTORY, "history", "TIME", "so long, as 7d; none, or all"},
+    {RETAIN_HISTORY, "history", "TIME|none|all", "so long, as 7d"},
     {RETAIN_COUNT, "count", "N", "at most so many versions of one thing"},
     ARG_JSON_ROW,
     ARG_END,

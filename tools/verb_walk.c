@@ -34,7 +34,7 @@ enum { WALK_LIMIT_DEFAULT = 1000, WALK_LIMIT_MAX = 100000000 };
 static const struct arg_row walk_rows[] = {
     {WALK_HOPS, "hops", "N|all", "how far (default: 1, at most 64, or all)"},
     {WALK_RELATION, "relation", "NAME", "only over edges of this relation"},
-    {WALK_DIRECTION, "direction", "WAY", "out (default), in or both"},
+    {WALK_DIRECTION, "direction", "out|in|both", "of edges (default: out)"},
     {WALK_TYPE, "type", "NAME", "only to entities of this type"},
     {WALK_TAG, "tag", "NAME", "only to entities with this tag"},
     {WALK_LIMIT, "limit", "N", "at most so many entities (default: 1000)"},

@@ -5,6 +5,19 @@
 
 #include "args.h"
 
+/* All of them, as help lists them; coppice.c. */
+extern const struct verb *const verbs[];
+extern const size_t verbs_count;
+
+/* The verb that the words begin with; *count says how many it takes. */
+const struct verb *verb_of(int argc, char **argv, int *count);
+
+/*
+ * Prints what the last word of a command line may become, a line each, after
+ * the words before it; no word: the first one.  complete.c.
+ */
+void complete_print(int argc, char **argv);
+
 extern const struct verb verb_init;
 extern const struct verb verb_import;
 extern const struct verb verb_put;
