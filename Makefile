@@ -13,7 +13,8 @@
 # make bench      every benchmark but search1m; make bench B=NAME one;
 #                 make profile B=NAME
 # make bench-hosts  servers under load; tools/deps load installs what it needs
-# make install    DESTDIR= PREFIX=/usr/local
+# make install    DESTDIR= PREFIX=/usr/local; install-strip, uninstall
+# make deb        Debian packages; tools/package/README.md
 # make python     the module for Python; make install-python PYTHON=python3
 # make node       the addon for Node.js; make install-node
 # make nginx      the module for nginx
@@ -31,6 +32,15 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+# SHARED=1 has the command and the modules for other languages use the shared
+# library, as a distribution wants it; else they have it in them.
+SHARED ?=
 
 VERSION := 0.1.0
 SONAME := libcoppice.so.0
@@ -46,7 +56,7 @@ warnings := -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
 	-Wformat=2 -Werror
 CFLAGS ?= -O2 -g
-CPPFLAGS ?=
+CPPFLAGS ?= $(if $(filter release,$(V)),-D_FORTIFY_SOURCE=2)
 LDFLAGS ?=
 std := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-DCOP_VERSION_TEXT='"$(VERSION)"'
@@ -75,10 +85,12 @@ tool_libs := -ljansson -lz
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
 	$(isa) -MMD -MP -Ishm -Iipc -Icore
-link = $(CC) $(san) $(CFLAGS) $(LDFLAGS)
+link = $(CC) $(san) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now \
+	-Wl,-z,noexecstack -Wl,--as-needed
 
 lib_src := $(sort $(wildcard shm/*.c ipc/*.c core/*.c))
 tool_src := $(sort $(wildcard tools/*.c))
+library = $(out)/$(if $(SHARED),$(SONAME),libcoppice.a)
 bench_src := $(sort $(wildcard tools/bench/*.c))
 demo_src := $(sort $(wildcard tools/demo/*.c))
 test_src := $(sort $(wildcard tests/*.c))
@@ -139,11 +151,10 @@ $(out)/libcoppice.a: $(lib_obj)
 $(out)/$(SONAME): $(lib_obj) core/coppice.map
 	$(call say,LD)
 	$(quiet)$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=core/coppice.map \
-		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
 		-o $@ $(lib_obj) $(lib_libs)
 	@ln -sf $(SONAME) $(out)/libcoppice.so
 
-$(out)/coppice: $(tool_obj) $(out)/libcoppice.a
+$(out)/coppice: $(tool_obj) $(library)
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs) $(tool_libs)
 
@@ -192,12 +203,11 @@ python_module := $(out)/python/_coppice.abi3.so
 
 # Its tables of a type's functions keep them as void *.
 $(python_obj): isa = -isystem $(PYTHON_INCLUDE) -Wno-pedantic
-$(python_module): $(python_obj) $(out)/libcoppice.a core/coppice.map
+$(python_module): $(python_obj) $(library) tools/python/module.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(quiet)$(link) -shared -Wl,--version-script=tools/python/module.map \
-		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
-		-o $@ $(python_obj) $(out)/libcoppice.a $(lib_libs)
+		-o $@ $(python_obj) $(library) $(lib_libs)
 
 python: $(python_module)
 	@mkdir -p $(out)/python/coppice
@@ -236,7 +246,7 @@ $(out)/tests/faults.t $(out)/tests/power_cut.t: \
 	| $(out)/tests/faults/shim.so
 
 .PHONY: all check check-arm check-shm faults memcheck soak bench bench-hosts \
-	profile demo install uninstall format lint counts deps clean
+	profile demo format lint counts deps clean
 .SECONDARY:
 
 # The module for nginx, for the one whose headers nginx-dev installs.
@@ -257,12 +267,11 @@ $(nginx_obj): isa = -isystem $(nginx_headers)/objs $(patsubst %,\
 	-isystem $(NGINX_SOURCE)/src/%,core event event/modules os/unix http \
 	http/modules http/v2)
 
-$(nginx_module): $(nginx_obj) $(out)/libcoppice.a tools/nginx/module.map
+$(nginx_module): $(nginx_obj) $(library) tools/nginx/module.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(quiet)$(link) -shared -Wl,--version-script=tools/nginx/module.map \
-		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
-		-o $@ $(nginx_obj) $(out)/libcoppice.a $(lib_libs) -ljansson
+		-o $@ $(nginx_obj) $(library) $(lib_libs) -ljansson
 
 nginx: $(nginx_module)
 .PHONY: nginx
@@ -282,8 +291,7 @@ $(node_module): $(node_obj) $(out)/libcoppice.a tools/node/module.map
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(quiet)$(link) -shared -Wl,--version-script=tools/node/module.map \
-		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodelete \
-		-Wl,--as-needed -o $@ $(node_obj) $(out)/libcoppice.a $(lib_libs)
+		-Wl,-z,nodelete -o $@ $(node_obj) $(out)/libcoppice.a $(lib_libs)
 
 node: $(node_module)
 	@cp tools/node/package.json tools/node/index.js tools/node/index.d.ts \
@@ -407,38 +415,65 @@ counts: all $(bench_bin)
 memcheck: tests
 	tests/memcheck $(out)
 
+# install_file FOLDER,MODE,FILES; install_text FOLDER,FILES, with places named
+unit_src := $(sort $(wildcard tools/package/systemd/*@.*))
+install_file = install -D -m $(2) -t $(DESTDIR)$(1) $(3)
+install_text = $(foreach f,$(2),install -D -m 644 $f -t $(DESTDIR)$(1) && sed -i \
+	-e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@BINDIR@|$(BINDIR)|' \
+	-e 's|@VERSION@|$(VERSION)|' $(DESTDIR)$(1)/$(notdir $f) &&) :
+.PHONY: install install-strip uninstall
+
 install: all
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-		$(DESTDIR)$(BINDIR)
-	install -m 644 $(out)/libcoppice.a $(DESTDIR)$(LIBDIR)
-	install -m 755 $(out)/$(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION)
+	$(call install_file,$(LIBDIR),644,$(out)/libcoppice.a)
+	install -m 644 $(out)/$(SONAME) \
+		$(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION)
 	ln -sf libcoppice.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libcoppice.so
-	install -m 644 core/coppice.h $(out)/coppice.cdef.h $(out)/coppice.ffi.h \
-		$(DESTDIR)$(INCLUDEDIR)
-	install -m 755 $(out)/coppice $(DESTDIR)$(BINDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-		core/coppice.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc
-	for page in $(man_pages); do \
-		install -D -m 644 tools/man/$$page -t \
-			$(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
-	done
-	install -d $(DESTDIR)$(DATADIR)/coppice/php/src
-	install -m 644 tools/php/Coppice.php $(DESTDIR)$(DATADIR)/coppice/php
-	install -m 644 tools/php/src/*.php $(DESTDIR)$(DATADIR)/coppice/php/src
+	$(call install_text,$(LIBDIR)/pkgconfig,core/coppice.pc)
+	$(call install_file,$(INCLUDEDIR),644,core/coppice.h \
+		$(out)/coppice.cdef.h $(out)/coppice.ffi.h)
+	$(call install_file,$(BINDIR),755,$(out)/coppice)
+	$(call install_file,$(MANDIR)/man1,644,tools/man/coppice.1)
+	$(call install_file,$(MANDIR)/man3,644,tools/man/coppice.3)
+	$(call install_file,$(MANDIR)/man7,644,tools/man/coppice-settings.7)
+	install -D -m 644 tools/completion/coppice.bash $(DESTDIR)$(BASHDIR)/coppice
+	$(call install_file,$(ZSHDIR),644,tools/completion/_coppice)
+	$(call install_file,$(FISHDIR),644,tools/completion/coppice.fish)
+	$(call install_text,$(UNITDIR),$(unit_src))
+	install -D -m 644 tools/package/systemd/sysusers.conf \
+		$(DESTDIR)$(SYSUSERSDIR)/coppice.conf
+	install -D -m 644 tools/package/systemd/tmpfiles.conf \
+		$(DESTDIR)$(TMPFILESDIR)/coppice.conf
+	$(call install_file,$(DATADIR)/coppice/php,644,tools/php/Coppice.php)
+	$(call install_file,$(DATADIR)/coppice/php/src,644,tools/php/src/*.php)
+
+install-strip: install
+	strip --strip-unneeded $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION) \
+		$(DESTDIR)$(BINDIR)/coppice
+	strip --strip-debug $(DESTDIR)$(LIBDIR)/libcoppice.a
 
 uninstall:
-	rm -f $(DESTDIR)$(LIBDIR)/libcoppice.a $(DESTDIR)$(LIBDIR)/libcoppice.so \
-		$(DESTDIR)$(LIBDIR)/$(SONAME) \
-		$(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION) \
-		$(DESTDIR)$(LIBDIR)/pkgconfig/coppice.pc \
-		$(DESTDIR)$(INCLUDEDIR)/coppice.h \
-		$(DESTDIR)$(INCLUDEDIR)/coppice.cdef.h \
-		$(DESTDIR)$(INCLUDEDIR)/coppice.ffi.h \
-		$(DESTDIR)$(BINDIR)/coppice \
-		$(foreach p,$(man_pages),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $p))/$p)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libcoppice.a libcoppice.so \
+			$(SONAME) libcoppice.so.$(VERSION) pkgconfig/coppice.pc) \
+		$(addprefix $(DESTDIR)$(INCLUDEDIR)/,coppice.h coppice.cdef.h \
+			coppice.ffi.h) \
+		$(addprefix $(DESTDIR)$(MANDIR)/,man1/coppice.1 man3/coppice.3 \
+			man7/coppice-settings.7) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(unit_src))) \
+		$(DESTDIR)$(BINDIR)/coppice $(DESTDIR)$(BASHDIR)/coppice \
+		$(DESTDIR)$(ZSHDIR)/_coppice $(DESTDIR)$(FISHDIR)/coppice.fish \
+		$(DESTDIR)$(SYSUSERSDIR)/coppice.conf \
+		$(DESTDIR)$(TMPFILESDIR)/coppice.conf
 	rm -rf $(DESTDIR)$(DATADIR)/coppice
+
+# What the library exports, as dpkg-gensymbols has it: since which version.
+symbols: $(out)/$(SONAME)
+	tools/package/symbols $< $(VERSION) core/libcoppice.symbols
+
+deb:
+	tools/package/build build/deb
+.PHONY: symbols deb
 
 clean:
 	rm -rf build
