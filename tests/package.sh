@@ -1,0 +1,103 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What packages are made of: units for systemd, manifests for Kubernetes, the
+# Dockerfile, and what Debian's package says that it needs. The packages
+# themselves are built and tried if COPPICE_TEST_PACKAGES is set, which takes
+# minutes and Debian's archive.
+. "$(dirname "$0")/tap.sh"
+
+units=tools/package/systemd
+mkdir "$work/units"
+for unit in warm@.service compact@.service compact@.timer serve@.service; do
+	instance=coppice-${unit%@*}@kg.${unit##*.}
+	sed "s|@BINDIR@|$(dirname "$COPPICE")|" "$units/coppice-$unit" \
+		>"$work/units/$instance"
+	grep -q '^\[Install\]' "$work/units/$instance" ||
+		[ "$unit" = compact@.service ]
+	ok $? "$unit says what starts it"
+done
+if command -v systemd-analyze >/dev/null; then
+	out=$(cd "$work/units" && systemd-analyze verify --man=no ./* 2>&1)
+	is "$out" '' 'systemd has nothing against the units'
+	for unit in warm compact serve; do
+		out=$(systemd-analyze security --offline=yes --threshold=20 \
+			"$work/units/coppice-$unit@kg.service" 2>&1)
+		ok $? "little is open to coppice-$unit" || diag "$out"
+	done
+else
+	skip 'systemd is not installed' 'systemd has nothing against the units'
+fi
+# What the units run there is, but for what is coming.
+coming='attach serve --auto'
+sed -n 's|^ExecSt[a-z]*=@BINDIR@/coppice ||p' "$units"/*.service |
+	sort -u >"$work/runs"
+while read -r verb options; do
+	for word in "$verb" $options; do
+		case $word in \$*) continue ;; esac
+		if "$COPPICE" help "$verb" 2>/dev/null | grep -qe "$word"; then
+			ok 0 "units run coppice $verb, and it has $word"
+		else
+			case " $coming " in
+			*" $word "*) skip 'it is coming' "coppice $verb: $word" ;;
+			*) ok 1 "units run coppice $verb, and it has $word" ;;
+			esac
+		fi
+	done
+done <"$work/runs"
+
+manifests=tools/package/kubernetes
+if command -v yamllint >/dev/null; then
+	is "$(yamllint -s "$manifests" 2>&1)" '' 'the manifests are tidy YAML'
+else
+	skip 'yamllint is not installed' 'the manifests are tidy YAML'
+fi
+if /usr/bin/python3 -c 'import yaml' 2>/dev/null; then
+	is "$(/usr/bin/python3 "$manifests/check.py" "$manifests"/*.yaml 2>&1)" '' \
+		'they let containers share a store'
+	# break SED WANT: the check finds what a change of the manifest breaks
+	break_it()
+	{
+		sed "$1" "$manifests/statefulset.yaml" >"$work/broken.yaml"
+		like "$(/usr/bin/python3 "$manifests/check.py" "$work/broken.yaml" \
+			2>&1)" "*$2*" "else it is said: $2"
+	}
+	break_it 's/shareProcessNamespace: true/hostIPC: false/' \
+		'shareProcessNamespace is not true'
+	break_it 's/medium: Memory/medium: ""/' 'no emptyDir in memory'
+	break_it 's/memory: 4Gi/memory: 2Gi/' 'used up by the shared memory'
+	break_it 's/ReadWriteOnce/ReadWriteMany/' 'mounted by several machines'
+	break_it 's/livenessProbe/lifecycle/' 'no livenessProbe'
+	break_it 's|/dev/shm|/dev/shn|' '/dev/shm is not the shared one'
+else
+	skip 'python3-yaml is not installed' 'they let containers share a store'
+fi
+
+# What the build needs is what tools/deps installs for it.
+needs=$(sed -n '/^Build-Depends/,/^[A-Z]/p' tools/package/debian/control)
+for name in $(sed -n "/^group_build='/,/'\$/p" tools/deps |
+	sed "s/^group_build='//" | cut -f 1 | grep -vxE 'gcc|make'); do
+	echo "$needs" | grep -qE "^ $name(,|\$)"
+	ok $? "Debian's package is built with $name"
+done
+is "$(sed -n 's/^coppice (\(.*\)).*/\1/p' tools/package/debian/changelog |
+	head -n 1)" "$("$COPPICE" --version | cut -d ' ' -f 2)" \
+	'its version is that of coppice'
+is "$(sed -n 's/.*image: coppice:\(.*\)/\1/p' "$manifests"/*.yaml | sort -u)" \
+	"$("$COPPICE" --version | cut -d ' ' -f 2)" "and so is the image's"
+
+if [ -n "${COPPICE_TEST_PACKAGES-}" ]; then
+	tools/package/build build/deb --check >"$work/out" 2>&1
+	ok $? 'the packages are built, the same twice, and lintian agrees' ||
+		diag "$(tail -n 30 "$work/out")"
+	if [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null; then
+		tools/package/try >"$work/out" 2>&1
+		ok $? 'they work where they are installed, and leave nothing' ||
+			diag "$(tail -n 30 "$work/out")"
+	else
+		skip 'it takes root and debootstrap' 'they work'
+	fi
+else
+	skip 'COPPICE_TEST_PACKAGES is not set' 'the packages are built and tried'
+fi
+done_testing
