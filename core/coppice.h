@@ -1563,6 +1563,11 @@ struct cop_stats {
 	uint64_t codes_dim;	    /* numbers of a vector that are coded */
 	uint32_t signs;		    /* 1: signs of vectors are kept */
 	uint32_t nibbles;	    /* 1: walks read half of each code first */
+	uint64_t data_bytes; /* of the data file's pages, used and free */
+	uint64_t free_bytes; /* of those, free as of the read: later commits use
+				them before the file grows */
+	uint64_t unlinked;   /* vectors that wait to be linked into the graph */
+	uint64_t oldest;     /* the first commit that can be read as of */
 };
 
 enum cop_role {
@@ -1688,6 +1693,8 @@ struct cop_process {
 	uint64_t oldest;  /* commit of its oldest open read, 0: it has none */
 	const char *name; /* cop_open_options.name, or the program's */
 	const struct cop_figures *figures;
+	uint64_t read_places; /* where its reads are counted: once this is
+				 another, what it read since is not told */
 };
 
 /*

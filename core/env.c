@@ -237,27 +237,35 @@ static void assertion_leave(MDB_env *env, const char *text)
 
 /*
  * How many of the pages from `first` on the snapshot's list of free pages
- * names.  It may run over damage: an assertion of LMDB's ends it.
+ * names, 0: all, without a look at each.
  */
+static void free_list_count(MDB_cursor *cursor, uint64_t first, uint64_t *count)
+{
+	MDB_val key;
+	MDB_val value;
+
+	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		const size_t *pages = value.mv_data; /* a length first */
+		size_t most = value.mv_size / sizeof *pages;
+		size_t size = most && pages[0] < most ? pages[0] : 0;
+
+		*count += first ? 0 : size;
+		for (size_t i = 1; first && i <= size; i++)
+			*count += pages[i] >= first;
+	}
+}
+
+/* The same; it may run over damage: an assertion of LMDB's ends it. */
 static void free_pages_count(MDB_env *env, MDB_txn *txn, uint64_t first,
 			     uint64_t *count)
 {
 	MDB_cursor *cursor;
-	MDB_val key;
-	MDB_val value;
 	jmp_buf out;
 
 	(void)mdb_env_set_assert(env, assertion_leave);
 	assertion_exit = &out;
 	if (!setjmp(out) && !mdb_cursor_open(txn, 0, &cursor)) {
-		while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-			const size_t *pages =
-			    value.mv_data; /* a length first */
-			size_t most = value.mv_size / sizeof *pages;
-
-			for (size_t i = 1; i < most && i <= pages[0]; i++)
-				*count += pages[i] >= first;
-		}
+		free_list_count(cursor, first, count);
 		mdb_cursor_close(cursor);
 	}
 	assertion_exit = NULL;
@@ -536,6 +544,24 @@ uint64_t env_map_room(const struct env *env)
 		return 0;
 	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 	return info.me_mapsize > used ? info.me_mapsize - used : 0;
+}
+
+int env_pages(const struct env *env, env_txn *txn, uint64_t *bytes,
+	      uint64_t *free_bytes)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	uint64_t listed = 0;
+	int err = mdb_env_info(env->handle, &info);
+
+	if (!err)
+		err = mdb_env_stat(env->handle, &stat);
+	if (err)
+		return err;
+	free_pages_count(env->handle, txn, 0, &listed);
+	*bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	*free_bytes = listed * stat.ms_psize;
+	return 0;
 }
 
 static int reader_oldest(const char *line, void *context)

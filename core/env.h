@@ -117,6 +117,13 @@ int env_read_warm(struct env *env, env_txn *txn);
 uint64_t env_map_room(const struct env *env);
 
 /*
+ * Bytes of the data file's pages as of now, and of those that the read's
+ * snapshot lists as free.
+ */
+int env_pages(const struct env *env, env_txn *txn, uint64_t *bytes,
+	      uint64_t *free_bytes);
+
+/*
  * Bytes of the pages that are listed as free as of the read, and are not to be
  * used as long as LMDB's oldest reader in this data file lasts.
  */

@@ -134,6 +134,14 @@ static int same_process(const struct figures_owner *owner,
 	       slot->pid_namespace == owner->pid_namespace;
 }
 
+/* Of a slot: sums of different ones differ. */
+static uint64_t place_mark(uint32_t slot)
+{
+	uint64_t mark = (slot + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (mark ^ mark >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* What its reads tell. */
 static void reads_look(cop_store *store, const struct figures_owner *owner,
 		       struct cop_process *process, struct cop_figures *figures)
@@ -147,6 +155,7 @@ static void reads_look(cop_store *store, const struct figures_owner *owner,
 		if (!same_process(owner, &slot))
 			continue;
 		tally_add(&slot, figures);
+		process->read_places += place_mark(i);
 		if (!slot.snapshot)
 			continue;
 		if (!process->open || slot.snapshot - 1 < process->oldest)

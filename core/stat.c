@@ -61,6 +61,7 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 	out->records =
 	    atomic_load_explicit(&header->records.used, memory_order_relaxed);
 	out->limbo = limbo_count(segment);
+	out->unlinked = hnsw_tail_count(segment);
 	out->signs = (uint32_t)signs_kept(segment);
 	out->nibbles = (uint32_t)hnsw_by_nibbles(segment);
 	out->bloom_layers = bloom_layer_count(&header->key_bloom);
@@ -114,6 +115,7 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .entities = info.entities,
 	    .edges = info.edges,
 	    .vectors = info.vectors,
+	    .oldest = state->oldest,
 	    .names = state->next_name - 1,
 	    .name_hits = state->name_hits,
 	    .name_misses = state->name_misses,
@@ -125,6 +127,10 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	err = stall_stat(read, &stats);
 	if (err)
 		return err;
+	err = env_pages(read->env, read->txn, &stats.data_bytes,
+			&stats.free_bytes);
+	if (err)
+		return error_system(err, "%s: cannot read", store->path);
 	snprintf(stats.segment, sizeof stats.segment, "%s", store->shm_path);
 	*out = stats;
 	return 0;

@@ -34,6 +34,7 @@ const struct verb *const verbs[] = {
     &verb_diff,	       &verb_log,	 &verb_undelete, &verb_retain,
     &verb_mcp,	       &verb_stat,	 &verb_readers,	 &verb_check,
     &verb_compact,     &verb_checkpoint, &verb_maintain, &verb_detach,
+    &verb_top,	       &verb_latency,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

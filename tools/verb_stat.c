@@ -6,12 +6,15 @@
  *	One table says what is printed, under which label and which JSON name;
  *	the two forms cannot drift apart.  JSON is one object with
  *	"schema":"coppice.stat/1"; members are added, never renamed.
+ *	What is a share of something that has not happened is "-", null in JSON.
  */
+#include "look.h"
 #include "out.h"
 #include "words.h"
 #include "verbs.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -65,9 +68,54 @@ static const struct {
     STAT(cache_precomputed, STAT_COUNT, "    ahead of a search"),
     STAT(image_commit, STAT_COUNT, "image of commit"),
     STAT(image_bytes, STAT_BYTES, "  on disk"),
+    STAT(data_bytes, STAT_BYTES, "data file"),
+    STAT(free_bytes, STAT_BYTES, "  free in it"),
+    STAT(unlinked, STAT_COUNT, "vectors to be linked"),
+    STAT(oldest, STAT_COUNT, "history from commit"),
 };
 
 enum { STAT_COUNT_OF = sizeof stat_table / sizeof stat_table[0] };
+
+/* What figures say together. */
+enum { SHARE_FREE, SHARE_NAMES, SHARE_CACHE, SHARE_ZERO_COPY, SHARE_COUNT };
+
+static const struct {
+	const char *name;
+	const char *label;
+} share_table[SHARE_COUNT] = {
+    [SHARE_FREE] = {"free_share", "data file free"},
+    [SHARE_NAMES] = {"name_hit_rate", "names that were there"},
+    [SHARE_CACHE] = {"cache_hit_rate", "found in the cache"},
+    [SHARE_ZERO_COPY] = {"zero_copy_share", "records read in place"},
+};
+
+struct stat_shares {
+	double shares[SHARE_COUNT];
+	double bloom; /* false positives, of keys and edges that are not there
+		       */
+	double disk_bytes; /* an entity */
+	double shared_bytes;
+};
+
+static void stat_shares(struct stat_shares *out, const struct cop_stats *stats,
+			const struct cop_figures *figures)
+{
+	*out = (struct stat_shares){
+	    .shares = {[SHARE_FREE] =
+			   look_share(stats->free_bytes, stats->data_bytes),
+		       [SHARE_NAMES] =
+			   look_share(stats->name_hits,
+				      stats->name_hits + stats->name_misses),
+		       [SHARE_CACHE] =
+			   look_share(stats->cache_hits,
+				      stats->cache_hits + stats->cache_misses),
+		       [SHARE_ZERO_COPY] = look_share(
+			   figures->shared, figures->shared + figures->copied)},
+	    .bloom = look_share(figures->doubtful,
+				figures->doubtful + figures->denied),
+	    .disk_bytes = look_share(stats->disk_bytes, stats->entities),
+	    .shared_bytes = look_share(stats->shared_bytes, stats->entities)};
+}
 
 static uint64_t stat_figure(const struct cop_stats *stats, size_t row)
 {
@@ -113,7 +161,22 @@ static const char *stat_row_kind(const struct cop_stats *stats)
 	return stats->rows == COP_ROWS_F32 ? "f32" : "f16";
 }
 
-static void stat_json(const struct cop_stats *stats, const char *path)
+static void shares_json(const struct stat_shares *shares)
+{
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		printf(",\"%s\":", share_table[i].name);
+		out_double(shares->shares[i]);
+	}
+	printf(",\"bloom_measured\":");
+	out_double(shares->bloom);
+	printf(",\"disk_bytes_per_entity\":");
+	out_double(shares->disk_bytes);
+	printf(",\"shared_bytes_per_entity\":");
+	out_double(shares->shared_bytes);
+}
+
+static void stat_json(const struct cop_stats *stats,
+		      const struct stat_shares *shares, const char *path)
 {
 	printf("{\"schema\":\"coppice.stat/1\",\"store\":");
 	out_string(path, strlen(path));
@@ -127,6 +190,7 @@ static void stat_json(const struct cop_stats *stats, const char *path)
 	printf(",\"commit_time_ns\":%" PRIu64 ",\"bloom_rate\":",
 	       stats->commit_time_ns);
 	out_double(stats->bloom_rate);
+	shares_json(shares);
 	printf(",\"segment\":");
 	out_string(stats->segment,
 		   strnlen(stats->segment, sizeof stats->segment));
@@ -145,7 +209,28 @@ static void stat_time(const struct cop_stats *stats)
 	printf("%-22s%s\n", "last commit", text);
 }
 
-static void stat_text(const struct cop_stats *stats)
+static void shares_text(const struct stat_shares *shares)
+{
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		if (isnan(shares->shares[i]))
+			printf("%-22s-\n", share_table[i].label);
+		else
+			printf("%-22s%.1f %%\n", share_table[i].label,
+			       100 * shares->shares[i]);
+}
+
+static void entity_text(const struct stat_shares *shares)
+{
+	char disk[32], shared[32];
+
+	if (!isnan(shares->disk_bytes))
+		printf("%-22s%s on disk, %s shared\n", "one entity",
+		       words_bytes(disk, (uint64_t)shares->disk_bytes),
+		       words_bytes(shared, (uint64_t)shares->shared_bytes));
+}
+
+static void stat_text(const struct cop_stats *stats,
+		      const struct stat_shares *shares)
 {
 	char text[32];
 
@@ -157,7 +242,12 @@ static void stat_text(const struct cop_stats *stats)
 			   ? words_bytes(text, figure)
 			   : words_count(text, figure));
 	}
-	printf("%-22s%.3g\n", "bloom rate", stats->bloom_rate);
+	shares_text(shares);
+	entity_text(shares);
+	printf("%-22s%.3g expected", "bloom rate", stats->bloom_rate);
+	if (!isnan(shares->bloom))
+		printf(", %.3g measured", shares->bloom);
+	putchar('\n');
 	printf("%-22s%" PRIu32 ", %s, coded in %s, ranked by %s\n", "dimension",
 	       stats->dim, stat_metric(stats), stat_code_kind(stats),
 	       stat_row_kind(stats));
@@ -169,6 +259,8 @@ static void stat_text(const struct cop_stats *stats)
 
 static int stat_run(struct cli *cli)
 {
+	struct stat_shares shares;
+	struct cop_figures figures;
 	struct cop_stats stats;
 	int json = 0, code, id;
 	cop_err err;
@@ -185,10 +277,14 @@ static int stat_run(struct cli *cli)
 	err = cop_stat(cli->read, &stats);
 	if (err)
 		return cli_cop(cli, err);
+	code = look_figures(cli, &figures);
+	if (code)
+		return code;
+	stat_shares(&shares, &stats, &figures);
 	if (json)
-		stat_json(&stats, cli->path);
+		stat_json(&stats, &shares, cli->path);
 	else
-		stat_text(&stats);
+		stat_text(&stats, &shares);
 	return 0;
 }
 

@@ -50,5 +50,7 @@ extern const struct verb verb_compact;
 extern const struct verb verb_checkpoint;
 extern const struct verb verb_maintain;
 extern const struct verb verb_detach;
+extern const struct verb verb_top;
+extern const struct verb verb_latency;
 
 #endif

@@ -185,6 +185,42 @@ char *words_bytes(char *out, uint64_t bytes)
 	return out;
 }
 
+/* Three digits and what they are of, by the factors between units. */
+static char *words_unit(char *out, double value, const char *const *units,
+			double factor, int places)
+{
+	while (value >= factor - 0.5 && units[1]) {
+		value /= factor;
+		units++;
+		places = 2;
+	}
+	if (places && value >= 9.995)
+		places = value < 99.95;
+	snprintf(out, 32, "%.*f%s", places, value, *units);
+	return out;
+}
+
+char *words_span(char *out, double ns)
+{
+	static const char *const units[] = {"ns", "us", "ms", NULL};
+
+	if (isnan(ns))
+		return strcpy(out, "-");
+	if (ns < 999.5e6)
+		return words_unit(out, ns, units, 1000, 0);
+	snprintf(out, 32, ns < 9.995e9 ? "%.2fs" : "%.1fs", ns / 1e9);
+	return out;
+}
+
+char *words_rate(char *out, double rate)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", NULL};
+
+	if (isnan(rate))
+		return strcpy(out, "-");
+	return words_unit(out, rate, units, 1000, rate < 9.95 && rate > 0);
+}
+
 size_t words_distance(const char *a, const char *b)
 {
 	size_t row[WORDS_MAX + 1];

@@ -40,6 +40,13 @@ char *words_things(char *out, uint64_t count, const char *one,
 /* "12.3 MiB" into `out`, which has room for 32 bytes; returns `out`. */
 char *words_bytes(char *out, uint64_t bytes);
 
+/*
+ * "512ns", "8.12us", "45.1ms", "3.02s"; "0", "0.5", "18.2k", "1.25M": as short
+ * as can be, "-" for what is not a number.  Room as above.
+ */
+char *words_span(char *out, double ns);
+char *words_rate(char *out, double rate);
+
 /* How many letters to change, add or drop to make a into b; up to 63 each. */
 size_t words_distance(const char *a, const char *b);
 

@@ -177,7 +177,8 @@ module Coppice
              :cache_hits, :uint64, :cache_misses, :uint64,
              :cache_stores, :uint64, :cache_precomputed, :uint64,
              :cache_entries, :uint64, :codes_dim, :uint64, :signs, :uint32,
-             :nibbles, :uint32
+             :nibbles, :uint32, :data_bytes, :uint64, :free_bytes, :uint64,
+             :unlinked, :uint64, :oldest, :uint64
     end
 
     callback :visit, %i[pointer pointer pointer], :int32

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * look: what processes do with a store, from two looks at it.
+ *
+ * idea
+ *	The store's figures only ever grow, so what was done between two looks
+ *	is their difference, word by word, histograms included.  A figure that
+ *	is smaller than before is of new shared memory and began at nothing.
+ *	A process's memory is what it has of its own: the pages that are no
+ *	file's and no segment's, those shared with its forks divided among them.
+ *	The kernel tells that to whoever may trace the process.
+ */
+#include "look.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	FIGURES_AT = offsetof(struct cop_figures, uncounted),
+	FIGURES_WORDS = (sizeof(struct cop_figures) - FIGURES_AT) / 8
+};
+
+/* What look_take's visits add to. */
+struct visit {
+	struct look *look;
+	int failed;
+};
+
+uint64_t look_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void look_sleep(double seconds)
+{
+	struct timespec left = {.tv_sec = (time_t)seconds};
+
+	left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+int look_interval(struct cli *cli, double *seconds)
+{
+	int code = args_double(cli, seconds);
+
+	if (!code && !(*seconds >= 0.05 && *seconds <= 86400))
+		code = args_fault(cli,
+				  "--interval takes 0.05 to 86400 seconds, "
+				  "not '%s'",
+				  cli->value);
+	return code;
+}
+
+/* ---- differences -------------------------------------------------------- */
+
+void look_since(struct cop_figures *now, const struct cop_figures *before)
+{
+	uint64_t *to = &now->uncounted;
+	const uint64_t *from = &before->uncounted;
+
+	for (size_t i = 0; i < FIGURES_WORDS; i++)
+		to[i] -= to[i] >= from[i] ? from[i] : 0;
+}
+
+double look_quantile(const struct cop_histogram *histogram, double share)
+{
+	return histogram->count ? cop_quantile(histogram, share) : NAN;
+}
+
+double look_share(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : NAN;
+}
+
+/* ---- a look ------------------------------------------------------------- */
+
+static double private_bytes(const struct cop_process *process)
+{
+	uint64_t kibibytes;
+	double bytes = NAN;
+	char line[256];
+	FILE *file;
+
+	if (process->is_foreign)
+		return NAN;
+	snprintf(line, sizeof line, "/proc/%" PRIu32 "/smaps_rollup",
+		 process->pid);
+	file = fopen(line, "re");
+	if (!file)
+		return NAN;
+	while (isnan(bytes) && fgets(line, sizeof line, file))
+		if (sscanf(line, "Pss_Anon: %" SCNu64, &kibibytes) == 1)
+			bytes = (double)kibibytes * 1024;
+	fclose(file);
+	return bytes;
+}
+
+static struct look_process *process_add(struct look *look)
+{
+	struct look_process *processes = look->processes;
+	size_t room = look->room ? look->room * 2 : 16;
+
+	if (look->count == look->room) {
+		processes = realloc(processes, room * sizeof *processes);
+		if (!processes)
+			return NULL;
+		look->processes = processes;
+		look->room = room;
+	}
+	return &look->processes[look->count++];
+}
+
+static int32_t process_visit(void *user, const struct cop_process *process)
+{
+	struct visit *visit = user;
+	struct look_process *one;
+
+	if (!process->is_foreign && process->pid == (uint32_t)getpid())
+		return 0;
+	one = process_add(visit->look);
+	if (!one)
+		return visit->failed = 1;
+	one->is = *process;
+	one->figures = *process->figures;
+	snprintf(one->name, sizeof one->name, "%s", process->name);
+	one->private_bytes = private_bytes(process);
+	return 0;
+}
+
+static int32_t reader_visit(void *user, const struct cop_reader *reader)
+{
+	struct look *look = ((struct visit *)user)->look;
+
+	if (reader->role == COP_ROLE_WRITE ||
+	    (reader->state != COP_READER_OPEN &&
+	     reader->state != COP_READER_STALLED))
+		return 0;
+	if (look->open++ && reader->commit >= look->oldest.commit)
+		return 0;
+	look->oldest = *reader;
+	snprintf(look->oldest_name, sizeof look->oldest_name, "%s",
+		 reader->name);
+	return 0;
+}
+
+int look_figures(struct cli *cli, struct cop_figures *out)
+{
+	cop_err err;
+
+	out->size = sizeof *out;
+	err = cop_figures(cli->store, out);
+	return err ? cli_cop(cli, err) : 0;
+}
+
+static int look_stats(struct cli *cli, struct cop_stats *out)
+{
+	cop_err err = cop_read_begin(cli->store, &cli->read);
+
+	out->size = sizeof *out;
+	if (!err)
+		err = cop_stat(cli->read, out);
+	if (err)
+		return cli_cop(cli, err);
+	cop_read_end(cli->read);
+	cli->read = NULL;
+	return 0;
+}
+
+int look_take(struct cli *cli, struct look *look)
+{
+	struct visit visit = {.look = look};
+	int code = look_stats(cli, &look->stats);
+	cop_err err;
+
+	look->ns = look_clock();
+	look->count = 0;
+	look->open = 0;
+	look->oldest.pid = 0;
+	if (!code)
+		code = look_figures(cli, &look->figures);
+	if (code)
+		return code;
+	err = cop_processes(cli->store, process_visit, &visit);
+	if (!err)
+		err = cop_readers(cli->store, reader_visit, &visit);
+	if (visit.failed)
+		return fault_set(&cli->fault, EXIT_NO_SPACE, "out of memory");
+	return err ? cli_cop(cli, err) : 0;
+}
+
+void look_release(struct look *look)
+{
+	free(look->processes);
+}
