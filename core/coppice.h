@@ -1785,6 +1785,105 @@ struct cop_checkpoint_result {
 COP_MUST cop_err cop_checkpoint(cop_store *store,
 				struct cop_checkpoint_result *result);
 
+/* ---- backups ------------------------------------------------------------ */
+
+struct cop_backup_options {
+	uint32_t size;
+	int32_t plain; /* 1: do not compress */
+	/* called for each MiB; non-zero ends it with COP_STOPPED */
+	int32_t (*progress)(void *user, const char *what, uint64_t done,
+			    uint64_t total);
+	void *user;
+};
+
+/* What a backup is of. */
+struct cop_backup_info {
+	uint32_t size;
+	uint32_t format; /* of the store */
+	uint32_t dim;
+	int32_t metric;
+	int32_t rows;
+	int32_t codes;
+	uint64_t commit;	 /* that the store is as of */
+	uint64_t oldest;	 /* that can be read as of */
+	uint64_t commit_time_ns; /* since 1970 */
+	uint64_t taken_ns;	 /* when the backup was, since 1970 */
+	uint64_t entities;
+	uint64_t edges;
+	uint64_t vectors;
+	uint64_t entries;    /* records of all kinds, of history, too */
+	uint64_t data_bytes; /* of them, not compressed */
+	uint64_t bytes;	     /* of the backup */
+	char uuid[40];	     /* the store's */
+	char coppice[24];    /* version of the library that wrote it */
+};
+
+/*
+ * Writes a backup of the store, as of one commit and with all of its history,
+ * while it is in use.
+ * fd		where to: a file, a pipe, a socket; written from here on,
+ *without seeking, and not synced options, info	may be NULL Returns
+ *COP_NO_SPACE, COP_STOPPED, EPIPE and others of write(); what was written is
+ *then of no use.  COP_STALLED if it would hold back so much of the data file
+ *that commits would be refused, as cop_readers has it: it gives way to them.
+ * Progress	takes no lock that a reader or a writer wants.  The data file
+ *		grows by what commits replace meanwhile.
+ */
+COP_MUST cop_err cop_backup(cop_store *store, int32_t fd,
+			    const struct cop_backup_options *options,
+			    struct cop_backup_info *info);
+
+/*
+ * Reads a backup to its end and checks every byte of it.
+ * fd		read from here on, without seeking
+ * options, info	may be NULL
+ * Returns	COP_CORRUPT, and where; COP_VERSION; COP_STOPPED; an errno.
+ */
+COP_MUST cop_err cop_backup_verify(int32_t fd,
+				   const struct cop_backup_options *options,
+				   struct cop_backup_info *info);
+
+struct cop_restore_options {
+	uint32_t size;
+	uint32_t mode;	/* as in cop_options; 0: as the old store's */
+	uint32_t group; /* gid + 1, 0: this process's */
+	uint32_t reserved;
+	const char *shm_dir; /* as in cop_options; NULL: as the old store's */
+	int32_t (*progress)(void *user, const char *what, uint64_t done,
+			    uint64_t total);
+	void *user;
+};
+
+/*
+ * Makes a store in the folder `path`, which must not exist or be empty, from a
+ * backup: the same entities, history, rules and parameters.  It is another
+ * store, with a uuid and segments of its own, also beside the old one or in its
+ * place.
+ * fd		read from here on, without seeking, and checked as by
+ *		cop_backup_verify
+ * options, info	may be NULL
+ * Returns	COP_EXISTS if something is there, COP_BUSY if another process
+ *		restores to the same path, COP_CORRUPT, COP_VERSION,
+ *		COP_INVALID for an option out of range, COP_NO_SPACE,
+ *		COP_STOPPED, an errno.  Nothing is left behind on error; a death
+ *		leaves the folder `path`.restoring, which the next to restore to
+ *		the same path removes.
+ */
+COP_MUST cop_err cop_restore(int32_t fd, const char *path,
+			     const struct cop_restore_options *options,
+			     struct cop_backup_info *info);
+
+/* ---- versions ----------------------------------------------------------- */
+
+/*
+ * Brings a store of an older format to the one that this library writes.
+ * There are no older ones that it could bring forward yet.
+ * from, to	its format before and after; may be NULL
+ * Returns	COP_VERSION for a store of a newer format, or of one before the
+ *		first that can be brought forward; COP_NOT_A_STORE, an errno.
+ */
+COP_MUST cop_err cop_upgrade(const char *path, uint32_t *from, uint32_t *to);
+
 #if defined(__cplusplus) && !defined(COP_CDEF)
 }
 #endif

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Making a new store.
- *
- * crash
- *	CURRENT is renamed into place last, when all other names are on disk: a
- *	folder without it is no store, and can be removed.
- */
-#include "env.h"
+/* Making a new store. */
+#include "create.h"
 #include "clock.h"
 #include "error.h"
-#include "folder.h"
-#include "format.h"
 #include "limit.h"
 #include "lock.h"
 #include "rules.h"
@@ -82,9 +74,30 @@ static cop_err vectors_check(const struct cop_options *options)
 	return 0;
 }
 
-static cop_err options_check(const struct cop_options *options)
+cop_err create_owner_check(uint32_t mode, const char *shm_dir)
 {
 	struct stat st;
+
+	if (mode & ~0666u || (mode && (mode & 0600) != 0600))
+		return error_set(COP_INVALID,
+				 "mode %04o; give read and write permissions "
+				 "such as 0600 or 0660, the owner's both",
+				 mode);
+	if (shm_dir && (shm_dir[0] != '/' || strlen(shm_dir) > 200))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s'; give an absolute "
+				 "path of at most 200 bytes",
+				 shm_dir);
+	if (shm_dir && (stat(shm_dir, &st) || !S_ISDIR(st.st_mode)))
+		return error_set(COP_INVALID,
+				 "shared memory folder '%s' is not a folder; "
+				 "make it first, on a tmpfs",
+				 shm_dir);
+	return 0;
+}
+
+static cop_err options_check(const struct cop_options *options)
+{
 	cop_err err;
 
 	if (options->size != sizeof *options)
@@ -93,12 +106,9 @@ static cop_err options_check(const struct cop_options *options)
 	err = vectors_check(options);
 	if (err)
 		return err;
-	if (options->mode & ~0666u ||
-	    (options->mode && (options->mode & 0600) != 0600))
-		return error_set(COP_INVALID,
-				 "mode %04o; give read and write permissions "
-				 "such as 0600 or 0660, the owner's both",
-				 options->mode);
+	err = create_owner_check(options->mode, options->shm_dir);
+	if (err)
+		return err;
 	if (!(options->bloom_rate >= 0 && options->bloom_rate < 0.5))
 		return error_set(COP_INVALID,
 				 "bloom rate %g; it must be "
@@ -122,18 +132,6 @@ static cop_err options_check(const struct cop_options *options)
 		return error_set(COP_INVALID,
 				 "a time to live or to idle, but no cache; "
 				 "set cache_bytes, too");
-	if (options->shm_dir &&
-	    (options->shm_dir[0] != '/' || strlen(options->shm_dir) > 200))
-		return error_set(COP_INVALID,
-				 "shared memory folder '%s'; give an absolute "
-				 "path of at most 200 bytes",
-				 options->shm_dir);
-	if (options->shm_dir &&
-	    (stat(options->shm_dir, &st) || !S_ISDIR(st.st_mode)))
-		return error_set(COP_INVALID,
-				 "shared memory folder '%s' is not a folder; "
-				 "make it first, on a tmpfs",
-				 options->shm_dir);
 	return 0;
 }
 
@@ -143,23 +141,21 @@ static const char *folder_of(const struct cop_options *options)
 	return options->shm_dir ? options->shm_dir : "/dev/shm";
 }
 
-/* A store whose cache has no room could not be opened. */
-static cop_err cache_fits(const struct cop_options *options)
+cop_err create_cache_check(uint64_t cache_bytes, const char *shm_dir)
 {
-	const char *folder = folder_of(options);
 	struct statvfs fs;
 	uint64_t all;
 
-	if (!options->cache_bytes || statvfs(folder, &fs))
+	if (!cache_bytes || statvfs(shm_dir, &fs))
 		return 0;
 	all = (uint64_t)fs.f_blocks * fs.f_frsize;
-	if (options->cache_bytes <= all / 2)
+	if (cache_bytes <= all / 2)
 		return 0;
 	return error_set(COP_INVALID,
 			 "a cache of %" PRIu64 " bytes; %s has %" PRIu64
 			 " in all: give it half of that at most, or another "
 			 "folder",
-			 options->cache_bytes, folder, all);
+			 cache_bytes, shm_dir, all);
 }
 
 static cop_err config_fill(struct disk_store *config,
@@ -197,16 +193,7 @@ static cop_err config_fill(struct disk_store *config,
 	return 0;
 }
 
-/* What cop_create has made so far, to be taken back. */
-struct creation {
-	const char *path;
-	int made_folder;
-	int folder_fd;
-	int lock_fd;
-	struct folder_owner owner;
-};
-
-static int folder_is_empty(const char *path)
+int create_is_empty(const char *path)
 {
 	DIR *folder = opendir(path);
 	struct dirent *entry;
@@ -229,7 +216,7 @@ static cop_err store_folder_make(struct creation *creation)
 		creation->made_folder = 1;
 	} else if (errno != EEXIST) {
 		return error_system(errno, "cannot make the folder %s", path);
-	} else if (!folder_is_empty(path)) {
+	} else if (!create_is_empty(path)) {
 		return error_set(COP_EXISTS,
 				 "%s is there already and is not an empty "
 				 "folder; choose another path",
@@ -241,7 +228,7 @@ static cop_err store_folder_make(struct creation *creation)
 	return 0;
 }
 
-static cop_err files_make(struct creation *creation)
+cop_err create_files(struct creation *creation)
 {
 	int folder = creation->folder_fd;
 	int err;
@@ -259,9 +246,14 @@ static cop_err files_make(struct creation *creation)
 		   : 0;
 }
 
-static int records_put(struct env *env, const struct disk_store *config,
-		       struct disk_retention *retention)
+struct records {
+	const struct disk_store *config;
+	struct disk_retention *retention;
+};
+
+static int records_put(const struct records *records, struct env *env)
 {
+	const struct disk_store *config = records->config;
 	struct disk_state state = {
 	    .time_ns = config->created_ns, .next_entity = 1, .next_name = 1};
 	env_txn *txn;
@@ -275,28 +267,38 @@ static int records_put(struct env *env, const struct disk_store *config,
 		err = env_put(env, txn, DB_META, bytes_of("state", 5),
 			      bytes_of(&state, sizeof state));
 	if (!err)
-		err = rules_put(env, txn, &(struct retain_rules){retention, 1});
+		err = rules_put(env, txn,
+				&(struct retain_rules){records->retention, 1});
 	if (!err)
 		return env_write_commit(txn);
 	env_write_abort(txn);
 	return err;
 }
 
-static cop_err data_make(struct creation *creation,
-			 const struct disk_store *config,
-			 struct disk_retention *retention)
+static cop_err records_fill(void *user, struct env *env)
+{
+	int code = records_put(user, env);
+
+	return code ? error_system(code, "cannot write the data file") : 0;
+}
+
+cop_err create_data(struct creation *creation, uint32_t mode,
+		    cop_err (*fill)(void *user, struct env *env), void *user)
 {
 	char path[PATH_MAX];
+	cop_err failed = 0;
 	struct env env;
 	int err;
 
 	snprintf(path, sizeof path, "%s/%s", creation->path, GENERATION_FIRST);
-	err = env_open(&env, path, creation->lock_fd, LOCK_FOREVER,
-		       config->mode, ENV_CREATE);
+	err = env_open(&env, path, creation->lock_fd, LOCK_FOREVER, mode,
+		       ENV_CREATE);
 	if (!err) {
-		err = records_put(&env, config, retention);
+		failed = fill(user, &env);
 		env_close(&env);
 	}
+	if (failed)
+		return failed;
 	if (!err)
 		err =
 		    folder_own(creation->folder_fd,
@@ -309,8 +311,7 @@ static cop_err data_make(struct creation *creation,
 		   : 0;
 }
 
-/* The last step, when all other names are on disk. */
-static cop_err current_write(struct creation *creation)
+cop_err create_current(struct creation *creation)
 {
 	int folder = creation->folder_fd;
 	int err = folder_own_folder(folder, ".", &creation->owner);
@@ -329,17 +330,22 @@ static cop_err current_write(struct creation *creation)
 		   : 0;
 }
 
-static void creation_undo(struct creation *creation)
+void create_clear(int folder_fd)
 {
 	static const char *const files[] = {
 	    "CURRENT", "CURRENT.new", GENERATION_FIRST "/data.mdb",
 	    GENERATION_FIRST "/lock.mdb", "lock"};
 
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		unlinkat(folder_fd, files[i], 0);
+	unlinkat(folder_fd, GENERATION_FIRST, AT_REMOVEDIR);
+}
+
+void create_undo(struct creation *creation)
+{
 	if (creation->folder_fd < 0)
 		return;
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		unlinkat(creation->folder_fd, files[i], 0);
-	unlinkat(creation->folder_fd, GENERATION_FIRST, AT_REMOVEDIR);
+	create_clear(creation->folder_fd);
 	if (creation->made_folder)
 		rmdir(creation->path);
 }
@@ -361,7 +367,8 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		options = &defaults;
 	err = options_check(options);
 	if (!err)
-		err = cache_fits(options);
+		err = create_cache_check(options->cache_bytes,
+					 folder_of(options));
 	if (!err)
 		err = config_fill(&config, options);
 	if (err)
@@ -380,13 +387,14 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	err = store_folder_make(&creation);
 	if (err)
 		goto out;
-	err = files_make(&creation);
+	err = create_files(&creation);
 	if (!err)
-		err = data_make(&creation, &config, &retention);
+		err = create_data(&creation, config.mode, records_fill,
+				  &(struct records){&config, &retention});
 	if (!err)
-		err = current_write(&creation);
+		err = create_current(&creation);
 	if (err)
-		creation_undo(&creation);
+		create_undo(&creation);
 out:
 	if (creation.lock_fd >= 0)
 		close(creation.lock_fd);

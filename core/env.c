@@ -29,7 +29,8 @@ enum {
 	INFO_TRIES = 16,
 	READERS = 16384 + 256,
 	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
-	READER_LOOKS = 64
+	READER_LOOKS = 64,
+	KEY_BYTES = 511 /* of a key, by LMDB's build */
 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
@@ -585,22 +586,15 @@ static int readers_check(struct env *env)
 	return 0;
 }
 
-int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
+int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
+		   uint64_t *bytes)
 {
-	uint64_t from = mdb_txn_id(txn);
-	MDB_val key = {sizeof from, &from};
+	MDB_val key = {sizeof id, &id};
 	MDB_cursor *cursor;
 	MDB_val value;
-	MDB_stat stat;
 	size_t pages = 0;
-	int err = readers_check(env); /* what a dead one holds is not held */
+	int err = mdb_cursor_open(txn, 0, &cursor);
 
-	if (!err)
-		err = mdb_env_stat(env->handle, &stat);
-	if (!err && mdb_reader_list(env->handle, reader_oldest, &from) < 0)
-		err = EIO;
-	if (!err)
-		err = mdb_cursor_open(txn, 0, &cursor);
 	if (err)
 		return err;
 	err = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
@@ -614,8 +608,18 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 		err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	*bytes = (uint64_t)pages * stat.ms_psize;
+	*bytes = (uint64_t)pages * env_page_bytes(env);
 	return err == MDB_NOTFOUND ? 0 : err;
+}
+
+int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
+{
+	uint64_t from = mdb_txn_id(txn);
+	int err = readers_check(env); /* what a dead one holds is not held */
+
+	if (!err && mdb_reader_list(env->handle, reader_oldest, &from) < 0)
+		err = EIO;
+	return err ? err : env_held_since(env, txn, from, bytes);
 }
 
 int env_write_begin(struct env *env, int lazy, env_txn **out)
@@ -766,4 +770,34 @@ int env_count(const struct env *env, env_txn *txn, enum env_db db,
 	if (!err)
 		*count = stat.ms_entries;
 	return err;
+}
+
+int env_key_fits(enum env_db db, size_t bytes)
+{
+	if (databases[db].flags & MDB_INTEGERKEY)
+		return bytes == sizeof(uint64_t);
+	return bytes && bytes <= KEY_BYTES;
+}
+
+int env_key_compare(enum env_db db, struct bytes a, struct bytes b)
+{
+	uint64_t x;
+	uint64_t y;
+	int order;
+
+	if (databases[db].flags & MDB_INTEGERKEY) {
+		memcpy(&x, a.data, sizeof x);
+		memcpy(&y, b.data, sizeof y);
+		return x < y ? -1 : x > y;
+	}
+	order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+	return order ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
+uint32_t env_page_bytes(const struct env *env)
+{
+	MDB_stat stat;
+
+	/* fails only for want of an environment */
+	return mdb_env_stat(env->handle, &stat) ? 0 : stat.ms_psize;
 }

@@ -129,6 +129,10 @@ int env_pages(const struct env *env, env_txn *txn, uint64_t *bytes,
  */
 int env_held(struct env *env, env_txn *txn, uint64_t *bytes);
 
+/* The same of those that a reader with that transaction's number may hold. */
+int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
+		   uint64_t *bytes);
+
 /*
  * Write transactions: W must be held.  One in 64 looks for dead readers first,
  * whose snapshots hold pages back: that is a system call for each process that
@@ -184,6 +188,15 @@ void env_cursor_close(env_cursor *cursor);
 /* ENV_SEEK: to the first key at or after *key.  0, ENV_ABSENT or a code. */
 int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
 		    struct bytes *value);
+
+/* Whether a database may have a key of so many bytes. */
+int env_key_fits(enum env_db db, size_t bytes);
+
+/* Below, at or above 0, as the database sorts two keys that it may have. */
+int env_key_compare(enum env_db db, struct bytes a, struct bytes b);
+
+/* Bytes of a page of the data file. */
+uint32_t env_page_bytes(const struct env *env);
 
 /* Entries in a database, by LMDB's own count. */
 int env_count(const struct env *env, env_txn *txn, enum env_db db,

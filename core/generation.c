@@ -74,12 +74,11 @@ static uint64_t control_generation(const cop_store *store)
 
 /* ---- CURRENT ------------------------------------------------------------ */
 
-/* The number of the generation that CURRENT names. */
-static cop_err current_read(const cop_store *store, uint64_t *number)
+cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
+			 uint64_t *number)
 {
 	char text[128];
-	unsigned format;
-	int fd = openat(store->folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
+	int fd = openat(folder_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
 	ssize_t bytes;
 	int err;
 
@@ -88,24 +87,33 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 				 "%s is not a store: it has no file CURRENT; "
 				 "its creation may have been cut off, then "
 				 "remove it and run `coppice init` again",
-				 store->path);
+				 path);
 	if (fd < 0)
-		return error_system(errno, "cannot read %s/CURRENT",
-				    store->path);
+		return error_system(errno, "cannot read %s/CURRENT", path);
 	bytes = read(fd, text, sizeof text - 1);
 	err = errno;
 	close(fd);
 	if (bytes < 0)
-		return error_system(err, "cannot read %s/CURRENT", store->path);
+		return error_system(err, "cannot read %s/CURRENT", path);
 	text[bytes] = 0;
-	if (sscanf(text, "coppice %u\ngen-%" SCNu64 "\n", &format, number) !=
-		2 ||
+	if (sscanf(text, "coppice %" SCNu32 "\ngen-%" SCNu64 "\n", format,
+		   number) != 2 ||
 	    !*number || *number > GENERATION_MAX)
 		return error_set(COP_NOT_A_STORE,
 				 "%s/CURRENT does not say what generation is "
 				 "in use; restore it from a backup",
-				 store->path);
-	if (format != FORMAT_VERSION)
+				 path);
+	return 0;
+}
+
+/* The number of the generation that CURRENT names. */
+static cop_err current_read(const cop_store *store, uint64_t *number)
+{
+	uint32_t format = 0;
+	cop_err err =
+	    generation_named(store->folder_fd, store->path, &format, number);
+
+	if (!err && format != FORMAT_VERSION)
 		return error_set(COP_VERSION,
 				 "%s is of format %u and this coppice reads "
 				 "%d; %s",
@@ -113,7 +121,7 @@ static cop_err current_read(const cop_store *store, uint64_t *number)
 				 format > FORMAT_VERSION
 				     ? "install a newer one"
 				     : "make the store anew from its sources");
-	return 0;
+	return err;
 }
 
 /* ---- opening ------------------------------------------------------------ */

@@ -4,6 +4,10 @@
 
 #include "store.h"
 
+/* The format that a store's folder says it is of, and its generation. */
+cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
+			 uint64_t *number);
+
 /*
  * Opens the generation in use and makes it the store's; finishes a switch
  * whose maker died.

@@ -59,27 +59,29 @@ static uint64_t folder_room(int folder_fd)
 		   : (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 
-static uint64_t memory_room(const cop_store *store)
+static uint64_t memory_room(const cop_store *store, const struct env *env)
 {
+	(void)env;
 	return folder_room(store->shm_fd);
 }
 
-static uint64_t disk_room(const cop_store *store)
+static uint64_t disk_room(const cop_store *store, const struct env *env)
 {
-	uint64_t map = env_map_room(store->env);
+	uint64_t map = env_map_room(env);
 	uint64_t disk = folder_room(store->folder_fd);
 
 	return map < disk ? map : disk;
 }
 
-static int is_over(const cop_store *store, uint64_t held,
-		   uint64_t (*room)(const cop_store *store))
+static int is_over(const cop_store *store, const struct env *env, uint64_t held,
+		   uint64_t (*room)(const cop_store *store,
+				    const struct env *env))
 {
 	uint64_t limit = setting_bytes("COPPICE_STALL_BYTES", 0);
 
 	if (limit)
 		return held > limit;
-	return held >= STALL_CARE && held > (room(store) + held) / 4;
+	return held >= STALL_CARE && held > (room(store, env) + held) / 4;
 }
 
 /* Bytes of limbo that wait for the read at `oldest`. */
@@ -171,16 +173,38 @@ cop_err stall_check(cop_store *store, uint64_t newest)
 	if (slot == SLOT_NONE)
 		return 0;
 	held = memory_held(store, oldest);
-	if (is_over(store, held, memory_room))
+	if (is_over(store, store->env, held, memory_room))
 		return stall_error(store, slot, newest - oldest, held,
 				   "shared memory");
 	err = disk_held(store, oldest, newest, &held);
 	if (err)
 		return error_system(err, "%s: cannot read", store->path);
-	if (is_over(store, held, disk_room))
+	if (is_over(store, store->env, held, disk_room))
 		return stall_error(store, slot, newest - oldest, held,
 				   "the data file");
 	return 0;
+}
+
+cop_err stall_snapshot_check(const cop_store *store, struct env *env,
+			     env_txn *snapshot)
+{
+	uint64_t held = 0;
+	env_txn *txn;
+	int err = env_read_begin(env, &txn);
+
+	if (!err) {
+		err = env_held_since(env, txn, env_txn_id(snapshot), &held);
+		env_read_abort(txn);
+	}
+	if (err)
+		return error_system(err, "%s: cannot read", store->path);
+	if (!is_over(store, env, held, disk_room))
+		return 0;
+	return error_set(COP_STALLED,
+			 "%s: the backup holds back %.1f MiB of the data file, "
+			 "too much, and gives way to commits: have it taken "
+			 "faster, into a file, or make room",
+			 store->path, (double)held / (1 << 20));
 }
 
 /* ---- readers ------------------------------------------------------------ */

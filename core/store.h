@@ -365,6 +365,10 @@ void read_pool_clear(cop_store *store);
  */
 cop_err stall_check(cop_store *store, uint64_t newest);
 
+/* The same of a snapshot that has no slot, for its owner to give way. */
+cop_err stall_snapshot_check(const cop_store *store, struct env *env,
+			     env_txn *snapshot);
+
 /* Fills in what the figures say of readers. */
 cop_err stall_stat(const cop_read *read, struct cop_stats *out);
 

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking a backup while the store is in use, and looking one through.
+ *
+ * idea
+ *	One LMDB snapshot of the open environment is read from the first key to
+ *	the last and written as it comes (backupfile.h): the store as of one
+ *	commit, with all of its history.  The segment and its images are caches
+ *	and stay out.  No lock is held but LMDB's, shared, on the snapshot, so
+ *	readers and writers go on, and a compaction, too: the snapshot keeps the
+ *	generation that it began in.
+ *
+ * what it costs a busy store
+ *	Pages that commits replace meanwhile are not used again before the
+ *	backup ends, so the data file grows by what is rewritten in that time:
+ *	some 20 pages a small commit.  A backup has no slot, so nothing of the
+ *	segment waits for it.
+ *	Whoever takes the bytes says how long it lasts; a pipe may stand still
+ *	for ever.  So the backup looks, once a second, what it holds back, and
+ *	where that would make a read stall writers (stall.c) it gives way
+ *	itself: COP_STALLED is the backup's error, never a commit's.
+ *
+ * crash
+ *	Nothing of the store's is changed.  LMDB's reader table has an entry of
+ *	the dead, which goes as any other reader's.
+ */
+#include "backupfile.h"
+#include "clock.h"
+#include "generation.h"
+
+/* A look takes at most so small a share of the time. */
+enum { LOOK_SHARE = 20 };
+
+#define LOOK_NS UINT64_C(1000000000)
+
+struct taking {
+	cop_store *store;
+	struct generation *generation; /* held */
+	env_txn *txn;
+	const struct cop_backup_options *options;
+	struct backup_header header;
+	struct backup_out out;
+	uint64_t chunks;  /* when progress was told last */
+	uint64_t entries; /* written */
+	uint64_t look_ns; /* when to look next what is held back */
+};
+
+static cop_err options_check(const struct cop_backup_options *options,
+			     const struct cop_backup_info *info)
+{
+	if (options && options->size != sizeof *options)
+		return error_set(COP_INVALID, "options are of another size; "
+					      "set .size to their sizeof");
+	if (info && info->size != sizeof *info)
+		return error_set(COP_INVALID, "what is told of a backup is of "
+					      "another size; set .size to its "
+					      "sizeof");
+	return 0;
+}
+
+static cop_err progress_tell(const struct cop_backup_options *options,
+			     const char *what, uint64_t done, uint64_t total)
+{
+	return options && options->progress &&
+		       options->progress(options->user, what, done, total)
+		   ? error_set(COP_STOPPED, "stopped by the caller")
+		   : 0;
+}
+
+/* ---- taking one --------------------------------------------------------- */
+
+static cop_err unread(const struct taking *taking, int code)
+{
+	return error_system(code, "cannot read %s", taking->store->path);
+}
+
+/* Gives way where it holds back too much. */
+static cop_err held_look(void *user)
+{
+	struct taking *taking = user;
+	uint64_t before = clock_ns(CLOCK_MONOTONIC);
+	uint64_t took;
+	cop_err err;
+
+	if (before < taking->look_ns)
+		return 0;
+	err = stall_snapshot_check(taking->store, &taking->generation->env,
+				   taking->txn);
+	took = clock_ns(CLOCK_MONOTONIC) - before;
+	taking->look_ns = before + LOOK_NS + took * LOOK_SHARE;
+	return err;
+}
+
+static cop_err entry_write(struct taking *taking, enum env_db db,
+			   struct bytes key, struct bytes value)
+{
+	cop_err err = backup_out_entry(&taking->out, db, key, value);
+
+	taking->entries++;
+	if (err || taking->chunks == taking->out.totals.chunks)
+		return err;
+	taking->chunks = taking->out.totals.chunks;
+	err = held_look(taking);
+	return err ? err
+		   : progress_tell(taking->options, "writing", taking->entries,
+				   taking->header.entries);
+}
+
+static cop_err database_write(struct taking *taking, enum env_db db)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	cop_err err = 0;
+	int code =
+	    env_cursor_open(&taking->generation->env, taking->txn, db, &cursor);
+
+	if (code)
+		return unread(taking, code);
+	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	while (!code && !err) {
+		err = entry_write(taking, db, key, value);
+		if (!err)
+			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+	}
+	env_cursor_close(cursor);
+	return !err && code != ENV_ABSENT ? unread(taking, code) : err;
+}
+
+static cop_err retention_write(struct taking *taking)
+{
+	struct bytes key = bytes_of("retention", 9);
+	struct bytes value;
+	int code = env_get(&taking->generation->env, taking->txn, DB_META, key,
+			   &value);
+
+	return code ? unread(taking, code)
+		    : entry_write(taking, DB_META, key, value);
+}
+
+/* The snapshot, and what there is to say of it. */
+static cop_err taking_begin(struct taking *taking)
+{
+	struct backup_header *header = &taking->header;
+	struct env *env = &taking->generation->env;
+	uint64_t count;
+	int code = env_read_begin(env, &taking->txn);
+	cop_err err;
+
+	if (code)
+		return unread(taking, code);
+	err = read_state(env, taking->txn, &header->state);
+	if (err)
+		return err;
+	header->entries = 1; /* the retention */
+	for (int db = DB_META + 1; !code && db < DB_COUNT; db++) {
+		code = env_count(env, taking->txn, (enum env_db)db, &count);
+		header->entries += count;
+	}
+	if (code)
+		return unread(taking, code);
+	header->store = taking->store->config;
+	header->page_bytes = env_page_bytes(env);
+	header->taken_ns = clock_ns(CLOCK_REALTIME);
+	taking->look_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
+	return backup_out_begin(&taking->out, header);
+}
+
+static cop_err taking_run(struct taking *taking)
+{
+	cop_err err = taking_begin(taking);
+
+	if (!err)
+		err = retention_write(taking);
+	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
+		err = database_write(taking, (enum env_db)db);
+	return err ? err : backup_out_end(&taking->out);
+}
+
+cop_err cop_backup(cop_store *store, int32_t fd,
+		   const struct cop_backup_options *options,
+		   struct cop_backup_info *info)
+{
+	struct taking taking = {.store = store, .options = options};
+	struct limit limit;
+	cop_err err = store_use(store);
+
+	if (!err)
+		err = options_check(options, info);
+	if (!err) /* what has been committed is in it */
+		err = generation_refresh(store);
+	if (err)
+		return err;
+	taking.generation = generation_hold(store);
+	taking.out = (struct backup_out){.fd = fd,
+					 .is_plain = options && options->plain,
+					 .wait = held_look,
+					 .user = &taking};
+	limit_enter(&limit);
+	err = taking_run(&taking);
+	limit_leave(&limit);
+	if (!err && info)
+		*info = backup_info(&taking.header, &taking.out.totals,
+				    taking.out.offset);
+	backup_out_release(&taking.out);
+	if (taking.txn)
+		env_read_abort(taking.txn);
+	generation_drop(store, taking.generation);
+	return err;
+}
+
+/* ---- looking one through ------------------------------------------------ */
+
+static cop_err all_read(struct backup_in *in,
+			const struct cop_backup_options *options)
+{
+	uint64_t chunks = 0;
+	uint64_t entries = 0;
+	cop_err err = backup_in_begin(in);
+
+	while (!err && !in->is_ended) {
+		err = backup_in_entry(in);
+		entries++;
+		if (err || chunks == in->totals.chunks)
+			continue;
+		chunks = in->totals.chunks;
+		err = progress_tell(options, "reading", entries,
+				    in->header.entries);
+	}
+	return err;
+}
+
+cop_err cop_backup_verify(int32_t fd, const struct cop_backup_options *options,
+			  struct cop_backup_info *info)
+{
+	struct backup_in in = {.fd = fd};
+	cop_err err;
+
+	error_clear();
+	err = options_check(options, info);
+	if (err)
+		return err;
+	err = all_read(&in, options);
+	if (!err && info)
+		*info = backup_info(&in.header, &in.totals, in.offset);
+	backup_in_release(&in);
+	return err;
+}
