@@ -12,6 +12,7 @@
  *	it, the first one is if there are more operands than the verb takes
  *	otherwise; a verb that takes any number of them (import, get, delete)
  *	takes the first one for a store only if it is a folder that exists.
+ *	Of restore it is the last one instead; verify has none.
  *
  * limits
  *	48 options a verb.
@@ -28,7 +29,7 @@
 enum { ARGS_MAX = 48 };
 
 const struct arg_row args_common[] = {
-    {ARG_STORE, "store", "DIR", "the store, instead of the first operand"},
+    {ARG_STORE, "store", "DIR", "the store, instead of its operand"},
     {ARG_TIMEOUT, "timeout", "SECONDS",
      "wait so long for the writer lock (default: for ever)"},
     {'q', "quiet", NULL, "print no progress, summaries or warnings"},
@@ -76,9 +77,10 @@ static void args_help_rows(const struct arg_row *row, FILE *to)
 
 void args_help(const struct verb *verb, FILE *to)
 {
-	fprintf(to, "usage: coppice %s STORE%s%s [OPTION...]\n%s.\n\n",
-		verb->name, *verb->operands ? " " : "", verb->operands,
-		verb->summary);
+	fprintf(to, "usage: coppice %s%s%s%s%s [OPTION...]\n%s.\n\n",
+		verb->name, verb->store == VERB_STORE_FIRST ? " STORE" : "",
+		*verb->operands ? " " : "", verb->operands,
+		verb->store == VERB_STORE_LAST ? " STORE" : "", verb->summary);
 	args_help_rows(verb->rows, to);
 	args_help_rows(args_common, to);
 	if (verb->notes)
@@ -228,18 +230,23 @@ int args_end(struct cli *cli)
 
 	cli->operands = cli->argv + optind;
 	cli->operand_count = cli->argc - optind;
-	if (!cli->path && args_names_store(cli, environment)) {
+	if (verb->store == VERB_STORE_NONE) {
+		cli->path = NULL;
+	} else if (!cli->path && args_names_store(cli, environment)) {
 		if (cli->operand_count == 0)
 			return args_fault(
 			    cli, "no store: name it, or set COPPICE_STORE");
-		cli->path = *cli->operands++;
 		cli->operand_count--;
+		cli->path = verb->store == VERB_STORE_LAST
+				? cli->operands[cli->operand_count]
+				: *cli->operands++;
 	} else if (!cli->path) {
 		cli->path = environment;
 	}
 	if (cli->operand_count < verb->operand_min)
-		return args_fault(cli, "'%s' needs %s after the store",
-				  verb->name, verb->operands);
+		return args_fault(
+		    cli, "'%s' needs %s%s", verb->name, verb->operands,
+		    verb->store == VERB_STORE_FIRST ? " after the store" : "");
 	if (verb->operand_max >= 0 && cli->operand_count > verb->operand_max)
 		return args_fault(cli,
 				  "'%s' does not know what to do with '%s'",

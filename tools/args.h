@@ -53,9 +53,13 @@ enum {
  */
 extern const struct arg_row args_common[]; /* what every verb takes */
 
+/* Which operand is the store. */
+enum verb_store { VERB_STORE_FIRST, VERB_STORE_LAST, VERB_STORE_NONE };
+
 struct verb {
 	const char *name;
-	const char *operands; /* as the synopsis shows them, after STORE */
+	enum verb_store store;
+	const char *operands; /* as the synopsis shows them, without STORE */
 	const char *summary;
 	const struct arg_row *rows; /* ends in ARG_END */
 	int operand_min;	    /* how many there are, STORE not counted */

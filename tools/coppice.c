@@ -27,14 +27,15 @@
 #include <unistd.h>
 
 const struct verb *const verbs[] = {
-    &verb_init,	       &verb_import,	 &verb_put,	 &verb_get,
-    &verb_delete,      &verb_search,	 &verb_walk,	 &verb_path,
-    &verb_neighbors,   &verb_scan,	 &verb_count,	 &verb_content_put,
-    &verb_content_get, &verb_tag,	 &verb_untag,	 &verb_history,
-    &verb_diff,	       &verb_log,	 &verb_undelete, &verb_retain,
-    &verb_mcp,	       &verb_stat,	 &verb_readers,	 &verb_check,
-    &verb_compact,     &verb_checkpoint, &verb_maintain, &verb_detach,
-    &verb_top,	       &verb_latency,
+    &verb_init,	       &verb_import, &verb_put,	     &verb_get,
+    &verb_delete,      &verb_search, &verb_walk,     &verb_path,
+    &verb_neighbors,   &verb_scan,   &verb_count,    &verb_content_put,
+    &verb_content_get, &verb_tag,    &verb_untag,    &verb_history,
+    &verb_diff,	       &verb_log,    &verb_undelete, &verb_retain,
+    &verb_mcp,	       &verb_stat,   &verb_latency,  &verb_top,
+    &verb_readers,     &verb_check,  &verb_compact,  &verb_checkpoint,
+    &verb_maintain,    &verb_backup, &verb_verify,   &verb_restore,
+    &verb_upgrade,     &verb_detach,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

@@ -606,3 +606,25 @@ cop_err out_label_text(cop_read *read, uint64_t id)
 	out_plain(data, size);
 	return 0;
 }
+
+const char *out_metric(int32_t metric)
+{
+	switch (metric) {
+	case COP_COSINE: return "cosine";
+	case COP_L2: return "l2";
+	case COP_IP: return "ip";
+	default: return "unknown";
+	}
+}
+
+const char *out_codes(int32_t codes)
+{
+	switch (codes) {
+	case COP_CODES_U8: return "u8";
+	case COP_CODES_F16: return "f16";
+	case COP_CODES_BF16: return "bf16";
+	case COP_CODES_F32: return "f32";
+	case COP_CODES_B1: return "b1";
+	default: return "unknown";
+	}
+}

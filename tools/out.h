@@ -53,6 +53,10 @@ cop_err out_key_text(cop_read *read, uint64_t id);
 cop_err out_name_json(cop_read *read, uint32_t name);
 cop_err out_name_text(cop_read *read, uint32_t name);
 
+/* The names of enum cop_metric and enum cop_codes, as init takes them. */
+const char *out_metric(int32_t metric);
+const char *out_codes(int32_t codes);
+
 /* Whether nobody reads what is written, or it could not be written. */
 int out_failed(void);
 

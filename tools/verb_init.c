@@ -63,7 +63,7 @@ static const struct arg_row init_rows[] = {
     ARG_END,
 };
 
-static int init_group(struct cli *cli, struct cop_options *options)
+int init_group(struct cli *cli, uint32_t *out)
 {
 	const struct group *group;
 	uint64_t number;
@@ -74,18 +74,18 @@ static int init_group(struct cli *cli, struct cop_options *options)
 					  "--group: no group has the "
 					  "number %s",
 					  cli->value);
-		options->group = (uint32_t)number + 1;
+		*out = (uint32_t)number + 1;
 		return 0;
 	}
 	group = getgrnam(cli->value);
 	if (!group)
 		return args_fault(cli, "--group: there is no group '%s'",
 				  cli->value);
-	options->group = (uint32_t)group->gr_gid + 1;
+	*out = (uint32_t)group->gr_gid + 1;
 	return 0;
 }
 
-static int init_mode(struct cli *cli, struct cop_options *options)
+int init_mode(struct cli *cli, uint32_t *out)
 {
 	uint64_t mode;
 
@@ -96,7 +96,7 @@ static int init_mode(struct cli *cli, struct cop_options *options)
 				  "the owner read and write, such as 0660, not "
 				  "'%s'",
 				  cli->value);
-	options->mode = (uint32_t)mode;
+	*out = (uint32_t)mode;
 	return 0;
 }
 
@@ -154,8 +154,8 @@ static int init_option(struct cli *cli, struct cop_options *options, int id)
 		break;
 	case INIT_SIGNS: options->signs = 1; break;
 	case INIT_CODES: options->codes = args_word(cli, codes); break;
-	case INIT_MODE: return init_mode(cli, options);
-	case INIT_GROUP: return init_group(cli, options);
+	case INIT_MODE: return init_mode(cli, &options->mode);
+	case INIT_GROUP: return init_group(cli, &options->group);
 	case INIT_SHM: options->shm_dir = cli->value; break;
 	case INIT_EXPECT:
 		return args_u64(cli, 1, UINT64_C(1) << 40,

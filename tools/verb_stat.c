@@ -131,33 +131,11 @@ static uint64_t stat_figure(const struct cop_stats *stats, size_t row)
 	return wide;
 }
 
-static const char *stat_metric(const struct cop_stats *stats)
-{
-	switch (stats->metric) {
-	case COP_COSINE: return "cosine";
-	case COP_L2: return "l2";
-	case COP_IP: return "ip";
-	default: return "unknown";
-	}
-}
-
-static const char *stat_code_kind(const struct cop_stats *stats)
-{
-	switch (stats->codes) {
-	case COP_CODES_U8: return "u8";
-	case COP_CODES_F16: return "f16";
-	case COP_CODES_BF16: return "bf16";
-	case COP_CODES_F32: return "f32";
-	case COP_CODES_B1: return "b1";
-	default: return "unknown";
-	}
-}
-
 /* What ranks: codes between bytes and bits are rows themselves. */
 static const char *stat_row_kind(const struct cop_stats *stats)
 {
 	if (stats->codes >= COP_CODES_F16 && stats->codes <= COP_CODES_F32)
-		return stat_code_kind(stats);
+		return out_codes(stats->codes);
 	return stats->rows == COP_ROWS_F32 ? "f32" : "f16";
 }
 
@@ -182,7 +160,7 @@ static void stat_json(const struct cop_stats *stats,
 	out_string(path, strlen(path));
 	printf(",\"dim\":%" PRIu32 ",\"metric\":\"%s\",\"codes\":\"%s\""
 	       ",\"rows\":\"%s\"",
-	       stats->dim, stat_metric(stats), stat_code_kind(stats),
+	       stats->dim, out_metric(stats->metric), out_codes(stats->codes),
 	       stat_row_kind(stats));
 	for (size_t i = 0; i < STAT_COUNT_OF; i++)
 		printf(",\"%s\":%" PRIu64, stat_table[i].name,
@@ -249,7 +227,7 @@ static void stat_text(const struct cop_stats *stats,
 		printf(", %.3g measured", shares->bloom);
 	putchar('\n');
 	printf("%-22s%" PRIu32 ", %s, coded in %s, ranked by %s\n", "dimension",
-	       stats->dim, stat_metric(stats), stat_code_kind(stats),
+	       stats->dim, out_metric(stats->metric), out_codes(stats->codes),
 	       stat_row_kind(stats));
 	stat_time(stats);
 	printf("%-22s%.*s\n", "segment", (int)sizeof stats->segment,

@@ -42,6 +42,10 @@ extern const struct verb verb_retain;
 /* The value of --history; 0 or an exit status. */
 int retain_history(struct cli *cli, int32_t *history, uint64_t *ms);
 
+/* The values of --mode and --group, as in cop_options; 0 or an exit status. */
+int init_mode(struct cli *cli, uint32_t *out);
+int init_group(struct cli *cli, uint32_t *out);
+
 extern const struct verb verb_mcp;
 extern const struct verb verb_stat;
 extern const struct verb verb_readers;
@@ -49,6 +53,10 @@ extern const struct verb verb_check;
 extern const struct verb verb_compact;
 extern const struct verb verb_checkpoint;
 extern const struct verb verb_maintain;
+extern const struct verb verb_backup;
+extern const struct verb verb_verify;
+extern const struct verb verb_restore;
+extern const struct verb verb_upgrade;
 extern const struct verb verb_detach;
 extern const struct verb verb_top;
 extern const struct verb verb_latency;
