@@ -15,6 +15,7 @@
 # make bench-hosts  servers under load; tools/deps load installs what it needs
 # make install    DESTDIR= PREFIX=/usr/local; install-strip, uninstall
 # make deb        Debian packages; tools/package/README.md
+# make dist       the sources, build/coppice-VERSION.tar.xz
 # make python     the module for Python; make install-python PYTHON=python3
 # make node       the addon for Node.js; make install-node
 # make nginx      the module for nginx
@@ -473,7 +474,19 @@ symbols: $(out)/$(SONAME)
 
 deb:
 	tools/package/build build/deb
-.PHONY: symbols deb
+
+# The sources: of the same commit always the same bytes.
+DIST ?= build
+dist:
+	@mkdir -p $(DIST)
+	@rm -rf $(DIST)/coppice-$(VERSION)
+	tools/package/export $(DIST)/coppice-$(VERSION)
+	tar -C $(DIST) --sort=name --owner=0 --group=0 --numeric-owner \
+		--mode=u+rw,go=rX --mtime=@$${SOURCE_DATE_EPOCH:-$$(git log -1 \
+		--format=%ct)} -cJf $(DIST)/coppice-$(VERSION).tar.xz \
+		coppice-$(VERSION)
+	@rm -rf $(DIST)/coppice-$(VERSION)
+.PHONY: symbols deb dist
 
 clean:
 	rm -rf build

@@ -28,6 +28,23 @@ if command -v systemd-analyze >/dev/null; then
 else
 	skip 'systemd is not installed' 'systemd has nothing against the units'
 fi
+mkdir -p "$work/root/usr/lib/sysusers.d" "$work/root/usr/lib/tmpfiles.d" \
+	"$work/root/etc"
+cp "$units/sysusers.conf" "$work/root/usr/lib/sysusers.d/coppice.conf"
+cp "$units/tmpfiles.conf" "$work/root/usr/lib/tmpfiles.d/coppice.conf"
+if command -v systemd-sysusers >/dev/null && [ "$(id -u)" = 0 ]; then
+	systemd-sysusers --root="$work/root" >"$work/out" 2>&1 &&
+		systemd-tmpfiles --root="$work/root" --create >>"$work/out" 2>&1
+	ok $? 'the user and the folders are made' || diag "$(cat "$work/out")"
+	id=$(sed -n 's/^coppice:[^:]*:\([0-9]*\):.*/\1/p' "$work/root/etc/passwd")
+	[ "$id" -gt 0 ] && [ "$id" -lt 1000 ]
+	ok $? 'a system user, whose shared memory logind leaves alone'
+	is "$(stat -c '%u %a' "$work/root/var/lib/coppice")" "$id 750" \
+		'with a folder for its stores'
+else
+	skip 'it takes root and systemd' 'the user and the folders are made'
+fi
+
 # What the units run there is, but for what is coming.
 coming='attach serve --auto'
 sed -n 's|^ExecSt[a-z]*=@BINDIR@/coppice ||p' "$units"/*.service |
@@ -85,6 +102,16 @@ is "$(sed -n 's/^coppice (\(.*\)).*/\1/p' tools/package/debian/changelog |
 	'its version is that of coppice'
 is "$(sed -n 's/.*image: coppice:\(.*\)/\1/p' "$manifests"/*.yaml | sort -u)" \
 	"$("$COPPICE" --version | cut -d ' ' -f 2)" "and so is the image's"
+
+if git rev-parse >/dev/null 2>&1; then
+	make -s dist DIST="$work/one" && make -s dist DIST="$work/two"
+	ok $? 'the sources are packed'
+	cmp -s "$work/one"/*.tar.xz "$work/two"/*.tar.xz
+	ok $? 'the same ones twice'
+	is "$(tar -tf "$work/one"/*.tar.xz | sed 's|^[^/]*/||' | grep -v '/$' |
+		grep . | LC_ALL=C sort | md5sum)" \
+		"$(git ls-files | LC_ALL=C sort | md5sum)" 'and all of them'
+fi
 
 if [ -n "${COPPICE_TEST_PACKAGES-}" ]; then
 	tools/package/build build/deb --check >"$work/out" 2>&1
