@@ -399,14 +399,20 @@ lint:
 		-i tools/python -i tools/nginx
 
 # The pages are kept beside their sources: scdoc is needed to change them only.
+# A hyphen that somebody types is one, nor does a line end there: in bold, and
+# in examples.
 MAN_DATE := 2026-11-28
 MAN_OUT ?= tools/man
 man_pages := coppice.1 coppice.3 coppice-settings.7
 
+typed := $$nf = /^\.nf/ if /^\.(nf|fi)/; next if /^\./; \
+	$$nf ? s/-/\\-/g : s{(\\fB.*?\\fR)}{$$1 =~ s/-/\\-/gr}ge
+
 man:
 	@for page in $(man_pages); do \
 		SOURCE_DATE_EPOCH=$$(date -u -d $(MAN_DATE) +%s) scdoc \
-			<tools/man/$$page.scd >$(MAN_OUT)/$$page || exit 1; \
+			<tools/man/$$page.scd | perl -pe '$(typed)' \
+			>$(MAN_OUT)/$$page || exit 1; \
 	done
 .PHONY: man
 

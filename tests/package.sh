@@ -39,7 +39,7 @@ if command -v systemd-sysusers >/dev/null && [ "$(id -u)" = 0 ]; then
 	id=$(sed -n 's/^coppice:[^:]*:\([0-9]*\):.*/\1/p' "$work/root/etc/passwd")
 	[ "$id" -gt 0 ] && [ "$id" -lt 1000 ]
 	ok $? 'a system user, whose shared memory logind leaves alone'
-	is "$(stat -c '%u %a' "$work/root/var/lib/coppice")" "$id 750" \
+	is "$(stat -c '%u %a' "$work/root/var/lib/coppice")" "$id 755" \
 		'with a folder for its stores'
 else
 	skip 'it takes root and systemd' 'the user and the folders are made'
