@@ -24,6 +24,10 @@ if command -v mandoc >/dev/null; then
 			grep -v 'skipping paragraph macro')
 		is "$out" '' "mandoc has nothing against $page"
 	done
+	mandoc -T ascii tools/man/coppice.3 | sed 's/.\x08//g' |
+		sed -n '/^EXAMPLE/,/^FILES/ { /^[A-Z]/d; p }' >"$work/example.c"
+	cc -std=c11 -Wall -Werror -Icore -fsyntax-only "$work/example.c"
+	ok $? "coppice(3)'s example compiles"
 else
 	skip 'mandoc is not installed' 'mandoc has nothing against the pages'
 fi
