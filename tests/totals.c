@@ -262,6 +262,7 @@ struct seen {
 	uint32_t found;
 	uint64_t searches;
 	uint32_t open;
+	uint64_t read_places;
 };
 
 static int32_t see(void *user, const struct cop_process *one)
@@ -274,6 +275,7 @@ static int32_t see(void *user, const struct cop_process *one)
 	seen->found++;
 	seen->searches = one->figures->searches;
 	seen->open = one->open;
+	seen->read_places = one->read_places;
 	return 0;
 }
 
@@ -283,7 +285,7 @@ static void a_process_is_told_by_its_place(struct fixture *fixture)
 	struct seen later = seen;
 	struct work aside = {{0}, {0}, {0}, {0}};
 	struct cop_figures *all = figures_of(fixture->store);
-	cop_read *read;
+	cop_read *read, *other;
 
 	must(cop_processes(fixture->store, see, &seen), "processes");
 	ok(seen.found == 1 && seen.count == all->processes,
@@ -294,6 +296,15 @@ static void a_process_is_told_by_its_place(struct fixture *fixture)
 	must(cop_processes(fixture->store, see, &later), "processes");
 	ok(later.searches == seen.searches + 1, "its search is told");
 	ok(later.open == 1, "so is the read that it has open");
+	seen = later;
+	must(cop_processes(fixture->store, see, &later), "processes");
+	ok(later.read_places == seen.read_places,
+	   "its reads are counted where they were");
+	other = read_of(fixture);
+	must(cop_processes(fixture->store, see, &later), "processes");
+	ok(later.read_places != seen.read_places,
+	   "and that they no more are is told, once it has another one");
+	cop_read_end(other);
 	cop_read_end(read);
 }
 

@@ -77,6 +77,7 @@ struct top_view {
 	uint64_t commit;
 	double totals[TOP_TOTALS];
 	uint32_t oldest_pid; /* whose the oldest read is, 0: none is open */
+	int oldest_is_stalled;
 	char oldest_name[LOOK_NAME_BYTES];
 	struct top_row *rows;
 	size_t count;

@@ -68,7 +68,8 @@ static void oldest_put(struct flow *flow, const struct top_view *view)
 
 	snprintf(who, sizeof who, "%" PRIu32 " %s", view->oldest_pid,
 		 view->oldest_name);
-	flow_put(flow, "by", who, FRAME_PLAIN);
+	flow_put(flow, view->oldest_is_stalled ? "stalled by" : "by", who,
+		 view->oldest_is_stalled ? FRAME_WARN : FRAME_PLAIN);
 }
 
 static void totals_draw(struct flow *flow, const struct top_view *view)

@@ -183,6 +183,7 @@ int top_view_make(struct top_view *view, const struct look *before,
 	totals_now(view->totals, now);
 	view->commit = now->stats.commits;
 	view->oldest_pid = now->oldest.pid;
+	view->oldest_is_stalled = now->oldest.state == COP_READER_STALLED;
 	memcpy(view->oldest_name, now->oldest_name, sizeof view->oldest_name);
 	view->count = now->count;
 	for (size_t i = 0; i < now->count; i++)

@@ -82,6 +82,8 @@ static void view_json(const struct top_view *view, const char *path)
 	printf(",\"oldest_pid\":%" PRIu32 ",\"oldest_name\":",
 	       view->oldest_pid);
 	out_string(view->oldest_name, strlen(view->oldest_name));
+	printf(",\"oldest_stalled\":%s",
+	       view->oldest_pid && view->oldest_is_stalled ? "true" : "false");
 	printf(",\"processes\":[");
 	for (size_t i = 0; i < view->count; i++) {
 		const struct top_row *row = &view->rows[i];
