@@ -346,9 +346,11 @@ static cop_err store_make(struct restoring *restoring)
 
 	if (!err)
 		err = create_files(creation);
+	point("restore-files");
 	if (!err)
 		err = create_data(creation, restoring->config.mode, data_fill,
 				  restoring);
+	point("restore-filled");
 	if (!err)
 		err = create_current(creation);
 	if (!err)
