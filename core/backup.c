@@ -75,9 +75,8 @@ static cop_err unread(const struct taking *taking, int code)
 }
 
 /* Gives way where it holds back too much. */
-static cop_err held_look(void *user)
+static cop_err held_look(struct taking *taking)
 {
-	struct taking *taking = user;
 	uint64_t before = clock_ns(CLOCK_MONOTONIC);
 	uint64_t took;
 	cop_err err;
@@ -91,6 +90,16 @@ static cop_err held_look(void *user)
 	return err;
 }
 
+static cop_err taking_tell(void *user)
+{
+	struct taking *taking = user;
+	cop_err err = held_look(taking);
+
+	return err ? err
+		   : progress_tell(taking->options, "writing", taking->entries,
+				   taking->header.entries);
+}
+
 static cop_err entry_write(struct taking *taking, enum env_db db,
 			   struct bytes key, struct bytes value)
 {
@@ -100,10 +109,7 @@ static cop_err entry_write(struct taking *taking, enum env_db db,
 	if (err || taking->chunks == taking->out.totals.chunks)
 		return err;
 	taking->chunks = taking->out.totals.chunks;
-	err = held_look(taking);
-	return err ? err
-		   : progress_tell(taking->options, "writing", taking->entries,
-				   taking->header.entries);
+	return taking_tell(taking);
 }
 
 static cop_err database_write(struct taking *taking, enum env_db db)
@@ -194,7 +200,7 @@ cop_err cop_backup(cop_store *store, int32_t fd,
 	taking.generation = generation_hold(store);
 	taking.out = (struct backup_out){.fd = fd,
 					 .is_plain = options && options->plain,
-					 .wait = held_look,
+					 .wait = taking_tell,
 					 .user = &taking};
 	limit_enter(&limit);
 	err = taking_run(&taking);
@@ -211,21 +217,33 @@ cop_err cop_backup(cop_store *store, int32_t fd,
 
 /* ---- looking one through ------------------------------------------------ */
 
-static cop_err all_read(struct backup_in *in,
-			const struct cop_backup_options *options)
+struct looking {
+	struct backup_in in;
+	const struct cop_backup_options *options;
+	uint64_t entries;
+};
+
+static cop_err looking_tell(void *user)
 {
+	const struct looking *looking = user;
+
+	return progress_tell(looking->options, "reading", looking->entries,
+			     looking->in.header.entries);
+}
+
+static cop_err all_read(struct looking *looking)
+{
+	struct backup_in *in = &looking->in;
 	uint64_t chunks = 0;
-	uint64_t entries = 0;
 	cop_err err = backup_in_begin(in);
 
 	while (!err && !in->is_ended) {
 		err = backup_in_entry(in);
-		entries++;
+		looking->entries++;
 		if (err || chunks == in->totals.chunks)
 			continue;
 		chunks = in->totals.chunks;
-		err = progress_tell(options, "reading", entries,
-				    in->header.entries);
+		err = looking_tell(looking);
 	}
 	return err;
 }
@@ -233,16 +251,19 @@ static cop_err all_read(struct backup_in *in,
 cop_err cop_backup_verify(int32_t fd, const struct cop_backup_options *options,
 			  struct cop_backup_info *info)
 {
-	struct backup_in in = {.fd = fd};
+	struct looking looking = {.in = {.fd = fd, .wait = looking_tell},
+				  .options = options};
 	cop_err err;
 
 	error_clear();
 	err = options_check(options, info);
 	if (err)
 		return err;
-	err = all_read(&in, options);
+	looking.in.user = &looking;
+	err = all_read(&looking);
 	if (!err && info)
-		*info = backup_info(&in.header, &in.totals, in.offset);
-	backup_in_release(&in);
+		*info = backup_info(&looking.in.header, &looking.in.totals,
+				    looking.in.offset);
+	backup_in_release(&looking.in);
 	return err;
 }

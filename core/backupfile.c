@@ -77,15 +77,9 @@ static cop_err out_wait(struct backup_out *out)
 {
 	struct pollfd fd = {.fd = out->fd, .events = POLLOUT};
 	cop_err err = 0;
-	int ready = 0;
 
-	while (!err && !ready) {
-		ready = poll(&fd, 1, WAIT_MS);
-		if (!ready && out->wait)
-			err = out->wait(out->user);
-		else if (ready < 0 && errno == EINTR)
-			ready = 0;
-	}
+	while (!err && poll(&fd, 1, WAIT_MS) <= 0)
+		err = out->wait(out->user);
 	return err;
 }
 
@@ -245,24 +239,24 @@ static cop_err in_read(struct backup_in *in, void *to, size_t bytes,
 	struct pollfd fd = {.fd = in->fd, .events = POLLIN};
 	unsigned char *at = to;
 
-	*got = 0;
-	while (*got < bytes) {
-		ssize_t part = read(in->fd, at + *got, bytes - *got);
+	cop_err err = 0;
+	ssize_t part = 1;
 
-		if (part < 0 && errno == EAGAIN) {
+	*got = 0;
+	while (!err && part && *got < bytes) {
+		part = read(in->fd, at + *got, bytes - *got);
+		if (part >= 0) {
+			*got += (size_t)part;
+			in->offset += (uint64_t)part;
+		} else if (errno == EINTR) {
+			err = in->wait(in->user);
+		} else if (errno == EAGAIN) {
 			(void)poll(&fd, 1, WAIT_MS);
-			continue;
+		} else {
+			err = error_system(errno, "cannot read the backup");
 		}
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part < 0)
-			return error_system(errno, "cannot read the backup");
-		if (!part)
-			break;
-		*got += (size_t)part;
-		in->offset += (uint64_t)part;
 	}
-	return 0;
+	return err;
 }
 
 static cop_err in_read_all(struct backup_in *in, void *to, size_t bytes)

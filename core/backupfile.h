@@ -102,7 +102,8 @@ struct backup_out {
 	int fd;
 	int is_plain; /* nothing is compressed */
 	size_t step;  /* bytes in a write */
-	/* asked each second while nobody takes the bytes; an error ends it */
+	/* asked each second while nobody takes the bytes, and after a signal;
+	   an error ends it */
 	cop_err (*wait)(void *user);
 	void *user;
 	uint64_t offset; /* bytes written */
@@ -131,7 +132,10 @@ void backup_out_release(struct backup_out *out);
 
 struct backup_in {
 	int fd;
-	int is_ended;	 /* the last chunk has come, and fits */
+	int is_ended; /* the last chunk has come, and fits */
+	/* asked after a signal; an error ends it */
+	cop_err (*wait)(void *user);
+	void *user;
 	uint64_t offset; /* bytes read */
 	uint64_t seal;
 	uint32_t at; /* in the chunk */

@@ -36,11 +36,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { DISK_FULL_BYTES = 1 << 20 };
 
 static int mutex_take(pthread_mutex_t *mutex, uint32_t timeout_ms)
 {
@@ -233,14 +230,8 @@ static cop_err state_read(struct apply *apply)
 			 (unsigned long long)apply->commit - 1);
 }
 
-/* LMDB calls a write that came out short an input/output error. */
 static cop_err commit_error(const cop_store *store, int code)
 {
-	struct statvfs disk;
-
-	if (code == EIO && !fstatvfs(store->folder_fd, &disk) &&
-	    disk.f_bavail * disk.f_frsize < DISK_FULL_BYTES)
-		code = ENOSPC;
 	if (code == EFBIG)
 		return error_system(code,
 				    "%s: the data file may not grow; nothing "

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ enum {
 	READERS = 16384 + 256,
 	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
 	READER_LOOKS = 64,
-	KEY_BYTES = 511 /* of a key, by LMDB's build */
+	KEY_BYTES = 511, /* of a key, by LMDB's build */
+	DISK_FULL_BYTES = 1 << 20
 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
@@ -648,17 +650,27 @@ int env_sync(struct env *env)
 	return mdb_env_sync(env->handle, 1);
 }
 
-/* A write up to the limit comes out short, which LMDB calls EIO. */
-static int is_at_limit(MDB_env *env)
+/*
+ * A write that comes out short, at a file's limit or on a full disk, LMDB calls
+ * an input/output error.
+ */
+static int short_error(MDB_env *env)
 {
+	struct statvfs disk;
 	struct rlimit limit;
 	struct stat st;
 	int fd;
 
-	return !mdb_env_get_fd(env, &fd) && !fstat(fd, &st) &&
-	       !getrlimit(RLIMIT_FSIZE, &limit) &&
-	       limit.rlim_cur != RLIM_INFINITY &&
-	       (uint64_t)st.st_size >= limit.rlim_cur;
+	if (mdb_env_get_fd(env, &fd) || fstat(fd, &st))
+		return EIO;
+	if (!getrlimit(RLIMIT_FSIZE, &limit) &&
+	    limit.rlim_cur != RLIM_INFINITY &&
+	    (uint64_t)st.st_size >= limit.rlim_cur)
+		return EFBIG;
+	return !fstatvfs(fd, &disk) &&
+		       disk.f_bavail * disk.f_frsize < DISK_FULL_BYTES
+		   ? ENOSPC
+		   : EIO;
 }
 
 int env_write_commit(env_txn *txn)
@@ -666,7 +678,7 @@ int env_write_commit(env_txn *txn)
 	MDB_env *env = mdb_txn_env(txn);
 	int err = mdb_txn_commit(txn);
 
-	return err == EIO && is_at_limit(env) ? EFBIG : err;
+	return err == EIO ? short_error(env) : err;
 }
 
 void env_write_abort(env_txn *txn)

@@ -211,13 +211,11 @@ static cop_err batch_next(struct restoring *restoring)
 	return code ? unwritten(restoring, code) : 0;
 }
 
-static cop_err progress_tell(struct restoring *restoring)
+static cop_err restoring_tell(void *user)
 {
+	struct restoring *restoring = user;
 	const struct cop_restore_options *options = restoring->options;
 
-	if (restoring->chunks == restoring->in.totals.chunks)
-		return 0;
-	restoring->chunks = restoring->in.totals.chunks;
 	return options->progress &&
 		       options->progress(options->user, "restoring",
 					 restoring->entries,
@@ -247,8 +245,10 @@ static cop_err entry_put(struct restoring *restoring)
 	restoring->batch_bytes += key.size + in->value_left;
 	restoring->entries++;
 	err = backup_in_value(in, room);
-	if (!err)
-		err = progress_tell(restoring);
+	if (!err && restoring->chunks != in->totals.chunks) {
+		restoring->chunks = in->totals.chunks;
+		err = restoring_tell(restoring);
+	}
 	return err || restoring->batch_bytes < BATCH_BYTES
 		   ? err
 		   : batch_next(restoring);
@@ -371,7 +371,7 @@ cop_err cop_restore(int32_t fd, const char *path,
 	struct cop_restore_options defaults = {.size = sizeof defaults};
 	struct restoring restoring = {
 	    .options = options ? options : &defaults,
-	    .in = {.fd = fd},
+	    .in = {.fd = fd, .wait = restoring_tell, .user = &restoring},
 	    .creation = {.folder_fd = -1, .lock_fd = -1}};
 	struct limit limit;
 	cop_err err;
