@@ -180,6 +180,8 @@ static cop_err taking_run(struct taking *taking)
 		err = retention_write(taking);
 	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
 		err = database_write(taking, (enum env_db)db);
+	if (!err) /* at least once */
+		err = taking_tell(taking);
 	return err ? err : backup_out_end(&taking->out);
 }
 

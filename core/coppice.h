@@ -1790,7 +1790,7 @@ COP_MUST cop_err cop_checkpoint(cop_store *store,
 struct cop_backup_options {
 	uint32_t size;
 	int32_t plain; /* 1: do not compress */
-	/* called for each MiB; non-zero ends it with COP_STOPPED */
+	/* called for each MiB or so; non-zero ends it with COP_STOPPED */
 	int32_t (*progress)(void *user, const char *what, uint64_t done,
 			    uint64_t total);
 	void *user;

@@ -9,7 +9,7 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk neighbors path scan "content put" "content get" stat readers check compact checkpoint detach top latency; do
+for verb in init import put get delete search walk neighbors path scan "content put" "content get" stat latency top readers check compact checkpoint backup verify restore upgrade detach; do
 	# shellcheck disable=SC2086 # two words are two operands
 	exits 0 "help $verb" help $verb
 	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
