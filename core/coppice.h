@@ -1821,11 +1821,13 @@ struct cop_backup_info {
 /*
  * Writes a backup of the store, as of one commit and with all of its history,
  * while it is in use.
- * fd		where to: a file, a pipe, a socket; written from here on,
- *without seeking, and not synced options, info	may be NULL Returns
- *COP_NO_SPACE, COP_STOPPED, EPIPE and others of write(); what was written is
- *then of no use.  COP_STALLED if it would hold back so much of the data file
- *that commits would be refused, as cop_readers has it: it gives way to them.
+ * fd		where to: a file, a pipe, a socket; written from here on, without
+ *		seeking, and not synced
+ * options, info	may be NULL
+ * Returns	COP_NO_SPACE, COP_STOPPED, EPIPE and others of write(); what was
+ *		written is then of no use.  COP_STALLED if it would hold back so
+ *		much of the data file that commits would be refused, as
+ *		cop_readers has it: it gives way to them.
  * Progress	takes no lock that a reader or a writer wants.  The data file
  *		grows by what commits replace meanwhile.
  */
