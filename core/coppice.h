@@ -1821,7 +1821,7 @@ struct cop_backup_info {
 /*
  * Writes a backup of the store, as of one commit and with all of its history,
  * while it is in use.
- * fd		where to: a file, a pipe, a socket; written from here on, without
+ * fd		a file, a pipe, a socket; written from here on, without
  *		seeking, and not synced
  * options, info	may be NULL
  * Returns	COP_NO_SPACE, COP_STOPPED, EPIPE and others of write(); what was

@@ -9,12 +9,13 @@
 exits 2 'no verb is a usage error'
 exits 0 'help lists the verbs' help
 like "$out" '*import*search*walk*' 'the list names them'
-for verb in init import put get delete search walk neighbors path scan "content put" "content get" stat latency top readers check compact checkpoint backup verify restore upgrade detach; do
+"$COPPICE" help | sed -n 's/^  \(.\{12\}\).*/\1/p' | sed 's/ *$//' >"$work/verbs"
+while read -r verb; do
 	# shellcheck disable=SC2086 # two words are two operands
 	exits 0 "help $verb" help $verb
-	like "$out" "usage: coppice $verb STORE*" "the help of $verb is of $verb"
+	like "$out" "usage: coppice $verb *" "the help of $verb is of $verb"
 	exits 0 "$verb --help" $verb --help
-done
+done <"$work/verbs"
 exits 0 '--version' --version
 like "$out" 'coppice [0-9]*.[0-9]*' 'it is a number'
 exits 2 'an unknown verb is a usage error' serach "$store"
