@@ -33,6 +33,8 @@
 #include "build.h"
 #include "link.h"
 #include "checkpoint.h"
+#include "clock.h"
+#include "generation.h"
 #include "lock.h"
 #include "point.h"
 #include "results.h"
@@ -42,6 +44,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -53,12 +56,13 @@
 
 #define NEXT_NAME    "next"
 #define FIGURES_NAME "figures"
+#define LABEL_NAME "store"
 
 enum { NAME_BYTES = 48, TRUST_TRIES = 8, DETACH_WAIT_MS = 1000 };
 
 /* ---- the folder --------------------------------------------------------- */
 
-static void folder_name(cop_store *store)
+void attach_name(cop_store *store)
 {
 	struct {
 		uint64_t device;
@@ -113,7 +117,7 @@ static cop_err folder_open(cop_store *store, int create)
 	int made;
 	int err = 0;
 
-	folder_name(store);
+	attach_name(store);
 	made = create && !mkdir(store->shm_path, 0700);
 	if (create && !made && errno != EEXIST)
 		return error_system(errno,
@@ -135,6 +139,46 @@ static cop_err folder_open(cop_store *store, int create)
 		return error_system(err, "cannot set the owner of %s",
 				    store->shm_path);
 	return folder_trust(store);
+}
+
+static cop_err detached(const cop_store *store)
+{
+	return error_set(COP_DETACHED,
+			 "%s has no shared memory yet, or none that can be "
+			 "used: the next process that opens it makes it; "
+			 "`coppice attach` does just that",
+			 store->path);
+}
+
+/*
+ * What the folder is of: nobody follows it, `coppice doctor` tells by it whose
+ * shared memory is left over.
+ */
+static void folder_label(const cop_store *store)
+{
+	char text[PATH_MAX];
+	ssize_t size =
+	    readlinkat(store->shm_fd, LABEL_NAME, text, sizeof text - 1);
+
+	if (size >= 0) {
+		text[size] = 0;
+		if (!strcmp(text, store->path))
+			return;
+		unlinkat(store->shm_fd, LABEL_NAME, 0); /* it was moved */
+	}
+	(void)!symlinkat(store->path, store->shm_fd, LABEL_NAME);
+}
+
+/* The folder, made unless it has to be there. */
+static cop_err folder_find(cop_store *store)
+{
+	cop_err err = folder_open(store, !store->must_exist);
+
+	if (store->must_exist && store->shm_fd < 0 && err == ENOENT)
+		return detached(store);
+	if (!err && !store->must_exist)
+		folder_label(store);
+	return err;
 }
 
 static void index_name(char *name, uint64_t number)
@@ -374,6 +418,7 @@ static cop_err index_fill(cop_store *store, int fd,
 		segment_detach(&segment);
 		return error_system(code, "cannot read %s", store->path);
 	}
+	store->had_ns = clock_ns(CLOCK_MONOTONIC);
 	err = read_state(store->env, txn, &state);
 	if (!err)
 		err = restore_run(store, txn, &state, &segment, options,
@@ -382,6 +427,8 @@ static cop_err index_fill(cop_store *store, int fd,
 		err = build_run(store, txn, &state, &segment, options);
 	env_read_abort(txn);
 	segment_detach(&segment);
+	store->had = restored ? COP_HAD_LOADED : COP_HAD_BUILT;
+	store->had_ns = clock_ns(CLOCK_MONOTONIC) - store->had_ns;
 	return err;
 }
 
@@ -656,9 +703,13 @@ static cop_err control_find(cop_store *store)
 	case 0: return 0;
 	case EPROTO:
 		alone = version_alone(store);
+		if (!alone && store->must_exist)
+			alone = detached(store);
 		return alone ? alone : control_make(store);
 	case ENOENT:
-	case EBADMSG: return control_make(store);
+	case EBADMSG:
+		return store->must_exist ? detached(store)
+					 : control_make(store);
 	case EACCES:
 		return error_system(err,
 				    "cannot write to %s/control, where every "
@@ -703,7 +754,8 @@ static cop_err attach_locked(cop_store *store,
 	if (!err && index_number(store))
 		err = index_trusted(store, &trusted);
 	if (!err && !trusted)
-		err = build_locked(store, options);
+		err = store->must_exist ? detached(store)
+					: build_locked(store, options);
 	if (!err)
 		err = attach_refresh(store);
 	if (err)
@@ -738,7 +790,11 @@ cop_err attach_open(cop_store *store, const struct cop_open_options *options)
 				"again",
 				store->path);
 	if (!err)
-		err = folder_open(store, 1);
+		err = generation_again(store);
+	if (!err)
+		err = store_config_read(store);
+	if (!err)
+		err = folder_find(store);
 	if (!err)
 		err = attach_locked(store, options);
 	lock_release(store->lock_fd, LOCK_BUILD);
@@ -786,6 +842,8 @@ cop_err attach_remove(cop_store *store)
 			code = file_remove(store, FIGURES_NAME);
 		if (!code)
 			code = file_remove(store, NEXT_NAME);
+		if (!code)
+			code = file_remove(store, LABEL_NAME);
 		if (!code && rmdir(store->shm_path))
 			code = errno;
 		if (code)

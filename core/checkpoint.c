@@ -588,11 +588,22 @@ int checkpoint_trim(cop_store *store, env_txn *txn, uint64_t oldest)
 void checkpoint_forget(cop_store *store)
 {
 	struct image_words *words = &store->writable.header->images;
-	int folder = checkpoint_folder(store);
 
 	word_set(&words->barred, 1);
 	word_set(&words->newest, 0);
 	word_set(&words->older, 0);
+	checkpoint_remove(store);
+}
+
+void checkpoint_allow(cop_store *store)
+{
+	word_set(&store->writable.header->images.barred, 0);
+}
+
+void checkpoint_remove(cop_store *store)
+{
+	int folder = checkpoint_folder(store);
+
 	if (folder < 0)
 		return;
 	imagefile_keep(folder, UINT64_MAX, UINT64_MAX);

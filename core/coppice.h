@@ -84,22 +84,23 @@ enum cop_error {
 	COP_DANGLING = -31005,	  /* an edge names an entity not there */
 	COP_NO_NAME = -31006,	  /* no such relation in this store */
 	COP_NOT_A_STORE = -31007, /* the folder is not a store */
-	COP_VERSION = -31008,  /* of another version, whose format or layout of
-				  shared memory is not read here */
-	COP_CORRUPT = -31009,  /* bytes on disk or in memory make no sense */
-	COP_NO_SPACE = -31010, /* disk, shared memory or map size is full */
-	COP_BUSY = -31011,     /* the writer lock was not had in time */
-	COP_MOVED = -31012,    /* the segment was replaced: refresh the read */
-	COP_STALLED = -31013,  /* an old read holds too much memory back */
-	COP_FORKED = -31014,   /* a read or write of the parent process's */
-	COP_DENIED = -31015,   /* no permission for what attaching needs */
-	COP_CONFLICT = -31016, /* another commit came between */
-	COP_UNKNOWN = -31017,  /* whether the commit took place is not known */
-	COP_TOO_OLD = -31018,  /* history below what retention keeps */
-	COP_FOREIGN = -31019,  /* another segment serves this store now */
-	COP_EXISTS = -31020,   /* there is something already */
-	COP_STOPPED = -31021,  /* a callback returned non-zero */
-	COP_READ_ONLY = -31022 /* the store's folder cannot be written */
+	COP_VERSION = -31008,	/* of another version, whose format or layout of
+				   shared memory is not read here */
+	COP_CORRUPT = -31009,	/* bytes on disk or in memory make no sense */
+	COP_NO_SPACE = -31010,	/* disk, shared memory or map size is full */
+	COP_BUSY = -31011,	/* the writer lock was not had in time */
+	COP_MOVED = -31012,	/* the segment was replaced: refresh the read */
+	COP_STALLED = -31013,	/* an old read holds too much memory back */
+	COP_FORKED = -31014,	/* a read or write of the parent process's */
+	COP_DENIED = -31015,	/* no permission for what attaching needs */
+	COP_CONFLICT = -31016,	/* another commit came between */
+	COP_UNKNOWN = -31017,	/* whether the commit took place is not known */
+	COP_TOO_OLD = -31018,	/* history below what retention keeps */
+	COP_FOREIGN = -31019,	/* another segment serves this store now */
+	COP_EXISTS = -31020,	/* there is something already */
+	COP_STOPPED = -31021,	/* a callback returned non-zero */
+	COP_READ_ONLY = -31022, /* the store's folder cannot be written */
+	COP_DETACHED = -31023	/* no process has attached the store yet */
 };
 
 /*
@@ -144,6 +145,9 @@ COP_API const char *cop_last_error(void);
 
 /* "0.1.0", the version of the library that is running. */
 COP_API const char *cop_version(void);
+
+/* "0.9.24", the version of LMDB that it runs with. */
+COP_API const char *cop_lmdb_version(void);
 
 /*
  * The distance kernels chosen in this process: "avx512", "avx2", "neon-dot",
@@ -298,6 +302,28 @@ COP_MUST cop_err cop_open(const char *path,
 			  cop_store **out);
 
 /*
+ * As cop_open, but makes nothing: for a probe that must be quick.
+ * Returns	COP_DETACHED, too: the segment is not there, or is of no use
+ */
+COP_MUST cop_err cop_open_attached(const char *path,
+				   const struct cop_open_options *options,
+				   cop_store **out);
+
+enum cop_had {			   /* how a segment came to be */
+	       COP_HAD_FOUND = 0,  /* others had made it */
+	       COP_HAD_LOADED = 1, /* from an image */
+	       COP_HAD_BUILT = 2   /* from the data file */
+};
+
+/*
+ * How this process had the segment when it opened the store, or what it has
+ * made since.
+ * ns		set to how long that took, 0 for what was found; may be NULL
+ * Returns	enum cop_had
+ */
+COP_API int32_t cop_had(const cop_store *store, uint64_t *ns);
+
+/*
  * Releases a handle.  NULL is allowed.  Its reads and writes must have ended:
  * they point into it.
  * The segment stays in memory for others and for the next open.
@@ -314,6 +340,49 @@ COP_API void cop_close(cop_store *store);
  * Returns	COP_BUSY while any process is attached.
  */
 COP_MUST cop_err cop_detach(const char *path);
+
+enum cop_presence {			      /* of a store in memory */
+		    COP_PRESENCE_NONE = 0,    /* it has no segment */
+		    COP_PRESENCE_LEFT = 1,    /* nobody is attached to it */
+		    COP_PRESENCE_ATTACHED = 2 /* somebody is */
+};
+
+/* What a store is, and where. */
+struct cop_description {
+	uint32_t size;
+	int32_t presence;	    /* enum cop_presence */
+	struct cop_options options; /* its parameters, as cop_create takes them;
+				       shm_dir and group are left out */
+	uint64_t created_ns;	    /* since 1970 */
+	uint64_t generation;
+	uint64_t data_bytes; /* of the data file on disk */
+	uint64_t commit;
+	uint64_t oldest; /* commit that can be read as of */
+	uint32_t group;	 /* numeric group of its files */
+	uint32_t reserved;
+	char shm_dir[256]; /* folder where its segments are made */
+	char segment[256]; /* and that of them, if they are there or not */
+};
+
+/*
+ * Describes a store without attaching it: nothing is made.
+ * Returns	COP_BUSY if this process has it open, or LMDB could not be
+ *		opened in ten seconds; or as cop_open.
+ */
+COP_MUST cop_err cop_describe(const char *path, struct cop_description *out);
+
+/*
+ * Gives a store other parameters.  All but dim, metric, mode, group and the
+ * history can be changed, since its segment is built by them: that is removed,
+ * with its images, and the next open builds it.  The history is changed by
+ * cop_retain(), while the store is in use.
+ * options	all of them, as cop_describe gave them, changed; shm_dir NULL,
+ *		and group 0: as they are
+ * Returns	COP_BUSY while any process is attached; COP_INVALID for one out
+ *		of its range, or fixed; nothing has changed then.
+ */
+COP_MUST cop_err cop_configure(const char *path,
+			       const struct cop_options *options);
 
 /* The store's parameters. */
 COP_API uint32_t cop_dim(const cop_store *store);
@@ -390,6 +459,9 @@ COP_API void cop_read_end(cop_read *read);
 
 /* The number of the commit that the read sees, 0 for an empty store. */
 COP_API uint64_t cop_read_commit(const cop_read *read);
+
+/* The oldest commit that this read can go back to: cop_read_as_of(). */
+COP_API uint64_t cop_read_oldest(const cop_read *read);
 
 /*
  * Has a read see the store as of an earlier commit: entities, vectors, edges,
@@ -1486,6 +1558,29 @@ COP_MUST cop_err cop_compact(cop_store *store,
 			     const struct cop_open_options *options,
 			     struct cop_compact_result *result);
 
+struct cop_rebuild_result {
+	uint32_t size;
+	uint32_t beside;   /* 1: while commits went on; 0: they waited, since
+			      there were too many, or the segment was damaged */
+	uint64_t pause_ns; /* for which they did, in all */
+	uint64_t ns;	   /* the call took */
+};
+
+/*
+ * Throws the index segment away and builds another from LMDB, while processes
+ * stay attached: each goes over to it with its next read.  For a segment that
+ * may be damaged; `coppice check` says so.
+ * options	its `progress` is called; may be NULL
+ * images	not 0: the images on disk are removed, too.  They are, anyway,
+ *		if the segment is found to be damaged.
+ * result	may be NULL
+ * Returns	COP_BUSY if another process is at it or compacts, COP_NO_SPACE,
+ *		COP_STOPPED; the old one serves then.
+ */
+COP_MUST cop_err cop_rebuild(cop_store *store,
+			     const struct cop_open_options *options,
+			     int32_t images, struct cop_rebuild_result *result);
+
 struct cop_maintain_options {
 	uint32_t size;
 	uint32_t threads;   /* 0: 1 */
@@ -1750,6 +1845,53 @@ COP_MUST cop_err cop_recall(cop_read *read, uint32_t samples, uint32_t ef,
 COP_MUST cop_err cop_check(cop_store *store,
 			   void (*found)(void *user, const char *text),
 			   void *user, uint64_t *findings);
+
+enum cop_place {			/* of a finding */
+		 COP_PLACE_DATA = 1,	/* LMDB's records and indexes */
+		 COP_PLACE_HISTORY = 2, /* versions of what was */
+		 COP_PLACE_SEGMENT = 3, /* shared memory */
+		 COP_PLACE_IMAGE = 4,	/* images of it on disk */
+		 COP_PLACE_GRAPH = 5	/* what the vector graph finds */
+};
+
+enum cop_check_depth {
+	COP_CHECK_FULL = 0,  /* as cop_check */
+	COP_CHECK_QUICK = 1, /* counters, the newest thousand commits, the
+				heads of images: no lock, seconds at most */
+	COP_CHECK_DEEP = 2   /* FULL, and every value decoded, every image
+				unpacked, and recall and reach of the graph */
+};
+
+struct cop_check_options {
+	uint32_t size;
+	int32_t depth;	 /* enum cop_check_depth */
+	uint32_t repair; /* 1: what can be mended is; not of a quick check */
+	uint32_t reserved;
+	/* called with each finding, enum cop_place and words; may be NULL */
+	void (*found)(void *user, int32_t place, const char *text);
+	void *user;
+};
+
+struct cop_check_result {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t left;	 /* findings that are so still */
+	uint64_t mended; /* findings that were mended */
+};
+
+/*
+ * Checks as deep as wanted, and mends what can be.
+ * In the data file, by one commit: indexes by what the records say, counters;
+ * an edge, or a vector, of an entity that is not there goes.  A record that is
+ * damaged stays, and so does history.  Shared memory is built anew, images
+ * that are of no use are removed (of a deep check).
+ * result	may be NULL
+ * Returns	0 even if there are findings; or as cop_check and cop_commit.
+ * Progress	the writer lock is held, but for a quick check.
+ */
+COP_MUST cop_err cop_check_with(cop_store *store,
+				const struct cop_check_options *options,
+				struct cop_check_result *result);
 
 /* ---- checkpoints -------------------------------------------------------- */
 

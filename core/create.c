@@ -2,6 +2,7 @@
 /* Making a new store. */
 #include "create.h"
 #include "clock.h"
+#include "env.h"
 #include "error.h"
 #include "limit.h"
 #include "lock.h"
@@ -193,6 +194,17 @@ static cop_err config_fill(struct disk_store *config,
 	return 0;
 }
 
+cop_err create_config(const struct cop_options *options,
+		      struct disk_store *config)
+{
+	cop_err err = options_check(options);
+
+	if (!err)
+		err = create_cache_check(options->cache_bytes,
+					 folder_of(options));
+	return err ? err : config_fill(config, options);
+}
+
 int create_is_empty(const char *path)
 {
 	DIR *folder = opendir(path);
@@ -365,12 +377,7 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 		return error_set(COP_INVALID, "no path was given");
 	if (!options)
 		options = &defaults;
-	err = options_check(options);
-	if (!err)
-		err = create_cache_check(options->cache_bytes,
-					 folder_of(options));
-	if (!err)
-		err = config_fill(&config, options);
+	err = create_config(options, &config);
 	if (err)
 		return err;
 	err = rules_of(

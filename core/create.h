@@ -30,6 +30,10 @@ cop_err create_owner_check(uint32_t mode, const char *shm_dir);
 /* COP_INVALID for a cache so large that the store could not be opened. */
 cop_err create_cache_check(uint64_t cache_bytes, const char *shm_dir);
 
+/* The description of a store made with such options; COP_INVALID. */
+cop_err create_config(const struct cop_options *options,
+		      struct disk_store *config);
+
 int create_is_empty(const char *path);
 
 /* The lock file, and the first generation's folder. */

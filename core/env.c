@@ -62,6 +62,18 @@ static const struct {
     [DB_CONTENT] = {"content", 0},
 };
 
+const char *env_version(void)
+{
+	static _Thread_local char text[32];
+	int major;
+	int minor;
+	int patch;
+
+	mdb_version(&major, &minor, &patch);
+	snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+	return text;
+}
+
 int env_is_error(int error)
 {
 	return error >= MDB_KEYEXIST && error <= MDB_LAST_ERRCODE;

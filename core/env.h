@@ -100,6 +100,9 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	     uint32_t timeout_ms, uint32_t mode, int how);
 void env_close(struct env *env);
 
+/* "0.9.24": LMDB's, as it is linked. */
+const char *env_version(void);
+
 int env_is_error(int error);
 const char *env_strerror(int error);
 int env_public_error(int error);

@@ -41,6 +41,7 @@ static const struct {
     {COP_EXISTS, "exists already"},
     {COP_STOPPED, "stopped by the caller"},
     {COP_READ_ONLY, "read-only"},
+    {COP_DETACHED, "no shared memory"},
 };
 
 const char *cop_strerror(cop_err error)
@@ -157,6 +158,11 @@ cop_err error_system(int error, const char *format, ...)
 		 cop_strerror(error), advice_of(error));
 	line_clean();
 	return known;
+}
+
+const char *cop_lmdb_version(void)
+{
+	return env_version();
 }
 
 const char *cop_version(void)

@@ -426,6 +426,15 @@ cop_err generation_open(cop_store *store)
 	return 0;
 }
 
+/* cop_configure() commits what is no commit of the store's. */
+cop_err generation_again(cop_store *store)
+{
+	uint64_t next;
+	cop_err err = successor_read(store->env, &next);
+
+	return err || next ? err : base_find(store->env);
+}
+
 /* ---- moving ------------------------------------------------------------- */
 
 int generation_outdated(const cop_store *store,
@@ -748,7 +757,7 @@ static cop_err begin_settled(cop_store *store)
 }
 
 /* One at a time: of this process's threads, then of all processes. */
-static cop_err compact_begin(cop_store *store)
+static cop_err compact_lock(cop_store *store)
 {
 	uint32_t idle = 0;
 	int code = atomic_compare_exchange_strong_explicit(
@@ -766,15 +775,27 @@ static cop_err compact_begin(cop_store *store)
 	}
 	if (code == EAGAIN || code == EBUSY)
 		return error_set(COP_BUSY,
-				 "%s is being compacted by another %s; let it "
-				 "finish",
+				 "%s is being compacted or rebuilt by another "
+				 "%s; let it finish",
 				 store->path,
 				 code == EBUSY ? "thread" : "process");
 	return code ? error_system(code, "cannot lock %s/lock", store->path)
 		    : 0;
 }
 
-static void compact_end(cop_store *store)
+cop_err generation_begin(cop_store *store)
+{
+	cop_err err = compact_lock(store);
+
+	if (err)
+		return err;
+	err = begin_settled(store);
+	if (err)
+		generation_end(store);
+	return err;
+}
+
+void generation_end(cop_store *store)
 {
 	atomic_store_explicit(&store->slots.control->keep, 0,
 			      memory_order_release);
@@ -795,22 +816,19 @@ cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
 	if (result && result->size != sizeof *result)
 		return error_set(COP_INVALID, "the result is of another size; "
 					      "set .size to its sizeof");
-	err = compact_begin(store);
-	if (err)
-		return err;
 	limit_enter(&limit);
-	err = begin_settled(store);
+	err = generation_begin(store);
 	if (!err) {
 		building.from = generation_hold(store);
 		building.copy.progress = copy_progress;
 		building.copy.user = (void *)(uintptr_t)options;
 		err = building_run(&building);
 		building_end(&building, err);
+		if (!err)
+			err = segment_renew(store, options, &out);
+		generation_end(store);
 	}
-	if (!err)
-		err = segment_renew(store, options, &out);
 	limit_leave(&limit);
-	compact_end(store);
 	if (!err)
 		err = disk_bytes(store, store->generation->number,
 				 &out.bytes_after);

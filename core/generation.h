@@ -14,6 +14,18 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
  */
 cop_err generation_open(cop_store *store);
 
+/* Looks again at what may have changed before BUILD was had; BUILD held. */
+cop_err generation_again(cop_store *store);
+
+/*
+ * One process at a time builds anew what is in use: its data file, its
+ * segment.  From here to the end operation records are kept, which say what
+ * copies lack.
+ * Returns	COP_BUSY if another one does
+ */
+cop_err generation_begin(cop_store *store);
+void generation_end(cop_store *store);
+
 /* The store's, until it is dropped. */
 struct generation *generation_hold(cop_store *store);
 void generation_drop(cop_store *store, struct generation *generation);

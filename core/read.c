@@ -451,6 +451,11 @@ uint64_t cop_read_commit(const cop_read *read)
 	return read->moment;
 }
 
+uint64_t cop_read_oldest(const cop_read *read)
+{
+	return read->state.oldest;
+}
+
 void read_copy(const cop_read *read, cop_read *copy)
 {
 	*copy = *read;

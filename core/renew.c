@@ -179,3 +179,83 @@ cop_err renew_run(cop_store *store, const struct cop_open_options *options,
 	attach_next_drop(store, &renewal.segment);
 	return err;
 }
+
+/* ---- rebuilding --------------------------------------------------------- */
+
+/* The same while commits wait; images may have the damage, too. */
+static cop_err rebuild_locked(cop_store *store,
+			      const struct cop_open_options *options,
+			      struct cop_rebuild_result *out)
+{
+	uint64_t started_ns;
+	cop_err err = writer_lock(store, store->timeout_ms);
+
+	if (err)
+		return err;
+	started_ns = clock_ns(CLOCK_MONOTONIC);
+	err = generation_settle(store);
+	if (!err)
+		checkpoint_remove(store);
+	if (!err)
+		err = attach_rebuild(store, options);
+	if (!err)
+		err = attach_writable(store);
+	out->pause_ns += clock_ns(CLOCK_MONOTONIC) - started_ns;
+	writer_unlock(store);
+	return err;
+}
+
+static cop_err images_remove(cop_store *store)
+{
+	cop_err err = writer_lock(store, store->timeout_ms);
+
+	if (err)
+		return err;
+	err = writer_settle(store, NULL);
+	if (!err) {
+		checkpoint_forget(store);
+		checkpoint_allow(store);
+	}
+	writer_unlock(store);
+	return err;
+}
+
+static cop_err rebuild_run(cop_store *store,
+			   const struct cop_open_options *options,
+			   int32_t images, struct cop_rebuild_result *out)
+{
+	cop_err err = generation_begin(store);
+
+	if (!err) {
+		err = renew_run(store, options, &out->pause_ns);
+		out->beside = !err;
+		generation_end(store);
+	} else if (err != COP_CORRUPT) {
+		return err;
+	}
+	if (err == COP_BUSY || err == COP_CORRUPT)
+		err = rebuild_locked(store, options, out);
+	return !err && images ? images_remove(store) : err;
+}
+
+cop_err cop_rebuild(cop_store *store, const struct cop_open_options *options,
+		    int32_t images, struct cop_rebuild_result *result)
+{
+	struct cop_rebuild_result out = {.size = sizeof out};
+	uint64_t started_ns = clock_ns(CLOCK_MONOTONIC);
+	struct limit limit;
+	cop_err err = store_use(store);
+
+	if (err)
+		return err;
+	if (result && result->size != sizeof *result)
+		return error_set(COP_INVALID, "the result is of another size; "
+					      "set .size to its sizeof");
+	limit_enter(&limit);
+	err = rebuild_run(store, options, images, &out);
+	limit_leave(&limit);
+	out.ns = clock_ns(CLOCK_MONOTONIC) - started_ns;
+	if (!err && result)
+		*result = out;
+	return err;
+}

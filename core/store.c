@@ -38,6 +38,9 @@
 /* A process that was killed may take a moment to be gone. */
 enum { PID_WAIT_MS = 500 };
 
+/* Who does not attach waits so long for LMDB to be opened. */
+enum { ASIDE_WAIT_MS = 10000 };
+
 /* ---- open --------------------------------------------------------------- */
 
 static cop_err store_moved(const cop_store *store)
@@ -120,7 +123,7 @@ static cop_err pid_claim(const cop_store *store)
 	return err ? error_system(err, "cannot lock %s/lock", store->path) : 0;
 }
 
-static cop_err config_read(cop_store *store)
+cop_err store_config_read(cop_store *store)
 {
 	struct bytes value;
 	env_txn *txn;
@@ -166,7 +169,7 @@ static cop_err data_open(cop_store *store)
 {
 	cop_err err = generation_open(store);
 
-	return err ? err : config_read(store);
+	return err ? err : store_config_read(store);
 }
 
 static void data_close(cop_store *store)
@@ -378,7 +381,7 @@ static cop_err open_known(cop_store *known, cop_store *found)
 
 static cop_err open_locked(const char *path,
 			   const struct cop_open_options *options,
-			   cop_store **out)
+			   int must_exist, cop_store **out)
 {
 	cop_store *known = NULL;
 	cop_store *store;
@@ -390,8 +393,10 @@ static cop_err open_locked(const char *path,
 	err = lock_open(store);
 	if (!err)
 		known = process_find(store->device, store->inode);
+	store->must_exist = must_exist;
 	if (!err && !known)
 		err = open_first(store, options);
+	store->must_exist = 0;
 	if (!err && !known) {
 		process_enter(store);
 		*out = store;
@@ -399,16 +404,21 @@ static cop_err open_locked(const char *path,
 	}
 	store_unbind(store);
 	process_pass(NULL);
-	if (!err)
+	if (!err) {
+		known->must_exist = must_exist;
 		err = open_known(known, store);
+		known->must_exist = 0;
+	}
 	store_free(store);
 	if (!err)
 		*out = known;
 	return err;
 }
 
-cop_err cop_open(const char *path, const struct cop_open_options *options,
-		 cop_store **out)
+/* must_exist: a segment that is not there is not made */
+static cop_err open_store(const char *path,
+			  const struct cop_open_options *options,
+			  int must_exist, cop_store **out)
 {
 	struct limit limit;
 	cop_err err;
@@ -424,10 +434,23 @@ cop_err cop_open(const char *path, const struct cop_open_options *options,
 	limit_enter(&limit);
 	err = process_watch();
 	if (!err)
-		err = open_locked(path, options, out);
+		err = open_locked(path, options, must_exist, out);
 	limit_leave(&limit);
 	process_end();
 	return err;
+}
+
+cop_err cop_open(const char *path, const struct cop_open_options *options,
+		 cop_store **out)
+{
+	return open_store(path, options, 0, out);
+}
+
+cop_err cop_open_attached(const char *path,
+			  const struct cop_open_options *options,
+			  cop_store **out)
+{
+	return open_store(path, options, 1, out);
 }
 
 void cop_close(cop_store *store)
@@ -452,7 +475,7 @@ void cop_close(cop_store *store)
 	process_end();
 }
 
-static cop_err detach_locked(cop_store *store)
+static cop_err aside_open(cop_store *store)
 {
 	const cop_store *known;
 	cop_err err = lock_open(store);
@@ -465,12 +488,10 @@ static cop_err detach_locked(cop_store *store)
 				 "%s is open in this process; close it first",
 				 store->path);
 	err = pid_claim(store);
-	if (!err)
-		err = data_open(store);
-	return err ? err : attach_remove(store);
+	return err ? err : data_open(store);
 }
 
-cop_err cop_detach(const char *path)
+cop_err store_aside(const char *path, store_work *work, void *user)
 {
 	struct limit limit;
 	cop_store *store;
@@ -486,9 +507,12 @@ cop_err cop_detach(const char *path)
 		err = store_make(path, &store);
 	if (!err) {
 		process_pass(store);
+		store->timeout_ms = ASIDE_WAIT_MS;
 		atomic_store_explicit(&store->process, process_stamp(),
 				      memory_order_relaxed);
-		err = detach_locked(store);
+		err = aside_open(store);
+		if (!err)
+			err = work(store, user);
 		store_unbind(store);
 		process_pass(NULL);
 		store_free(store);
@@ -496,6 +520,24 @@ cop_err cop_detach(const char *path)
 	limit_leave(&limit);
 	process_end();
 	return err;
+}
+
+int32_t cop_had(const cop_store *store, uint64_t *ns)
+{
+	if (ns)
+		*ns = store->had_ns;
+	return store->had;
+}
+
+static cop_err detach_work(cop_store *store, void *user)
+{
+	(void)user;
+	return attach_remove(store);
+}
+
+cop_err cop_detach(const char *path)
+{
+	return store_aside(path, detach_work, NULL);
 }
 
 uint32_t cop_dim(const cop_store *store)

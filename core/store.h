@@ -81,6 +81,9 @@ struct cop_store {
 	int image_fd; /* holds IMAGE while an image is taken, else -1 */
 	mode_t mode;
 	gid_t group;
+	int must_exist;		    /* a segment is not to be made */
+	int32_t had;		    /* enum cop_had: the last segment made */
+	uint64_t had_ns;	    /* it took */
 	char name[SLOT_NAME_BYTES]; /* of the process in its slots, or "" */
 	char shm_path[256];
 	struct disk_store config;
@@ -167,6 +170,17 @@ cop_err store_attach_again(cop_store *store);
 /* Whether no process but a parent of this one's has attached it. */
 int store_is_inherited(const cop_store *store);
 
+/*
+ * Runs `work` on a store whose data file is open, and which is not attached.
+ * Returns	what `work` does; COP_BUSY if this process has it open, or LMDB
+ *		could not be opened in ten seconds; COP_NOT_A_STORE and so on
+ */
+typedef cop_err store_work(cop_store *store, void *user);
+cop_err store_aside(const char *path, store_work *work, void *user);
+
+/* The parameters, as the data file has them. */
+cop_err store_config_read(cop_store *store);
+
 /* Makes them anew: in a new store, or in a child, where nobody has them. */
 void store_mutexes_init(cop_store *store);
 
@@ -238,8 +252,14 @@ static inline cop_err read_check_idle(const cop_read *read)
 cop_err attach_open(cop_store *store, const struct cop_open_options *options);
 void attach_close(cop_store *store);
 
-/* Removes the segments' files; nobody is attached. */
+/*
+ * Removes the segments' files; nobody is attached, nor can be from here on
+ * until the store is closed.
+ */
 cop_err attach_remove(cop_store *store);
+
+/* Where the segments are, or would be: store->shm_path. */
+void attach_name(cop_store *store);
 
 /* Makes the newest index the store's current one. */
 cop_err attach_refresh(cop_store *store);

@@ -85,6 +85,8 @@ void args_help(const struct verb *verb, FILE *to)
 	args_help_rows(args_common, to);
 	if (verb->notes)
 		fprintf(to, "\n%s", verb->notes);
+	if (verb->table)
+		verb->table(to);
 }
 
 /* getopt's two tables from ours: the long options and the letters. */
@@ -221,6 +223,16 @@ static int args_names_store(const struct cli *cli, const char *environment)
 	if (cli->verb->operand_max >= 0)
 		return cli->operand_count > cli->verb->operand_max;
 	return args_is_folder(cli->operands[0]);
+}
+
+int args_end_bare(struct cli *cli)
+{
+	const char *environment = getenv("COPPICE_STORE");
+
+	if (!cli->path && optind == cli->argc &&
+	    (!environment || !*environment))
+		return 0;
+	return args_end(cli);
 }
 
 int args_end(struct cli *cli)

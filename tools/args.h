@@ -65,6 +65,7 @@ struct verb {
 	int operand_min;	    /* how many there are, STORE not counted */
 	int operand_max;	    /* -1: any number */
 	const char *notes;	    /* more text for the help, or NULL */
+	void (*table)(FILE *to);    /* prints still more, or NULL */
 	int (*run)(struct cli *cli);
 };
 
@@ -103,6 +104,9 @@ int args_next(struct cli *cli);
  */
 int args_end(struct cli *cli);
 
+/* The same for a verb that can do without a store: cli->path is NULL then. */
+int args_end_bare(struct cli *cli);
+
 /* Whether an option of the verb's own was given. */
 static inline int args_given(const struct cli *cli, int id)
 {
@@ -136,6 +140,9 @@ void args_help(const struct verb *verb, FILE *to);
 
 /* Opens the store; 0 or an exit status. */
 int cli_open(struct cli *cli);
+
+/* The same, unless nobody has attached it: EXIT_NO_RESULT. */
+int cli_open_attached(struct cli *cli);
 
 /* Opens the store and begins a read, as --as-of and --valid-at say; a write. */
 int cli_open_read(struct cli *cli);

@@ -44,7 +44,11 @@ int cli_entity(struct cli *cli, const char *key, uint64_t *id)
 			       "there is no entity '%s'", key);
 }
 
-int cli_open(struct cli *cli)
+typedef cop_err cli_opener(const char *path,
+			   const struct cop_open_options *options,
+			   cop_store **out);
+
+static int open_by(struct cli *cli, cli_opener *opener)
 {
 	struct cop_open_options options;
 	char name[32]; /* what `coppice readers` shows of it */
@@ -60,10 +64,20 @@ int cli_open(struct cli *cli)
 		options.progress = cli_building;
 		options.user = &shown;
 	}
-	err = cop_open(cli->path, &options, &cli->store);
+	err = opener(cli->path, &options, &cli->store);
 	if (shown)
 		fputs("\r\033[K", stderr);
 	return err ? cli_cop(cli, err) : 0;
+}
+
+int cli_open(struct cli *cli)
+{
+	return open_by(cli, cop_open);
+}
+
+int cli_open_attached(struct cli *cli)
+{
+	return open_by(cli, cop_open_attached);
 }
 
 int cli_commit(struct cli *cli, const char *word, uint64_t *commit)

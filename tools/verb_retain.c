@@ -28,26 +28,31 @@ static const struct arg_row retain_rows[] = {
 
 /* ---- printing ----------------------------------------------------------- */
 
-static void span_print(const struct cop_retention *retention)
+void retain_span(int32_t history, uint64_t ms, char *out)
 {
 	static const struct {
 		uint64_t ms;
 		char unit;
-	} units[] = {{86400000, 'd'}, {3600000, 'h'}, {60000, 'm'}};
-	uint64_t ms = retention->history_ms;
+	} units[] = {
+	    {86400000, 'd'}, {3600000, 'h'}, {60000, 'm'}, {1000, 's'}};
+	size_t i = 0;
 
-	if (retention->history != COP_HISTORY_AGE) {
-		fputs(retention->history == COP_HISTORY_ALL ? "all" : "none",
-		      stdout);
+	if (history != COP_HISTORY_AGE) {
+		strcpy(out, history == COP_HISTORY_ALL ? "all" : "none");
 		return;
 	}
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (ms % units[i].ms == 0) {
-			printf("%" PRIu64 "%c", ms / units[i].ms,
-			       units[i].unit);
-			return;
-		}
-	printf("%g%c", (double)ms / 1000, 's');
+	while (i < 3 && ms % units[i].ms)
+		i++;
+	snprintf(out, RETAIN_SPAN_ROOM, "%g%c",
+		 (double)ms / (double)units[i].ms, units[i].unit);
+}
+
+static void span_print(const struct cop_retention *retention)
+{
+	char text[RETAIN_SPAN_ROOM];
+
+	retain_span(retention->history, retention->history_ms, text);
+	fputs(text, stdout);
 }
 
 static int32_t retain_text(void *user, cop_read *read,

@@ -153,9 +153,30 @@ static void shares_json(const struct stat_shares *shares)
 	out_double(shares->shared_bytes);
 }
 
-static void stat_json(const struct cop_stats *stats,
-		      const struct stat_shares *shares, const char *path)
+static int32_t past_take(void *user, cop_read *read,
+			 const struct cop_retention *retention)
 {
+	struct cop_retention *past = user;
+
+	(void)read;
+	*past = *retention;
+	return 1; /* the store's comes first */
+}
+
+/* What history the store keeps. */
+static int stat_past(struct cli *cli, struct cop_retention *past)
+{
+	cop_err err = cop_retentions(cli->read, past_take, past);
+
+	return err && err != COP_STOPPED ? cli_cop(cli, err) : 0;
+}
+
+static void stat_json(const struct cop_stats *stats,
+		      const struct stat_shares *shares,
+		      const struct cop_retention *past, const char *path)
+{
+	char span[RETAIN_SPAN_ROOM];
+
 	printf("{\"schema\":\"coppice.stat/1\",\"store\":");
 	out_string(path, strlen(path));
 	printf(",\"dim\":%" PRIu32 ",\"metric\":\"%s\",\"codes\":\"%s\""
@@ -165,6 +186,9 @@ static void stat_json(const struct cop_stats *stats,
 	for (size_t i = 0; i < STAT_COUNT_OF; i++)
 		printf(",\"%s\":%" PRIu64, stat_table[i].name,
 		       stat_figure(stats, i));
+	retain_span(past->history, past->history_ms, span);
+	printf(",\"history\":\"%s\",\"history_count\":%" PRIu64, span,
+	       past->history_count);
 	printf(",\"commit_time_ns\":%" PRIu64 ",\"bloom_rate\":",
 	       stats->commit_time_ns);
 	out_double(stats->bloom_rate);
@@ -207,8 +231,20 @@ static void entity_text(const struct stat_shares *shares)
 		       words_bytes(shared, (uint64_t)shares->shared_bytes));
 }
 
+static void past_text(const struct cop_retention *past)
+{
+	char span[RETAIN_SPAN_ROOM];
+
+	retain_span(past->history, past->history_ms, span);
+	printf("%-22s%s", "history kept", span);
+	if (past->history_count)
+		printf(", %" PRIu64 " versions", past->history_count);
+	putchar('\n');
+}
+
 static void stat_text(const struct cop_stats *stats,
-		      const struct stat_shares *shares)
+		      const struct stat_shares *shares,
+		      const struct cop_retention *past)
 {
 	char text[32];
 
@@ -220,6 +256,7 @@ static void stat_text(const struct cop_stats *stats,
 			   ? words_bytes(text, figure)
 			   : words_count(text, figure));
 	}
+	past_text(past);
 	shares_text(shares);
 	entity_text(shares);
 	printf("%-22s%.3g expected", "bloom rate", stats->bloom_rate);
@@ -239,6 +276,7 @@ static int stat_run(struct cli *cli)
 {
 	struct stat_shares shares;
 	struct cop_figures figures;
+	struct cop_retention past;
 	struct cop_stats stats;
 	int json = 0, code, id;
 	cop_err err;
@@ -258,11 +296,14 @@ static int stat_run(struct cli *cli)
 	code = look_figures(cli, &figures);
 	if (code)
 		return code;
+	code = stat_past(cli, &past);
+	if (code)
+		return code;
 	stat_shares(&shares, &stats, &figures);
 	if (json)
-		stat_json(&stats, &shares, cli->path);
+		stat_json(&stats, &shares, &past, cli->path);
 	else
-		stat_text(&stats, &shares);
+		stat_text(&stats, &shares, &past);
 	return 0;
 }
 
