@@ -3,17 +3,30 @@
  * check: compares everything in the store with everything that mentions it.
  *
  * idea
- *	A finding a line on standard output; the status is 1 if there are any.
- *	Commits wait while it runs, reads do not.
+ *	A finding a line on standard output; the status is 1 if there are any
+ *	that are not mended.  Commits wait while it runs, reads do not.
  */
-#include <inttypes.h>
-#include <stdio.h>
-
+#include "out.h"
 #include "verbs.h"
 
-enum { CHECK_RECALL = ARG_OWN, CHECK_SAMPLES, CHECK_EF };
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	CHECK_RECALL = ARG_OWN,
+	CHECK_SAMPLES,
+	CHECK_EF,
+	CHECK_QUICK,
+	CHECK_DEEP,
+	CHECK_REPAIR
+};
 
 static const struct arg_row check_rows[] = {
+    {CHECK_QUICK, "quick", NULL, "counters and what is hashed; no lock"},
+    {CHECK_DEEP, "deep", NULL, "decode every value, unpack every image, too"},
+    {CHECK_REPAIR, "repair", NULL, "mend what can be mended"},
+    ARG_JSON_ROW,
     {CHECK_RECALL, "recall", NULL, "audit the vector graph instead"},
     {CHECK_SAMPLES, "samples", "N", "entities that --recall asks about (200)"},
     {CHECK_EF, "ef", "N", "width of its walks"},
@@ -24,31 +37,65 @@ enum { UNREACHABLE_SHARE = 1000 }; /* of which one may be unreachable */
 
 struct check {
 	struct cli *cli;
+	int json;
 	int recall;
 	uint32_t samples;
 	uint32_t ef;
 };
 
-static void finding_print(void *user, const char *text)
+static const char *place_word(int32_t place)
 {
-	(void)user;
-	puts(text);
+	switch (place) {
+	case COP_PLACE_DATA: return "data";
+	case COP_PLACE_HISTORY: return "history";
+	case COP_PLACE_SEGMENT: return "segment";
+	case COP_PLACE_IMAGE: return "image";
+	default: return "graph";
+	}
 }
 
-static int check_all(struct cli *cli)
+static void finding_print(void *user, int32_t place, const char *text)
 {
-	uint64_t findings = 0;
-	cop_err err = cop_check(cli->store, finding_print, NULL, &findings);
+	const struct check *check = user;
 
+	if (!check->json) {
+		printf("%s: ", place_word(place));
+		out_plain(text, strlen(text));
+		putchar('\n');
+		return;
+	}
+	printf("{\"place\":\"%s\",\"finding\":", place_word(place));
+	out_string(text, strlen(text));
+	puts("}");
+}
+
+static int check_all(struct check *check, struct cop_check_options *options)
+{
+	struct cop_check_result result = {.size = sizeof result};
+	struct cli *cli = check->cli;
+	cop_err err;
+
+	options->found = finding_print;
+	options->user = check;
+	err = cop_check_with(cli->store, options, &result);
 	if (err)
 		return cli_cop(cli, err);
-	if (findings)
-		fprintf(stderr,
-			"coppice: %s: %" PRIu64 " findings; if they are all of "
-			"the segment, run `coppice detach` and it is built "
-			"anew, else restore a backup\n",
-			cli->path, findings);
-	return findings != 0;
+	if (check->json)
+		printf("{\"schema\":\"coppice.check/1\",\"left\":%" PRIu64
+		       ",\"mended\":%" PRIu64 "}\n",
+		       result.left, result.mended);
+	if (result.mended && !cli->quiet)
+		fault_note("%s: %" PRIu64 " findings were mended", cli->path,
+			   result.mended);
+	if (result.left)
+		fault_note("%s: %" PRIu64 " findings; %s", cli->path,
+			   result.left,
+			   options->repair
+			       ? "these cannot be mended: restore a backup, or "
+				 "put what they name again"
+			       : "`coppice check --repair` mends what can be "
+				 "mended, after a copy of the folder was made");
+	return result.left != 0;
 }
 
 /* How many links nodes have, in eight steps. */
@@ -97,15 +144,36 @@ static int check_recall(const struct check *check)
 	       recall.broken || recall.one_way;
 }
 
+/* A check is of one kind. */
+static int check_conflict(struct cli *cli)
+{
+	int quick = args_given(cli, CHECK_QUICK);
+
+	if (quick &&
+	    (args_given(cli, CHECK_DEEP) || args_given(cli, CHECK_REPAIR)))
+		return args_fault(cli, "a check that is --quick is not --deep, "
+				       "and repairs nothing");
+	return 0;
+}
+
 static int check_run(struct cli *cli)
 {
 	struct check check = {.cli = cli};
+	struct cop_check_options options = {.size = sizeof options};
 	uint64_t number = 0;
 	int code, id;
 
 	while ((id = args_next(cli)) > 0) {
 		if (id == CHECK_RECALL)
 			check.recall = 1;
+		else if (id == CHECK_QUICK)
+			options.depth = COP_CHECK_QUICK;
+		else if (id == CHECK_DEEP)
+			options.depth = COP_CHECK_DEEP;
+		else if (id == CHECK_REPAIR)
+			options.repair = 1;
+		else if (id == ARG_JSON)
+			check.json = 1;
 		else if (id == CHECK_SAMPLES &&
 			 !args_u64(cli, 1, UINT32_MAX, &number))
 			check.samples = (uint32_t)number;
@@ -121,8 +189,10 @@ static int check_run(struct cli *cli)
 		return cli->fault.code;
 	if (check.recall)
 		return check_recall(&check);
+	if (check_conflict(cli))
+		return cli->fault.code;
 	code = cli_open(cli);
-	return code ? code : check_all(cli);
+	return code ? code : check_all(&check, &options);
 }
 
 const struct verb verb_check = {

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a check, and what they share. */
+#ifndef CORE_CHECK_H
+#define CORE_CHECK_H
+
+#include "store.h"
+
+struct check {
+	cop_store *store;
+	const struct segment *segment;
+	env_txn *txn;
+	struct disk_state state;
+	const struct cop_check_options *options;
+	int32_t place;	   /* enum cop_place, of what is looked at */
+	const char *still; /* put before a finding: it was not mended */
+	int silent;	   /* findings are counted only */
+	uint64_t findings;
+	struct buffer mends; /* struct mend, and its bytes; repair.c */
+	int recount;	     /* the counters are to be mended */
+	uint64_t members;    /* that the records ask for */
+	uint64_t *used;	     /* by a name's number: how often they do */
+	uint64_t keys;
+	uint64_t ended;	       /* versions that the index by death lists */
+	uint64_t chain_commit; /* of the operation record seen last */
+	uint64_t chain;
+	uint64_t records;	       /* that heads name in the segment */
+	struct disk_content_key chunk; /* seen last, and the head before it */
+	struct disk_content_head content;
+	uint64_t content_size; /* of the chunks seen since */
+	int has_content;       /* one was seen */
+	int failed;	       /* what kept an edge list from being looked at */
+};
+
+__attribute__((format(printf, 2, 3))) void
+check_finding(struct check *check, const char *format, ...);
+
+/* Whether there is such a key, and its value. */
+int check_there(const struct check *check, enum env_db db, const void *key,
+		size_t size, struct bytes *value);
+
+typedef void entry_check(struct check *check, struct bytes key,
+			 struct bytes value);
+
+/* Calls `each` for every entry from *first on, NULL: for all. */
+cop_err check_database(struct check *check, enum env_db db, entry_check *each);
+cop_err check_database_from(struct check *check, enum env_db db,
+			    struct bytes first, entry_check *each);
+
+/* How many entries there are, and a finding if that is not what they say. */
+uint64_t check_entries(const struct check *check, enum env_db db);
+void check_count(struct check *check, enum env_db db, uint64_t want,
+		 const char *what);
+
+static inline uint64_t check_number(struct bytes bytes)
+{
+	uint64_t number = 0;
+
+	if (bytes.size >= sizeof number)
+		memcpy(&number, bytes.data, sizeof number);
+	return number;
+}
+
+/* ---- check_truth.c: LMDB against itself --------------------------------- */
+
+/* Everything; check->used has room for all names. */
+cop_err check_truth(struct check *check);
+
+/* What its own counts say, and the newest commits of the chain. */
+cop_err check_counts(struct check *check);
+
+/* What a record names in DB_CONTENT must be there. */
+void check_content_wanted(struct check *check, struct bytes record);
+
+/* ---- check_history.c ---------------------------------------------------- */
+
+cop_err check_history(struct check *check);
+
+/* ---- check_segment.c: the segment against LMDB; W held ------------------ */
+
+cop_err check_segment(struct check *check);
+
+/* ---- check_image.c ------------------------------------------------------ */
+
+/*
+ * Images that are damaged, or of no use.
+ * chunks	0: their headers and tables alone
+ */
+void check_images(struct check *check, int chunks);
+
+/* Removes them; how many. */
+uint64_t check_images_mend(struct check *check);
+
+/* ---- check_repair.c ----------------------------------------------------- */
+
+/* What would mend a finding, if check->options ask for it. */
+void check_mend_put(struct check *check, enum env_db db, struct bytes key,
+		    struct bytes value);
+void check_mend_delete(struct check *check, enum env_db db, struct bytes key);
+
+/*
+ * Checks LMDB with a write transaction, mends in it what can be mended until
+ * nothing is left that can, and commits that as one commit.  W held.
+ * mended	findings that are no more
+ */
+cop_err check_repair(struct check *check, uint64_t *mended);
+
+#endif

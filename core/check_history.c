@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* History against what is: versions, and their index by when they ended. */
+#include "check.h"
+#include "history.h"
+
+/* ---- history against what is -------------------------------------------- */
+
+/* What a version was written as. */
+static int version_is_sound(const struct check *check, enum env_db db,
+			    struct bytes record)
+{
+	switch (db) {
+	case DB_ENTITY_VERSIONS: return !codec_entity_check(record);
+	case DB_EDGE_VERSIONS: return !codec_edge_check(record);
+	case DB_VECTOR_VERSIONS:
+		return codec_vector(record, check->store->config.dim) != NULL;
+	case DB_EDGE_IN_VERSIONS:
+		return record.size == sizeof(uint64_t) ||
+		       record.size == sizeof(struct disk_edge_in);
+	default: return record.size == sizeof(uint64_t);
+	}
+}
+
+/* The living database that versions are of. */
+static enum env_db living_of(enum env_db versions)
+{
+	switch (versions) {
+	case DB_ENTITY_VERSIONS: return DB_ENTITIES;
+	case DB_VECTOR_VERSIONS: return DB_VECTORS;
+	case DB_EDGE_VERSIONS: return DB_EDGES;
+	case DB_EDGE_IN_VERSIONS: return DB_EDGES_IN;
+	default: return DB_MEMBERS;
+	}
+}
+
+/* The version of what the key has now, UINT64_MAX if nothing. */
+static uint64_t living_version(const struct check *check, enum env_db db,
+			       struct bytes version_key)
+{
+	size_t size = version_key.size - sizeof(uint64_t);
+	struct bytes value;
+	uint64_t id;
+
+	if (db == DB_ENTITIES || db == DB_VECTORS) {
+		memcpy(&id, version_key.data, sizeof id);
+		id = be64toh(id);
+		return check_there(check, db, &id, sizeof id, &value)
+			   ? check_number(value)
+			   : UINT64_MAX;
+	}
+	return check_there(check, db, version_key.data, size, &value)
+		   ? check_number(value)
+		   : UINT64_MAX;
+}
+
+static int same_key(struct bytes a, struct bytes b)
+{
+	return a.size == b.size &&
+	       !memcmp(a.data, b.data, a.size - sizeof(uint64_t));
+}
+
+/*
+ * One version: within one key they come newest first, and one ends before the
+ * next begins.  `began`: when that next one did, of the same key.
+ */
+static void version_check(struct check *check, enum env_db db, struct bytes key,
+			  struct bytes value, uint64_t began)
+{
+	uint64_t born = version_key_born(key);
+	uint64_t died = check_number(value);
+	struct bytes record =
+	    bytes_of((const char *)value.data + DISK_VERSION_HEADER,
+		     value.size - DISK_VERSION_HEADER);
+
+	if (!version_is_sound(check, db, record) ||
+	    check_number(record) != born)
+		check_finding(check, "a version of commit %llu is damaged",
+			      (unsigned long long)born);
+	else if (db == DB_ENTITY_VERSIONS)
+		check_content_wanted(check, record);
+	if (born >= died || died > check->state.commit || died > began)
+		check_finding(
+		    check,
+		    "a version of commit %llu ended at %llu, and the next "
+		    "began at %llu",
+		    (unsigned long long)born, (unsigned long long)died,
+		    (unsigned long long)began);
+}
+
+static cop_err versions_check(struct check *check, enum env_db db, size_t size)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes before = key;
+	struct bytes value;
+	env_cursor *cursor;
+	uint64_t began = 0;
+	int err = env_cursor_open(check->store->env, check->txn, db, &cursor);
+
+	if (err)
+		return error_system(err, "cannot check");
+	while (!(err = env_cursor_move(cursor, ENV_NEXT, &key, &value))) {
+		if (key.size != size || value.size <= DISK_VERSION_HEADER) {
+			check_finding(check, "a version's key has %zu bytes",
+				      key.size);
+			continue;
+		}
+		if (!before.size || !same_key(before, key))
+			began = living_version(check, living_of(db), key);
+		version_check(check, db, key, value, began);
+		began = version_key_born(key);
+		before = key;
+	}
+	env_cursor_close(cursor);
+	return err == ENV_ABSENT ? 0 : error_system(err, "cannot check");
+}
+
+/* Whether there is a version of that key that ended at that commit. */
+static int version_ended(const struct check *check, enum env_db db,
+			 const struct version_key *key, uint64_t died)
+{
+	struct bytes value;
+
+	return check_there(check, db, key->bytes, key->size, &value) &&
+	       check_number(value) == died;
+}
+
+static void death_check(struct check *check, struct bytes key,
+			struct bytes value)
+{
+	uint64_t died = death_commit(key);
+	struct death death;
+	size_t at = 0;
+	int code;
+
+	while (!(code = death_next(value, &at, &death))) {
+		check->ended++;
+		if (!version_ended(check, death.db, &death.version, died))
+			check_finding(check,
+				      "the index of what ended at %llu lists "
+				      "what did not",
+				      (unsigned long long)died);
+		if (death.has_in &&
+		    !version_ended(check, DB_EDGE_IN_VERSIONS, &death.in, died))
+			check_finding(
+			    check,
+			    "an edge that ended at %llu did so in one "
+			    "index only",
+			    (unsigned long long)died);
+	}
+	if (code != ENV_ABSENT)
+		check_finding(check,
+			      "the index of what ended at %llu is damaged",
+			      (unsigned long long)died);
+}
+
+cop_err check_history(struct check *check)
+{
+	static const struct {
+		enum env_db db;
+		size_t size;
+	} kinds[] = {
+	    {DB_ENTITY_VERSIONS, 16},
+	    {DB_VECTOR_VERSIONS, 16},
+	    {DB_EDGE_VERSIONS, DISK_VERSION_KEY},
+	    {DB_EDGE_IN_VERSIONS, DISK_VERSION_KEY},
+	    {DB_MEMBER_VERSIONS, sizeof(struct disk_member_key) + 8},
+	};
+	uint64_t ended = 0;
+	cop_err err = 0;
+
+	check->place = COP_PLACE_HISTORY;
+	check->ended = 0;
+
+	for (size_t i = 0; !err && i < sizeof kinds / sizeof *kinds; i++) {
+		err = versions_check(check, kinds[i].db, kinds[i].size);
+		if (kinds[i].db != DB_EDGE_IN_VERSIONS)
+			ended += check_entries(check, kinds[i].db);
+	}
+	if (!err)
+		err = check_database(check, DB_DEATHS, death_check);
+	if (err)
+		return err;
+	if (check->ended != ended)
+		check_finding(check,
+			      "%llu versions have ended, and %llu are listed",
+			      (unsigned long long)ended,
+			      (unsigned long long)check->ended);
+	check_count(check, DB_EDGE_IN_VERSIONS,
+		    check_entries(check, DB_EDGE_VERSIONS),
+		    "incoming edges that ended");
+	return 0;
+}

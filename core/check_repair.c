@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mending LMDB by what its records say.
+ *
+ * idea
+ *	The check itself says what would mend a finding, as puts and deletes.
+ *	It runs in a write transaction; they are done when it is through, and
+ *	it runs again, since one finding may hide another, until there is
+ *	nothing left to do.  Then the counters are counted, and all of it is a
+ *	commit as any other: with a number, a place in the chain and a record.
+ *
+ * ordering
+ *	Between LMDB's commit and the segment's words for it a reader may come
+ *	that has the new snapshot: `prepared` says so before.  It finds the
+ *	segment as it was, which the mended indexes were not in agreement with
+ *	before, either.  The segment's check comes next.
+ *
+ * crash
+ *	before LMDB's commit	nothing happened
+ *	after it		the segment lacks that commit, and is built anew
+ *				by whoever takes W next
+ */
+#include "apply.h"
+#include "check.h"
+#include "checkpoint.h"
+#include "dict.h"
+#include "point.h"
+#include "results.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 8 };
+
+struct mend {
+	uint32_t db;
+	uint32_t key_bytes;
+	uint32_t value_bytes;
+	uint32_t is_delete;
+};
+
+/* ---- noting ------------------------------------------------------------- */
+
+static void mend_note(struct check *check, const struct mend *mend,
+		      const void *key, const void *value)
+{
+	int err;
+
+	if (!check->options->repair)
+		return;
+	err = buffer_put(&check->mends, mend, sizeof *mend);
+	if (!err)
+		err = buffer_put(&check->mends, key, mend->key_bytes);
+	if (!err && mend->value_bytes)
+		err = buffer_put(&check->mends, value, mend->value_bytes);
+	if (err)
+		check->failed = err;
+}
+
+void check_mend_put(struct check *check, enum env_db db, struct bytes key,
+		    struct bytes value)
+{
+	struct mend mend = {.db = db,
+			    .key_bytes = (uint32_t)key.size,
+			    .value_bytes = (uint32_t)value.size};
+
+	mend_note(check, &mend, key.data, value.data);
+}
+
+void check_mend_delete(struct check *check, enum env_db db, struct bytes key)
+{
+	struct mend mend = {
+	    .db = db, .key_bytes = (uint32_t)key.size, .is_delete = 1};
+
+	mend_note(check, &mend, key.data, NULL);
+}
+
+/* ---- doing -------------------------------------------------------------- */
+
+static int mends_do(struct check *check)
+{
+	const struct env *env = check->store->env;
+	const struct buffer *mends = &check->mends;
+	size_t at = 0;
+	int err = 0;
+
+	while (!err && at < mends->size) {
+		struct mend mend;
+		struct bytes key;
+
+		memcpy(&mend, mends->data + at, sizeof mend);
+		at += sizeof mend;
+		key = bytes_of(mends->data + at, mend.key_bytes);
+		at += mend.key_bytes;
+		err =
+		    mend.is_delete
+			? env_delete(env, check->txn, (enum env_db)mend.db, key)
+			: env_put(env, check->txn, (enum env_db)mend.db, key,
+				  bytes_of(mends->data + at, mend.value_bytes));
+		if (err == ENV_ABSENT) /* another finding's mend did it */
+			err = 0;
+		at += mend.value_bytes;
+	}
+	check->mends.size = 0;
+	return err;
+}
+
+static void counters_take(struct check *check)
+{
+	struct disk_state *state = &check->state;
+
+	state->entities = check_entries(check, DB_ENTITIES);
+	state->edges = check_entries(check, DB_EDGES);
+	state->vectors = check_entries(check, DB_VECTORS);
+	check->recount = 0;
+}
+
+/* Mends until nothing is noted; *changed if anything was. */
+static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
+{
+	cop_err err = check_truth(check);
+	uint64_t found = check->findings;
+	int code = 0;
+
+	for (int i = 0; i < ROUNDS && !err && !check->failed &&
+			(check->mends.size || check->recount);
+	     i++) {
+		*changed = 1;
+		code = mends_do(check);
+		if (code)
+			break;
+		counters_take(check);
+		check->silent = 1;
+		check->findings = 0;
+		err = check_truth(check);
+	}
+	check->silent = 0;
+	*mended += found - check->findings;
+	if (!err && *changed && check->findings) { /* told as such */
+		check->findings = 0;
+		check->still = "still: ";
+		err = check_truth(check);
+		check->still = "";
+	}
+	if (!err && check->failed)
+		code = check->failed;
+	return code
+		   ? error_system(code, "%s: cannot repair", check->store->path)
+		   : err;
+}
+
+/* The commit's number, time, chain and record. */
+static cop_err commit_seal(struct check *check)
+{
+	struct apply apply = {.store = check->store,
+			      .txn = check->txn,
+			      .commit = check->state.commit + 1,
+			      .state = check->state};
+	cop_err err;
+
+	/* what was so before is not known from here on back */
+	apply.state.whole = apply.commit;
+	err = apply_seal(&apply, check->store->writable.header->uuid);
+	check->state = apply.state;
+	apply_release(&apply);
+	return err;
+}
+
+/* relaxed: W is held; a reader's snapshot orders it (commit.c, C1) */
+static cop_err commit_finish(struct check *check)
+{
+	cop_store *store = check->store;
+	struct segment_header *header = store->writable.header;
+	const struct disk_state *state = &check->state;
+	int code;
+
+	checkpoint_forget(store); /* images lack it */
+	atomic_store_explicit(&header->prepared, state->commit,
+			      memory_order_release);
+	point("repair-prepared");
+	code = env_write_commit(check->txn);
+	point("repair-committed");
+	if (code)
+		return error_system(code, "%s: cannot commit the repair",
+				    store->path);
+	atomic_store_explicit(&header->chain, state->chain,
+			      memory_order_release);
+	atomic_store_explicit(&header->committed, state->commit,
+			      memory_order_release);
+	checkpoint_allow(store);
+	dict_clear(&store->dict);
+	results_clear(store);
+	return 0;
+}
+
+/* With the write transaction that is open; ended in any case. */
+static cop_err repair_run(struct check *check, uint64_t *mended)
+{
+	int changed = 0;
+	cop_err err = rounds_run(check, &changed, mended);
+
+	if (!err && changed)
+		err = commit_seal(check);
+	if (err || !changed) {
+		env_write_abort(check->txn);
+		return err;
+	}
+	return commit_finish(check);
+}
+
+cop_err check_repair(struct check *check, uint64_t *mended)
+{
+	cop_store *store = check->store;
+	cop_err err;
+	int code = env_write_begin(store->env, 0, &check->txn);
+
+	if (code)
+		return error_system(code, "%s: cannot write", store->path);
+	err = read_state(store->env, check->txn, &check->state);
+	if (!err) {
+		check->used =
+		    calloc(check->state.next_name, sizeof *check->used);
+		if (!check->used)
+			err = error_system(ENOMEM, "no memory to check");
+	}
+	if (err) {
+		env_write_abort(check->txn);
+		return err;
+	}
+	return repair_run(check, mended);
+}

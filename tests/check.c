@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a check finds, what it mends, and that nothing falls over meanwhile.
+ *
+ * idea
+ *	The data file of a store that nobody has attached is damaged through
+ *	LMDB itself, one index at a time; shared memory and images by flipped
+ *	bits.  A child that searches all the while must end as it should, and
+ *	a store that was mended must answer as it did before.
+ */
+#include "fixture.h"
+#include "format.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/mman.h>
+
+enum { DIM = 16, KEYS = 200, FLIPS = 60, ROUNDS = 12 };
+
+static struct {
+	_Atomic uint32_t stop;
+	_Atomic uint64_t rounds;
+	_Atomic uint64_t refused;
+} * shared;
+
+/* ---- a store ------------------------------------------------------------ */
+
+static void key_of(char *key, uint64_t i)
+{
+	snprintf(key, 16, "key-%u", (unsigned)i);
+}
+
+static void vector_of(float *vector, uint64_t i)
+{
+	for (uint64_t d = 0; d < DIM; d++)
+		vector[d] = (float)((i * 31 + d * 17) % 101) - 50.5f;
+}
+
+static void entity_put(cop_write *write, uint64_t i)
+{
+	static const char *const tags[] = {"tagged"};
+	float vector[DIM];
+	char key[16];
+	struct cop_put put = {.size = sizeof put,
+			      .key = key,
+			      .type = i % 2 ? "odd" : "even",
+			      .type_size = i % 2 ? 3 : 4,
+			      .vector = vector,
+			      .dim = DIM,
+			      .tags = tags,
+			      .tag_count = 1};
+
+	key_of(key, i);
+	vector_of(vector, i);
+	put.key_size = (uint32_t)strlen(key);
+	must(cop_put(write, &put), "put");
+}
+
+static void store_fill(struct fixture *f)
+{
+	cop_write *write = write_of(f);
+	char key[16];
+	char other[16];
+
+	for (uint64_t i = 0; i < KEYS; i++)
+		entity_put(write, i);
+	for (uint64_t i = 0; i < KEYS; i++) {
+		key_of(key, i);
+		key_of(other, (i + 1) % KEYS);
+		must(link_simple(write, key, "next", other), "link");
+	}
+	commit_of(write);
+}
+
+static char memory[64]; /* where stores of this test have their segments */
+
+static void store_make(struct fixture *f)
+{
+	struct cop_options options = {
+	    .size = sizeof options, .dim = DIM, .shm_dir = memory};
+
+	fixture_make(f, &options);
+	store_fill(f);
+}
+
+/* All keys, vectors, lists, neighbours and a few searches, in one number. */
+static cop_err store_ask(cop_store *store, uint64_t *sum)
+{
+	struct cop_search search = {.size = sizeof search, .k = 10};
+	struct cop_hit hits[10];
+	float vector[DIM];
+	uint32_t count = 0;
+	cop_read *read;
+	cop_err err = cop_read_begin(store, &read);
+
+	*sum = 0;
+	if (err)
+		return err;
+	search.vector = vector;
+	for (uint64_t i = 0; i < KEYS && !err; i++) {
+		struct cop_entity entity;
+		char key[16];
+
+		key_of(key, i);
+		vector_of(vector, i);
+		err = cop_get(read, key, strlen(key), &entity);
+		if (!err)
+			err = cop_search(read, &search, hits, &count);
+		*sum = *sum * 31 + entity.id;
+		for (uint32_t j = 0; j < count && !err; j++)
+			*sum = *sum * 31 + hits[j].id;
+	}
+	cop_read_end(read);
+	return err;
+}
+
+/* ---- checks ------------------------------------------------------------- */
+
+static struct cop_check_result check_run(struct fixture *f, int32_t depth,
+					 uint32_t repair)
+{
+	struct cop_check_result result = {.size = sizeof result};
+	struct cop_check_options options = {
+	    .size = sizeof options, .depth = depth, .repair = repair};
+
+	must(cop_check_with(f->store, &options, &result), "check");
+	return result;
+}
+
+static void a_sound_store_has_no_findings(void)
+{
+	struct fixture f;
+	cop_err err;
+
+	store_make(&f);
+	for (int32_t depth = COP_CHECK_FULL; depth <= COP_CHECK_DEEP; depth++)
+		is_int((int64_t)check_run(&f, depth, 0).left, 0,
+		       "a sound store has no findings at depth %d", depth);
+	is_int((int64_t)check_run(&f, COP_CHECK_DEEP, 1).mended, 0,
+	       "and nothing to mend");
+	err = cop_check_with(f.store,
+			     &(struct cop_check_options){
+				 .size = sizeof(struct cop_check_options),
+				 .depth = COP_CHECK_QUICK,
+				 .repair = 1},
+			     NULL);
+	is_int(err, COP_INVALID, "a quick check repairs nothing");
+	fixture_release(&f);
+}
+
+/* ---- the data file ------------------------------------------------------ */
+
+struct data {
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi db;
+};
+
+static void data_open(struct data *data, const struct fixture *f,
+		      const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/gen-000001", f->path);
+	if (mdb_env_create(&data->env) || mdb_env_set_maxdbs(data->env, 32) ||
+	    mdb_env_open(data->env, path, MDB_NOTLS, 0600) ||
+	    mdb_txn_begin(data->env, NULL, 0, &data->txn) ||
+	    mdb_dbi_open(data->txn, name, 0, &data->db))
+		bail_out("cannot damage %s", path);
+}
+
+static void data_close(struct data *data)
+{
+	if (mdb_txn_commit(data->txn))
+		bail_out("cannot commit the damage");
+	mdb_env_close(data->env);
+}
+
+static void entry_first(struct data *data, MDB_val *key, MDB_val *value)
+{
+	MDB_cursor *cursor;
+
+	if (mdb_cursor_open(data->txn, data->db, &cursor) ||
+	    mdb_cursor_get(cursor, key, value, MDB_FIRST))
+		bail_out("there is nothing to damage");
+	mdb_cursor_close(cursor);
+}
+
+enum damage { DAMAGE_DROP, DAMAGE_ADD, DAMAGE_CHANGE };
+
+/* The first entry goes, has a twin that is none, or another value. */
+static void data_damage(const struct fixture *f, const char *name,
+			enum damage damage)
+{
+	unsigned char key_copy[512];
+	unsigned char value_copy[4096];
+	struct data data;
+	MDB_val key;
+	MDB_val value;
+
+	data_open(&data, f, name);
+	entry_first(&data, &key, &value);
+	if (value.mv_size > sizeof value_copy)
+		bail_out("an entry of %zu bytes", value.mv_size);
+	memcpy(key_copy, key.mv_data, key.mv_size);
+	memcpy(value_copy, value.mv_data, value.mv_size);
+	key.mv_data = key_copy;
+	value.mv_data = value_copy;
+	if (damage == DAMAGE_ADD)
+		key_copy[key.mv_size - 1] ^= 0x3f;
+	if (damage == DAMAGE_CHANGE)
+		value_copy[value.mv_size > 8 ? 8 : 0] ^= 0x55;
+	if (damage == DAMAGE_DROP ? mdb_del(data.txn, data.db, &key, NULL)
+				  : mdb_put(data.txn, data.db, &key, &value, 0))
+		bail_out("cannot damage %s", name);
+	data_close(&data);
+}
+
+static void reader_run(const struct fixture *f)
+{
+	cop_store *store;
+	uint64_t sum;
+
+	must(cop_open(f->path, NULL, &store), "open");
+	while (!shared->stop) {
+		if (store_ask(store, &sum))
+			shared->refused++;
+		shared->rounds++;
+	}
+	cop_close(store);
+	_exit(0);
+}
+
+static pid_t reader_start(const struct fixture *f)
+{
+	uint64_t until;
+	pid_t pid;
+
+	shared->stop = 0;
+	until = shared->rounds + 1;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		alarm(120);
+		reader_run(f);
+	}
+	while (shared->rounds < until && !kill(pid, 0) &&
+	       !waitpid(pid, NULL, WNOHANG))
+		usleep(1000);
+	return pid;
+}
+
+static int reader_stop(pid_t pid)
+{
+	shared->stop = 1;
+	return child_wait(pid);
+}
+
+static void damage_is_found_and_mended(const char *name, enum damage damage,
+				       const char *what)
+{
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t findings;
+	pid_t reader;
+
+	store_make(&f);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, name, damage);
+	reader = reader_start(&f);
+	fixture_open(&f);
+	findings = check_run(&f, COP_CHECK_FULL, 0).left;
+	result = check_run(&f, COP_CHECK_DEEP, 1);
+	ok(findings && result.mended && !result.left,
+	   "%s is found (%u findings), and mended", what, (unsigned)findings);
+	is_int((int64_t)check_run(&f, COP_CHECK_DEEP, 0).left, 0,
+	       "nothing is found then");
+	store_fill(&f);
+	is_int((int64_t)findings_of(f.store), 0, "nor after another commit");
+	is_int(reader_stop(reader), 0, "a reader went on meanwhile");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	fixture_open(&f);
+	is_int((int64_t)findings_of(f.store), 0, "nor when it is built anew");
+	fixture_release(&f);
+}
+
+static void indexes_are_mended_from_records(void)
+{
+	damage_is_found_and_mended("members", DAMAGE_DROP,
+				   "an entity that its type's list lacks");
+	damage_is_found_and_mended("members", DAMAGE_ADD,
+				   "a list's entity that is not of it");
+	damage_is_found_and_mended("edges_in", DAMAGE_DROP,
+				   "an edge that its target does not know");
+	damage_is_found_and_mended("edges_in", DAMAGE_ADD,
+				   "an incoming edge that is none");
+	damage_is_found_and_mended("edges", DAMAGE_DROP,
+				   "an edge whose record is gone");
+	damage_is_found_and_mended("edges", DAMAGE_ADD,
+				   "an edge that its source alone knows");
+	damage_is_found_and_mended("keys", DAMAGE_DROP, "a key that is gone");
+	damage_is_found_and_mended("keys", DAMAGE_CHANGE,
+				   "a key of another's id");
+	damage_is_found_and_mended("names", DAMAGE_CHANGE,
+				   "a name that is counted wrong");
+	damage_is_found_and_mended("symbols", DAMAGE_CHANGE,
+				   "a name with another's number");
+	damage_is_found_and_mended("entities", DAMAGE_DROP,
+				   "what is left of an entity that is gone");
+}
+
+static void a_damaged_record_is_told_and_stays(void)
+{
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t findings;
+
+	store_make(&f);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, "ops", DAMAGE_CHANGE);
+	fixture_open(&f);
+	findings = check_run(&f, COP_CHECK_FULL, 0).left;
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	ok(findings && result.left && !result.mended,
+	   "a broken chain is told, and cannot be mended");
+	ok(check_run(&f, COP_CHECK_QUICK, 0).left > 0,
+	   "a quick check finds it, too");
+	fixture_release(&f);
+}
+
+/* ---- flipped bits ------------------------------------------------------- */
+
+static void bit_flip(const char *path, uint64_t at, unsigned bit)
+{
+	unsigned char byte;
+	int fd = open(path, O_RDWR);
+
+	if (fd < 0 || pread(fd, &byte, 1, (off_t)at) != 1)
+		bail_out("flip %s: %s", path, strerror(errno));
+	byte ^= (unsigned char)(1u << bit);
+	if (pwrite(fd, &byte, 1, (off_t)at) != 1)
+		bail_out("flip %s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* What is not found must be nowhere that an attach looks at. */
+static int image_is_harmless(struct fixture *f, uint64_t before)
+{
+	uint64_t after = 0;
+
+	fixture_close(f);
+	must(cop_detach(f->path), "detach");
+	fixture_open(f);
+	must(store_ask(f->store, &after), "ask");
+	return after == before && !check_run(f, COP_CHECK_FULL, 0).left;
+}
+
+static void flips_in_an_image_are_found(uint64_t *state)
+{
+	struct fixture f;
+	uint64_t before;
+	int found = 0;
+	int harmless = 0;
+	int removed = 0;
+
+	store_make(&f);
+	must(store_ask(f.store, &before), "ask");
+	for (int i = 0; i < FLIPS; i++) {
+		struct cop_checkpoint_result image = {.size = sizeof image};
+		char path[160];
+
+		must(cop_checkpoint(f.store, &image), "checkpoint");
+		snprintf(path, sizeof path, "%s/gen-000001/image-%llu", f.path,
+			 (unsigned long long)image.commit);
+		bit_flip(path, test_random(state) % image.bytes,
+			 (unsigned)(test_random(state) % 8));
+		if (!check_run(&f, COP_CHECK_DEEP, 0).left) {
+			harmless += image_is_harmless(&f, before);
+			continue;
+		}
+		found++;
+		removed += check_run(&f, COP_CHECK_DEEP, 1).left == 0 &&
+			   access(path, F_OK) != 0;
+	}
+	ok(found > FLIPS / 2 && found + harmless == FLIPS,
+	   "of %d bits flipped in images %d are found, %d are of no use", FLIPS,
+	   found, harmless);
+	is_int(removed, found, "what is found is removed by a repair");
+	is_int((int64_t)findings_of(f.store), 0, "nothing else is touched");
+	fixture_release(&f);
+}
+
+static void index_path(struct fixture *f, char *path, size_t room)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	cop_read *read = read_of(f);
+	unsigned number = 1;
+
+	must(cop_stat(read, &stats), "stat");
+	cop_read_end(read);
+	do
+		snprintf(path, room, "%.200s/index-%u", stats.segment,
+			 number++);
+	while (access(path, F_OK) && number < 1000);
+}
+
+/* A byte of the index that is in use: the file is sparse. */
+static uint64_t byte_in_use(const char *path, uint64_t *state)
+{
+	int fd = open(path, O_RDONLY);
+	uint64_t size = (uint64_t)lseek(fd, 0, SEEK_END);
+	off_t data = -1;
+
+	while (data < 0) {
+		/* structures begin at few places: chosen evenly among holes */
+		off_t from = (off_t)(test_random(state) % size);
+
+		data = lseek(fd, test_random(state) % 2 ? from : 0, SEEK_DATA);
+	}
+	close(fd);
+	return (uint64_t)data + test_random(state) % 65536;
+}
+
+static void flips_in_live_memory_are_survived(uint64_t *state)
+{
+	uint64_t before;
+	uint64_t after;
+	struct fixture f;
+	pid_t reader;
+	int sound = 0;
+	int right = 0;
+
+	store_make(&f);
+	must(store_ask(f.store, &before), "ask");
+	reader = reader_start(&f);
+	for (int i = 0; i < ROUNDS; i++) {
+		char path[256];
+
+		index_path(&f, path, sizeof path);
+		for (int j = 0; j < FLIPS; j++)
+			bit_flip(path, byte_in_use(path, state),
+				 (unsigned)(test_random(state) % 8));
+		usleep(20000);
+		(void)check_run(&f, COP_CHECK_DEEP, 1);
+		sound += !check_run(&f, COP_CHECK_DEEP, 0).left;
+		must(store_ask(f.store, &after), "ask");
+		right += after == before;
+	}
+	is_int(sound, ROUNDS,
+	       "after %d flipped bits a repair leaves no finding", FLIPS);
+	is_int(right, ROUNDS, "and answers are what they were");
+	is_int(reader_stop(reader), 0,
+	       "a process that searched meanwhile was never hurt");
+	fixture_release(&f);
+}
+
+static void a_rebuild_keeps_everybody(void)
+{
+	struct cop_rebuild_result result = {.size = sizeof result};
+	uint64_t before;
+	uint64_t after;
+	struct fixture f;
+	pid_t reader;
+
+	store_make(&f);
+	must(store_ask(f.store, &before), "ask");
+	shared->refused = 0;
+	reader = reader_start(&f);
+	for (int i = 0; i < 20; i++) {
+		must(cop_rebuild(f.store, NULL, i % 2, &result), "rebuild");
+		store_fill(&f);
+	}
+	must(store_ask(f.store, &after), "ask");
+	ok(result.beside, "a segment is rebuilt beside the one in use");
+	ok(after == before, "answers stay");
+	is_int((int64_t)findings_of(f.store), 0, "nothing is found");
+	is_int(reader_stop(reader), 0, "a reader went on all the while");
+	is_int((int64_t)shared->refused, 0, "and was never refused");
+	fixture_release(&f);
+}
+
+int main(void)
+{
+	uint64_t seed;
+
+	test_begin(TEST_ASAN ? 900 : 300);
+	seed = test_seed();
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	strcpy(memory, "/dev/shm/coppice-test-XXXXXX");
+	if (shared == MAP_FAILED || !mkdtemp(memory))
+		bail_out("cannot begin: %s", strerror(errno));
+	a_sound_store_has_no_findings();
+	indexes_are_mended_from_records();
+	a_damaged_record_is_told_and_stays();
+	flips_in_an_image_are_found(&seed);
+	flips_in_live_memory_are_survived(&seed);
+	a_rebuild_keeps_everybody();
+	rmdir(memory);
+	return done_testing();
+}
