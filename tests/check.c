@@ -482,6 +482,94 @@ static void a_rebuild_keeps_everybody(void)
 	fixture_release(&f);
 }
 
+/* ---- a probe ------------------------------------------------------------ */
+
+static int ping(const struct fixture *f, const char *options, char *said,
+		size_t room)
+{
+	const char *command = getenv("COPPICE");
+	char line[512];
+	size_t size;
+	FILE *pipe;
+
+	snprintf(line, sizeof line, "%s ping %s %s 2>&1",
+		 command ? command : "build/release/coppice", f->path, options);
+	fflush(stdout);
+	pipe = popen(line, "r");
+	if (!pipe)
+		bail_out("popen: %s", strerror(errno));
+	size = fread(said, 1, room - 1, pipe);
+	said[size] = 0;
+	return WEXITSTATUS(pclose(pipe));
+}
+
+static void stop_here(void *user, const char *text)
+{
+	(void)text;
+	shared->rounds++;
+	if (!*(int *)user)
+		raise(SIGSTOP);
+	while (*(int *)user && !shared->stop)
+		usleep(1000);
+}
+
+/* A child that has the writer lock, and is stopped, or at work. */
+static pid_t writer_start(const struct fixture *f, int works)
+{
+	uint64_t before = shared->rounds;
+	pid_t pid;
+
+	shared->stop = 0;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		uint64_t findings;
+		cop_store *store;
+
+		alarm(60);
+		must(cop_open(f->path,
+			      &(struct cop_open_options){
+				  .size = sizeof(struct cop_open_options),
+				  .name = "holder"},
+			      &store),
+		     "open");
+		must(cop_check(store, stop_here, &works, &findings), "check");
+		_exit(0);
+	}
+	while (shared->rounds == before)
+		usleep(1000);
+	return pid;
+}
+
+static void ping_names_a_stopped_writer(void)
+{
+	struct fixture f;
+	char said[1024];
+	pid_t writer;
+
+	store_make(&f);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, "names", DAMAGE_CHANGE); /* so that a check tells */
+	writer = writer_start(&f, 0);
+	is_int(ping(&f, "", said, sizeof said), 5,
+	       "a probe sees that the writer is stopped");
+	ok(strstr(said, "holder (pid ") && strstr(said, "is stopped"),
+	   "and names it");
+	kill(writer, SIGKILL);
+	(void)child_wait(writer);
+	is_int(ping(&f, "", said, sizeof said), 0, "killed, it is in no way");
+	writer = writer_start(&f, 1);
+	is_int(ping(&f, "", said, sizeof said), 0, "one that works is well");
+	is_int(ping(&f, "--max-age 0.2s", said, sizeof said), 5,
+	       "but for no longer than it may");
+	ok(strstr(said, "holder (pid ") && strstr(said, "keeps it"),
+	   "and is named");
+	shared->stop = 1;
+	is_int(child_wait(writer), 0, "it ends");
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	uint64_t seed;
@@ -499,6 +587,7 @@ int main(void)
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
 	a_rebuild_keeps_everybody();
+	ping_names_a_stopped_writer();
 	rmdir(memory);
 	return done_testing();
 }
