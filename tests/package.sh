@@ -45,6 +45,46 @@ else
 	skip 'it takes root and systemd' 'the user and the folders are made'
 fi
 
+# filter NAME: the system calls of one of systemd's sets, and of those in it
+filter()
+{
+	systemd-analyze syscall-filter "$1" | sed -n '2,$s/^ *\([@a-z0-9_-]*\)$/\1/p' |
+		grep . | while read -r name; do
+		case $name in
+		@*) filter "$name" ;;
+		*) echo "$name" ;;
+		esac
+	done
+}
+
+# What units run calls nothing of the kernel's that they forbid: it would fail
+# there, and only there. Sanitizers have calls of their own.
+if [ "${COPPICE_BUILD:-build/release}" = build/release ] &&
+	command -v systemd-analyze >/dev/null &&
+	strace -o "$work/trace" true 2>/dev/null; then
+	{
+		filter @system-service
+		filter @default
+		echo execve
+	} | sort -u >"$work/allowed"
+	"$COPPICE" init "$store" --dim 3 --mode 0660 --group 0
+	echo '{"key":"ada","vector":[1,0,0]}' | "$COPPICE" put "$store" >"$work/out"
+	"$COPPICE" detach "$store"
+	for verb in stat maintain compact checkpoint; do
+		strace -f -qq -o "$work/trace" "$COPPICE" "$verb" "$store" \
+			>"$work/out" 2>&1
+		sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$work/trace" |
+			sort -u >"$work/calls"
+		[ "$(wc -l <"$work/calls")" -gt 10 ]
+		ok $? "$verb calls the kernel"
+		is "$(comm -23 "$work/calls" "$work/allowed" | tr '\n' ' ')" '' \
+			"and $verb calls nothing that units forbid"
+		is "$(grep -c '^socket(' "$work/calls")" 0 'nor any socket'
+	done
+else
+	skip 'no systemd, no strace, or instrumented' 'units forbid nothing that is called'
+fi
+
 # What the units run there is, but for what is coming.
 coming='attach serve --auto'
 sed -n 's|^ExecSt[a-z]*=@BINDIR@/coppice ||p' "$units"/*.service |
