@@ -32,7 +32,10 @@ enum {
 	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
 	READER_LOOKS = 64,
 	KEY_BYTES = 511, /* of a key, by LMDB's build */
-	DISK_FULL_BYTES = 1 << 20
+	DISK_FULL_BYTES = 1 << 20,
+	META_PAGES = 2,
+	FREE_TREE = 0, /* LMDB's numbers of its own two */
+	MAIN_TREE = 1
 };
 
 #define MAP_DEFAULT (UINT64_C(256) << 30)
@@ -252,35 +255,27 @@ static void assertion_leave(MDB_env *env, const char *text)
 
 /*
  * How many of the pages from `first` on the snapshot's list of free pages
- * names, 0: all, without a look at each.
+ * names.  It may run over damage: an assertion of LMDB's ends it.
  */
-static void free_list_count(MDB_cursor *cursor, uint64_t first, uint64_t *count)
-{
-	MDB_val key;
-	MDB_val value;
-
-	while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		const size_t *pages = value.mv_data; /* a length first */
-		size_t most = value.mv_size / sizeof *pages;
-		size_t size = most && pages[0] < most ? pages[0] : 0;
-
-		*count += first ? 0 : size;
-		for (size_t i = 1; first && i <= size; i++)
-			*count += pages[i] >= first;
-	}
-}
-
-/* The same; it may run over damage: an assertion of LMDB's ends it. */
 static void free_pages_count(MDB_env *env, MDB_txn *txn, uint64_t first,
 			     uint64_t *count)
 {
 	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val value;
 	jmp_buf out;
 
 	(void)mdb_env_set_assert(env, assertion_leave);
 	assertion_exit = &out;
 	if (!setjmp(out) && !mdb_cursor_open(txn, 0, &cursor)) {
-		free_list_count(cursor, first, count);
+		while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+			const size_t *pages =
+			    value.mv_data; /* a length first */
+			size_t most = value.mv_size / sizeof *pages;
+
+			for (size_t i = 1; i < most && i <= pages[0]; i++)
+				*count += pages[i] >= first;
+		}
 		mdb_cursor_close(cursor);
 	}
 	assertion_exit = NULL;
@@ -561,21 +556,41 @@ uint64_t env_map_room(const struct env *env)
 	return info.me_mapsize > used ? info.me_mapsize - used : 0;
 }
 
+/* Pages of a tree, its root's included. */
+static int tree_pages(MDB_txn *txn, unsigned db, uint64_t *pages)
+{
+	MDB_stat stat;
+	int err = mdb_stat(txn, db, &stat);
+
+	if (!err)
+		*pages += (uint64_t)stat.ms_branch_pages + stat.ms_leaf_pages +
+			  stat.ms_overflow_pages;
+	return err;
+}
+
 int env_pages(const struct env *env, env_txn *txn, uint64_t *bytes,
 	      uint64_t *free_bytes)
 {
+	uint64_t used = META_PAGES;
+	uint64_t all;
 	MDB_envinfo info;
 	MDB_stat stat;
-	uint64_t listed = 0;
-	int err = mdb_env_info(env->handle, &info);
+	int err = tree_pages(txn, FREE_TREE, &used);
 
+	if (!err)
+		err = tree_pages(txn, MAIN_TREE, &used);
+	for (int i = 0; !err && i < DB_COUNT; i++)
+		if (env->dbs[i] != MAIN_TREE)
+			err = tree_pages(txn, env->dbs[i], &used);
+	if (!err) /* afterwards: the file only grows */
+		err = mdb_env_info(env->handle, &info);
 	if (!err)
 		err = mdb_env_stat(env->handle, &stat);
 	if (err)
 		return err;
-	free_pages_count(env->handle, txn, 0, &listed);
-	*bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-	*free_bytes = listed * stat.ms_psize;
+	all = (uint64_t)info.me_last_pgno + 1;
+	*bytes = all * stat.ms_psize;
+	*free_bytes = all > used ? (all - used) * stat.ms_psize : 0;
 	return 0;
 }
 

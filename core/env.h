@@ -120,8 +120,8 @@ int env_read_warm(struct env *env, env_txn *txn);
 uint64_t env_map_room(const struct env *env);
 
 /*
- * Bytes of the data file's pages as of now, and of those that the read's
- * snapshot lists as free.
+ * Bytes of the data file's pages as of now, and of those of them that the
+ * read's snapshot does not use; from LMDB's counts, no page is looked at.
  */
 int env_pages(const struct env *env, env_txn *txn, uint64_t *bytes,
 	      uint64_t *free_bytes);

@@ -35,8 +35,8 @@ const struct verb *const verbs[] = {
     &verb_mcp,	       &verb_stat,   &verb_latency,  &verb_top,
     &verb_readers,     &verb_check,  &verb_compact,  &verb_checkpoint,
     &verb_maintain,    &verb_backup, &verb_verify,   &verb_restore,
-    &verb_upgrade,     &verb_attach,  &verb_ping,    &verb_rebuild,
-    &verb_config,      &verb_doctor,  &verb_detach,
+    &verb_upgrade,     &verb_attach, &verb_ping,     &verb_rebuild,
+    &verb_config,      &verb_doctor, &verb_detach,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
