@@ -42,10 +42,12 @@ feed()
 
 load_end()
 {
+	load_status=$?
 	# shellcheck disable=SC2086
 	[ -z "$workers" ] || kill $feeders $workers 2>/dev/null
 	[ -z "$terminal" ] || tm kill-server 2>/dev/null
 	wait
+	(exit $load_status)
 	tap_end
 }
 terminal=
@@ -220,7 +222,16 @@ clean()
 	sees '>' 'the shell can go on'
 }
 
-# watch [ARG...]: begins to
+# The pid of the one that runs in the window.
+top_pid()
+{
+	"$COPPICE" top "$store" --json --interval 0.05 |
+		perl -MJSON::PP -e 'my $v = decode_json(scalar <STDIN>);
+			print map { $_->{name} eq "coppice top" ? $_->{pid} : () }
+				@{$v->{processes}}'
+}
+
+# watch: begins to
 watch()
 {
 	keys "$COPPICE top '$path' --interval 0.2" Enter
@@ -255,7 +266,7 @@ sees '*coppice mcp*coppice scan*' 'n sorts by name'
 keys n
 sees '*coppice scan*coppice mcp*' 'and again the other way'
 keys h
-sees '*keys sort*search/s*q *quit*' 'h shows the keys'
+sees '*q quit*h back*search/s*' 'h shows the keys'
 keys h
 sees '*processes*pid*coppice mcp*' 'and goes back'
 
@@ -303,9 +314,7 @@ restored 0 'by q'
 
 for signal in INT:130 TERM:143 HUP:129 QUIT:131 BUS:135 ABRT:134; do
 	watch
-	pkill_pid=$(tm list-panes -F '#{pane_pid}')
-	pkill_pid=$(cat "/proc/$pkill_pid/task/$pkill_pid/children")
-	kill -"${signal%:*}" "${pkill_pid%% *}"
+	kill -"${signal%:*}" "$(top_pid)"
 	restored "${signal#*:}" "by SIG${signal%:*}"
 done
 watch
@@ -360,6 +369,14 @@ for columns in 80 81; do
 	keys q
 	restored 0 'by q'
 done
+
+# ---- the terminal goes
+
+tm new-window sh
+watch
+tm kill-window
+tap_name='with its terminal it ends'
+comes '' top_pid
 
 # ---- the store breaks
 

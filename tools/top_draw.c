@@ -193,19 +193,17 @@ void top_draw(struct frame *frame, const struct top_view *view,
 void top_draw_help(struct frame *frame)
 {
 	static const char *const lines[] = {
-	    "",
-	    "j k        down, up",
-	    "h          help, and back",
-	    "q          quit",
-	    "",
-	    "-          not known yet, or not at all",
+	    "", "-          not known yet, or not at all",
 	    "behind     commits since its oldest read",
 	    "private    memory that is its own",
 	    "*          a pid of another namespace"};
 	int half = (TOP_VALUES + 2) / 2;
 
 	frame_begin(frame);
-	frame_print(frame, FRAME_BOLD, "keys sort, and again the other way");
+	frame_print(frame, FRAME_BOLD,
+		    "q quit  h back  j k scroll  others sort,");
+	frame_line(frame);
+	frame_print(frame, FRAME_BOLD, "pressed again the other way:");
 	frame_line(frame);
 	for (int i = 0; i < half; i++) {
 		for (int j = i; j <= TOP_VALUES; j += half) {

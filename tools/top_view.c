@@ -108,17 +108,25 @@ static void totals_now(double *totals, const struct look *now)
 
 /* ---- processes ---------------------------------------------------------- */
 
+/* The same process in an earlier look, from *at on: both are by place. */
 static const struct look_process *process_before(const struct look *before,
-						 const struct cop_process *is)
+						 const struct cop_process *is,
+						 size_t *at)
 {
-	for (size_t i = 0; before && i < before->count; i++) {
-		const struct cop_process *was = &before->processes[i].is;
+	const struct cop_process *was;
 
-		if (was->place == is->place && was->pid == is->pid &&
-		    was->since_ns == is->since_ns)
-			return &before->processes[i];
-	}
-	return NULL;
+	if (!before)
+		return NULL;
+	while (*at < before->count &&
+	       before->processes[*at].is.place < is->place)
+		++*at;
+	if (*at == before->count)
+		return NULL;
+	was = &before->processes[*at].is;
+	return was->place == is->place && was->pid == is->pid &&
+		       was->since_ns == is->since_ns
+		   ? &before->processes[*at]
+		   : NULL;
 }
 
 static void row_between(struct top_row *row, const struct look_process *before,
@@ -141,12 +149,9 @@ static void row_between(struct top_row *row, const struct look_process *before,
 	row->values[TOP_READS] = (double)figures.reads / seconds;
 }
 
-static void row_make(struct top_row *row, const struct look *before,
-		     const struct look *now, const struct look_process *one,
-		     double seconds)
+static void row_make(struct top_row *row, const struct look_process *one,
+		     uint64_t newest)
 {
-	const struct look_process *was = process_before(before, &one->is);
-	uint64_t newest = now->stats.commits;
 
 	for (int i = 0; i < TOP_VALUES; i++)
 		row->values[i] = NAN;
@@ -159,8 +164,23 @@ static void row_make(struct top_row *row, const struct look *before,
 					    : 0;
 	row->is_foreign = one->is.is_foreign;
 	memcpy(row->name, one->name, sizeof row->name);
-	if (was)
-		row_between(row, was, one, seconds);
+}
+
+static void rows_make(struct top_view *view, const struct look *before,
+		      const struct look *now)
+{
+	size_t at = 0;
+
+	view->count = now->count;
+	for (size_t i = 0; i < now->count; i++) {
+		const struct look_process *one = &now->processes[i];
+		const struct look_process *was =
+		    process_before(before, &one->is, &at);
+
+		row_make(&view->rows[i], one, now->stats.commits);
+		if (was)
+			row_between(&view->rows[i], was, one, view->seconds);
+	}
 }
 
 int top_view_make(struct top_view *view, const struct look *before,
@@ -185,10 +205,7 @@ int top_view_make(struct top_view *view, const struct look *before,
 	view->oldest_pid = now->oldest.pid;
 	view->oldest_is_stalled = now->oldest.state == COP_READER_STALLED;
 	memcpy(view->oldest_name, now->oldest_name, sizeof view->oldest_name);
-	view->count = now->count;
-	for (size_t i = 0; i < now->count; i++)
-		row_make(&rows[i], before, now, &now->processes[i],
-			 view->seconds);
+	rows_make(view, before, now);
 	return 0;
 }
 
