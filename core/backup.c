@@ -13,7 +13,8 @@
  * what it costs a busy store
  *	Pages that commits replace meanwhile are not used again before the
  *	backup ends, so the data file grows by what is rewritten in that time:
- *	some 20 pages a small commit.  A backup has no slot, so nothing of the
+ *	some 20 pages a small commit; and a data file that a compaction replaces
+ *	stays on the disk as long.  A backup has no slot, so nothing of the
  *	segment waits for it.
  *	Whoever takes the bytes says how long it lasts; a pipe may stand still
  *	for ever.  So the backup looks, once a second, what it holds back, and

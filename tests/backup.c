@@ -17,8 +17,8 @@
 #include "digest.h"
 #include "point.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 enum {
@@ -317,6 +317,68 @@ static void a_backup_under_load_is_a_state_that_existed(void)
 	       "each one restored is the store as of its commit, history and "
 	       "all, and a check finds nothing");
 	is_u64(findings_of(f.store), 0, "nor in the original");
+}
+
+/* ---- threads ------------------------------------------------------------ */
+
+static _Atomic int threads_stop;
+
+static void *compact_always(void *wrong)
+{
+	while (!threads_stop)
+		*(int *)wrong += !!cop_compact(f.store, NULL, NULL);
+	return NULL;
+}
+
+static void *move_always(void *wrong)
+{
+	struct moving moving = {.state = 5};
+
+	while (!threads_stop)
+		*(int *)wrong +=
+		    !!cop_txn_run(f.store, amount_move, &moving, 0, NULL, NULL);
+	return NULL;
+}
+
+static void a_backup_keeps_its_generation(void)
+{
+	struct cop_backup_info infos[BACKUPS];
+	pthread_t threads[2];
+	int wrong[2] = {0, 0};
+	int fds[BACKUPS];
+	int right = 0;
+
+	if (pthread_create(&threads[0], NULL, compact_always, &wrong[0]) ||
+	    pthread_create(&threads[1], NULL, move_always, &wrong[1]))
+		bail_out("no threads");
+	for (int i = 0; i < BACKUPS; i++) {
+		usleep(20000);
+		fds[i] = backup_take(f.store, 0, &infos[i]);
+	}
+	threads_stop = 1;
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	is_int(wrong[0], 0, "threads of the same process compact");
+	is_int(wrong[1], 0, "and commit meanwhile");
+	for (int i = 0; i < BACKUPS; i++) {
+		right += restored_is_right(fds[i], infos[i].commit);
+		close(fds[i]);
+	}
+	is_int(right, BACKUPS, "and each backup is of one commit");
+}
+
+static void a_child_takes_one_of_the_store_it_inherited(void)
+{
+	struct cop_backup_info info;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd = backup_take(f.store, 0, &info);
+
+		_exit(cop_backup_verify(fd, NULL, NULL) ? END_WRONG : 0);
+	}
+	is_int(child_wait(pid), 0,
+	       "a forked child takes a backup of the store it inherited");
 }
 
 static void what_is_committed_is_in_the_next_backup(void)
@@ -661,6 +723,8 @@ int main(void)
 	fixture_init(&f, DIM, COP_L2);
 	accounts_make();
 	a_backup_under_load_is_a_state_that_existed();
+	a_backup_keeps_its_generation();
+	a_child_takes_one_of_the_store_it_inherited();
 	what_is_committed_is_in_the_next_backup();
 	a_restored_store_goes_on();
 	a_restored_store_never_meets_the_old_segment();

@@ -62,6 +62,7 @@ is "$(field edges <"$work/out")" "$("$COPPICE" stat "$store" --json |
 COPPICE_STORE=$store TMPDIR=$work exits 0 'verify --deep, whatever COPPICE_STORE' \
 	verify --deep "$backup"
 is "$(find "$work" -name 'coppice-verify*')" '' 'it leaves nothing'
+exits 2 'verify has no store' verify "$backup" --store "$store"
 exits 3 'verify no file' verify "$work/none"
 exits 4 'verify what is no backup' verify "$work/in"
 like "$err" "*$work/in: *no backup*" 'names it'

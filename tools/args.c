@@ -243,7 +243,9 @@ int args_end(struct cli *cli)
 	cli->operands = cli->argv + optind;
 	cli->operand_count = cli->argc - optind;
 	if (verb->store == VERB_STORE_NONE) {
-		cli->path = NULL;
+		if (cli->path)
+			return args_fault(cli, "'%s' takes no store",
+					  verb->name);
 	} else if (!cli->path && args_names_store(cli, environment)) {
 		if (cli->operand_count == 0)
 			return args_fault(

@@ -91,7 +91,7 @@ const struct verb verb_restore = {
     .rows = restore_rows,
     .operand_min = 1,
     .operand_max = 1,
-    .notes = "STORE must not exist, or be an empty folder. It is there when it "
-	     "is complete; until\nthen it is STORE.restoring.\n",
+    .notes = "STORE must not exist, or be an empty folder. Until it is "
+	     "complete it is\nSTORE.restoring.\n",
     .run = restore_run,
 };

@@ -6,6 +6,10 @@
  *	It is read through and every byte checked; damage is status 4.  With
  *	--deep a store is made of it in a folder for temporary files, and all of
  *	that is checked as by `coppice check`.
+ *
+ * crash
+ *	With --deep coppice-verify-XXXXXX in $TMPDIR is left, and its shared
+ *	memory in /dev/shm, if `coppice detach` of the store in it was not run.
  */
 #include "backup.h"
 #include "out.h"
