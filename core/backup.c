@@ -16,6 +16,8 @@
  *	some 20 pages a small commit; and a data file that a compaction replaces
  *	stays on the disk as long.  A backup has no slot, so nothing of the
  *	segment waits for it.
+ *	A processor is busy for a second for each 500 MB of data, and the disk
+ *	with writing them; a file goes there as it comes, not at the end.
  *	Whoever takes the bytes says how long it lasts; a pipe may stand still
  *	for ever.  So the backup looks, once a second, what it holds back, and
  *	where that would make a read stall writers (stall.c) it gives way

@@ -3,6 +3,7 @@
 #include "limit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <lz4.h>
@@ -118,8 +119,9 @@ cop_err backup_out_begin(struct backup_out *out, struct backup_header *header)
 
 	if (fstat(out->fd, &st))
 		return error_system(errno, "cannot write the backup");
+	out->is_file = S_ISREG(st.st_mode);
 	/* a pipe that is ready has room for so much; more would sleep */
-	out->step = S_ISREG(st.st_mode) ? BACKUP_CHUNK_BYTES : PIPE_BUF;
+	out->step = out->is_file ? BACKUP_CHUNK_BYTES : PIPE_BUF;
 	out->chunk = malloc(BACKUP_CHUNK_BYTES);
 	out->room = malloc(BACKUP_CHUNK_BYTES);
 	if (!out->chunk || !out->room)
@@ -162,6 +164,9 @@ static cop_err chunk_write(struct backup_out *out, enum backup_kind kind)
 	err = out_write(out, &head, sizeof head);
 	if (!err)
 		err = out_write(out, data, head.stored);
+	/* to the disk as it comes: commits would wait for a lot at the end */
+	if (out->is_file)
+		(void)sync_file_range(out->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	out->seal = head.seal;
 	out->totals.chunks++;
 	out->used = 0;

@@ -101,7 +101,8 @@ static_assert((int)DB_COUNT <= (int)BACKUP_DATABASES,
 struct backup_out {
 	int fd;
 	int is_plain; /* nothing is compressed */
-	size_t step;  /* bytes in a write */
+	int is_file;
+	size_t step; /* bytes in a write */
 	/* asked each second while nobody takes the bytes, and after a signal;
 	   an error ends it */
 	cop_err (*wait)(void *user);

@@ -291,6 +291,18 @@ static int restored_is_right(int fd, uint64_t commit)
 	return right;
 }
 
+/* Waits for a commit after that one. */
+static void commit_await(uint64_t commit)
+{
+	cop_read *read = read_of(&f);
+
+	while (cop_read_commit(read) <= commit) {
+		usleep(1000);
+		must(cop_read_refresh(read), "refresh");
+	}
+	cop_read_end(read);
+}
+
 static void a_backup_under_load_is_a_state_that_existed(void)
 {
 	struct cop_backup_info infos[BACKUPS];
@@ -301,7 +313,8 @@ static void a_backup_under_load_is_a_state_that_existed(void)
 
 	load_start(pids, test_seed());
 	for (int i = 0; i < BACKUPS; i++) {
-		usleep(100000);
+		usleep(50000);
+		commit_await(i ? infos[i - 1].commit : 1);
 		if (i % 4 == 2)
 			must(cop_compact(f.store, NULL, NULL), "compact");
 		fds[i] = backup_take(f.store, i % 2, &infos[i]);
@@ -723,7 +736,6 @@ int main(void)
 	fixture_init(&f, DIM, COP_L2);
 	accounts_make();
 	a_backup_under_load_is_a_state_that_existed();
-	a_backup_keeps_its_generation();
 	a_child_takes_one_of_the_store_it_inherited();
 	what_is_committed_is_in_the_next_backup();
 	a_restored_store_goes_on();
@@ -733,6 +745,7 @@ int main(void)
 	a_caller_may_stop_it();
 	a_restore_may_be_killed_anywhere();
 	two_restores_to_one_path();
+	a_backup_keeps_its_generation();
 	fixture_release(&f);
 	return done_testing();
 }
