@@ -56,7 +56,7 @@
 
 #define NEXT_NAME    "next"
 #define FIGURES_NAME "figures"
-#define LABEL_NAME "store"
+#define LABEL_NAME   "store"
 
 enum { NAME_BYTES = 48, TRUST_TRIES = 8, DETACH_WAIT_MS = 1000 };
 
