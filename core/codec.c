@@ -799,11 +799,19 @@ static const char *entity_parts_fault(const struct disk_entity *head)
 	return NULL;
 }
 
+/* One that is not was found through a page that is damaged. */
+static int is_aligned(struct bytes record)
+{
+	return !((uintptr_t)record.data & 7);
+}
+
 const char *codec_entity_fault(struct bytes record)
 {
 	const struct disk_entity *head = record.data;
 	uint64_t tags_end;
 
+	if (!is_aligned(record))
+		return "place";
 	if (record.size < sizeof *head || record.size > UINT32_MAX)
 		return "size";
 	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
@@ -834,8 +842,8 @@ cop_err codec_edge_check(struct bytes record)
 {
 	const struct disk_edge *head = record.data;
 
-	if (record.size < sizeof *head || record.size > UINT32_MAX ||
-	    head->flags & ~(uint32_t)EDGE_TIMED ||
+	if (!is_aligned(record) || record.size < sizeof *head ||
+	    record.size > UINT32_MAX || head->flags & ~(uint32_t)EDGE_TIMED ||
 	    edge_directory_at(head) + (uint64_t)head->property_count *
 					  sizeof(struct disk_property) >
 		record.size)
