@@ -7,7 +7,8 @@
  *	the identity of the store's lock file, so that a copy of a store gets
  *	segments of its own.  `control` is made once; `index-N` is replaced by
  *	index-N+1 when it has to be built anew, and control says which N is in
- *	use: readers look at that number when they begin.
+ *	use: readers look at that number when they begin.  A link, `store`,
+ *	says whose the folder is.
  *
  * who may build
  *	BUILD is held from the first look to the last, so of all processes that

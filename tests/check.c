@@ -10,6 +10,7 @@
  */
 #include "fixture.h"
 #include "format.h"
+#include "point.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -482,6 +483,68 @@ static void a_rebuild_keeps_everybody(void)
 	fixture_release(&f);
 }
 
+/* ---- deaths ------------------------------------------------------------- */
+
+static const char *death_at;
+
+static void die_there(const char *name)
+{
+	if (!strcmp(name, death_at))
+		raise(SIGKILL);
+}
+
+/* A child that mends the store, or rebuilds its segment, and dies on the way */
+static int death_run(const struct fixture *f, const char *name)
+{
+	struct fixture mine = *f;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		alarm(60);
+		death_at = name;
+		fixture_open(&mine);
+		point_hook = die_there;
+		if (!strncmp(name, "repair", 6))
+			(void)check_run(&mine, COP_CHECK_FULL, 1);
+		else
+			(void)!cop_rebuild(mine.store, NULL, 1, NULL);
+		_exit(0);
+	}
+	return child_wait(pid);
+}
+
+static void a_death_on_the_way_is_no_loss(void)
+{
+	static const char *const names[] = {"repair-prepared",
+					    "repair-committed", "renew-built",
+					    "index-named", "index-current"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct fixture f;
+		pid_t reader;
+		int died;
+
+		store_make(&f);
+		fixture_close(&f);
+		must(cop_detach(f.path), "detach");
+		data_damage(&f, "edges_in", DAMAGE_DROP);
+		reader = reader_start(&f);
+		shared->refused = 0;
+		died = death_run(&f, names[i]) == 128 + SIGKILL;
+		fixture_open(&f);
+		(void)check_run(&f, COP_CHECK_FULL, 1);
+		store_fill(&f);
+		ok(died && !check_run(&f, COP_CHECK_DEEP, 0).left,
+		   "after a death at %s a repair and a commit leave no finding",
+		   names[i]);
+		ok(!reader_stop(reader) && !shared->refused,
+		   "and a reader was never refused");
+		fixture_release(&f);
+	}
+}
+
 /* ---- a probe ------------------------------------------------------------ */
 
 static int ping(const struct fixture *f, const char *options, char *said,
@@ -587,6 +650,7 @@ int main(void)
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
 	a_rebuild_keeps_everybody();
+	a_death_on_the_way_is_no_loss();
 	ping_names_a_stopped_writer();
 	rmdir(memory);
 	return done_testing();
