@@ -87,12 +87,11 @@ static cop_err out_wait(struct backup_out *out)
 static cop_err out_write(struct backup_out *out, const void *data, size_t bytes)
 {
 	const unsigned char *at = data;
-	cop_err err = 0;
 
-	while (bytes && !err) {
+	while (bytes) {
+		cop_err err = out_wait(out);
 		ssize_t put;
 
-		err = out_wait(out);
 		if (err)
 			return err;
 		put = write(out->fd, at, bytes < out->step ? bytes : out->step);
