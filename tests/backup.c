@@ -730,21 +730,28 @@ static void two_restores_to_one_path(void)
 	close(fd);
 }
 
+/* The thread sanitizer does not let a child go on after a fork handler. */
+static void with_other_processes(void)
+{
+	a_backup_under_load_is_a_state_that_existed();
+	a_child_takes_one_of_the_store_it_inherited();
+	a_backup_that_nobody_takes_gives_way();
+	a_restore_may_be_killed_anywhere();
+	two_restores_to_one_path();
+}
+
 int main(void)
 {
 	test_begin(300 * TEST_SLOW);
 	fixture_init(&f, DIM, COP_L2);
 	accounts_make();
-	a_backup_under_load_is_a_state_that_existed();
-	a_child_takes_one_of_the_store_it_inherited();
+	if (!TEST_TSAN)
+		with_other_processes();
 	what_is_committed_is_in_the_next_backup();
 	a_restored_store_goes_on();
 	a_restored_store_never_meets_the_old_segment();
 	a_restore_while_the_old_store_is_attached();
-	a_backup_that_nobody_takes_gives_way();
 	a_caller_may_stop_it();
-	a_restore_may_be_killed_anywhere();
-	two_restores_to_one_path();
 	a_backup_keeps_its_generation();
 	fixture_release(&f);
 	return done_testing();
