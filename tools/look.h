@@ -24,6 +24,7 @@ struct look {
 	struct look_process *processes; /* but this one */
 	size_t count;
 	size_t room;
+	size_t next; /* whose memory is to be read first, the next time */
 };
 
 uint64_t look_clock(void);
@@ -37,9 +38,20 @@ void look_sleep(double seconds);
 /* The figures of all; 0 or an exit status. */
 int look_figures(struct cli *cli, struct cop_figures *out);
 
-/* Looks at everything; begun as zeros; 0 or an exit status. */
-int look_take(struct cli *cli, struct look *look);
+/*
+ * Looks at everything; both begun as zeros; 0 or an exit status.
+ * before	the look before
+ */
+int look_take(struct cli *cli, struct look *look, const struct look *before);
 void look_release(struct look *look);
+
+/*
+ * The same process in an earlier look, or NULL, from *at on, which begins at
+ * 0: looks list processes by their places.
+ */
+const struct look_process *look_before(const struct look *before,
+				       const struct cop_process *is,
+				       size_t *at);
 
 /* Makes figures those of the time since an earlier look. */
 void look_since(struct cop_figures *now, const struct cop_figures *before);

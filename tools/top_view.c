@@ -108,27 +108,6 @@ static void totals_now(double *totals, const struct look *now)
 
 /* ---- processes ---------------------------------------------------------- */
 
-/* The same process in an earlier look, from *at on: both are by place. */
-static const struct look_process *process_before(const struct look *before,
-						 const struct cop_process *is,
-						 size_t *at)
-{
-	const struct cop_process *was;
-
-	if (!before)
-		return NULL;
-	while (*at < before->count &&
-	       before->processes[*at].is.place < is->place)
-		++*at;
-	if (*at == before->count)
-		return NULL;
-	was = &before->processes[*at].is;
-	return was->place == is->place && was->pid == is->pid &&
-		       was->since_ns == is->since_ns
-		   ? &before->processes[*at]
-		   : NULL;
-}
-
 static void row_between(struct top_row *row, const struct look_process *before,
 			const struct look_process *now, double seconds)
 {
@@ -175,7 +154,7 @@ static void rows_make(struct top_view *view, const struct look *before,
 	for (size_t i = 0; i < now->count; i++) {
 		const struct look_process *one = &now->processes[i];
 		const struct look_process *was =
-		    process_before(before, &one->is, &at);
+		    before ? look_before(before, &one->is, &at) : NULL;
 
 		row_make(&view->rows[i], one, now->stats.commits);
 		if (was)

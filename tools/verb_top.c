@@ -46,8 +46,8 @@ struct top {
 static int top_look(struct cli *cli, struct top *top)
 {
 	int next = !top->which;
-	int code = look_take(cli, &top->looks[next]);
 	const struct look *before = &top->looks[top->which];
+	int code = look_take(cli, &top->looks[next], before);
 
 	if (code)
 		return code;
