@@ -357,6 +357,8 @@ static cop_err commit_try(struct apply *apply, struct request **requests,
 		return err;
 	}
 	point("commit-before");
+	/* before it: whoever dies after it has counted his group */
+	figures_time(&store->figures, TIMING_GROUP, count, 1);
 	since = span_begin(store);
 	code = env_write_commit(apply->txn); /* C1: makes it happen */
 	span_end(store, TIMING_SYNC, since, 1);
@@ -388,8 +390,6 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 	err = stall_check(store, apply.commit - 1);
 	if (!err)
 		err = commit_try(&apply, requests, count, lazy);
-	if (!err)
-		figures_time(&store->figures, TIMING_GROUP, count, 1);
 	for (uint32_t i = 0; i < count && !err; i++)
 		requests[i]->result.commit = apply.commit;
 	apply_release(&apply);

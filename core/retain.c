@@ -177,6 +177,18 @@ cop_err retain_slice(struct apply *apply)
 /* ---- without a commit of anybody's -------------------------------------- */
 
 /* Whether the oldest commit that can be read as of is of age. */
+/* Whether something ended with a commit, or before it. */
+static int any_ended(const struct env *env, env_txn *txn, uint64_t commit)
+{
+	struct disk_death_key key;
+	struct buffer part = {0};
+	int code = part_first(env, txn, commit, &key, &part);
+
+	buffer_release(&part);
+	return !code;
+}
+
+/* With the newest commit only what it ended can be let go of. */
 static cop_err age_look(cop_store *store, int *due)
 {
 	struct generation *generation = generation_hold(store);
@@ -198,7 +210,8 @@ static cop_err age_look(cop_store *store, int *due)
 	if (!err)
 		err = rules_read(env, txn, &rules);
 	next = state.oldest + 1;
-	if (!err && rules_age(&rules) && next < state.commit &&
+	if (!err && rules_age(&rules) && next <= state.commit &&
+	    (next < state.commit || any_ended(env, txn, next)) &&
 	    !oplog_get(env, txn, next, &op))
 		*due = clock_ns(CLOCK_REALTIME) > op.head.time_ns &&
 		       clock_ns(CLOCK_REALTIME) - op.head.time_ns >

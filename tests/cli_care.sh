@@ -148,7 +148,7 @@ wait $scan
 exits 0 'retain' retain "$store"
 is "$out" 'store       7d, 3 versions' 'says the same'
 exits 0 'the figures' stat "$store" --json
-is "$(field history <"$work/out") $(field oldest_commit <"$work/out")" '7d 0' \
+is "$(field history <"$work/out") $(field oldest <"$work/out")" '7d 0' \
 	'and how far back one can look'
 
 exits 0 'other codes' config "$store" codes=f32 record-bytes=0 expect=1000

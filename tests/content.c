@@ -429,10 +429,20 @@ static void what_is_not_goes(struct fixture *f)
 	whole(f, "the store is whole");
 }
 
+static uint64_t newest(struct fixture *f)
+{
+	cop_read *read = read_of(f);
+	uint64_t commit = cop_read_commit(read);
+
+	cop_read_end(read);
+	return commit;
+}
+
 static void what_is_too_old_goes(struct fixture *f)
 {
 	struct timespec pause = {0, 30 * 1000000};
 	uint64_t had = chunks(f);
+	uint64_t commit;
 
 	keep_history(f, COP_HISTORY_ALL, 0);
 	stream(f, "aging", 22, COMMON);
@@ -444,12 +454,15 @@ static void what_is_too_old_goes(struct fixture *f)
 	must(cop_maintain(f->store, NULL, NULL), "maintain");
 	is_u64(chunks(f), had + 5, "until it is too old");
 	content_ok(f, "aging", 22, COMMON, "what is there again stays");
+	nanosleep(&pause, NULL); /* all before the newest commit is old then */
 	drop(f, "aging");
 	nanosleep(&pause, NULL);
 	must(cop_maintain(f->store, NULL, NULL), "maintain");
+	is_u64(chunks(f), had, "and goes when that is, too");
+	commit = newest(f);
 	nanosleep(&pause, NULL);
 	must(cop_maintain(f->store, NULL, NULL), "maintain");
-	is_u64(chunks(f), had, "and goes when that is, too");
+	is_u64(newest(f), commit, "when nothing is to go nothing is committed");
 	keep_history(f, COP_HISTORY_ALL, 0);
 	whole(f, "the store is whole");
 }
