@@ -82,7 +82,7 @@ env_scalar := COPPICE_CPU=scalar
 test_env := $(env_$(V))
 
 lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
-tool_libs := -ljansson -lz
+tool_libs := -ljansson -lz -lmicrohttpd
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
 	$(isa) -MMD -MP -Ishm -Iipc -Icore
@@ -154,6 +154,9 @@ $(out)/$(SONAME): $(lib_obj) core/coppice.map
 	$(quiet)$(link) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=core/coppice.map \
 		-o $@ $(lib_obj) $(lib_libs)
 	@ln -sf $(SONAME) $(out)/libcoppice.so
+
+# The page of `coppice serve` is part of the command.
+$(out)/tools/serve_page.o: $(wildcard tools/serve/page/*)
 
 $(out)/coppice: $(tool_obj) $(library)
 	$(call say,LD)

@@ -52,6 +52,8 @@ void retain_span(int32_t history, uint64_t ms, char *out);
 extern const struct verb verb_mcp;
 extern const struct verb verb_stat;
 extern const struct verb verb_readers;
+extern const struct verb verb_metrics;
+extern const struct verb verb_serve;
 extern const struct verb verb_check;
 extern const struct verb verb_compact;
 extern const struct verb verb_checkpoint;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve_http: HTTP by libmicrohttpd.
+ *
+ * idea
+ *	Requests only ask: GET and HEAD, no body.  A page of some other site
+ *	that a person has open must not read the store through their browser:
+ *	the Host header has to be a name that is ours (else a foreign name may
+ *	be made to lead here), no other origin is allowed in, and what we send
+ *	runs nothing but what came from here.
+ *
+ * threads
+ *	A pool of THREADS, each with its own poll loop and its share of the
+ *	connections.  A request is answered within one call, so its cop_read
+ *	begins and ends in one thread, and a slow client holds a buffer, never a
+ *	read.  A slow answer (a search by words) keeps the others of its thread
+ *	waiting, not those of the other ones.
+ *
+ * limits
+ *	CONNECTIONS, MEMORY_BYTES for a request's line and headers, IDLE_S of
+ *	silence; over them the library refuses.
+ */
+#include "serve.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	THREADS = 4,
+	CONNECTIONS = 256,
+	MEMORY_BYTES = 16384,
+	IDLE_S = 15,
+	HOST_BYTES = 255
+};
+
+static const char policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'";
+
+static const char *const headers[][2] = {
+    {"Content-Security-Policy", policy},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Cache-Control", "no-store"},
+};
+
+/* What is asked of the store. */
+static const struct route {
+	const char *path;
+	reply_fn *reply;
+} routes[] = {
+    {"/metrics", reply_metrics}, {"/stats", reply_stats},
+    {"/health", reply_health},	 {"/ready", reply_ready},
+    {"/search", reply_search},	 {"/entity", reply_entity},
+    {"/graph", reply_graph},
+};
+
+/* ---- sending ------------------------------------------------------------ */
+
+static enum MHD_Result response_send(struct MHD_Connection *asked,
+				     unsigned status, const char *type,
+				     struct MHD_Response *response)
+{
+	enum MHD_Result sent;
+
+	if (!response)
+		return MHD_NO;
+	for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+		MHD_add_response_header(response, headers[i][0], headers[i][1]);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+					"GET, HEAD");
+	sent = MHD_queue_response(asked, status, response);
+	MHD_destroy_response(response);
+	return sent;
+}
+
+static enum MHD_Result reply_send(struct MHD_Connection *asked,
+				  struct reply *reply)
+{
+	const char *type = reply->type ? reply->type : "application/json";
+
+	if (!reply->text && reply->body)
+		reply->text = json_dumps(reply->body, JSON_COMPACT);
+	json_decref(reply->body);
+	if (!reply->text)
+		return MHD_NO; /* no memory: the connection is closed */
+	if (!reply->text_size)
+		reply->text_size = strlen(reply->text);
+	return response_send(
+	    asked, reply->status ? reply->status : MHD_HTTP_OK, type,
+	    MHD_create_response_from_buffer(reply->text_size, reply->text,
+					    MHD_RESPMEM_MUST_FREE));
+}
+
+static enum MHD_Result page_send(struct MHD_Connection *asked,
+				 const struct page *page)
+{
+	union {
+		const void *is;
+		void *wanted; /* it is not written to */
+	} data = {.is = page->begin};
+
+	return response_send(asked, MHD_HTTP_OK, page->type,
+			     MHD_create_response_from_buffer(
+				 (size_t)(page->end - page->begin), data.wanted,
+				 MHD_RESPMEM_PERSISTENT));
+}
+
+/* ---- what is refused ---------------------------------------------------- */
+
+/* Whether `host`, with or without a port, is `name`. */
+static int host_is(const char *host, const char *name)
+{
+	size_t size = strlen(name);
+
+	return !strncasecmp(host, name, size) &&
+	       (!host[size] ||
+		(host[size] == ':' && strspn(host + size + 1, "0123456789") ==
+					  strlen(host + size + 1)));
+}
+
+static int host_is_ours(const struct serve *serve, const char *host)
+{
+	if (serve->is_local)
+		return 1;
+	for (size_t i = 0; host && i < serve->host_count; i++)
+		if (host_is(host, serve->hosts[i]))
+			return 1;
+	return 0;
+}
+
+static const char *header_of(struct MHD_Connection *asked, const char *name)
+{
+	return MHD_lookup_connection_value(asked, MHD_HEADER_KIND, name);
+}
+
+static int has_body(struct MHD_Connection *asked)
+{
+	const char *size = header_of(asked, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return (size && strcmp(size, "0")) ||
+	       header_of(asked, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
+static void refuse(const struct serve *serve, struct MHD_Connection *asked,
+		   const char *method, struct reply *reply)
+{
+	const char *host = header_of(asked, MHD_HTTP_HEADER_HOST);
+
+	if (!host_is_ours(serve, host))
+		reply_fail(reply, MHD_HTTP_FORBIDDEN,
+			   "'%.*s' is no name of this server's; allow it with "
+			   "--host",
+			   HOST_BYTES, host ? host : "");
+	else if (strcmp(method, MHD_HTTP_METHOD_GET) &&
+		 strcmp(method, MHD_HTTP_METHOD_HEAD))
+		reply_fail(reply, MHD_HTTP_METHOD_NOT_ALLOWED,
+			   "only GET and HEAD: nothing is changed from here");
+	else if (has_body(asked))
+		reply_fail(reply, MHD_HTTP_BAD_REQUEST,
+			   "a request has no body here");
+}
+
+/* ---- answering ---------------------------------------------------------- */
+
+static unsigned status_of(cop_err err)
+{
+	switch (err) {
+	case COP_INVALID:
+	case COP_BAD_KEY:
+	case COP_BAD_TEXT:
+	case COP_TOO_LARGE:
+	case COP_BAD_VECTOR: return MHD_HTTP_BAD_REQUEST;
+	default: return MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
+}
+
+static void route_run(struct serve *serve, const struct route *route,
+		      struct MHD_Connection *asked, struct reply *reply)
+{
+	char words[SERVE_WORDS];
+	cop_read *read;
+	cop_err err = serve_read_begin(serve, &read, words);
+
+	if (!err) {
+		err = route->reply(serve, read, asked, reply);
+		if (err)
+			snprintf(words, sizeof words, "%s",
+				 *cop_last_error() ? cop_last_error()
+						   : cop_strerror(err));
+		serve_read_end(serve, read);
+	}
+	if (!err)
+		return;
+	reply_fail(reply, status_of(err), "%s", words);
+	if (route->reply == reply_health) {
+		json_decref(reply->body);
+		reply_unhealthy(reply, words);
+	}
+}
+
+static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
+			      const char *path)
+{
+	const struct page *page = page_find(path);
+	struct reply reply = {.status = 0};
+
+	if (page)
+		return page_send(asked, page);
+	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+		if (strcmp(routes[i].path, path))
+			continue;
+		route_run(serve, &routes[i], asked, &reply);
+		return reply_send(asked, &reply);
+	}
+	reply_fail(&reply, MHD_HTTP_NOT_FOUND, "there is nothing here");
+	return reply_send(asked, &reply);
+}
+
+/* Called once with the headers, and once when the request is complete. */
+static enum MHD_Result request_take(void *user, struct MHD_Connection *asked,
+				    const char *path, const char *method,
+				    const char *version, const char *data,
+				    size_t *data_size, void **state)
+{
+	static int seen;
+	struct reply reply = {.status = 0};
+
+	(void)version;
+	(void)data;
+	if (*state) {
+		*data_size = 0;
+		return answer(user, asked, path);
+	}
+	*state = &seen;
+	refuse(user, asked, method, &reply);
+	return reply.status ? reply_send(asked, &reply) : MHD_YES;
+}
+
+struct MHD_Daemon *http_start(struct serve *serve, int fd)
+{
+	return MHD_start_daemon(
+	    MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, request_take, serve,
+	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+void http_stop(struct MHD_Daemon *daemon)
+{
+	MHD_stop_daemon(daemon);
+}
