@@ -68,15 +68,22 @@ static void url_tell(struct listen_at *at)
 	snprintf(at->url, sizeof at->url, "http://%.90s:%s/", at->name, port);
 }
 
+/* 0, or an errno with nothing left open. */
 static int socket_listen(struct listen_at *at, const struct addrinfo *to)
 {
-	int on = 1;
+	int fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
+	int on = 1, number;
 
-	at->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC, 0);
-	return at->fd < 0 ||
-	       setsockopt(at->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-	       bind(at->fd, to->ai_addr, to->ai_addrlen) ||
-	       listen(at->fd, BACKLOG);
+	if (fd < 0)
+		return errno;
+	if (!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) &&
+	    !bind(fd, to->ai_addr, to->ai_addrlen) && !listen(fd, BACKLOG)) {
+		at->fd = fd;
+		return 0;
+	}
+	number = errno;
+	close(fd);
+	return number;
 }
 
 int listen_tcp(struct listen_at *at, const char *word, struct fault *fault)
@@ -87,7 +94,7 @@ int listen_tcp(struct listen_at *at, const char *word, struct fault *fault)
 	struct addrinfo *found;
 	const char *port;
 	char host[64];
-	int code = 0;
+	int code = 0, number;
 
 	at->fd = -1;
 	if (word_cut(word, host, sizeof host, &port) || strlen(port) > 5 ||
@@ -96,12 +103,13 @@ int listen_tcp(struct listen_at *at, const char *word, struct fault *fault)
 				 "'%s' is not ADDRESS:PORT, such as "
 				 "127.0.0.1:9475 or [::1]:9475",
 				 word);
-	if (socket_listen(at, found)) {
-		code = errno == EADDRINUSE ? EXIT_BUSY : fault_code(errno);
+	number = socket_listen(at, found);
+	if (number) {
+		code = number == EADDRINUSE ? EXIT_BUSY : fault_code(number);
 		fault_set(fault, code,
 			  "cannot listen on %s: %s. Choose another port with "
 			  "--listen, or stop who has it",
-			  word, strerror(errno));
+			  word, strerror(number));
 	}
 	freeaddrinfo(found);
 	if (!code)
@@ -132,6 +140,7 @@ int listen_unix(struct listen_at *at, const char *path, struct fault *fault)
 			      .ai_socktype = SOCK_STREAM,
 			      .ai_addr = (void *)&address,
 			      .ai_addrlen = sizeof address};
+	int number;
 
 	at->fd = -1;
 	at->is_public = 0;
@@ -139,13 +148,14 @@ int listen_unix(struct listen_at *at, const char *path, struct fault *fault)
 		return fault_errno(fault, path, ENAMETOOLONG);
 	memcpy(address.sun_path, path, strlen(path));
 	stale_remove(&address);
-	if (socket_listen(at, &to))
-		return errno == EADDRINUSE
+	number = socket_listen(at, &to);
+	if (number)
+		return number == EADDRINUSE
 			   ? fault_set(fault, EXIT_BUSY,
 				       "%s is there already, and no dead "
 				       "process left it",
 				       path)
-			   : fault_errno(fault, path, errno);
+			   : fault_errno(fault, path, number);
 	snprintf(at->url, sizeof at->url, "%s", path);
 	return 0;
 }

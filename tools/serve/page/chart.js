@@ -2,7 +2,7 @@
 /* Curves of the last two minutes, and how numbers are written. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 560, HEIGHT = 190, LEFT = 56, RIGHT = 6, TOP = 8, BOTTOM = 22;
+const HEIGHT = 190, LEFT = 56, RIGHT = 6, TOP = 8, BOTTOM = 22;
 export const SECONDS = 120;
 
 export function svg(name, attributes = {}, ...children) {
@@ -60,12 +60,12 @@ export class Chart {
     this.grid = svg("g");
     this.curves = names.map((_, i) => svg("path", { class: `tone${i + 1}` }));
     this.values = names.map(() => html("b", {}, "–"));
-    const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
+    this.picture = svg("svg", { role: "img",
       "aria-label": `${names.join(", ")}: the last two minutes` }, this.grid, ...this.curves);
     const legend = html("ul", { class: "legend" }, ...names.map((name, i) =>
       html("li", {}, html("span", { class: `swatch tone${i + 1}` }), name, " ", this.values[i])));
-    root.append(picture, legend);
-    this.draw();
+    root.append(this.picture, legend);
+    new ResizeObserver(() => this.draw()).observe(root);
   }
 
   /* A value may be null: there was nothing to measure. */
@@ -94,13 +94,14 @@ export class Chart {
 
   draw() {
     const [least, most] = this.range();
+    const right = this.picture.clientWidth - RIGHT;
     const share = (value) => this.isLog
       ? Math.log(Math.max(value, least) / least) / Math.log(most / least) : value / most;
     const y = (value) => HEIGHT - BOTTOM - share(value) * (HEIGHT - TOP - BOTTOM);
     const now = this.points.at(-1)?.time ?? 0;
-    const x = (time) => WIDTH - RIGHT - (now - time) / SECONDS * (WIDTH - LEFT - RIGHT);
+    const x = (time) => right - (now - time) / SECONDS * (right - LEFT);
     const tick = (value) => [
-      svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
+      svg("line", { class: "grid", x1: LEFT, x2: right, y1: y(value), y2: y(value) }),
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, this.format(value))];
     const second = ([ago, text]) => svg("text",
       { x: x(now - ago), y: HEIGHT - 5, "text-anchor": ago ? "middle" : "end" }, text);

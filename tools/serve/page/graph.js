@@ -5,9 +5,9 @@
  * 1991).  A label that would lie on another one is shown when its node is
  * looked at.
  */
-import { svg } from "./chart.js";
+import { html, svg } from "./chart.js";
 
-const WIDTH = 640, HEIGHT = 480, EDGE = 26, STEPS = 320;
+const HEIGHT = 460, EDGE = 26, STEPS = 320;
 export const MOST = 150; /* nodes */
 
 const short = (text, size) => {
@@ -22,9 +22,10 @@ export class Graph {
     this.nodes = new Map();
     this.links = new Map();
     this.types = [];
-    this.picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group",
+    this.legend = html("ul", { class: "legend", "aria-label": "Types" });
+    this.picture = svg("svg", { role: "group",
       "aria-label": "Entities and edges; Enter on one shows its neighbours, too" });
-    root.append(this.picture);
+    root.append(this.picture, this.legend);
     root.hidden = true;
     this.root = root;
   }
@@ -39,7 +40,9 @@ export class Graph {
   /* Adds an answer of /graph; returns how many nodes had no room. */
   add(answer, chosen) {
     let without = 0;
-    const from = this.nodes.get(chosen) ?? { x: WIDTH / 2, y: HEIGHT / 2 };
+    this.root.hidden = false;
+    this.width = this.picture.clientWidth;
+    const from = this.nodes.get(chosen) ?? { x: this.width / 2, y: HEIGHT / 2 };
     answer.nodes.forEach((node, i) => {
       if (this.nodes.has(node.key)) return;
       if (this.nodes.size >= MOST) { without++; return; }
@@ -57,7 +60,6 @@ export class Graph {
       this.links.set(name, { source, target, relation: edge.relation });
     }
     this.chosen = chosen;
-    this.root.hidden = false;
     this.build();
     this.settle();
     return without;
@@ -73,6 +75,8 @@ export class Graph {
     const focused = document.activeElement?.dataset?.key;
     const marks = [...this.nodes.values()].map((node) => this.mark(node));
     this.picture.replaceChildren(...this.lines.map((link) => link.line), ...marks);
+    this.legend.replaceChildren(...this.types.map((type, i) => html("li", {},
+      html("span", { class: `swatch tone${i % 6 + 1}` }), html("bdi", {}, type ?? "no type"))));
     if (focused !== undefined) this.nodes.get(focused)?.mark.focus();
   }
 
@@ -109,9 +113,9 @@ export class Graph {
 
   step(heat) {
     const nodes = [...this.nodes.values()];
-    const ideal = Math.sqrt(WIDTH * HEIGHT / (nodes.length + 1)) * 0.72;
+    const ideal = Math.sqrt(this.width * HEIGHT / (nodes.length + 1)) * 0.72;
     for (const node of nodes) {
-      node.dx = (WIDTH / 2 - node.x) * 0.035;
+      node.dx = (this.width / 2 - node.x) * 0.035;
       node.dy = (HEIGHT / 2 - node.y) * 0.05;
     }
     for (let i = 0; i < nodes.length; i++)
@@ -121,7 +125,7 @@ export class Graph {
     for (const node of nodes) {
       const size = Math.hypot(node.dx, node.dy) || 1;
       const go = Math.min(size, 22 * heat) / size;
-      node.x = Math.min(Math.max(node.x + node.dx * go, EDGE * 2), WIDTH - EDGE * 2);
+      node.x = Math.min(Math.max(node.x + node.dx * go, EDGE * 2), this.width - EDGE * 2);
       node.y = Math.min(Math.max(node.y + node.dy * go, EDGE), HEIGHT - EDGE * 1.3);
     }
   }
