@@ -28,6 +28,16 @@ export class Graph {
     root.append(this.picture, this.legend);
     root.hidden = true;
     this.root = root;
+    new ResizeObserver(() => this.fit()).observe(this.picture);
+  }
+
+  /* The picture has another width: the nodes go along. */
+  fit() {
+    const width = this.picture.clientWidth;
+    if (!width || !this.nodes.size || width === this.width) return;
+    for (const node of this.nodes.values()) node.x *= width / this.width;
+    this.width = width;
+    this.settle();
   }
 
   clear() {
