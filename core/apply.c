@@ -953,6 +953,7 @@ static cop_err names_resolve(struct apply *apply, const struct name_list *names)
 	if (names->count &&
 	    !buffer_add(&apply->numbers, names->count * sizeof(uint32_t)))
 		return no_memory();
+	dict_follow(&store->dict, store->generation->number);
 	return dict_resolve(&store->dict, store->env, apply->txn, names,
 			    &apply->state,
 			    (uint32_t *)(void *)apply->numbers.data);

@@ -508,6 +508,16 @@ cop_err attach_next_install(cop_store *store)
 void attach_next_drop(cop_store *store, const struct segment *segment)
 {
 	close(segment->fd);
+	attach_next_remove(store);
+}
+
+int attach_next_there(const cop_store *store)
+{
+	return !faccessat(store->shm_fd, NEXT_NAME, F_OK, AT_EACCESS);
+}
+
+void attach_next_remove(const cop_store *store)
+{
 	unlinkat(store->shm_fd, NEXT_NAME, 0);
 }
 

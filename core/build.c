@@ -333,7 +333,7 @@ static cop_err edges_build(struct build *build, int outgoing)
 
 /* ---- all ---------------------------------------------------------------- */
 
-static uint64_t expect(uint64_t configured, uint64_t there)
+uint64_t build_expected(uint64_t configured, uint64_t there)
 {
 	return configured > there + there / 2 ? configured : there + there / 2;
 }
@@ -375,15 +375,15 @@ static cop_err header_fill(struct build *build)
 	header->base_commit = state->commit;
 	err = bank_init(segment);
 	if (!err)
-		err = filter_init(
-		    segment, &header->key_bloom,
-		    expect(config->expected_entities, state->next_entity),
-		    config->bloom_rate);
+		err = filter_init(segment, &header->key_bloom,
+				  build_expected(config->expected_entities,
+						 state->next_entity),
+				  config->bloom_rate);
 	if (!err)
-		err =
-		    filter_init(segment, &header->edge_bloom,
-				expect(config->expected_entities, state->edges),
-				config->bloom_rate);
+		err = filter_init(
+		    segment, &header->edge_bloom,
+		    build_expected(config->expected_entities, state->edges),
+		    config->bloom_rate);
 	if (!err)
 		err = segment_grow(segment, REGION_HEADS,
 				   state->next_entity * sizeof(struct head));

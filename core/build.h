@@ -22,6 +22,9 @@ cop_err build_run(cop_store *store, env_txn *txn,
 		  const struct disk_state *state, struct segment *segment,
 		  const struct cop_open_options *options);
 
+/* Keys that a filter is made for, where there are some already. */
+uint64_t build_expected(uint64_t configured, uint64_t there);
+
 /* An edge's hash in the bloom filter. */
 uint64_t build_edge_hash(uint64_t source, uint32_t relation, uint64_t target);
 

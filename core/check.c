@@ -68,6 +68,11 @@ cop_err check_database_from(struct check *check, enum env_db db,
 	err = env_cursor_move(cursor, first.size ? ENV_SEEK : ENV_NEXT, &key,
 			      &value);
 	while (!err) {
+		/* what makes no sense is told of by `each` */
+		if (used_note(&check->names, db, key, value) == ENOMEM) {
+			err = ENOMEM;
+			break;
+		}
 		each(check, key, value);
 		err = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
@@ -293,6 +298,7 @@ cop_err cop_check_with(cop_store *store,
 		return err;
 	err = check_all(&check, &mended);
 	free(check.used);
+	used_release(&check.names);
 	buffer_release(&check.mends);
 	if (!err && result) {
 		result->left = check.findings;

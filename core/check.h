@@ -4,6 +4,7 @@
 #define CORE_CHECK_H
 
 #include "store.h"
+#include "used.h"
 
 struct check {
 	cop_store *store;
@@ -19,6 +20,7 @@ struct check {
 	int recount;	     /* the counters are to be mended */
 	uint64_t members;    /* that the records ask for */
 	uint64_t *used;	     /* by a name's number: how often they do */
+	struct used names;   /* that any record has, of history, too */
 	uint64_t keys;
 	uint64_t ended;	       /* versions that the index by death lists */
 	uint64_t chain_commit; /* of the operation record seen last */

@@ -107,6 +107,10 @@ static cop_err versions_check(struct check *check, enum env_db db, size_t size)
 		if (!before.size || !same_key(before, key))
 			began = living_version(check, living_of(db), key);
 		version_check(check, db, key, value, began);
+		if (used_note(&check->names, db, key, value) == ENOMEM) {
+			err = ENOMEM;
+			break;
+		}
 		began = version_key_born(key);
 		before = key;
 	}

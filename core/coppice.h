@@ -1541,7 +1541,12 @@ struct cop_compact_result {
 	uint64_t generation;   /* number of the one in use now */
 	uint64_t bytes_before; /* of the data file on disk */
 	uint64_t bytes_after;
-	uint64_t pause_ns; /* for which commits had to wait, in all */
+	uint64_t pause_ns;	/* for which commits had to wait, in all */
+	uint64_t shared_before; /* bytes of the index segment */
+	uint64_t shared_after;
+	uint64_t versions_dropped; /* of history, older than it is kept */
+	uint64_t names_dropped;	   /* of the dictionary, that nothing has */
+	uint64_t pause_longest_ns; /* of the two parts that pause_ns has */
 };
 
 /*
@@ -1551,7 +1556,8 @@ struct cop_compact_result {
  * options	its `progress` is called; may be NULL
  * result	may be NULL
  * Returns	COP_BUSY if another process is at it, COP_NO_SPACE, COP_STOPPED
- *		by progress; nothing has changed then.
+ *		by progress, COP_CORRUPT for a damaged record or chunk of
+ *		content; nothing has changed then.
  * Progress	commits wait for the end of it only; see pause_ns.
  */
 COP_MUST cop_err cop_compact(cop_store *store,
@@ -1580,6 +1586,49 @@ struct cop_rebuild_result {
 COP_MUST cop_err cop_rebuild(cop_store *store,
 			     const struct cop_open_options *options,
 			     int32_t images, struct cop_rebuild_result *result);
+
+struct cop_compact_options {
+	uint32_t size;
+	int32_t history; /* enum cop_history: kept at most, this once, whatever
+			    the store's rules are; with COP_HISTORY_ALL, or an
+			    age of 0, they alone say */
+	uint64_t history_ms; /* of COP_HISTORY_AGE */
+	int32_t (*progress)(void *user, const char *what, uint64_t done,
+			    uint64_t total); /* as of cop_open_options */
+	void *user;
+};
+
+/* cop_compact, with options of its own; may be NULL.  COP_INVALID. */
+COP_MUST cop_err cop_compact_with(cop_store *store,
+				  const struct cop_compact_options *options,
+				  struct cop_compact_result *result);
+
+/* What a compaction would free, at least, in bytes unless it says else. */
+struct cop_slack {
+	uint32_t size;
+	uint32_t bloom_layers;	   /* of entity keys; 1 is what a new one has */
+	uint64_t disk_bytes;	   /* of the data file on disk */
+	uint64_t free_bytes;	   /* of it: its free pages */
+	uint64_t history_bytes;	   /* of it: history older than it is kept */
+	uint64_t history_versions; /* how many versions that is */
+	uint64_t shared_bytes;	   /* of the index segment */
+	uint64_t row_bytes;   /* of it: rows of vectors dead, or free again */
+	uint64_t edge_bytes;  /* of it: blocks of adjacency lists, free */
+	uint64_t bloom_bytes; /* of it: more than new filters would have */
+	double bloom_rate;    /* false positives expected now, entity keys */
+	double bloom_rate_wanted;
+};
+
+/*
+ * Says what cop_compact_with would free with the same options, and changes
+ * nothing.  What half full pages of the data file have in them is not counted.
+ * options	may be NULL
+ * Returns	COP_INVALID, COP_CORRUPT.
+ * Progress	reads the list of free pages, and history if some of it may go.
+ */
+COP_MUST cop_err cop_compact_look(cop_store *store,
+				  const struct cop_compact_options *options,
+				  struct cop_slack *out);
 
 struct cop_maintain_options {
 	uint32_t size;

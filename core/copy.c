@@ -28,16 +28,19 @@ struct copying {
 	int is_wanted;	     /* the content whose chunks are being copied */
 };
 
-static cop_err failed(int code)
-{
-	return error_system(code, "cannot copy the data file");
-}
-
 static cop_err damaged(const char *what)
 {
 	return error_set(COP_CORRUPT,
-			 "%s is damaged in the data file; restore a backup",
+			 "%s is damaged in the data file; `coppice check` says "
+			 "which, restore a backup",
 			 what);
+}
+
+static cop_err failed(int code)
+{
+	return code == EBADMSG
+		   ? damaged("a record")
+		   : error_system(code, "cannot copy the data file");
 }
 
 static struct bytes state_key(void)
@@ -62,7 +65,11 @@ static cop_err state_get(struct env *env, env_txn *txn,
 static int to_put(struct copying *copying, enum env_db db, struct bytes key,
 		  struct bytes value)
 {
-	return env_put(copying->copy->to, copying->to_txn, db, key, value);
+	int code = used_note(&copying->copy->used, db, key, value);
+
+	return code ? code
+		    : env_put(copying->copy->to, copying->to_txn, db, key,
+			      value);
 }
 
 static int to_delete(struct copying *copying, enum env_db db, struct bytes key)
@@ -146,8 +153,10 @@ static int chunk_put(struct copying *copying, struct bytes key,
 	memcpy(&parts, key.data, sizeof parts);
 	if (!code && parts.number) /* a chunk stays as it is, a head does not */
 		return 0;
-	return code && code != ENV_ABSENT
-		   ? code
+	if (code && code != ENV_ABSENT)
+		return code;
+	return parts.number && !content_chunk_is_sound(value)
+		   ? EBADMSG
 		   : to_put(copying, DB_CONTENT, key, value);
 }
 
@@ -295,17 +304,54 @@ static int chunk_is_wanted(struct copying *copying, struct bytes key,
 	return copying->is_wanted;
 }
 
+/* Whose content it is, as its head says; 0: not known. */
+static uint64_t chunk_owner(const struct copying *copying, struct bytes key)
+{
+	struct disk_content_head head = {0};
+	struct disk_content_key parts;
+	struct bytes value;
+
+	memcpy(&parts, key.data, sizeof parts);
+	parts.number = 0;
+	if (!from_get(copying, DB_CONTENT, bytes_of(&parts, sizeof parts),
+		      &value) &&
+	    value.size == sizeof head)
+		memcpy(&head, value.data, sizeof head);
+	return head.owner;
+}
+
+/* A chunk that is wanted is copied whole or not at all. */
+static cop_err chunk_check(const struct copying *copying, struct bytes key,
+			   struct bytes value)
+{
+	struct disk_content_key parts;
+
+	memcpy(&parts, key.data, sizeof parts);
+	if (!parts.number || content_chunk_is_sound(value))
+		return 0;
+	return error_set(COP_CORRUPT,
+			 "chunk %u of the content of entity %llu is damaged in "
+			 "the data file; put that content again, or restore a "
+			 "backup",
+			 be32toh(parts.number),
+			 (unsigned long long)chunk_owner(copying, key));
+}
+
 /* Whether an entry is to be copied; *value may be less of it. */
 static cop_err entry_wanted(struct copying *copying, enum env_db db,
 			    struct bytes key, struct bytes *value, int *wanted)
 {
 	cop_err err = 0;
 
+	if (db == DB_CONTENT) {
+		*wanted = chunk_is_wanted(copying, key, *value);
+		return *wanted ? chunk_check(copying, key, *value) : 0;
+	}
 	/* the databases themselves are entries of the main one */
 	*wanted = db != DB_META && !is_over(copying, db, key, *value);
-	if (db == DB_CONTENT)
-		*wanted = chunk_is_wanted(copying, key, *value);
-	if (!*wanted || db < DB_ENTITY_VERSIONS || db == DB_CONTENT)
+	if (db == DB_NAMES || db == DB_SYMBOLS)
+		*wanted = used_names(&copying->copy->used, db, key, *value);
+	if (!*wanted || db < DB_ENTITY_VERSIONS)
 		return 0;
 	if (db != DB_DEATHS)
 		return cull_version(&copying->cull, db, key, *value, wanted);
@@ -313,6 +359,16 @@ static cop_err entry_wanted(struct copying *copying, enum env_db db,
 		err = part_copied(copying, value);
 	*wanted = value->size != 0;
 	return err;
+}
+
+/* Counts what is left out. */
+static void entry_dropped(struct copying *copying, enum env_db db)
+{
+	if (db >= DB_ENTITY_VERSIONS && db <= DB_MEMBER_VERSIONS &&
+	    db != DB_EDGE_IN_VERSIONS)
+		copying->copy->versions_dropped++;
+	if (db == DB_NAMES)
+		copying->copy->names_dropped++;
 }
 
 static cop_err entry_copy(struct copying *copying, enum env_db db,
@@ -323,9 +379,15 @@ static cop_err entry_copy(struct copying *copying, enum env_db db,
 	int code;
 	cop_err err = entry_wanted(copying, db, key, &value, &wanted);
 
-	if (!err && wanted)
-		err = entry_note(copying, db, value);
-	if (err || !wanted)
+	if (err || !wanted) {
+		entry_dropped(copying, db);
+		return err;
+	}
+	code = used_note(&copying->copy->used, db, key, value);
+	if (code)
+		return failed(code);
+	err = entry_note(copying, db, value);
+	if (err)
 		return err;
 	code = env_append(copying->copy->to, copying->to_txn, db, key,
 			  value.size, &room);
@@ -423,6 +485,25 @@ static cop_err floors_put(struct copying *copying)
 	return 0;
 }
 
+/* After everything that may have a name in it. */
+static cop_err dictionary_copy(struct copying *copying)
+{
+	struct bytes rules;
+	int code = from_get(copying, DB_META, bytes_of("retention", 9), &rules);
+	cop_err err;
+
+	if (!code)
+		code = used_rules(&copying->copy->used, rules);
+	if (code)
+		return failed(code);
+	err = database_copy(copying, DB_NAMES);
+	if (!err)
+		err = database_copy(copying, DB_SYMBOLS);
+	if (!err && copying->copy->names_dropped)
+		copying->now.names_dropped = copying->now.commit;
+	return err;
+}
+
 cop_err copy_all(struct copy *copy)
 {
 	struct copying copying = {.copy = copy};
@@ -441,10 +522,13 @@ cop_err copy_all(struct copy *copy)
 		code = env_write_begin(copy->to, 1, &copying.to_txn);
 	if (code)
 		return failed(code);
-	err =
-	    cull_begin(&copying.cull, copy->from, copy->from_txn, &copying.now);
+	err = cull_begin(&copying.cull, copy->from, copy->from_txn, copy->keep,
+			 &copying.now);
 	for (int db = DB_META + 1; !err && db < DB_CONTENT; db++)
-		err = database_copy(&copying, (enum env_db)db);
+		if (db != DB_NAMES && db != DB_SYMBOLS)
+			err = database_copy(&copying, (enum env_db)db);
+	if (!err)
+		err = dictionary_copy(&copying);
 	if (copying.named.size)
 		qsort(copying.named.data,
 		      copying.named.size / sizeof(struct disk_content),
@@ -683,8 +767,8 @@ static cop_err keys_forward(struct copying *copying)
 	return code != ENV_ABSENT ? failed(code) : 0;
 }
 
-/* A database of few entries, all of which may have changed. */
-static cop_err small_forward(struct copying *copying, enum env_db db)
+/* Of few entries, all of which may have changed, those of names in use. */
+static cop_err names_forward(struct copying *copying, enum env_db db)
 {
 	struct copy *copy = copying->copy;
 	struct bytes key = bytes_of("", 0);
@@ -697,9 +781,10 @@ static cop_err small_forward(struct copying *copying, enum env_db db)
 		return failed(code);
 	code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	while (!code) {
-		if (env_get(copy->to, copying->to_txn, db, key, &old) ||
-		    old.size != value.size ||
-		    memcmp(old.data, value.data, old.size) != 0)
+		if (used_names(&copy->used, db, key, value) &&
+		    (env_get(copy->to, copying->to_txn, db, key, &old) ||
+		     old.size != value.size ||
+		     memcmp(old.data, value.data, old.size) != 0))
 			code = to_put(copying, db, key, value);
 		if (!code)
 			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
@@ -800,6 +885,21 @@ static cop_err touched_forward(struct copying *copying)
 	return err;
 }
 
+/* After everything that may have a name in it. */
+static cop_err dictionary_forward(struct copying *copying)
+{
+	struct bytes rules;
+	cop_err err;
+	int code = from_get(copying, DB_META, bytes_of("retention", 9), &rules);
+
+	if (!code)
+		code = used_rules(&copying->copy->used, rules);
+	if (code)
+		return failed(code);
+	err = names_forward(copying, DB_NAMES);
+	return err ? err : names_forward(copying, DB_SYMBOLS);
+}
+
 cop_err copy_forward(struct copy *copy)
 {
 	struct copying copying = {.copy = copy};
@@ -816,6 +916,8 @@ cop_err copy_forward(struct copy *copy)
 		copying.now.whole = copying.before.whole;
 	if (!err && copying.before.oldest > copying.now.oldest)
 		copying.now.oldest = copying.before.oldest;
+	if (!err && copy->names_dropped)
+		copying.now.names_dropped = copying.now.commit;
 	if (!err && copying.before.commit == copying.now.commit) {
 		env_write_abort(copying.to_txn);
 		return 0;
@@ -825,15 +927,18 @@ cop_err copy_forward(struct copy *copy)
 	if (!err)
 		err = keys_forward(&copying);
 	if (!err)
-		err = small_forward(&copying, DB_NAMES);
-	if (!err)
-		err = small_forward(&copying, DB_SYMBOLS);
-	if (!err)
 		err = history_forward(&copying);
+	if (!err)
+		err = dictionary_forward(&copying);
 	if (!err)
 		err = contents_forward(&copying);
 	if (!err)
 		err = meta_copy(&copying);
 	buffer_release(&copying.named);
 	return copying_end(&copying, err);
+}
+
+void copy_release(struct copy *copy)
+{
+	used_release(&copy->used);
 }

@@ -9,6 +9,13 @@
  *	records name the entities that commits touched, and whatever hangs on
  *	such an entity is made the same in the copy.  The last time is with
  *	the writer lock held and has little to do.
+ *	The copy lacks what nobody asks for: history that is over, content that
+ *	no record names, and names that no record has (used.h).
+ *
+ * damage
+ *	An entity's or an edge's record that makes no sense and a chunk of
+ *	content that is not what was written end the copy with COP_CORRUPT: what
+ *	is damaged stays where it is, for a repair to find.
  *
  * limits
  *	Operation records since the copy's commit must be there.
@@ -19,6 +26,7 @@
 #include "coppice.h"
 #include "env.h"
 #include "format.h"
+#include "used.h"
 
 struct copy {
 	struct env *from;
@@ -26,6 +34,11 @@ struct copy {
 	struct env *to;
 	int (*progress)(void *user, uint64_t done, uint64_t total);
 	void *user; /* non-zero from progress: COP_STOPPED */
+	const struct disk_retention *keep; /* history, at most; NULL: the rules
+					      alone say */
+	struct used used;		   /* names of what was copied */
+	uint64_t versions_dropped;	   /* of history */
+	uint64_t names_dropped;
 };
 
 /* Into a new, empty environment with its databases made. */
@@ -33,5 +46,7 @@ cop_err copy_all(struct copy *copy);
 
 /* From the commit that the copy has to the one that from_txn sees. */
 cop_err copy_forward(struct copy *copy);
+
+void copy_release(struct copy *copy);
 
 #endif

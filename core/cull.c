@@ -66,15 +66,21 @@ static cop_err horizons_find(struct cull *cull, const struct disk_state *state)
 }
 
 cop_err cull_begin(struct cull *cull, const struct env *env, env_txn *txn,
-		   struct disk_state *state)
+		   const struct disk_retention *keep, struct disk_state *state)
 {
 	cop_err err;
 
 	*cull = (struct cull){.env = env, .txn = txn};
 	err = rules_read(env, txn, &cull->rules);
-	if (!err && rules_age(&cull->rules))
+	if (!err && keep)
+		rules_narrow(&cull->rules, keep);
+	if (!err && keep && keep->flags & RETENTION_OFF) {
+		state->oldest = state->commit;
+		state->whole = state->commit;
+	} else if (!err && rules_age(&cull->rules)) {
 		err = horizon_find(cull, state, rules_age(&cull->rules),
 				   &state->oldest);
+	}
 	return err ? err : horizons_find(cull, state);
 }
 

@@ -38,12 +38,14 @@ struct cull_floor {
 };
 
 /*
+ * keep		what is kept at most, whatever the rules say, for this once;
+ *		NULL: they alone say.  Of it, type is not looked at.
  * state	as of the transaction; its `oldest` moves up as far as the
  *		longest age lets it
  * Returns	0 or an error; released with cull_release in any case.
  */
 cop_err cull_begin(struct cull *cull, const struct env *env, env_txn *txn,
-		   struct disk_state *state);
+		   const struct disk_retention *keep, struct disk_state *state);
 
 /*
  * Whether a version is kept; called for each in the order of its database.

@@ -199,6 +199,13 @@ cop_err dict_resolve(struct dict *dict, const struct env *env, env_txn *txn,
 	return 0;
 }
 
+void dict_follow(struct dict *dict, uint64_t generation)
+{
+	if (dict->generation != generation)
+		dict_clear(dict);
+	dict->generation = generation;
+}
+
 void dict_clear(struct dict *dict)
 {
 	hashmap_clear(&dict->map);

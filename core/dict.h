@@ -6,7 +6,9 @@
  *	A name gets a number once and keeps it.  LMDB has both directions; a
  *	process that writes keeps the names it has met in a map of its own,
  *	which is right as long as it holds committed names only: after an
- *	abort it is emptied.
+ *	abort it is emptied.  A compaction drops names that no record has, and
+ *	their numbers are not used again; in another generation the map is
+ *	emptied, too.
  */
 #ifndef CORE_DICT_H
 #define CORE_DICT_H
@@ -20,6 +22,7 @@ struct dict {
 	struct hashmap map;
 	struct buffer entries; /* struct dict_entry */
 	struct buffer text;
+	uint64_t generation; /* in which its names are known */
 };
 
 struct dict_entry {
@@ -62,6 +65,8 @@ cop_err dict_use(const struct env *env, env_txn *txn, uint32_t number,
 cop_err dict_touch(const struct env *env, env_txn *txn, uint32_t number,
 		   uint64_t commit, int64_t more);
 
+/* Before it is asked about a data file: forgets what it knew of another. */
+void dict_follow(struct dict *dict, uint64_t generation);
 void dict_clear(struct dict *dict);
 void dict_release(struct dict *dict);
 

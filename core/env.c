@@ -651,6 +651,11 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	return err ? err : env_held_since(env, txn, from, bytes);
 }
 
+int env_free(struct env *env, env_txn *txn, uint64_t *bytes)
+{
+	return env_held_since(env, txn, 0, bytes);
+}
+
 int env_write_begin(struct env *env, int lazy, env_txn **out)
 {
 	int err = env->begun++ % READER_LOOKS ? 0 : readers_check(env);

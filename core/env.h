@@ -136,6 +136,9 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes);
 int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
 		   uint64_t *bytes);
 
+/* Bytes of all pages that are listed as free as of the read. */
+int env_free(struct env *env, env_txn *txn, uint64_t *bytes);
+
 /*
  * Write transactions: W must be held.  One in 64 looks for dead readers first,
  * whose snapshots hold pages back: that is a system call for each process that

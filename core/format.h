@@ -65,9 +65,9 @@ struct disk_state {
 	uint64_t name_misses;
 	uint64_t oldest; /* history is kept from this commit on */
 	unsigned char segment[FORMAT_UUID_BYTES]; /* that prepared it */
-	uint64_t keys_changed; /* commit that last made or ended one */
-	uint64_t whole;	       /* from this commit on history lacks nothing */
-	uint64_t reserved;
+	uint64_t keys_changed;	/* commit that last made or ended one */
+	uint64_t whole;		/* from this commit on history lacks nothing */
+	uint64_t names_dropped; /* by a compaction that came after it */
 };
 
 static_assert(sizeof(struct disk_state) == 128, "state is 128 bytes");

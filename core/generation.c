@@ -27,7 +27,8 @@
  *	files are unlinked, and there until it ends.
  *
  * crash
- *	before 2	a folder that nobody names; the next builder removes it
+ *	before 2	a folder that nobody names; the next who opens the
+ *			store or builds removes it
  *	after 2		see above
  */
 #include "generation.h"
@@ -39,6 +40,7 @@
 #include "lock.h"
 #include "point.h"
 #include "renew.h"
+#include "rules.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -273,8 +275,9 @@ static void folder_remove(const cop_store *store, uint64_t number)
 	unlinkat(store->folder_fd, name, AT_REMOVEDIR);
 }
 
-/* Older folders are nobody's: who has one open needs no name for it. */
-static void older_remove(const cop_store *store, uint64_t number)
+/* Removes the folders of generations from one up to another. */
+static void folders_remove(const cop_store *store, uint64_t first,
+			   uint64_t last)
 {
 	int fd =
 	    openat(store->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -289,9 +292,15 @@ static void older_remove(const cop_store *store, uint64_t number)
 	}
 	while ((entry = readdir(folder)))
 		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) == 1 &&
-		    found < number)
+		    found >= first && found <= last)
 			folder_remove(store, found);
 	closedir(folder);
+}
+
+/* Older folders are nobody's: who has one open needs no name for it. */
+static void older_remove(const cop_store *store, uint64_t number)
+{
+	folders_remove(store, 0, number - 1);
 }
 
 /*
@@ -435,6 +444,38 @@ cop_err generation_again(cop_store *store)
 	return err || next ? err : base_find(store->env);
 }
 
+/* Whether there is something that nobody names. */
+static int litter_there(const cop_store *store, uint64_t number)
+{
+	char name[NAME_BYTES];
+
+	name_of(name, number + 1);
+	return !faccessat(store->folder_fd, name, F_OK, AT_EACCESS) ||
+	       attach_next_there(store);
+}
+
+/*
+ * With GENERATION held nobody builds; if CURRENT and the data file name no
+ * other generation than this, later folders are nobody's.
+ */
+void generation_tidy(cop_store *store)
+{
+	uint64_t number = store->generation->number;
+	uint64_t current = 0;
+	uint64_t next = 0;
+
+	if (!litter_there(store, number) ||
+	    lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0))
+		return;
+	if (!current_read(store, &current) && current == number &&
+	    !successor_read(store->env, &next) && !next) {
+		folders_remove(store, number + 1, GENERATION_MAX);
+		attach_next_remove(store);
+	}
+	lock_release(store->lock_fd, LOCK_GENERATION);
+	error_clear();
+}
+
 /* ---- moving ------------------------------------------------------------- */
 
 int generation_outdated(const cop_store *store,
@@ -522,8 +563,26 @@ struct building {
 	struct cop_compact_result *out;
 };
 
-static cop_err disk_bytes(const cop_store *store, uint64_t number,
-			  uint64_t *bytes)
+cop_err generation_keep(const struct cop_compact_options *options,
+			struct disk_retention *keep)
+{
+	struct cop_retention wanted = {.size = sizeof wanted,
+				       .history = COP_HISTORY_ALL};
+
+	if (options && options->size != sizeof *options)
+		return error_set(COP_INVALID, "the options are of another "
+					      "size; set .size to their "
+					      "sizeof");
+	if (options &&
+	    (options->history != COP_HISTORY_AGE || options->history_ms)) {
+		wanted.history = options->history;
+		wanted.history_ms = options->history_ms;
+	}
+	return rules_of(&wanted, keep);
+}
+
+cop_err generation_disk(const cop_store *store, uint64_t number,
+			uint64_t *bytes)
 {
 	char path[64];
 	struct stat st;
@@ -669,10 +728,12 @@ static cop_err building_run(struct building *building)
 	cop_err err = next_make(building);
 
 	if (!err)
-		err = disk_bytes(store, building->from->number,
-				 &building->out->bytes_before);
+		err = generation_disk(store, building->from->number,
+				      &building->out->bytes_before);
 	if (!err)
 		err = copy_all(&building->copy);
+	building->out->versions_dropped = building->copy.versions_dropped;
+	building->out->names_dropped = building->copy.names_dropped;
 	point("switch-copied");
 	for (int i = 0; i < FORWARD_ROUNDS && !err; i++)
 		err = forward(building);
@@ -684,6 +745,7 @@ static cop_err building_run(struct building *building)
 	err = switch_locked(building);
 	building->out->pause_ns =
 	    clock_ns(CLOCK_MONOTONIC) - building->started_ns;
+	building->out->pause_longest_ns = building->out->pause_ns;
 	writer_unlock(store);
 	return err;
 }
@@ -706,6 +768,7 @@ static void building_end(struct building *building, cop_err err)
 			folder_remove(store, number);
 	}
 	generation_drop(store, building->from);
+	copy_release(&building->copy);
 	if (err)
 		(void)error_set(err, "%s", words);
 }
@@ -724,9 +787,13 @@ static cop_err segment_renew(cop_store *store,
 			     const struct cop_open_options *options,
 			     struct cop_compact_result *out)
 {
-	cop_err err = renew_run(store, options, &out->pause_ns);
+	uint64_t pause_ns = 0;
+	cop_err err = renew_run(store, options, &pause_ns);
 
 	out->renewed = !err;
+	out->pause_ns += pause_ns;
+	if (pause_ns > out->pause_longest_ns)
+		out->pause_longest_ns = pause_ns;
 	if (err != COP_NO_SPACE && err != COP_BUSY && err != COP_STOPPED)
 		return err;
 	error_clear();
@@ -803,37 +870,87 @@ void generation_end(cop_store *store)
 	atomic_store_explicit(&store->compacting, 0, memory_order_release);
 }
 
-cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
-		    struct cop_compact_result *result)
+static uint64_t shared_bytes(cop_store *store)
+{
+	struct index *index = index_hold(store);
+	uint64_t bytes = segment_bytes(&index->segment);
+
+	index_drop(store, index);
+	return bytes;
+}
+
+static cop_err compact_run(cop_store *store,
+			   const struct cop_open_options *options,
+			   const struct disk_retention *keep,
+			   struct cop_compact_result *out)
+{
+	struct building building = {.store = store, .out = out};
+	cop_err err;
+
+	out->shared_before = shared_bytes(store);
+	building.from = generation_hold(store);
+	building.copy.progress = copy_progress;
+	building.copy.user = (void *)(uintptr_t)options;
+	building.copy.keep = keep;
+	err = building_run(&building);
+	building_end(&building, err);
+	return err ? err : segment_renew(store, options, out);
+}
+
+/* What there is now; the segment is the one that commits go to. */
+static cop_err result_end(cop_store *store, struct cop_compact_result *out)
+{
+	cop_err err = attach_refresh(store);
+
+	out->generation = store->generation->number;
+	out->shared_after = shared_bytes(store);
+	return err ? err
+		   : generation_disk(store, out->generation, &out->bytes_after);
+}
+
+cop_err cop_compact_with(cop_store *store,
+			 const struct cop_compact_options *options,
+			 struct cop_compact_result *result)
 {
 	struct cop_compact_result out = {.size = sizeof out};
-	struct building building = {.store = store, .out = &out};
+	struct cop_open_options telling = {.size = sizeof telling};
+	struct disk_retention keep;
 	struct limit limit;
 	cop_err err = store_use(store);
 
+	if (!err)
+		err = generation_keep(options, &keep);
 	if (err)
 		return err;
 	if (result && result->size != sizeof *result)
 		return error_set(COP_INVALID, "the result is of another size; "
 					      "set .size to its sizeof");
+	if (options) {
+		telling.progress = options->progress;
+		telling.user = options->user;
+	}
 	limit_enter(&limit);
 	err = generation_begin(store);
 	if (!err) {
-		building.from = generation_hold(store);
-		building.copy.progress = copy_progress;
-		building.copy.user = (void *)(uintptr_t)options;
-		err = building_run(&building);
-		building_end(&building, err);
-		if (!err)
-			err = segment_renew(store, options, &out);
+		err = compact_run(store, &telling, &keep, &out);
 		generation_end(store);
 	}
 	limit_leave(&limit);
 	if (!err)
-		err = disk_bytes(store, store->generation->number,
-				 &out.bytes_after);
-	out.generation = store->generation->number;
+		err = result_end(store, &out);
 	if (!err && result)
 		*result = out;
 	return err;
+}
+
+cop_err cop_compact(cop_store *store, const struct cop_open_options *options,
+		    struct cop_compact_result *result)
+{
+	struct cop_compact_options own = {.size = sizeof own};
+
+	if (options) {
+		own.progress = options->progress;
+		own.user = options->user;
+	}
+	return cop_compact_with(store, &own, result);
 }

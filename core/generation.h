@@ -26,6 +26,20 @@ cop_err generation_again(cop_store *store);
 cop_err generation_begin(cop_store *store);
 void generation_end(cop_store *store);
 
+/*
+ * Once the store is attached: removes what a dead process was building.  Not
+ * while a live one builds.
+ */
+void generation_tidy(cop_store *store);
+
+/* Bytes on disk of the data file of a generation. */
+cop_err generation_disk(const cop_store *store, uint64_t number,
+			uint64_t *bytes);
+
+/* What is kept of history at most, in a compaction with these options. */
+cop_err generation_keep(const struct cop_compact_options *options,
+			struct disk_retention *keep);
+
 /* The store's, until it is dropped. */
 struct generation *generation_hold(cop_store *store);
 void generation_drop(cop_store *store, struct generation *generation);

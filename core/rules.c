@@ -132,6 +132,20 @@ uint64_t rules_age(const struct retain_rules *rules)
 	return longest;
 }
 
+void rules_narrow(struct retain_rules *rules, const struct disk_retention *most)
+{
+	for (uint32_t i = 0; i < rules->count; i++) {
+		struct disk_retention *rule = &rules->list[i];
+
+		rule->flags |= most->flags & RETENTION_OFF;
+		if (most->age_ns &&
+		    (!rule->age_ns || rule->age_ns > most->age_ns))
+			rule->age_ns = most->age_ns;
+		if (most->count && (!rule->count || rule->count > most->count))
+			rule->count = most->count;
+	}
+}
+
 void rules_release(struct retain_rules *rules)
 {
 	free(rules->list);

@@ -38,6 +38,10 @@ const struct disk_retention *rules_for(const struct retain_rules *rules,
 /* The longest age of all, 0: for ever. */
 uint64_t rules_age(const struct retain_rules *rules);
 
+/* None keeps more than this one. */
+void rules_narrow(struct retain_rules *rules,
+		  const struct disk_retention *most);
+
 void rules_release(struct retain_rules *rules);
 
 #endif

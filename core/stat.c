@@ -44,9 +44,7 @@ static void segment_stat(const cop_read *read, struct cop_stats *out)
 	const struct segment *segment = read_segment(read);
 	const struct segment_header *header = segment->header;
 
-	for (int i = 0; i < REGION_COUNT; i++)
-		out->index_bytes +=
-		    region_bytes(segment_region(segment, (enum region_id)i));
+	out->index_bytes = segment_bytes(segment);
 	out->bank_bytes = region_bytes(segment_region(segment, REGION_CODES)) +
 			  region_bytes(segment_region(segment, REGION_ROWS)) +
 			  region_bytes(segment_region(segment, REGION_NIBBLES));
@@ -116,11 +114,15 @@ cop_err cop_stat(cop_read *read, struct cop_stats *out)
 	    .edges = info.edges,
 	    .vectors = info.vectors,
 	    .oldest = state->oldest,
-	    .names = state->next_name - 1,
 	    .name_hits = state->name_hits,
 	    .name_misses = state->name_misses,
 	    .disk_bytes = folder_bytes(store->folder_fd, ".", FOLDER_DEPTH),
 	    .shared_bytes = folder_bytes(store->shm_fd, ".", 1)};
+	if (env_count(read->env, read->txn, DB_NAMES, &stats.names))
+		return error_set(COP_CORRUPT,
+				 "%s: the dictionary is damaged; "
+				 "restore a backup",
+				 store->path);
 	segment_stat(read, &stats);
 	image_stat(store, &stats);
 	results_stat(store, &stats);

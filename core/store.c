@@ -280,10 +280,12 @@ static cop_err store_bind(cop_store *store,
 
 	if (!err)
 		err = attach_open(store, options);
-	if (!err)
-		atomic_store_explicit(&store->process, process_stamp(),
-				      memory_order_release);
-	return err;
+	if (err)
+		return err;
+	generation_tidy(store);
+	atomic_store_explicit(&store->process, process_stamp(),
+			      memory_order_release);
+	return 0;
 }
 
 /*

@@ -287,6 +287,10 @@ cop_err attach_next_make(cop_store *store, struct segment *segment);
 cop_err attach_next_install(cop_store *store);
 void attach_next_drop(cop_store *store, const struct segment *segment);
 
+/* Of a dead process: whether there is such a file, and without it. */
+int attach_next_there(const cop_store *store);
+void attach_next_remove(const cop_store *store);
+
 /* ---- recover.c ---------------------------------------------------------- */
 
 /*

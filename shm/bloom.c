@@ -307,6 +307,17 @@ uint64_t bloom_added(const struct bloom *bloom)
 	return added;
 }
 
+uint64_t bloom_lines(const struct bloom *bloom)
+{
+	uint32_t count = bloom_layer_count(bloom);
+	uint64_t lines = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		lines += atomic_load_explicit(&bloom->layers[i].line_count,
+					      memory_order_relaxed);
+	return lines;
+}
+
 double bloom_rate_now(const struct bloom *bloom)
 {
 	uint32_t count = bloom_layer_count(bloom);

@@ -135,6 +135,9 @@ uint32_t bloom_layer_count(const struct bloom *bloom);
 /* Keys added, all layers. */
 uint64_t bloom_added(const struct bloom *bloom);
 
+/* Lines of all layers. */
+uint64_t bloom_lines(const struct bloom *bloom);
+
 /* False positives to expect now, all layers. */
 double bloom_rate_now(const struct bloom *bloom);
 

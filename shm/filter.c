@@ -43,12 +43,22 @@ static int layer_make(struct segment *segment, struct bloom *bloom,
 	return 0;
 }
 
+static uint64_t expected_least(uint64_t expected)
+{
+	return expected > EXPECTED_MIN ? expected : EXPECTED_MIN;
+}
+
 int filter_init(struct segment *segment, struct bloom *bloom, uint64_t expected,
 		double rate)
 {
 	bloom_init(bloom, rate);
-	return layer_make(segment, bloom,
-			  expected > EXPECTED_MIN ? expected : EXPECTED_MIN);
+	return layer_make(segment, bloom, expected_least(expected));
+}
+
+uint64_t filter_lines(uint64_t expected, double rate)
+{
+	return bloom_lines_for(expected_least(expected),
+			       bloom_layer_rate(rate, 0));
 }
 
 int filter_add(struct segment *segment, struct bloom *bloom, uint64_t hash)

@@ -24,6 +24,9 @@ struct segment;
 int filter_init(struct segment *segment, struct bloom *bloom, uint64_t expected,
 		double rate);
 
+/* Lines of the first layer of such a filter. */
+uint64_t filter_lines(uint64_t expected, double rate);
+
 /* Adds a key's hash, with a new layer if the newest is full; W held. */
 int filter_add(struct segment *segment, struct bloom *bloom, uint64_t hash);
 

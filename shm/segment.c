@@ -30,6 +30,16 @@ static const unsigned region_share[REGION_COUNT] = {
     [REGION_LISTS] = 1,
 };
 
+uint64_t segment_bytes(const struct segment *segment)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < REGION_COUNT; i++)
+		bytes +=
+		    region_bytes(segment_region(segment, (enum region_id)i));
+	return bytes;
+}
+
 uint32_t segment_signature(void)
 {
 	const uint32_t sizes[] = {

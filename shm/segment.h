@@ -165,6 +165,9 @@ int segment_grow(struct segment *segment, enum region_id id, uint64_t bytes);
 /* The same, without allocating ahead. */
 int segment_grow_to(struct segment *segment, enum region_id id, uint64_t bytes);
 
+/* Published by all regions. */
+uint64_t segment_bytes(const struct segment *segment);
+
 /* A number that differs where the layout of a segment does. */
 uint32_t segment_signature(void);
 

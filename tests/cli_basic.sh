@@ -373,7 +373,7 @@ exits 1 'a search finds none' search "$work/plain" --like k
 # ---- compact
 
 exits 0 'compact' compact "$store"
-like "$out" '*bytes became *; commits waited*' 'says what became of the bytes'
+like "$out" 'disk *now*shared *now*commits waited*' 'says what became of the bytes'
 exits 0 'compact once more' compact "$store" --json
 is "$(printf '%s' "$out" | field generation)" 3 'the third generation'
 exits 0 'the store is whole' check "$store"

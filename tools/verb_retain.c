@@ -114,7 +114,7 @@ int retain_history(struct cli *cli, int32_t *history, uint64_t *ms)
 		 span > RETAIN_MS_MOST)
 		return args_fault(
 		    cli,
-		    "--history takes none, all, or a time such as "
+		    "history is kept for none, all, or a time such as "
 		    "12h or 30d, not '%s'",
 		    cli->value);
 	*ms = (uint64_t)span;
