@@ -420,9 +420,10 @@ cop_err build_run(cop_store *store, env_txn *txn,
 		err = edges_build(&build, 1);
 	if (!err)
 		err = edges_build(&build, 0);
-	if (!err)
-		err = link_build(segment, checkpoint_threads(UINT64_MAX),
-				 options);
+	if (err)
+		return err;
+	env_read_reset(txn); /* linking takes longest, and needs it no more */
+	err = link_build(segment, checkpoint_threads(UINT64_MAX), options);
 	if (err)
 		return err;
 	atomic_store_explicit(&header->prepared, state->commit,

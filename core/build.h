@@ -15,6 +15,8 @@
 
 /*
  * Fills an empty segment as of the read transaction.
+ * txn		is reset when all is read, so that the data file need not grow
+ *		by what is committed while vectors are linked
  * segment	laid out by segment_create
  * Returns	COP_NO_SPACE, COP_CORRUPT, COP_STOPPED and so on.
  */

@@ -918,7 +918,8 @@ cop_err copy_forward(struct copy *copy)
 		copying.now.oldest = copying.before.oldest;
 	if (!err && copy->names_dropped)
 		copying.now.names_dropped = copying.now.commit;
-	if (!err && copying.before.commit == copying.now.commit) {
+	copy->commits = err ? 0 : copying.now.commit - copying.before.commit;
+	if (!err && !copy->commits) {
 		env_write_abort(copying.to_txn);
 		return 0;
 	}

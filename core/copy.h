@@ -39,12 +39,16 @@ struct copy {
 	struct used used;		   /* names of what was copied */
 	uint64_t versions_dropped;	   /* of history */
 	uint64_t names_dropped;
+	uint64_t commits; /* that copy_forward brought over last */
 };
 
 /* Into a new, empty environment with its databases made. */
 cop_err copy_all(struct copy *copy);
 
-/* From the commit that the copy has to the one that from_txn sees. */
+/*
+ * From the commit that the copy has to the one that from_txn sees, which
+ * is `commits` later.
+ */
 cop_err copy_forward(struct copy *copy);
 
 void copy_release(struct copy *copy);

@@ -54,7 +54,10 @@
 
 #define GENERATION_MAX UINT64_C(999999999)
 
-enum { NAME_BYTES = 32, OPEN_TRIES = 8, FORWARD_ROUNDS = 4 };
+/* Rounds without W, until one brings over only so many commits. */
+enum { FORWARD_ROUNDS = 16, COMMITS_FEW = 32 };
+
+enum { NAME_BYTES = 32 };
 
 static struct bytes successor_key(void)
 {
@@ -658,6 +661,40 @@ static cop_err forward(struct building *building)
 	return copy_forward(&building->copy);
 }
 
+/*
+ * Has what is there so far on disk, with its name, so that little is to be
+ * synced with W held.
+ */
+static cop_err next_sync(struct building *building)
+{
+	cop_store *store = building->store;
+	char name[NAME_BYTES];
+	int code = env_sync(&building->next->env);
+
+	name_of(name, building->next->number);
+	if (!code)
+		code = folder_sync(store->folder_fd, name);
+	if (!code)
+		code = folder_sync(store->folder_fd, ".");
+	return code ? error_system(code, "%s: cannot sync the next generation",
+				   store->path)
+		    : 0;
+}
+
+/* Brings over what was committed, until that is little; without W. */
+static cop_err forward_most(struct building *building)
+{
+	cop_err err = forward(building);
+
+	for (int i = 1;
+	     i < FORWARD_ROUNDS && !err && building->copy.commits > COMMITS_FEW;
+	     i++)
+		err = forward(building);
+	if (!err)
+		err = next_sync(building);
+	return err ? err : forward(building);
+}
+
 /* Steps 1 and 2 of the essay; W held. */
 static cop_err successor_name(struct building *building)
 {
@@ -665,14 +702,8 @@ static cop_err successor_name(struct building *building)
 	struct control *control = store->slots.control;
 	uint64_t number = building->next->number;
 	env_txn *txn;
-	char name[NAME_BYTES];
 	int code = env_sync(&building->next->env);
 
-	name_of(name, number);
-	if (!code)
-		code = folder_sync(store->folder_fd, name);
-	if (!code)
-		code = folder_sync(store->folder_fd, ".");
 	point("switch-complete");
 	atomic_store_explicit(&control->switching, 1, memory_order_release);
 	if (!code)
@@ -735,8 +766,9 @@ static cop_err building_run(struct building *building)
 	building->out->versions_dropped = building->copy.versions_dropped;
 	building->out->names_dropped = building->copy.names_dropped;
 	point("switch-copied");
-	for (int i = 0; i < FORWARD_ROUNDS && !err; i++)
-		err = forward(building);
+	if (!err)
+		err = forward_most(building);
+	point("switch-forward");
 	if (!err)
 		err = writer_lock(store, store->timeout_ms);
 	if (err)

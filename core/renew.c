@@ -19,11 +19,13 @@
 #include "build.h"
 #include "checkpoint.h"
 #include "generation.h"
+#include "link.h"
 #include "point.h"
 
 #include <errno.h>
 
-enum { ROUNDS = 3 };
+/* Rounds without W, until one brings over only so many commits. */
+enum { ROUNDS = 16, COMMITS_FEW = 32 };
 
 struct renewal {
 	cop_store *store;
@@ -61,8 +63,8 @@ static cop_err build(struct renewal *renewal,
 			       &renewal->segment, options);
 }
 
-/* Brings the new segment to what LMDB shows now. */
-static cop_err forward(struct renewal *renewal)
+/* Brings the new segment to what LMDB shows now, `commits` further. */
+static cop_err forward(struct renewal *renewal, uint64_t *commits)
 {
 	struct segment_header *header = renewal->segment.header;
 	struct image_header from = {.committed = renewal->state.commit,
@@ -76,7 +78,8 @@ static cop_err forward(struct renewal *renewal)
 	cop_err err = state_renew(renewal, &now);
 	int code;
 
-	if (err || now.commit == renewal->state.commit)
+	*commits = err ? 0 : now.commit - renewal->state.commit;
+	if (!*commits)
 		return err;
 	code = forward_collect(&forward);
 	if (code == ENOMEM)
@@ -125,6 +128,7 @@ static void images_keep(const cop_store *store, struct segment *segment)
 static cop_err install_locked(struct renewal *renewal)
 {
 	cop_store *store = renewal->store;
+	uint64_t commits;
 	cop_err err = writer_settle(store, NULL);
 
 	if (!err && store->generation != renewal->generation)
@@ -133,7 +137,7 @@ static cop_err install_locked(struct renewal *renewal)
 				"meanwhile",
 				store->path);
 	if (!err)
-		err = forward(renewal);
+		err = forward(renewal, &commits);
 	if (err)
 		return err;
 	images_keep(store, &renewal->segment);
@@ -145,12 +149,17 @@ static cop_err renewal_run(struct renewal *renewal,
 			   uint64_t *pause_ns)
 {
 	cop_store *store = renewal->store;
+	uint64_t commits = UINT64_MAX;
 	uint64_t started_ns;
 	cop_err err = build(renewal, options);
 
 	point("renew-built");
-	for (int i = 0; i < ROUNDS && !err; i++)
-		err = forward(renewal);
+	for (int i = 0; i < ROUNDS && commits > COMMITS_FEW && !err; i++)
+		err = forward(renewal, &commits);
+	/* what waits now would be linked with W held */
+	if (!err && hnsw_tail_count(&renewal->segment))
+		err = link_all(&renewal->segment, 1);
+	point("renew-forward");
 	if (!err)
 		err = writer_lock(store, store->timeout_ms);
 	if (err)

@@ -158,6 +158,8 @@ static void compact(struct bench *bench, const struct world *world,
 	bench_add(bench, "compaction", "it", "time", seconds, "s");
 	bench_add(bench, "compaction", "writers' pause, in all", "time",
 		  (double)result.pause_ns / 1e6, "ms");
+	bench_add(bench, "compaction", "writers' pause, longest", "time",
+		  (double)result.pause_longest_ns / 1e6, "ms");
 	bench_add(bench, "compaction", "segment renewed", "",
 		  (double)result.renewed, "");
 	bench_add(bench, "compaction", "data file", "before",
@@ -195,11 +197,14 @@ static cop_store *store_make(const struct bench *bench, struct world *world,
 
 static void run(struct bench *bench)
 {
+	const char *count = getenv("BENCH_ENTITIES");
 	struct world world = {.count = bench->quick ? 20000 : 1000000};
 	int pids[WRITERS + READERS];
 	char path[4096];
 	cop_store *store;
 
+	if (count != NULL)
+		world.count = (uint32_t)atoi(count);
 	world.vectors = bench_random_mixture(1, world.count, DIM, 1000);
 	world.workers = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
