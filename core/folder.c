@@ -81,7 +81,7 @@ static int text_write(int fd, const char *text, size_t bytes)
 	return fsync(fd) ? errno : 0;
 }
 
-int folder_current_write(int folder_fd, const char *generation,
+int folder_current_ready(int folder_fd, const char *generation,
 			 const struct folder_owner *owner)
 {
 	char text[64];
@@ -97,11 +97,26 @@ int folder_current_write(int folder_fd, const char *generation,
 	if (fd >= 0)
 		close(fd);
 	point("current-written");
-	if (!err)
-		err = folder_own(folder_fd, "CURRENT.new", owner);
-	if (!err && renameat(folder_fd, "CURRENT.new", folder_fd, "CURRENT"))
-		err = errno;
+	return err ? err : folder_own(folder_fd, "CURRENT.new", owner);
+}
+
+int folder_current_install(int folder_fd)
+{
+	int err = renameat(folder_fd, "CURRENT.new", folder_fd, "CURRENT")
+		      ? errno
+		      : 0;
+
 	point("current-renamed");
+	return err;
+}
+
+int folder_current_write(int folder_fd, const char *generation,
+			 const struct folder_owner *owner)
+{
+	int err = folder_current_ready(folder_fd, generation, owner);
+
+	if (!err)
+		err = folder_current_install(folder_fd);
 	if (!err && fsync(folder_fd))
 		err = errno;
 	return err;

@@ -38,4 +38,12 @@ int folder_sync(int folder_fd, const char *name);
 int folder_current_write(int folder_fd, const char *generation,
 			 const struct folder_owner *owner);
 
+/*
+ * The same in two steps: CURRENT.new, on disk; and in its place, which is not
+ * synced, by who removes what it named before at the latest.
+ */
+int folder_current_ready(int folder_fd, const char *generation,
+			 const struct folder_owner *owner);
+int folder_current_install(int folder_fd);
+
 #endif

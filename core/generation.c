@@ -13,8 +13,9 @@
  *	1	the successor is complete and on disk
  *	2	the old LMDB names it: this commit is the switch
  *	3	it has the images of the segment, and CURRENT names it
- *	4	the old folder is removed; who would open it reads CURRENT again
- *	5	the control segment has the number: others move there
+ *	4	the control segment has the number: others move there
+ *	5	CURRENT is on disk, and the old folder removed, without W; who
+ *		would open it reads CURRENT again
  *	Whoever takes W looks at 2 first and finishes 3 to 5, so that after a
  *	death anywhere nobody writes to the old generation any more: before 2
  *	there is no successor, after it there is no other.  A process that
@@ -278,32 +279,48 @@ static void folder_remove(const cop_store *store, uint64_t number)
 	unlinkat(store->folder_fd, name, AT_REMOVEDIR);
 }
 
-/* Removes the folders of generations from one up to another. */
-static void folders_remove(const cop_store *store, uint64_t first,
-			   uint64_t last)
+/* How many folders of generations from one up to another there are. */
+static uint32_t folders_visit(const cop_store *store, uint64_t first,
+			      uint64_t last, int is_removing)
 {
 	int fd =
 	    openat(store->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	uint32_t count = 0;
 	uint64_t found;
 
 	if (!folder) {
 		if (fd >= 0)
 			close(fd);
-		return;
+		return 0;
 	}
-	while ((entry = readdir(folder)))
-		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) == 1 &&
-		    found >= first && found <= last)
+	while ((entry = readdir(folder))) {
+		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) != 1 ||
+		    found < first || found > last)
+			continue;
+		count++;
+		if (is_removing)
 			folder_remove(store, found);
+	}
 	closedir(folder);
+	return count;
 }
 
-/* Older folders are nobody's: who has one open needs no name for it. */
+/*
+ * Older folders are nobody's: who has one open needs no name for it.  They
+ * stay until CURRENT is on disk, and so is the name of what came along.
+ */
 static void older_remove(const cop_store *store, uint64_t number)
 {
-	folders_remove(store, 0, number - 1);
+	char name[NAME_BYTES];
+
+	if (!folders_visit(store, 0, number - 1, 0))
+		return;
+	name_of(name, number);
+	if (!folder_sync(store->folder_fd, name) &&
+	    !folder_sync(store->folder_fd, "."))
+		(void)folders_visit(store, 0, number - 1, 1);
 }
 
 /*
@@ -342,28 +359,55 @@ static void images_move(const cop_store *store, uint64_t to)
 		close(to_fd);
 }
 
+static cop_err current_failed(const cop_store *store, int code)
+{
+	return code ? error_system(code, "cannot write %s/CURRENT", store->path)
+		    : 0;
+}
+
 /*
- * Steps 3 and 4 of the essay; W held.  At open the store's mode is not read
- * yet: all its files have that of its lock file.
+ * At open the store's mode is not read yet: all its files have that of its
+ * lock file.
  */
-static cop_err switch_finish(cop_store *store, uint64_t to)
+static cop_err current_ready(const cop_store *store, uint64_t to)
 {
 	char name[NAME_BYTES];
 	struct folder_owner owner;
-	int code;
+	int code = folder_owner_of(store->lock_fd, &owner);
+
+	name_of(name, to);
+	if (!code)
+		code = folder_current_ready(store->folder_fd, name, &owner);
+	return current_failed(store, code);
+}
+
+/* Step 3 of the essay, with CURRENT.new written; W held. */
+static cop_err current_install(const cop_store *store, uint64_t to)
+{
+	cop_err err;
 
 	images_move(store, to);
-	name_of(name, to);
-	code = folder_owner_of(store->lock_fd, &owner);
-	if (!code)
-		code = folder_current_write(store->folder_fd, name, &owner);
-	if (code)
-		return error_system(code, "cannot write %s/CURRENT",
-				    store->path);
+	err = current_failed(store, folder_current_install(store->folder_fd));
 	point("switch-current");
+	return err;
+}
+
+static void switch_remove(const cop_store *store, uint64_t to)
+{
 	older_remove(store, to);
 	point("switch-removed");
-	return 0;
+}
+
+/* Steps 3 and 5 for one who died; W held. */
+static cop_err switch_finish(cop_store *store, uint64_t to)
+{
+	cop_err err = current_ready(store, to);
+
+	if (!err)
+		err = current_install(store, to);
+	if (!err)
+		switch_remove(store, to);
+	return err;
 }
 
 static void generation_close(struct generation *generation)
@@ -450,10 +494,7 @@ cop_err generation_again(cop_store *store)
 /* Whether there is something that nobody names. */
 static int litter_there(const cop_store *store, uint64_t number)
 {
-	char name[NAME_BYTES];
-
-	name_of(name, number + 1);
-	return !faccessat(store->folder_fd, name, F_OK, AT_EACCESS) ||
+	return folders_visit(store, number + 1, GENERATION_MAX, 0) ||
 	       attach_next_there(store);
 }
 
@@ -472,7 +513,7 @@ void generation_tidy(cop_store *store)
 		return;
 	if (!current_read(store, &current) && current == number &&
 	    !successor_read(store->env, &next) && !next) {
-		folders_remove(store, number + 1, GENERATION_MAX);
+		(void)folders_visit(store, number + 1, GENERATION_MAX, 1);
 		attach_next_remove(store);
 	}
 	lock_release(store->lock_fd, LOCK_GENERATION);
@@ -692,6 +733,8 @@ static cop_err forward_most(struct building *building)
 		err = forward(building);
 	if (!err)
 		err = next_sync(building);
+	if (!err)
+		err = current_ready(building->store, building->next->number);
 	return err ? err : forward(building);
 }
 
@@ -742,7 +785,7 @@ static cop_err switch_locked(struct building *building)
 		return err;
 	err = base_find(&building->next->env);
 	if (!err)
-		err = switch_finish(store, to);
+		err = current_install(store, to);
 	if (!err) {
 		pthread_mutex_lock(&store->moving_mutex);
 		generation_install(store, building->next);
@@ -779,6 +822,8 @@ static cop_err building_run(struct building *building)
 	    clock_ns(CLOCK_MONOTONIC) - building->started_ns;
 	building->out->pause_longest_ns = building->out->pause_ns;
 	writer_unlock(store);
+	if (!err)
+		switch_remove(store, store->generation->number);
 	return err;
 }
 
@@ -796,8 +841,10 @@ static void building_end(struct building *building, cop_err err)
 		generation_close(building->next);
 		/* unless the switch took place and only its end failed */
 		if (!atomic_load_explicit(&store->slots.control->switching,
-					  memory_order_acquire))
+					  memory_order_acquire)) {
 			folder_remove(store, number);
+			unlinkat(store->folder_fd, "CURRENT.new", 0);
+		}
 	}
 	generation_drop(store, building->from);
 	copy_release(&building->copy);
