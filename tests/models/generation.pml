@@ -69,14 +69,20 @@ inline older_remove(g)
 	     assert(there[current]))
 }
 
-/* switch_finish: CURRENT, then the older folders; W held */
-inline switch_finish(g)
+/* current_install; W held */
+inline current_install(g)
 {
 	if
 	:: MUTANT(CURRENT_LAST) -> older_remove(g)
 	:: else
 	fi;
-	STEP(assert(there[g]); current = g);
+	STEP(assert(there[g]); current = g)
+}
+
+/* switch_finish: CURRENT, then the older folders; W held */
+inline switch_finish(g)
+{
+	current_install(g);
 	older_remove(g)
 }
 
@@ -236,10 +242,11 @@ proctype compactor()
 	STEP(named[from] = 1); /* that is the switch */
 	STEP(shown[from] = 1);
 	WHEN(MUTANT(SWITCHING_LATE), switching = 1);
-	switch_finish(from + 1);
+	current_install(from + 1);
 	at++;
 	control_say();
 	unlock();
+	older_remove(at);
 died:
 	from = 0;
 	end_here()
