@@ -195,6 +195,8 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 	if (err)
 		return err;
 	header = store->writable.header;
+	/* of a commit whose maker died before he could */
+	bell_ring(&store->slots.control->commits);
 	if (atomic_load_explicit(&header->committed, memory_order_relaxed) ==
 		state.commit &&
 	    atomic_load_explicit(&header->chain, memory_order_relaxed) ==

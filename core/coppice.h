@@ -845,6 +845,35 @@ typedef int32_t cop_difference_visit(void *user, cop_read *read,
 COP_MUST cop_err cop_diff(cop_read *read, uint64_t from, uint64_t to,
 			  cop_difference_visit *visit, void *user);
 
+/* ---- changes ------------------------------------------------------------ */
+
+/*
+ * Waits until there is a commit later than `commit`, of any process.
+ * timeout_ms	0: only looks; UINT32_MAX: for ever
+ * newest	set to the newest commit, which after a timeout is not later
+ * Returns	0 after a timeout, too; EINTR if a signal was handled, with
+ *		*newest untouched; or as cop_read_begin.
+ * Progress	sleeps, at most a second at a time, and holds nothing: neither
+ *		a snapshot nor a lock.  A commit costs a system call more while
+ *		somebody waits.
+ */
+COP_MUST cop_err cop_wait(cop_store *store, uint64_t commit,
+			  uint32_t timeout_ms, uint64_t *newest);
+
+/*
+ * Calls `visit` with the id of everything that a commit touched, ascending:
+ * entities that were put or deleted, or had a vector or an edge changed, and
+ * both ends of such edges.  What it did to them cop_diff tells from the commit
+ * before to this one, if history is kept; the ids are kept without history,
+ * too, until two images of the segment are newer.  A non-zero return ends it
+ * with COP_STOPPED.
+ * info		the commit's figures, as of cop_commit_info; may be NULL
+ * Returns	COP_TOO_OLD, COP_INVALID for a commit that is to come.
+ */
+COP_MUST cop_err cop_touched(
+    cop_read *read, uint64_t commit, struct cop_commit_info *info,
+    int32_t (*visit)(void *user, cop_read *read, uint64_t id), void *user);
+
 /* ---- search ------------------------------------------------------------- */
 
 struct cop_hit {

@@ -212,12 +212,42 @@ static cop_err touched_compare(const struct diff *diff, uint64_t *bits,
 	return err;
 }
 
+/* Those of one commit, which lists them in order. */
+static cop_err commit_compare(const struct diff *diff, uint64_t commit)
+{
+	struct oplog_record record;
+	cop_err err = 0;
+	int code =
+	    oplog_get(diff->before.env, diff->before.txn, commit, &record);
+
+	if (code)
+		return cannot_read(diff, code);
+	for (uint64_t i = 0; !err && i < record.head.touched; i++) {
+		uint32_t id;
+
+		memcpy(&id, record.ids + i * sizeof id, sizeof id);
+		err = id_compare(diff, id);
+	}
+	return err;
+}
+
+static cop_err several_compare(const struct diff *diff)
+{
+	uint64_t end = diff->read->state.next_entity;
+	uint64_t *bits = calloc(end / 64 + 1, sizeof *bits);
+	cop_err err;
+
+	if (!bits)
+		return error_system(ENOMEM, "no memory for a comparison");
+	err = touched_compare(diff, bits, end);
+	free(bits);
+	return err;
+}
+
 cop_err cop_diff(cop_read *read, uint64_t from, uint64_t to,
 		 cop_difference_visit *visit, void *user)
 {
-	uint64_t end = read->state.next_entity;
 	struct diff diff = {.read = read, .visit = visit, .user = user};
-	uint64_t *bits;
 	cop_err err = read_check(read);
 
 	if (!err && from > to)
@@ -236,14 +266,10 @@ cop_err cop_diff(cop_read *read, uint64_t from, uint64_t to,
 				read->store->path, read->state.whole);
 	if (err)
 		return err;
-	bits = calloc(end / 64 + 1, sizeof *bits);
-	if (!bits)
-		return error_system(ENOMEM, "no memory for a comparison");
 	diff.before = past_of(read);
 	diff.after = diff.before;
 	diff.before.moment = from;
 	diff.after.moment = to;
-	err = touched_compare(&diff, bits, end);
-	free(bits);
-	return err;
+	return to - from == 1 ? commit_compare(&diff, to)
+			      : several_compare(&diff);
 }

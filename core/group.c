@@ -254,6 +254,7 @@ static cop_err group_run(cop_store *store, struct request *own, int alone)
 		request_answer(store, &group->posted[i]->request);
 		free(group->posted[i]);
 	}
+	bell_ring(&store->slots.control->commits);
 	free(group);
 	return 0;
 }

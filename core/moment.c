@@ -89,6 +89,40 @@ cop_err cop_commit_info(cop_read *read, uint64_t commit,
 	return err ? err : info_get(read, commit, out);
 }
 
+cop_err cop_touched(cop_read *read, uint64_t commit,
+		    struct cop_commit_info *info,
+		    int32_t (*visit)(void *user, cop_read *read, uint64_t id),
+		    void *user)
+{
+	struct cop_commit_info figures;
+	struct oplog_record op;
+	cop_err err = read_check(read);
+
+	if (!err && (!commit || commit > read->state.commit ||
+		     (info && info->size != sizeof *info)))
+		err = error_set(COP_INVALID,
+				"commit %" PRIu64
+				" is not there, or its figures are of another "
+				"size; the newest is %" PRIu64,
+				commit, read->state.commit);
+	if (!err)
+		err = info_get(read, commit, &figures);
+	if (err)
+		return err;
+	if (oplog_get(read->env, read->txn, commit, &op))
+		return cannot_read(read, EBADMSG);
+	if (info)
+		*info = figures;
+	for (uint64_t i = 0; i < op.head.touched; i++) {
+		uint32_t id;
+
+		memcpy(&id, op.ids + i * sizeof id, sizeof id);
+		if (visit(user, read, id))
+			return error_set(COP_STOPPED, "stopped by the caller");
+	}
+	return 0;
+}
+
 cop_err cop_commit_at(cop_read *read, int64_t time_ns, uint64_t *commit)
 {
 	uint64_t low = read->state.oldest;

@@ -41,12 +41,14 @@
 #ifndef IPC_SLOT_H
 #define IPC_SLOT_H
 
+#include "bell.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 4, CONTROL_UUID_BYTES = 16 };
+enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 5, CONTROL_UUID_BYTES = 16 };
 
 enum { SLOT_NAME_BYTES = 32 };
 
@@ -99,6 +101,10 @@ struct control {
 	_Atomic uint64_t keep;	     /* operation records from this commit on
 					are wanted by who holds GENERATION */
 	_Alignas(128) _Atomic uint32_t slot_limit; /* slots ever taken */
+	struct bell commits;			   /* rung after each commit */
+	/* what every process is to tell of itself; atomic, any process */
+	_Alignas(128) _Atomic uint64_t trace; /* subjects, a bit each */
+	_Atomic uint64_t slow_ns; /* operations from it on; 0: none */
 	/* writer lock held to change */
 	struct slot writer; /* who holds it; `snapshot` is not used */
 };

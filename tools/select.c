@@ -45,3 +45,69 @@ int select_is_given(const struct select *select)
 	return wanted->type || wanted->all_count || wanted->any_count ||
 	       wanted->none_count || wanted->prefix_size;
 }
+
+/* How many of the tags an entity has. */
+static cop_err tags_had(cop_read *read, const struct cop_entity *entity,
+			const char *const *tags, uint32_t count, uint32_t *had)
+{
+	*had = 0;
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < entity->tag_count; j++) {
+			const char *tag;
+			size_t size;
+			cop_err err =
+			    cop_entity_tag(read, entity, j, &tag, &size);
+
+			if (err)
+				return err;
+			if (size == strlen(tags[i]) &&
+			    !memcmp(tag, tags[i], size)) {
+				(*had)++;
+				break;
+			}
+		}
+	return 0;
+}
+
+static cop_err type_matches(const struct cop_select *wanted, cop_read *read,
+			    const struct cop_entity *entity, int *matches)
+{
+	const char *type;
+	size_t size;
+	cop_err err;
+
+	*matches = !wanted->type;
+	if (*matches)
+		return 0;
+	err = cop_name(read, entity->type, &type, &size);
+	if (!err)
+		*matches = size == strlen(wanted->type) &&
+			   !memcmp(type, wanted->type, size);
+	return err;
+}
+
+cop_err select_matches(const struct cop_select *wanted, cop_read *read,
+		       const struct cop_entity *entity, int *matches)
+{
+	uint32_t all = 0, any = 0, none = 0;
+	int typed;
+	cop_err err = type_matches(wanted, read, entity, &typed);
+
+	if (!err)
+		err = tags_had(read, entity, wanted->all, wanted->all_count,
+			       &all);
+	if (!err)
+		err = tags_had(read, entity, wanted->any, wanted->any_count,
+			       &any);
+	if (!err)
+		err = tags_had(read, entity, wanted->none, wanted->none_count,
+			       &none);
+	if (!err)
+		*matches =
+		    typed && all == wanted->all_count &&
+		    (any || !wanted->any_count) && !none &&
+		    entity->key_size >= wanted->prefix_size &&
+		    (!wanted->prefix_size ||
+		     !memcmp(entity->key, wanted->prefix, wanted->prefix_size));
+	return err;
+}

@@ -39,6 +39,10 @@ void select_init(struct select *select);
 /* Takes the option that args_next() returned, `id` less the base. */
 int select_option(struct select *select, struct cli *cli, int id);
 
+/* Whether an entity is as asked for. */
+cop_err select_matches(const struct cop_select *wanted, cop_read *read,
+		       const struct cop_entity *entity, int *matches);
+
 /* Whether it asks for anything less than all. */
 int select_is_given(const struct select *select);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a signal asks the import to end; stop.c. */
+/* Whether a signal asks the verb to end; stop.c. */
 #ifndef TOOLS_STOP_H
 #define TOOLS_STOP_H
 

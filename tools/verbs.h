@@ -36,6 +36,7 @@ extern const struct verb verb_untag;
 extern const struct verb verb_history;
 extern const struct verb verb_diff;
 extern const struct verb verb_log;
+extern const struct verb verb_watch;
 extern const struct verb verb_undelete;
 extern const struct verb verb_retain;
 

@@ -9,6 +9,7 @@
  * Exits 0 if the claims hold, 1 if they do not, 2 if there is no such model.
  */
 #include "bank.hpp"
+#include "bell.hpp"
 #include "head.hpp"
 #include "mailbox.hpp"
 #include "slot.hpp"
@@ -45,6 +46,7 @@ static const struct {
     {"slot_leave", run<slot::reader<false>>, slot::leave_list},
     {"slot_refresh", run<slot::reader<true>>, slot::refresh_list},
     {"mailbox", run<mailbox::box>, mailbox::box_list},
+    {"bell", run<bell::sleep>, bell::sleep_list},
 };
 
 int main(int argc, char **argv)
