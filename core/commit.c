@@ -30,6 +30,7 @@
 #include "result.h"
 #include "retain.h"
 #include "span.h"
+#include "trace.h"
 #include "validate.h"
 
 #include <errno.h>
@@ -132,8 +133,15 @@ int writer_try(cop_store *store)
 void writer_unlock(cop_store *store)
 {
 	struct limit limit = store->limit;
+	uint64_t took_ns;
 
 	span_end(store, TIMING_HOLD, store->held_since, 1);
+	if (trace_due(
+		store, COP_TRACE_LOCK,
+		atomic_load_explicit(&store->slots.control->writer_since_ns,
+				     memory_order_relaxed),
+		&took_ns))
+		trace_tell(store, COP_TRACE_LOCK, took_ns, "held by a writer");
 	slots_writer_leave(&store->slots);
 	lock_release(store->lock_fd, LOCK_W);
 	pthread_mutex_unlock(&store->commit_mutex);
@@ -400,10 +408,17 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 
 void commit_run(cop_store *store, struct request **requests, uint32_t count)
 {
+	uint64_t begin_ns = trace_begin(store, COP_TRACE_COMMIT);
 	cop_err err = commit_once(store, requests, count);
+	uint64_t took_ns;
 	/* giving up looked for dead readers, which may have held room back */
 	int again = count > 1 || (err == COP_NO_SPACE && store->env->cleared);
 
+	if (trace_due(store, COP_TRACE_COMMIT, begin_ns, &took_ns))
+		trace_tell(store, COP_TRACE_COMMIT, took_ns,
+			   "commit %llu of %u requests: %s",
+			   (unsigned long long)requests[0]->result.commit,
+			   count, err ? cop_strerror(err) : "done");
 	if (err == COP_UNKNOWN)
 		again = 0;
 	for (uint32_t i = 0; i < count && err && !again; i++)

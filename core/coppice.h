@@ -1783,6 +1783,82 @@ COP_MUST cop_err cop_readers(cop_store *store,
 					      const struct cop_reader *reader),
 			     void *user);
 
+/* The writer lock, the only one: so nothing can wait in a circle. */
+struct cop_lock {
+	uint32_t size;
+	int32_t is_held;
+	uint32_t pid;	  /* of who has it, in its own PID namespace */
+	uint32_t waiting; /* commits that wait to be taken */
+	uint64_t held_ns; /* by him, so far */
+	uint64_t times;	  /* it was had, since shared memory was made */
+	char name[32];	  /* of who has it; ends in NUL */
+};
+
+/*
+ * Who has the writer lock now, and who waits.
+ * waiting	called with the pid of each commit that waits; may be NULL.  A
+ *		non-zero return ends it with COP_STOPPED.
+ * Progress	takes no lock.
+ */
+COP_MUST cop_err cop_lock_look(cop_store *store, struct cop_lock *out,
+			       int32_t (*waiting)(void *user, uint32_t pid),
+			       void *user);
+
+/* ---- traces ------------------------------------------------------------- */
+
+enum cop_subject { /* bits */
+		   COP_TRACE_COMMIT = 1,
+		   COP_TRACE_LOCK = 2, /* the writer lock was let go */
+		   COP_TRACE_SEARCH = 4,
+		   COP_TRACE_WALK = 8,
+		   COP_TRACE_LINK = 16, /* vectors, after a commit */
+		   COP_TRACE_RECOVER = 32
+};
+
+enum cop_journal {
+	COP_JOURNAL_TRACE = 0, /* what is traced */
+	COP_JOURNAL_SLOW = 1   /* what was slow */
+};
+
+/*
+ * What all processes that have the store attached trace, from now on, until
+ * its shared memory goes: bits of enum cop_subject, 0: nothing.
+ * Returns	COP_INVALID for other bits.
+ */
+COP_MUST cop_err cop_trace_set(cop_store *store, uint32_t subjects);
+COP_MUST cop_err cop_trace(cop_store *store, uint32_t *subjects);
+
+/* From how long on an operation is slow, likewise; 0: none is.  100 ms. */
+COP_MUST cop_err cop_slow_set(cop_store *store, uint64_t threshold_ns);
+COP_MUST cop_err cop_slow(cop_store *store, uint64_t *threshold_ns);
+
+struct cop_event {
+	uint32_t size;
+	int32_t subject; /* enum cop_subject */
+	uint64_t number; /* grows by 1 */
+	int64_t time_ns; /* at its end, since 1970 */
+	uint64_t took_ns;
+	uint32_t pid; /* in its own PID namespace */
+	uint32_t reserved;
+	const char *name; /* of its process */
+	const char *text; /* what there is to say, in words */
+};
+
+/*
+ * Calls `visit` for what processes told, oldest first; the newest 1,024 are
+ * kept, in shared memory.  Numbers that are left out were overwritten, or
+ * their process died while it told them.
+ * which	enum cop_journal
+ * timeout_ms	waits so long if there is nothing new; 0: does not
+ * next		the number to begin with, 0: all there are; set to the one
+ *		to go on with
+ * Returns	COP_STOPPED if visit returns non-zero; EINTR
+ * Lifetime	the event: until visit returns
+ */
+COP_MUST cop_err cop_events(
+    cop_store *store, int32_t which, uint32_t timeout_ms, uint64_t *next,
+    int32_t (*visit)(void *user, const struct cop_event *event), void *user);
+
 /* The store's figures, as of the read's snapshot where that applies. */
 COP_MUST cop_err cop_stat(cop_read *read, struct cop_stats *out);
 

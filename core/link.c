@@ -5,6 +5,7 @@
 #include "point.h"
 #include "telling.h"
 #include "retain.h"
+#include "trace.h"
 
 #include <errno.h>
 
@@ -168,8 +169,8 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 {
 	struct segment *segment = &store->writable;
 	struct hnsw_room *room;
-	uint64_t linked;
-	uint64_t until_ns;
+	uint64_t begin_ns = trace_begin(store, COP_TRACE_LINK);
+	uint64_t linked, until_ns, took_ns;
 	uint32_t waiting, floor;
 
 	/* not after a commit that is still to be taken back */
@@ -193,6 +194,10 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 	    (limbo_count(segment) > LINK_LIMBO || is_spare(store, until_ns)) &&
 	    limbo_step(store))
 		;
+	if (trace_due(store, COP_TRACE_LINK, begin_ns, &took_ns))
+		trace_tell(store, COP_TRACE_LINK, took_ns,
+			   "%u vectors wait to be linked",
+			   hnsw_tail_count(segment));
 }
 
 /* ---- at somebody's wish ------------------------------------------------- */

@@ -17,6 +17,7 @@
  */
 #include "build.h"
 #include "point.h"
+#include "trace.h"
 
 #include <errno.h>
 
@@ -195,6 +196,8 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	struct recovery recovery = {.store = store, .state = state};
 	uint64_t committed =
 	    atomic_load_explicit(&header->committed, memory_order_relaxed);
+	uint64_t begin_ns = trace_begin(store, COP_TRACE_RECOVER);
+	uint64_t took_ns;
 	cop_err err;
 	int code;
 
@@ -213,6 +216,11 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	figures_count(&store->figures, FIGURE_RECOVERED, 1);
 	err = intent_recover(&recovery);
 	env_read_abort(recovery.txn);
+	if (trace_due(store, COP_TRACE_RECOVER, begin_ns, &took_ns))
+		trace_tell(store, COP_TRACE_RECOVER, took_ns,
+			   "commit %llu of a dead or failed writer %s",
+			   (unsigned long long)recovery.attempt,
+			   recovery.happened ? "finished" : "taken back");
 	if (err != COP_CORRUPT)
 		return err;
 rebuild:

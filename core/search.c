@@ -14,6 +14,7 @@
 #include "rank.h"
 #include "results.h"
 #include "span.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <math.h>
@@ -638,16 +639,42 @@ static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
 	return err;
 }
 
+/* With a report, whether the caller wants one or not. */
+static cop_err search_traced(cop_read *read, const struct cop_search *wanted,
+			     struct cop_hit *hits, uint32_t *count,
+			     uint64_t begin_ns)
+{
+	struct cop_search_report report = {.size = sizeof report};
+	struct cop_search own = *wanted;
+	uint64_t took_ns;
+	cop_err err;
+
+	if (!own.report)
+		own.report = &report;
+	err = search_cached(read, &own, hits, count, 0);
+	if (err ||
+	    !trace_due(read->store, COP_TRACE_SEARCH, begin_ns, &took_ns))
+		return err;
+	trace_tell(read->store, COP_TRACE_SEARCH, took_ns,
+		   "k %u, %u hits, ef %u, %u distances, %llu listed: %s", own.k,
+		   *count, own.report->ef, own.report->evaluated,
+		   (unsigned long long)own.report->listed, own.report->reason);
+	return 0;
+}
+
 cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 		   struct cop_hit *hits, uint32_t *count)
 {
 	cop_err err = read_check_idle(read);
-	uint64_t since;
+	uint64_t begin_ns, since;
 
 	if (err)
 		return err;
-	since = span_begin(read->store);
-	err = search_cached(read, wanted, hits, count, 0);
+	begin_ns = trace_begin(read->store, COP_TRACE_SEARCH);
+	since = begin_ns ? begin_ns : span_begin(read->store);
+	err = begin_ns && wanted
+		  ? search_traced(read, wanted, hits, count, begin_ns)
+		  : search_cached(read, wanted, hits, count, 0);
 	if (err)
 		return err;
 	figures_count(&read->store->figures, FIGURE_SEARCHES, 1);

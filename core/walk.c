@@ -16,8 +16,11 @@
  */
 #include "walk.h"
 #include "span.h"
+#include "trace.h"
 
 #include <errno.h>
+
+enum { QUICK_HOPS = 2 };
 
 static void seen_clear(const struct walk *walk)
 {
@@ -172,6 +175,15 @@ static cop_err filters_init(struct walk *walk)
 	return err ? err : name_want(walk, NAME_TAG, wanted->tag, &walk->tag);
 }
 
+/* A clock takes as long as a short walk, which is never slow. */
+static uint64_t walk_begin(const cop_store *store,
+			   const struct cop_walk *wanted)
+{
+	return wanted->hops > QUICK_HOPS || trace_is_on(store, COP_TRACE_WALK)
+		   ? trace_begin(store, COP_TRACE_WALK)
+		   : 0;
+}
+
 static cop_err walk_run(cop_read *read, const struct cop_walk *wanted,
 			struct cop_step *steps, size_t capacity, size_t *count,
 			int32_t *more)
@@ -180,11 +192,14 @@ static cop_err walk_run(cop_read *read, const struct cop_walk *wanted,
 			    .wanted = wanted,
 			    .steps = steps,
 			    .capacity = capacity};
+	uint64_t begin_ns, took_ns;
 	int there;
 	cop_err err = walk_check(&walk);
 
-	if (!err)
-		err = filters_init(&walk);
+	if (err)
+		return err;
+	begin_ns = walk_begin(read->store, wanted);
+	err = filters_init(&walk);
 	if (!err)
 		err = graph_is_there(read, wanted->start, &there);
 	if (err)
@@ -200,6 +215,10 @@ static cop_err walk_run(cop_read *read, const struct cop_walk *wanted,
 	}
 	if (walk.err)
 		return walk.err;
+	if (trace_due(read->store, COP_TRACE_WALK, begin_ns, &took_ns))
+		trace_tell(read->store, COP_TRACE_WALK, took_ns,
+			   "%u hops from %llu: %zu steps", wanted->hops,
+			   (unsigned long long)wanted->start, walk.count);
 	*count = walk.count;
 	if (more)
 		*more = walk.more;

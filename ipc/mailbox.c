@@ -467,3 +467,10 @@ void mailbox_wake_heir(struct mailboxes *mailboxes)
 		}
 	}
 }
+
+uint32_t mailbox_pid(const struct mailboxes *mailboxes, uint32_t box)
+{
+	/* relaxed: for people */
+	return atomic_load_explicit(&mailboxes->boxes[box].pid,
+				    memory_order_relaxed);
+}

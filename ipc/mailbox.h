@@ -188,6 +188,9 @@ void mailbox_start_next(struct mailboxes *mailboxes, uint32_t box);
 uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
 		      enum mailbox_phase phase);
 
+/* Whose it is, for people; in his own PID namespace. */
+uint32_t mailbox_pid(const struct mailboxes *mailboxes, uint32_t box);
+
 /* Whether any mailbox is in that phase. */
 int mailbox_any(const struct mailboxes *mailboxes, enum mailbox_phase phase);
 

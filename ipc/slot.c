@@ -9,13 +9,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static_assert(SLOT_NAME_BYTES % 8 == 0, "a name is whole words");
 
 uint64_t slots_bytes(void)
 {
-	return SLOTS_OFFSET + (uint64_t)SLOT_COUNT * sizeof(struct slot);
+	uint64_t bytes = SLOTS_OFFSET +
+			 (uint64_t)SLOT_COUNT * sizeof(struct slot) +
+			 JOURNAL_COUNT * sizeof(struct journal);
+
+	/* what follows is mapped by itself */
+	return (bytes + SLOTS_OFFSET - 1) / SLOTS_OFFSET * SLOTS_OFFSET;
 }
 
 static int slots_map(struct slots *slots, int fd)
@@ -28,6 +34,7 @@ static int slots_map(struct slots *slots, int fd)
 	slots->control = at;
 	slots->table =
 	    (struct slot *)(void *)((unsigned char *)at + SLOTS_OFFSET);
+	slots->journals = (struct journal *)(void *)(slots->table + SLOT_COUNT);
 	slots->fd = fd;
 	slots_name(slots, NULL);
 	return pthread_mutex_init(&slots->mutex, NULL);
@@ -59,6 +66,7 @@ void slots_name(struct slots *slots, const char *name)
 		strncpy(slots->name, name, SLOT_NAME_BYTES - 1);
 	else
 		program_name(slots->name);
+	slots->pid = (uint32_t)getpid();
 	slots->pid_namespace =
 	    stat("/proc/self/ns/pid", &st) ? 0 : (uint64_t)st.st_ino;
 }
@@ -85,10 +93,16 @@ static void slot_sign(const struct slots *slots, struct slot *slot,
 void slots_writer_enter(struct slots *slots)
 {
 	struct slot *writer = &slots->control->writer;
+	struct timespec now;
 
 	slot_sign(slots, writer, SLOT_WRITE);
 	/* relaxed: a figure; W is held */
 	atomic_fetch_add_explicit(&writer->count, 1, memory_order_relaxed);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_store_explicit(&slots->control->writer_since_ns,
+			      (uint64_t)now.tv_sec * 1000000000 +
+				  (uint64_t)now.tv_nsec,
+			      memory_order_relaxed);
 }
 
 uint64_t slots_writer_count(const struct slots *slots)
@@ -117,6 +131,7 @@ int slots_create(struct slots *slots, int fd, const unsigned char *uuid)
 	memcpy(slots->control->uuid, uuid, CONTROL_UUID_BYTES);
 	slots->control->slot_count = SLOT_COUNT;
 	slots->control->layout = CONTROL_LAYOUT;
+	slots->control->slow_ns = CONTROL_SLOW_NS;
 	slots->control->magic = CONTROL_MAGIC;
 	return 0;
 }

@@ -17,6 +17,7 @@
  * layout	(control file)
  *	0		struct control
  *	4096 + 128 i	struct slot i, stored by its owner alone
+ *	after them	JOURNAL_COUNT journals
  *	byte SLOT_LOCK + i is slot i's lock, far past the end of the file
  *
  * ordering
@@ -42,6 +43,7 @@
 #define IPC_SLOT_H
 
 #include "bell.h"
+#include "journal.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -50,7 +52,7 @@
 
 enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 5, CONTROL_UUID_BYTES = 16 };
 
-enum { SLOT_NAME_BYTES = 32 };
+enum { SLOT_NAME_BYTES = 32, JOURNAL_COUNT = 2 };
 
 #define SLOT_NONE UINT32_MAX
 
@@ -104,10 +106,14 @@ struct control {
 	struct bell commits;			   /* rung after each commit */
 	/* what every process is to tell of itself; atomic, any process */
 	_Alignas(128) _Atomic uint64_t trace; /* subjects, a bit each */
-	_Atomic uint64_t slow_ns; /* operations from it on; 0: none */
+	_Atomic uint64_t slow_ns;	  /* operations from it on; 0: none */
+	_Atomic uint64_t writer_since_ns; /* CLOCK_MONOTONIC; a figure */
 	/* writer lock held to change */
 	struct slot writer; /* who holds it; `snapshot` is not used */
 };
+
+/* Operations that take so long are told of, unless a store is told else. */
+enum { CONTROL_SLOW_NS = 100000000 };
 
 static_assert(sizeof(struct control) <= SLOTS_OFFSET, "control fits");
 
@@ -115,11 +121,13 @@ static_assert(sizeof(struct control) <= SLOTS_OFFSET, "control fits");
 struct slots {
 	struct control *control;
 	struct slot *table;
+	struct journal *journals; /* JOURNAL_COUNT */
 	int fd;
 	pthread_mutex_t mutex; /* over taken */
 	uint64_t taken[SLOT_COUNT / 64];
 	char name[SLOT_NAME_BYTES]; /* that slots are signed with */
 	uint64_t pid_namespace;
+	uint32_t pid; /* of this process, as it attached */
 };
 
 /* Who owns a slot, copied out of it. */

@@ -15,7 +15,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-enum { DIM = 16, ENTITIES = 300, SEARCHES = 1000000, BATCH = 64 };
+enum {
+	DIM = 16,
+	ENTITIES = 300,
+	SEARCHES = 1000000,
+	TRACED = 50000,
+	BATCH = 64
+};
 
 static int confine(void)
 {
@@ -116,7 +122,8 @@ static int work_once(struct work *work, uint64_t i)
 	return 0;
 }
 
-static void child_work(const char *path, uint64_t rounds)
+/* subjects: traced, and then everything is slow, too */
+static void child_work(const char *path, uint64_t rounds, uint32_t subjects)
 {
 	static struct work work;
 	uint64_t random = 11;
@@ -127,6 +134,8 @@ static void child_work(const char *path, uint64_t rounds)
 		key_of(work.keys[i], (uint64_t)i * 5);
 	}
 	if (cop_open(path, NULL, &work.store) ||
+	    cop_trace_set(work.store, subjects) ||
+	    (subjects && cop_slow_set(work.store, 1)) ||
 	    cop_read_begin(work.store, &work.read) || work_once(&work, 0))
 		_exit(2);
 	work.hits = work.steps = work.found = 0;
@@ -154,13 +163,20 @@ static void no_system_call_in_a_million(void)
 	fixture_close(&f);
 	pid = fork();
 	if (!pid)
-		child_work(f.path, SEARCHES);
+		child_work(f.path, SEARCHES, 0);
 	status = child_wait(pid);
 	ok(status == 0,
 	   "%d searches, walks, lookups, gets and vectors, and reads begun and "
 	   "refreshed, under a filter that allows write and exit_group "
 	   "(status %d)",
 	   SEARCHES, status);
+	pid = fork();
+	if (!pid)
+		child_work(f.path, TRACED, COP_TRACE_SEARCH | COP_TRACE_WALK);
+	status = child_wait(pid);
+	ok(status == 0,
+	   "%d while each search and walk is traced, and slow (status %d)",
+	   TRACED, status);
 	fixture_release(&f);
 }
 

@@ -326,7 +326,7 @@ static void touched_is_refused_what_is_not_there(void)
 
 int main(void)
 {
-	alarm(300);
+	test_begin(300);
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)

@@ -37,7 +37,8 @@ const struct verb *const verbs[] = {
     &verb_checkpoint,  &verb_maintain, &verb_backup, &verb_verify,
     &verb_restore,     &verb_upgrade,  &verb_attach, &verb_ping,
     &verb_rebuild,     &verb_config,   &verb_doctor, &verb_detach,
-    &verb_metrics,     &verb_serve,
+    &verb_metrics,     &verb_serve,    &verb_trace,  &verb_slow,
+    &verb_locks,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

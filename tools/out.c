@@ -23,7 +23,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OUT_LABEL_BYTES = 60 };
 
@@ -34,6 +36,13 @@ int out_failed(void)
 	if (!out_lost && ferror_unlocked(stdout))
 		out_lost = errno ? errno : EIO;
 	return out_lost != 0;
+}
+
+int out_closed(void)
+{
+	struct pollfd poller = {.fd = STDOUT_FILENO};
+
+	return poll(&poller, 1, 0) > 0 && poller.revents & POLLERR;
 }
 
 int out_end(int code)

@@ -60,6 +60,9 @@ const char *out_codes(int32_t codes);
 /* Whether nobody reads what is written, or it could not be written. */
 int out_failed(void);
 
+/* Whether whoever read the output through a pipe has gone. */
+int out_closed(void);
+
 /* Flushes; the exit status: `code`, or that of output that got lost. */
 int out_end(int code);
 

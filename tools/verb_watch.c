@@ -25,9 +25,6 @@
 #include "verbs.h"
 
 #include <inttypes.h>
-#include <poll.h>
-#include <string.h>
-#include <unistd.h>
 
 enum {
 	WATCH_SINCE = ARG_OWN,
@@ -317,14 +314,6 @@ static int batch_tell(struct watch *watch)
 
 /* ---- all ---------------------------------------------------------------- */
 
-/* Whether whoever read the output has gone. */
-static int output_closed(void)
-{
-	struct pollfd poller = {.fd = STDOUT_FILENO};
-
-	return poll(&poller, 1, 0) > 0 && poller.revents & POLLERR;
-}
-
 static int watch_go(struct watch *watch)
 {
 	struct cli *cli = watch->cli;
@@ -340,7 +329,7 @@ static int watch_go(struct watch *watch)
 			return stop_signal() ? 0 : cli_cop(cli, err);
 		if (newest > watch->told)
 			code = batch_tell(watch);
-		else if (!watch->waits || output_closed())
+		else if (!watch->waits || out_closed())
 			break;
 	}
 	return code;

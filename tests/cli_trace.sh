@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# cli_trace: the verbs `trace`, `slow` and `locks`.
+. "$(dirname "$0")/tap.sh"
+
+put()
+{
+	echo "$1" | "$COPPICE" put "$store" >/dev/null
+}
+
+exits 0 'init' init "$store" --dim 2
+put '{"key":"a","vector":[1,0]}'
+exits 0 'what is traced' trace "$store"
+is "$out" off 'nothing, at first'
+exits 2 'no such subject' trace "$store" commit,nope
+exits 0 'and that sets nothing' trace "$store"
+is "$out" off 'at all'
+put '{"key":"a0"}'
+
+# One process follows, others are traced at once.
+"$COPPICE" trace "$store" commit,search,walk --follow >"$work/trace" &
+follower=$!
+tries=0
+until [ "$("$COPPICE" trace "$store")" = commit,search,walk ] || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+put '{"key":"b","vector":[0,1]}'
+exits 0 'a search' search "$store" --like a
+exits 0 'a walk' walk "$store" a --hops 1
+tries=0
+until grep -q ' walk ' "$work/trace" || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+kill -TERM $follower
+wait $follower
+is $? 0 'SIGTERM ends who follows'
+is "$(grep -c ' commit ' "$work/trace")" 1 'the commit since is told, none before'
+like "$(cat "$work/trace")" '*commit * coppice put (*commit 3 of 1 requests: done*' \
+	'by whom, and how it went'
+like "$(cat "$work/trace")" '*search *coppice search (*k 10, * hits*' 'a search, too'
+exits 0 'as JSON' trace "$store" off
+put '{"key":"c"}'
+"$COPPICE" trace "$store" --follow --json 2>/dev/null | head -n 2 >"$work/json" &
+wait $!
+json "$work/json"
+ok $? 'each event is an object'
+is "$("$COPPICE" trace "$store")" off 'off is off'
+is "$(grep -c '"commit 4' "$work/json")" 0 'and nothing is told then'
+
+# What is slow.
+exits 1 'nothing was slow' slow "$store"
+exits 0 'a threshold' slow "$store" --threshold 0
+put '{"key":"d"}'
+exits 1 'zero is never' slow "$store"
+exits 2 'none that is no number' slow "$store" --threshold soon
+exits 0 'a millisecond' slow "$store" --threshold 1
+i=0
+while [ $i -lt 20000 ]; do
+	echo "{\"key\":\"s$i\",\"vector\":[$i,1]}"
+	i=$((i + 1))
+done >"$work/many"
+"$COPPICE" import "$store" "$work/many" --format ndjson -q
+exits 0 'a large commit' slow "$store" --json
+json "$work/out"
+ok $? 'is told as an object'
+like "$out" '*"subject":"commit"*"name":"coppice import"*' 'with who was slow'
+
+# The lock.
+exits 0 'locks' locks "$store"
+like "$out" 'writer nobody*had*times*' 'nobody has it'
+exits 0 'as JSON' locks "$store" --json
+is "$(field held <"$work/out") $(field waiting <"$work/out")" 'false []' \
+	'nobody waits'
+exits 0 'help' help slow
+like "$out" '*--threshold*' 'knows its options'
+done_testing
