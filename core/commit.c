@@ -29,6 +29,7 @@
 #include "prepare.h"
 #include "result.h"
 #include "retain.h"
+#include "probe.h"
 #include "span.h"
 #include "trace.h"
 #include "validate.h"
@@ -97,10 +98,9 @@ cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 	if (!lock_file_check(store->lock_fd, store->folder_fd, "lock")) {
 		slots_writer_enter(&store->slots);
 		span_end(store, TIMING_WAIT, since, 1);
-		store->held_since = span_begin(store);
+		PROBE1(lock__held, store->slots.pid);
 		return 0;
 	}
-	store->held_since = 0;
 	writer_unlock(store);
 	return error_set(COP_NOT_A_STORE,
 			 "%s was moved or replaced since it was opened; close "
@@ -121,7 +121,7 @@ int writer_try(cop_store *store)
 			pthread_mutex_lock(&store->commit_mutex);
 			limit_enter(&store->limit);
 			slots_writer_enter(&store->slots);
-			store->held_since = span_begin(store);
+			PROBE1(lock__held, store->slots.pid);
 			return 1;
 		}
 		lock_release(store->lock_fd, LOCK_W);
@@ -133,15 +133,13 @@ int writer_try(cop_store *store)
 void writer_unlock(cop_store *store)
 {
 	struct limit limit = store->limit;
+	uint64_t since_ns = slots_writer_since(&store->slots);
 	uint64_t took_ns;
 
-	span_end(store, TIMING_HOLD, store->held_since, 1);
-	if (trace_due(
-		store, COP_TRACE_LOCK,
-		atomic_load_explicit(&store->slots.control->writer_since_ns,
-				     memory_order_relaxed),
-		&took_ns))
+	if (trace_due(store, COP_TRACE_LOCK, since_ns, &took_ns))
 		trace_tell(store, COP_TRACE_LOCK, took_ns, "held by a writer");
+	span_end(store, TIMING_HOLD, since_ns, 1);
+	PROBE1(lock__released, store->slots.pid);
 	slots_writer_leave(&store->slots);
 	lock_release(store->lock_fd, LOCK_W);
 	pthread_mutex_unlock(&store->commit_mutex);
@@ -409,11 +407,15 @@ static cop_err commit_once(cop_store *store, struct request **requests,
 void commit_run(cop_store *store, struct request **requests, uint32_t count)
 {
 	uint64_t begin_ns = trace_begin(store, COP_TRACE_COMMIT);
-	cop_err err = commit_once(store, requests, count);
 	uint64_t took_ns;
-	/* giving up looked for dead readers, which may have held room back */
-	int again = count > 1 || (err == COP_NO_SPACE && store->env->cleared);
+	cop_err err;
+	int again;
 
+	PROBE1(commit__begin, count);
+	err = commit_once(store, requests, count);
+	PROBE3(commit__end, requests[0]->result.commit, count, err);
+	/* giving up looked for dead readers, which may have held room back */
+	again = count > 1 || (err == COP_NO_SPACE && store->env->cleared);
 	if (trace_due(store, COP_TRACE_COMMIT, begin_ns, &took_ns))
 		trace_tell(store, COP_TRACE_COMMIT, took_ns,
 			   "commit %llu of %u requests: %s",

@@ -5,6 +5,7 @@
 #include "point.h"
 #include "telling.h"
 #include "retain.h"
+#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -194,6 +195,7 @@ void link_slice(cop_store *store, uint32_t before, uint32_t threads)
 	    (limbo_count(segment) > LINK_LIMBO || is_spare(store, until_ns)) &&
 	    limbo_step(store))
 		;
+	PROBE1(linked, hnsw_tail_count(segment));
 	if (trace_due(store, COP_TRACE_LINK, begin_ns, &took_ns))
 		trace_tell(store, COP_TRACE_LINK, took_ns,
 			   "%u vectors wait to be linked",

@@ -17,6 +17,7 @@
  */
 #include "build.h"
 #include "point.h"
+#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -216,6 +217,7 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	figures_count(&store->figures, FIGURE_RECOVERED, 1);
 	err = intent_recover(&recovery);
 	env_read_abort(recovery.txn);
+	PROBE2(recovered, recovery.attempt, recovery.happened);
 	if (trace_due(store, COP_TRACE_RECOVER, begin_ns, &took_ns))
 		trace_tell(store, COP_TRACE_RECOVER, took_ns,
 			   "commit %llu of a dead or failed writer %s",

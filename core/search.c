@@ -13,6 +13,7 @@
  */
 #include "rank.h"
 #include "results.h"
+#include "probe.h"
 #include "span.h"
 #include "trace.h"
 
@@ -671,12 +672,14 @@ cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 	if (err)
 		return err;
 	begin_ns = trace_begin(read->store, COP_TRACE_SEARCH);
+	PROBE1(search__begin, wanted);
 	since = begin_ns ? begin_ns : span_begin(read->store);
 	err = begin_ns && wanted
 		  ? search_traced(read, wanted, hits, count, begin_ns)
 		  : search_cached(read, wanted, hits, count, 0);
 	if (err)
 		return err;
+	PROBE2(search__end, wanted->k, *count);
 	figures_count(&read->store->figures, FIGURE_SEARCHES, 1);
 	span_end(read->store, TIMING_SEARCH, since, 1);
 	return 0;

@@ -93,7 +93,6 @@ struct cop_store {
 	struct mailboxes mailboxes; /* in the slots' file */
 	struct results results;	    /* in the slots' file, too */
 	struct figures figures;	    /* what this process has done */
-	uint64_t held_since;	    /* when W was taken, by who has it */
 	const struct kernel *kernel;
 
 	pthread_mutex_t moving_mutex; /* over opening a generation */

@@ -173,9 +173,7 @@ cop_err cop_lock_look(cop_store *store, struct cop_lock *out,
 	lock.is_held = owner.pid && (owner.pid == store->slots.pid ||
 				     lock_is_held(store->lock_fd, LOCK_W));
 	if (lock.is_held) {
-		uint64_t since_ns =
-		    atomic_load_explicit(&store->slots.control->writer_since_ns,
-					 memory_order_relaxed);
+		uint64_t since_ns = slots_writer_since(&store->slots);
 		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
 		lock.pid = owner.pid;

@@ -15,6 +15,7 @@
  *	No allocation, no system call; the bits' pages are touched as needed.
  */
 #include "walk.h"
+#include "probe.h"
 #include "span.h"
 #include "trace.h"
 
@@ -219,6 +220,7 @@ static cop_err walk_run(cop_read *read, const struct cop_walk *wanted,
 		trace_tell(read->store, COP_TRACE_WALK, took_ns,
 			   "%u hops from %llu: %zu steps", wanted->hops,
 			   (unsigned long long)wanted->start, walk.count);
+	PROBE2(walk, wanted->hops, walk.count);
 	*count = walk.count;
 	if (more)
 		*more = walk.more;

@@ -36,7 +36,7 @@ int journal_read(const struct journal *journal, uint64_t number,
 {
 	const _Atomic uint64_t *from =
 	    journal->records[number % JOURNAL_RECORDS];
-	uint64_t words[JOURNAL_WORDS];
+	uint64_t words[JOURNAL_WORDS] = {0};
 	struct journal_record record;
 
 	for (uint32_t i = 0; i < JOURNAL_WORDS; i++)

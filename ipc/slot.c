@@ -113,6 +113,8 @@ uint64_t slots_writer_count(const struct slots *slots)
 
 void slots_writer_leave(struct slots *slots)
 {
+	atomic_store_explicit(&slots->control->writer_since_ns, 0,
+			      memory_order_relaxed);
 	atomic_store_explicit(&slots->control->writer.pid, 0,
 			      memory_order_relaxed);
 }

@@ -178,6 +178,13 @@ void slot_give(struct slots *slots, uint32_t index);
 void slots_writer_enter(struct slots *slots);
 void slots_writer_leave(struct slots *slots);
 
+/* Since when it is held, by CLOCK_MONOTONIC; 0: it is not. */
+static inline uint64_t slots_writer_since(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->control->writer_since_ns,
+				    memory_order_relaxed);
+}
+
 /* Times the writer lock was had. */
 uint64_t slots_writer_count(const struct slots *slots);
 

@@ -77,7 +77,7 @@ static void line_begin(struct watch *watch, const char *op)
 static cop_err selected_at(struct watch *watch, cop_read *read, uint64_t id,
 			   uint64_t commit, int *was, int *selected)
 {
-	struct cop_entity entity;
+	struct cop_entity entity = {0};
 	cop_err err = cop_read_as_of(read, commit);
 
 	if (!err)
