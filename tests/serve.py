@@ -213,6 +213,29 @@ def goes_bad():
     shutil.rmtree(store)
 
 
+def is_held_back():
+    """A read that is kept waiting on a pipe, behind the newest commit."""
+    store = os.path.join(FOLDER, "long")
+    fill(COPPICE, store, count=3000, dim=0)
+    scan = subprocess.Popen([COPPICE, "scan", store, "--json"],
+                            stdout=subprocess.PIPE)
+    scan.stdout.read(1)
+    coppice("tag", store, "e0", "--tag", "new")
+    os.environ["COPPICE_STALL_SECONDS"] = "0"
+    with Served(COPPICE, store) as served:
+        status, said = served.get("health")
+        ok(status == 200 and said["status"] == "degraded" and
+           "coppice readers" in said["reasons"][0],
+           "a stalled read makes it degraded, which is no failure", said)
+        ok([one["pid"] for one in served.get("stats")[1]["readers"]
+            if one["state"] == "stalled"] == [scan.pid],
+           "and /stats says whose it is")
+    del os.environ["COPPICE_STALL_SECONDS"]
+    scan.kill()
+    scan.wait()
+    scan.stdout.close()
+
+
 def does_not_begin():
     ok(coppice("serve", FOLDER + "/none").returncode == 3, "no store: 3")
     for words in (["--listen", "9475"], ["--listen", ":9475"],
@@ -317,4 +340,5 @@ with Served(COPPICE, STORE, "--listen", "127.0.0.1:0", "--host",
 dies_and_comes_back()
 tells_its_manager()
 goes_bad()
+is_held_back()
 done()

@@ -123,10 +123,10 @@ export class Graph {
 
   step(heat) {
     const nodes = [...this.nodes.values()];
-    const ideal = Math.sqrt(this.width * HEIGHT / (nodes.length + 1)) * 0.72;
+    const ideal = Math.sqrt(this.width * HEIGHT / (nodes.length + 1)) * 0.5;
     for (const node of nodes) {
-      node.dx = (this.width / 2 - node.x) * 0.035;
-      node.dy = (HEIGHT / 2 - node.y) * 0.05;
+      node.dx = (this.width / 2 - node.x) * 0.06;
+      node.dy = (HEIGHT / 2 - node.y) * 0.08;
     }
     for (let i = 0; i < nodes.length; i++)
       for (let j = i + 1; j < nodes.length; j++)
