@@ -4,7 +4,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -209,8 +208,25 @@ def goes_bad():
            "a store whose folder is gone is unhealthy, in words", said)
         os.rename(store + "-away", store)
         ok(served.get("health")[0] == 200, "and healthy when it is back")
-    coppice("detach", store)
-    shutil.rmtree(store)
+        os.rename(store, store + "-away")
+        os.mkdir(store)
+        ok(until(lambda: served.get("ready")[0] == 503 and
+                 served.get("health")[0] == 503),
+           "a folder that is no store in its place: 503")
+        os.rmdir(store)
+        fill(COPPICE, store, count=7)
+        ok(until(lambda: served.get("ready")[0] == 200 and served.get(
+            "stats")[1]["figures"]["entities"] == 7),
+           "a store that comes there is served")
+
+
+def until(holds):
+    """Whether it comes to hold."""
+    for _ in range(200):
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def is_held_back():

@@ -6,6 +6,7 @@
 #include "metrics.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 struct MHD_Connection;
 struct MHD_Daemon;
@@ -31,6 +32,7 @@ struct serve {
 	pthread_rwlock_t lock;
 	cop_store *store; /* NULL: it could not be opened again */
 	uint64_t opened_ns;
+	struct stat folder;	 /* as it was opened */
 	char words[SERVE_WORDS]; /* why it could not */
 	pthread_mutex_t watch_lock;
 	struct serve_writer writer;

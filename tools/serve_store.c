@@ -4,9 +4,10 @@
  *
  * idea
  *	Each answer begins a read and ends it, in one thread: nothing is held
- *	back between two of them.  Where a read cannot be begun, for the store
- *	was replaced or is damaged, the handle is closed and the store opened
- *	anew, at most every REOPEN_NS; until that succeeds the answers say why.
+ *	back between two of them.  Where a read cannot be begun, or another
+ *	folder is in the store's place, the handle is closed and the store
+ *	opened anew, at most every REOPEN_NS; until that succeeds the answers
+ *	say why.
  *
  * progress
  *	A read holds the lock for reading; who opens anew waits for these.
@@ -44,7 +45,7 @@ int serve_init(struct serve *serve, cop_store *store, const char *path)
 	serve->store = store;
 	serve->path = path;
 	serve->opened_ns = serve_now_ns();
-	return 0;
+	return stat(path, &serve->folder) ? errno : 0;
 }
 
 void serve_release(struct serve *serve)
@@ -76,6 +77,8 @@ static void reopen(struct serve *serve)
 		err = cop_open(serve->path, &options, &serve->store);
 		if (err)
 			words_take(serve->words, err);
+		else if (stat(serve->path, &serve->folder))
+			serve->folder = (struct stat){.st_ino = 0};
 		serve->opened_ns = serve_now_ns();
 	}
 	pthread_rwlock_unlock(&serve->lock);
@@ -100,10 +103,27 @@ static cop_err read_try(struct serve *serve, cop_read **out, char *words)
 	return err;
 }
 
+/* Whether another folder is where the store was. */
+static int is_replaced(struct serve *serve)
+{
+	struct stat now;
+	int is;
+
+	pthread_rwlock_rdlock(&serve->lock);
+	is = serve->store && !stat(serve->path, &now) &&
+	     (now.st_ino != serve->folder.st_ino ||
+	      now.st_dev != serve->folder.st_dev);
+	pthread_rwlock_unlock(&serve->lock);
+	return is;
+}
+
 cop_err serve_read_begin(struct serve *serve, cop_read **out, char *words)
 {
-	cop_err err = read_try(serve, out, words);
+	cop_err err;
 
+	if (is_replaced(serve))
+		reopen(serve);
+	err = read_try(serve, out, words);
 	if (!err || err == COP_BUSY || err == ENOMEM)
 		return err;
 	reopen(serve);

@@ -124,7 +124,7 @@ static int serve_run(struct cli *cli)
 	struct serve serve = {.path = NULL};
 	struct wish wish = {.serve = &serve};
 	struct listen_at at = {.fd = -1};
-	int code = 0, id;
+	int code = 0, number, id;
 
 	while ((id = args_next(cli)) > 0 && !code)
 		code = wish_take(cli, id, &wish);
@@ -135,8 +135,11 @@ static int serve_run(struct cli *cli)
 	code = cli_open(cli);
 	if (!code)
 		code = wish_listen(cli, &wish, &at);
-	if (!code && serve_init(&serve, cli->store, cli->path))
-		code = fault_errno(&cli->fault, "starting to serve", ENOMEM);
+	if (!code) {
+		number = serve_init(&serve, cli->store, cli->path);
+		if (number)
+			code = fault_errno(&cli->fault, cli->path, number);
+	}
 	if (!code) {
 		cli->store = NULL; /* it is serve's now */
 		code = serve_wait(cli, &serve, at.fd, &at);
