@@ -104,10 +104,10 @@ def hosts(served):
 
 
 def raw(served, data):
-    """Whatever comes back, or b"" if the connection is closed."""
+    """What comes back soon, or b"": half a request waits to be ended."""
     try:
         with socket.create_connection(("127.0.0.1", served.port), 20) as line:
-            line.settimeout(20)
+            line.settimeout(1)
             line.sendall(data)
             line.shutdown(socket.SHUT_WR)
             return line.recv(4096)
