@@ -616,12 +616,17 @@ static cop_err search_one(cop_read *read, const struct cop_search *wanted,
 	return err;
 }
 
-/* Out of the cache or into it. */
+/*
+ * Out of the cache or into it.
+ * report	filled in if it has to be worked out, unless the caller's is;
+ *		may be NULL
+ */
 static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
 			     struct cop_hit *hits, uint32_t *count,
-			     uint32_t flags)
+			     uint32_t flags, struct cop_search_report *report)
 {
 	struct results_ask ask;
+	struct cop_search own;
 	cop_err err = wanted_check(read, wanted);
 
 	if (!err && !wanted->vector)
@@ -634,7 +639,10 @@ static cop_err search_cached(cop_read *read, const struct cop_search *wanted,
 	results_ask(read, wanted, wanted->vector, wanted->exclude, &ask);
 	if (results_find(read, &ask, hits, count))
 		return 0;
-	err = search_one(read, wanted, hits, count);
+	own = *wanted;
+	if (!own.report)
+		own.report = report;
+	err = search_one(read, &own, hits, count);
 	if (!err)
 		(void)results_put(read, &ask, hits, *count, flags);
 	return err;
@@ -645,21 +653,20 @@ static cop_err search_traced(cop_read *read, const struct cop_search *wanted,
 			     struct cop_hit *hits, uint32_t *count,
 			     uint64_t begin_ns)
 {
-	struct cop_search_report report = {.size = sizeof report};
-	struct cop_search own = *wanted;
+	struct cop_search_report own = {.size = sizeof own,
+					.reason = "from the cache"};
+	const struct cop_search_report *report =
+	    wanted->report ? wanted->report : &own;
 	uint64_t took_ns;
-	cop_err err;
+	cop_err err = search_cached(read, wanted, hits, count, 0, &own);
 
-	if (!own.report)
-		own.report = &report;
-	err = search_cached(read, &own, hits, count, 0);
 	if (err ||
 	    !trace_due(read->store, COP_TRACE_SEARCH, begin_ns, &took_ns))
 		return err;
 	trace_tell(read->store, COP_TRACE_SEARCH, took_ns,
-		   "k %u, %u hits, ef %u, %u distances, %llu listed: %s", own.k,
-		   *count, own.report->ef, own.report->evaluated,
-		   (unsigned long long)own.report->listed, own.report->reason);
+		   "k %u, %u hits, ef %u, %u distances, %llu listed: %s",
+		   wanted->k, *count, report->ef, report->evaluated,
+		   (unsigned long long)report->listed, report->reason);
 	return 0;
 }
 
@@ -676,7 +683,7 @@ cop_err cop_search(cop_read *read, const struct cop_search *wanted,
 	since = begin_ns ? begin_ns : span_begin(read->store);
 	err = begin_ns && wanted
 		  ? search_traced(read, wanted, hits, count, begin_ns)
-		  : search_cached(read, wanted, hits, count, 0);
+		  : search_cached(read, wanted, hits, count, 0, NULL);
 	if (err)
 		return err;
 	PROBE2(search__end, wanted->k, *count);
@@ -703,7 +710,7 @@ cop_err cop_search_warm(cop_read *read, const struct cop_search *wanted,
 	one = *wanted;
 	for (size_t i = 0; i < count && !err; i++) {
 		one.vector = vectors + i * read->store->config.dim;
-		err = search_cached(read, &one, hits, &found, CACHE_WARM);
+		err = search_cached(read, &one, hits, &found, CACHE_WARM, NULL);
 	}
 	free(hits);
 	return err;

@@ -102,11 +102,11 @@ says 'memory is limited to 1.0 MiB' 'one of version 1' "$store"
 fine_machine
 machine /sys/kernel/mm/transparent_hugepage/shmem_enabled \
 	'always within_size advise never [deny] force'
-exits 0 'no huge pages' doctor
+exits 0 'no huge pages' doctor --shm-dir="$shm"
 like "$out" '*note *hugepages *no huge pages*' 'are a note'
 machine /proc/meminfo "MemAvailable:   16000000 kB
 SwapTotal:   1000 kB"
-exits 0 'swap' doctor
+exits 0 'swap' doctor --shm-dir="$shm"
 like "$out" '*note *memory *there is swap*' 'is a note'
 fine_machine
 COPPICE_CPU=scalar run doctor

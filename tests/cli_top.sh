@@ -385,7 +385,7 @@ segment=$("$COPPICE" stat "$store" --json | field segment)
 tm resize-window -x 100 -y 24
 watch
 for file in "$segment"/*; do
-	: >"$file"
+	[ -L "$file" ] || : >"$file"
 done
 restored 135 'by the segment, cut off under it'
 done_testing

@@ -15,7 +15,7 @@ may()
 }
 
 is "$("$COPPICE" complete s | cut -f 1 | sort | tr '\n' ' ')" \
-	'scan search stat ' 'a verb is completed'
+	'scan search serve slow stat ' 'a verb is completed'
 may 'put get ' 'and its second word' content ''
 may 'content ' 'help takes verbs' help cont
 may 'get ' 'of two words, too' help content g
@@ -30,6 +30,9 @@ may '--strategy=hnsw --strategy=hierarchical ' 'words of an option' \
 	search kg --strategy=h
 may 'hnsw hierarchical ' 'given apart' search kg --strategy h
 may 'none ' 'words beside a value of any kind' init kg --history n
+may ':files ' 'a backup is a file' restore ''
+may ':folders ' 'and the store comes last' restore kg.backup ''
+may ':files ' 'or there is none' verify ''
 may ':files ' 'a file of an option' search kg --vector=
 may ':folders ' 'the store, named so' search --store=
 may ':files ' 'then the first operand is the next' import --store=kg ''

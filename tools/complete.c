@@ -160,11 +160,25 @@ static void operand_offer(const struct complete *complete,
 	value_offer(complete, *name == '[' ? name + 1 : name, verb->summary);
 }
 
+/* What stands behind `count` words, if the store is named already or not. */
+static void place_offer(const struct complete *complete,
+			const struct verb *verb, int count, int named)
+{
+	int first = verb->store == VERB_STORE_FIRST && !named;
+
+	if ((first && !count) || (verb->store == VERB_STORE_LAST && !named &&
+				  count == verb->operand_max))
+		puts(":folders");
+	else
+		operand_offer(complete, verb, count - first);
+}
+
 static void verb_offer(const struct complete *complete, const struct verb *verb,
 		       int from)
 {
 	const char *environment = getenv("COPPICE_STORE");
-	int operands = environment && *environment ? 1 : 0;
+	int named = environment && *environment;
+	int operands = 0;
 	const struct arg_row *row = NULL; /* that waits for its value */
 
 	for (int i = from; i < complete->argc - 1; i++) {
@@ -173,7 +187,7 @@ static void verb_offer(const struct complete *complete, const struct verb *verb,
 
 		row = is_value ? NULL : row_of(verb, word);
 		if (row && row->id == ARG_STORE)
-			operands = 1;
+			named = 1;
 		if (row && (!row->value || strchr(word, '=')))
 			row = NULL;
 		if (!is_value && *word != '-')
@@ -185,10 +199,8 @@ static void verb_offer(const struct complete *complete, const struct verb *verb,
 		value_offer(complete, row->value, row->help);
 	else if (*complete->word == '-')
 		options_offer(complete, verb);
-	else if (!operands)
-		puts(":folders");
 	else
-		operand_offer(complete, verb, operands - 1);
+		place_offer(complete, verb, operands, named);
 }
 
 void complete_print(int argc, char **argv)
