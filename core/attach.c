@@ -37,6 +37,7 @@
 #include "clock.h"
 #include "generation.h"
 #include "lock.h"
+#include "log.h"
 #include "point.h"
 #include "results.h"
 #include "setting.h"
@@ -430,6 +431,14 @@ static cop_err index_fill(cop_store *store, int fd,
 	segment_detach(&segment);
 	store->had = restored ? COP_HAD_LOADED : COP_HAD_BUILT;
 	store->had_ns = clock_ns(CLOCK_MONOTONIC) - store->had_ns;
+	if (!err)
+		log_tell(store, COP_LOG_NOTE,
+			 "%s: shared memory was %s, as of commit %" PRIu64
+			 ", in %.1f ms",
+			 store->path,
+			 restored ? "loaded from an image"
+				  : "built from the data file",
+			 state.commit, (double)store->had_ns / 1e6);
 	return err;
 }
 
@@ -748,6 +757,11 @@ static void figures_find(cop_store *store)
 	if ((err == ENOENT || err == EPROTO) &&
 	    !file_new(store, FIGURES_NAME, &fd))
 		(void)figures_open(&store->figures, &store->slots, fd);
+	if (!store->figures.own)
+		log_tell(store, COP_LOG_NOTE,
+			 "%s: there is no room, or no permission, for this "
+			 "process's figures: what it does is not counted",
+			 store->path);
 }
 
 /* ---- all ---------------------------------------------------------------- */
@@ -764,6 +778,11 @@ static cop_err attach_locked(cop_store *store,
 		slots_name(&store->slots, store->name);
 	if (!err && index_number(store))
 		err = index_trusted(store, &trusted);
+	if (!err && !trusted && index_number(store))
+		log_tell(store, COP_LOG_WARN,
+			 "%s: the shared memory that was there has not this "
+			 "store's history, or is damaged, and is not used",
+			 store->path);
 	if (!err && !trusted)
 		err = store->must_exist ? detached(store)
 					: build_locked(store, options);

@@ -263,6 +263,13 @@ struct cop_retention {
 COP_MUST cop_err cop_create(const char *path,
 			    const struct cop_options *options);
 
+enum cop_log_level {
+	COP_LOG_WARN = 1, /* somebody should look: an image that is of no use, a
+			     reader that holds too much back */
+	COP_LOG_NOTE = 2, /* something was mended, built or replaced */
+	COP_LOG_DETAIL = 3
+};
+
 struct cop_open_options {
 	uint32_t size;
 	uint32_t timeout_ms; /* wait for the writer lock, 0: for ever; for a
@@ -274,6 +281,16 @@ struct cop_open_options {
 	void *user;
 	const char *name; /* of this process, for cop_readers(); the first 31
 			     bytes are kept.  NULL: the program's */
+	/* told in words what becomes of the store in this process, by the
+	   thread that did it, which may have the writer lock: it must be quick
+	   and call nothing here.  NULL: nobody is told.  That of the open which
+	   attaches the process is kept, with what it points to, until the last
+	   handle is closed; a child after a fork has it, too. */
+	void (*log)(void *user, int32_t level, const char *text);
+	void *log_user;
+	int32_t log_level; /* enum cop_log_level: the last that is told; 0:
+			      COP_LOG_NOTE */
+	uint32_t reserved;
 };
 
 /*

@@ -39,6 +39,7 @@
 #include "imagefile.h"
 
 #include "lock.h"
+#include "log.h"
 #include "point.h"
 #include "renew.h"
 #include "rules.h"
@@ -226,6 +227,10 @@ static void generation_install(cop_store *store, struct generation *generation)
 	store->env = &generation->env;
 	pthread_mutex_unlock(&store->mutex);
 	if (old) {
+		log_tell(store, COP_LOG_NOTE,
+			 "%s: generation %llu of the data file is used from "
+			 "here on",
+			 store->path, (unsigned long long)generation->number);
 		read_pool_clear(store);
 		generation_drop(store, old);
 	}

@@ -35,6 +35,7 @@
 #include "commit.h"
 #include "generation.h"
 #include "lock.h"
+#include "log.h"
 #include "mailbox.h"
 #include "point.h"
 #include "result.h"
@@ -119,6 +120,9 @@ static cop_err orphan_answer(cop_store *store, env_txn *txn, uint32_t box,
 	else
 		return err;
 	mailbox_count_orphan(&store->mailboxes);
+	log_tell(store, COP_LOG_NOTE,
+		 "%s: a write that somebody took and died of %s", store->path,
+		 err ? "goes back to who asked for it" : "had taken place");
 	return 0;
 }
 

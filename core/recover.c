@@ -16,6 +16,7 @@
  *	Every step may be done twice; the intent is cleared last.
  */
 #include "build.h"
+#include "log.h"
 #include "point.h"
 #include "probe.h"
 #include "trace.h"
@@ -217,6 +218,12 @@ cop_err recover_run(cop_store *store, const struct disk_state *state)
 	figures_count(&store->figures, FIGURE_RECOVERED, 1);
 	err = intent_recover(&recovery);
 	env_read_abort(recovery.txn);
+	if (!err)
+		log_tell(store, COP_LOG_NOTE,
+			 "%s: commit %llu, which somebody died of or gave up, "
+			 "was %s",
+			 store->path, (unsigned long long)recovery.attempt,
+			 recovery.happened ? "finished" : "taken back");
 	PROBE2(recovered, recovery.attempt, recovery.happened);
 	if (trace_due(store, COP_TRACE_RECOVER, begin_ns, &took_ns))
 		trace_tell(store, COP_TRACE_RECOVER, took_ns,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint.h"
+#include "log.h"
 #include "build.h"
 #include "point.h"
 #include "telling.h"
@@ -275,6 +276,14 @@ cop_err restore_run(cop_store *store, env_txn *txn,
 
 		err = candidate_try(&restore, txn, state, &candidates, i,
 				    &touched);
+		if (err && err != COP_STOPPED)
+			log_tell(store, COP_LOG_WARN,
+				 "%s: the image of commit %llu is of no use: "
+				 "%s",
+				 store->path,
+				 (unsigned long long)candidates.commits[i],
+				 err == ESTALE ? "it is of another history"
+					       : cop_strerror(err));
 		if (err && touched) {
 			cop_err again = segment_empty(segment);
 

@@ -30,6 +30,7 @@
  *	not counted; nor are dead edges that a list has kept for a read.
  */
 #include "lock.h"
+#include "log.h"
 #include "clock.h"
 #include "setting.h"
 #include "store.h"
@@ -154,6 +155,9 @@ static cop_err stall_error(cop_store *store, uint32_t slot, uint64_t behind,
 
 	slot_peek(&store->slots, slot, &owner);
 	stall_words(&store->slots, &owner, who, sizeof who);
+	log_tell(store, COP_LOG_WARN,
+		 "%s: a commit is refused: %s holds back too much", store->path,
+		 who);
 	return error_set(COP_STALLED,
 			 "%s: a read of %s, thread %" PRIu32 ", %" PRIu64
 			 " commits old, holds back %.1f MiB of %s, too much "

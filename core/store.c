@@ -356,6 +356,12 @@ static cop_err open_first(cop_store *store,
 	    options && options->timeout_ms ? options->timeout_ms : LOCK_FOREVER;
 	if (options && options->name)
 		strncpy(store->name, options->name, sizeof store->name - 1);
+	if (options && options->log) {
+		store->log = options->log;
+		store->log_user = options->log_user;
+		store->log_level =
+		    options->log_level ? options->log_level : COP_LOG_NOTE;
+	}
 	if (!err)
 		err = kernel_pick(store);
 	return err ? err : store_bind(store, options);

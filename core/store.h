@@ -85,6 +85,9 @@ struct cop_store {
 	int32_t had;		    /* enum cop_had: the last segment made */
 	uint64_t had_ns;	    /* it took */
 	char name[SLOT_NAME_BYTES]; /* of the process in its slots, or "" */
+	void (*log)(void *user, int32_t level, const char *text); /* log.h */
+	void *log_user;
+	int32_t log_level;
 	char shm_path[256];
 	struct disk_store config;
 	struct generation *generation; /* the current one */

@@ -10,6 +10,9 @@
 #if defined(__has_include) && !defined(__cppcheck__)
 #if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
+#ifdef __clang__ /* its macros have no arguments where they might */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
 #define PROBE1(name, a)	      DTRACE_PROBE1(coppice, name, a)
 #define PROBE2(name, a, b)    DTRACE_PROBE2(coppice, name, a, b)
 #define PROBE3(name, a, b, c) DTRACE_PROBE3(coppice, name, a, b, c)

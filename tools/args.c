@@ -33,6 +33,7 @@ const struct arg_row args_common[] = {
     {ARG_TIMEOUT, "timeout", "SECONDS",
      "wait so long for the writer lock (default: for ever)"},
     {'q', "quiet", NULL, "print no progress, summaries or warnings"},
+    {'v', "verbose", NULL, "tell what becomes of the store"},
     {'h', "help", NULL, "print this"},
     ARG_END,
 };
@@ -126,6 +127,7 @@ static int args_common_option(struct cli *cli)
 		cli->helped = 1;
 		return -1;
 	case 'q': cli->quiet = 1; return 0;
+	case 'v': cli->log_level = COP_LOG_DETAIL; return 0;
 	case ARG_STORE: cli->path = cli->value; return 0;
 	case ARG_AS_OF: cli->as_of = cli->value; return 0;
 	case ARG_VALID_AT: cli->valid_at = cli->value; return 0;
@@ -181,7 +183,7 @@ int args_next(struct cli *cli)
 		cli->id = id;
 		if (id >= ARG_OWN)
 			cli->given |= UINT64_C(1) << (id - ARG_OWN);
-		if (id != 'h' && id != 'q' && id != ARG_STORE &&
+		if (id != 'h' && id != 'q' && id != 'v' && id != ARG_STORE &&
 		    id != ARG_TIMEOUT && id != ARG_AS_OF && id != ARG_VALID_AT)
 			return id;
 		if (args_common_option(cli))

@@ -79,6 +79,7 @@ struct cli {
 	uint64_t given;	   /* a bit for each of the verb's own, from ARG_OWN */
 	int helped;	   /* help was printed: nothing else is to be done */
 	int quiet;
+	int log_level;	 /* enum cop_log_level, 0: as COPPICE_LOG says */
 	int stop_signal; /* set by the import: a signal ended it */
 	uint32_t timeout_ms;
 	const char *as_of;    /* commit or time to read as of, NULL: newest */

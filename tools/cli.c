@@ -14,6 +14,7 @@
 #include "instant.h"
 #include "words.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,6 +45,26 @@ int cli_entity(struct cli *cli, const char *key, uint64_t *id)
 			       "there is no entity '%s'", key);
 }
 
+/* What is told of the store, by --verbose or COPPICE_LOG; 0: nothing. */
+static int32_t log_level(const struct cli *cli)
+{
+	static const char *const words[] = {"none", "warn", "note", "detail"};
+	const char *word = getenv("COPPICE_LOG");
+
+	if (cli->log_level || !word)
+		return cli->log_level;
+	for (int32_t i = 0; i < (int32_t)(sizeof words / sizeof words[0]); i++)
+		if (!strcmp(word, words[i]))
+			return i;
+	return COP_LOG_NOTE;
+}
+
+static void log_print(void *user, int32_t level, const char *text)
+{
+	(void)user;
+	fault_tell(level, text);
+}
+
 typedef cop_err cli_opener(const char *path,
 			   const struct cop_open_options *options,
 			   cop_store **out);
@@ -60,6 +81,9 @@ static int open_by(struct cli *cli, cli_opener *opener)
 	options.size = sizeof options;
 	options.timeout_ms = cli->timeout_ms;
 	options.name = name;
+	options.log_level = log_level(cli);
+	if (options.log_level)
+		options.log = log_print;
 	if (!cli->quiet && isatty(STDERR_FILENO)) {
 		options.progress = cli_building;
 		options.user = &shown;

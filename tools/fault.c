@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* LMDB's codes that have a status of their own; its header is not ours. */
@@ -156,6 +157,17 @@ static void fault_line(const char *text)
 			line[i] = '?';
 	line[n] = '\n';
 	fwrite(line, 1, n + 1, stderr);
+}
+
+void fault_tell(int32_t level, const char *text)
+{
+	/* as systemd's journal takes them: warning, notice, debug */
+	static const char *const signs[] = {"", "<4>", "<5>", "<7>"};
+
+	if (getenv("JOURNAL_STREAM") && level >= COP_LOG_WARN &&
+	    level <= COP_LOG_DETAIL)
+		fputs(signs[level], stderr);
+	fault_line(text);
 }
 
 void fault_print(const struct fault *fault)

@@ -49,6 +49,9 @@ void fault_clear(struct fault *fault);
 /* Prints "coppice: TEXT" on stderr; nothing if there is no text. */
 void fault_print(const struct fault *fault);
 
+/* The same of what the library tells; enum cop_log_level. */
+void fault_tell(int32_t level, const char *text);
+
 /* Prints "coppice: TEXT" on stderr. */
 __attribute__((format(printf, 1, 2))) void fault_note(const char *format, ...);
 

@@ -56,7 +56,8 @@ module Coppice
 
     class OpenOptions < FFI::Struct
       layout :size, :uint32, :timeout_ms, :uint32, :progress, :pointer,
-             :user, :pointer, :name, :pointer
+             :user, :pointer, :name, :pointer, :log, :pointer,
+             :log_user, :pointer, :log_level, :int32, :reserved, :uint32
     end
 
     class Value < FFI::Struct
