@@ -71,7 +71,7 @@ is "$(missing tools/man/coppice.3.scd <"$work/functions")" '' \
 	'coppice(3) has all functions'
 
 "$COPPICE" help init | grep -o -e '--[a-z-]*' | grep -vxE \
-	-e '--(store|timeout|quiet|help)' >"$work/settings"
+	-e '--(store|timeout|quiet|verbose|help)' >"$work/settings"
 grep -hoE '(getenv|setting_(text|bytes))\("COPPICE_[A-Z_]+' core/*.c tools/*.c \
 	tools/php/src/*.php | sed 's/.*"//' >>"$work/settings"
 grep -hoE "ENV\['COPPICE_[A-Z_]+" tools/ruby/lib/*/*.rb | sed "s/.*'//" \
