@@ -113,7 +113,7 @@ uint32_t figures_limit(const struct figures *figures)
 
 	if (!figures->head)
 		return 0;
-	/* F1: what is below it is allocated; range-checked, as any process may
+	/* G1: what is below it is allocated; range-checked, as any process may
 	 * store it */
 	limit =
 	    atomic_load_explicit(&figures->head->limit, memory_order_acquire);
@@ -132,7 +132,7 @@ static void limit_raise(struct figures *figures, uint32_t to)
 	_Atomic uint32_t *word = &figures->head->limit;
 	uint32_t limit = atomic_load_explicit(word, memory_order_relaxed);
 
-	/* F1: publishes that blocks below it are allocated */
+	/* G1: publishes that blocks below it are allocated */
 	while (limit < to && !atomic_compare_exchange_weak_explicit(
 				 word, &limit, to, memory_order_release,
 				 memory_order_relaxed))

@@ -19,7 +19,7 @@
  *	byte FIGURES_LOCK + i is block i's lock, far past the end of the file
  *
  * ordering
- *	F1	figures_open allocates a block before it raises `limit`
+ *	G1	figures_open allocates a block before it raises `limit`
  *		(release); whoever sums up acquires `limit` and looks at blocks
  *		below it alone: to read a hole of a full tmpfs is death.
  *

@@ -49,7 +49,7 @@ if [ -d .git ]; then
 fi
 
 # Both ends of an edge carry its number.
-for label in A1 A2 B1 B2 H1 H2 K1 K2 M1 M2 M3 P1 S1 S2 C1 E1 E2 F1 F2 T1; do
+for label in A1 A2 B1 B2 H1 H2 K1 K2 M1 M2 M3 P1 S1 S2 C1 E1 E2 F1 F2 G1 T1; do
 	count=$(grep -hoE "/\* $label\b|[^A-Za-z0-9]$label[:*. ]" \
 		shm/*.[ch] ipc/*.[ch] core/*.[ch] | wc -l)
 	[ "$count" -ge 2 ]
