@@ -38,12 +38,7 @@
 #include "error.h"
 #include "format.h"
 
-enum {
-	BACKUP_FORMAT = 1,
-	BACKUP_CHUNK_BYTES = 1 << 20,
-	BACKUP_KEY_BYTES = 511, /* LMDB's limit */
-	BACKUP_DATABASES = 32
-};
+enum { BACKUP_FORMAT = 1, BACKUP_CHUNK_BYTES = 1 << 20, BACKUP_DATABASES = 32 };
 
 #define BACKUP_MAGIC UINT64_C(0x50554b4342504f43) /* "COPBCKUP" */
 
@@ -147,7 +142,7 @@ struct backup_in {
 	struct backup_totals totals; /* so far */
 	/* the entry that was read last */
 	struct backup_entry entry;
-	unsigned char key[BACKUP_KEY_BYTES + 1];
+	unsigned char key[ENV_KEY_BYTES + 1];
 	uint32_t value_left;
 };
 

@@ -106,6 +106,17 @@ void check_count(struct check *check, enum env_db db, uint64_t want,
 
 /* ---- the parts ---------------------------------------------------------- */
 
+cop_err check_begin(struct check *check)
+{
+	cop_err err = read_state(check->store->env, check->txn, &check->state);
+
+	if (err)
+		return err;
+	free(check->used);
+	check->used = calloc(check->state.next_name, sizeof *check->used);
+	return check->used ? 0 : error_system(ENOMEM, "no memory to check");
+}
+
 static cop_err read_begin(struct check *check)
 {
 	cop_store *store = check->store;
@@ -114,14 +125,7 @@ static cop_err read_begin(struct check *check)
 
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
-	err = read_state(store->env, check->txn, &check->state);
-	if (!err) {
-		free(check->used);
-		check->used =
-		    calloc(check->state.next_name, sizeof *check->used);
-		if (!check->used)
-			err = error_system(ENOMEM, "no memory to check");
-	}
+	err = check_begin(check);
 	if (err)
 		env_read_abort(check->txn);
 	return err;
@@ -136,7 +140,7 @@ static cop_err check_quick(struct check *check)
 		return err;
 	err = check_counts(check);
 	if (!err)
-		check_images(check, 0);
+		check_images(check, NULL);
 	env_read_abort(check->txn);
 	return err;
 }
@@ -209,11 +213,8 @@ static cop_err check_locked(struct check *check, uint64_t *mended)
 		err = check_truth(check);
 	if (!err)
 		err = segment_part(check, mended);
-	if (!err && check->options->depth == COP_CHECK_DEEP) {
-		check_images(check, 1);
-		if (check->options->repair)
-			*mended += check_images_mend(check);
-	}
+	if (!err && check->options->depth == COP_CHECK_DEEP)
+		check_images(check, mended);
 	env_read_abort(check->txn);
 	return err;
 }

@@ -16,12 +16,11 @@ struct check {
 	const char *still; /* put before a finding: it was not mended */
 	int silent;	   /* findings are counted only */
 	uint64_t findings;
-	struct buffer mends; /* struct mend, and its bytes; repair.c */
-	int recount;	     /* the counters are to be mended */
-	uint64_t members;    /* that the records ask for */
-	uint64_t *used;	     /* by a name's number: how often they do */
-	struct used names;   /* that any record has, of history, too */
-	uint64_t keys;
+	struct buffer mends;   /* struct mend, and its bytes; repair.c */
+	int recount;	       /* the counters are to be mended */
+	uint64_t members;      /* that the records ask for */
+	uint64_t *used;	       /* by a name's number: how often they do */
+	struct used names;     /* that any record has, of history, too */
 	uint64_t ended;	       /* versions that the index by death lists */
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
@@ -36,6 +35,9 @@ struct check {
 __attribute__((format(printf, 2, 3))) void
 check_finding(struct check *check, const char *format, ...);
 
+/* The state as of the transaction, and room for all names. */
+cop_err check_begin(struct check *check);
+
 /* Whether there is such a key, and its value. */
 int check_there(const struct check *check, enum env_db db, const void *key,
 		size_t size, struct bytes *value);
@@ -43,7 +45,7 @@ int check_there(const struct check *check, enum env_db db, const void *key,
 typedef void entry_check(struct check *check, struct bytes key,
 			 struct bytes value);
 
-/* Calls `each` for every entry from *first on, NULL: for all. */
+/* Calls `each` for every entry; from the key `first` on. */
 cop_err check_database(struct check *check, enum env_db db, entry_check *each);
 cop_err check_database_from(struct check *check, enum env_db db,
 			    struct bytes first, entry_check *each);
@@ -64,7 +66,7 @@ static inline uint64_t check_number(struct bytes bytes)
 
 /* ---- check_truth.c: LMDB against itself --------------------------------- */
 
-/* Everything; check->used has room for all names. */
+/* Everything; after check_begin(). */
 cop_err check_truth(struct check *check);
 
 /* What its own counts say, and the newest commits of the chain. */
@@ -84,13 +86,11 @@ cop_err check_segment(struct check *check);
 /* ---- check_image.c ------------------------------------------------------ */
 
 /*
- * Images that are damaged, or of no use.
- * chunks	0: their headers and tables alone
+ * Images that are damaged, or of no use: told of, and removed if
+ * check->options ask for it; a deep check reads their chunks.
+ * mended	those that are no more are added; only looked at to repair
  */
-void check_images(struct check *check, int chunks);
-
-/* Removes them; how many. */
-uint64_t check_images_mend(struct check *check);
+void check_images(struct check *check, uint64_t *mended);
 
 /* ---- check_repair.c ----------------------------------------------------- */
 

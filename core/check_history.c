@@ -3,8 +3,6 @@
 #include "check.h"
 #include "history.h"
 
-/* ---- history against what is -------------------------------------------- */
-
 /* What a version was written as. */
 static int version_is_sound(const struct check *check, enum env_db db,
 			    struct bytes record)
@@ -174,7 +172,6 @@ cop_err check_history(struct check *check)
 
 	check->place = COP_PLACE_HISTORY;
 	check->ended = 0;
-
 	for (size_t i = 0; !err && i < sizeof kinds / sizeof *kinds; i++) {
 		err = versions_check(check, kinds[i].db, kinds[i].size);
 		if (kinds[i].db != DB_EDGE_IN_VERSIONS)

@@ -30,8 +30,7 @@ static int chunks_read(const struct imagefile *file)
 	return err;
 }
 
-static int image_look(const struct check *check, int folder, uint64_t commit,
-		      int chunks)
+static int image_look(const struct check *check, int folder, uint64_t commit)
 {
 	struct imagefile file;
 	int err = imagefile_open(&file, folder, commit);
@@ -40,62 +39,40 @@ static int image_look(const struct check *check, int folder, uint64_t commit,
 		return err;
 	if (!checkpoint_fits(check->store, check->txn, &file.header))
 		err = ESTALE;
-	else if (chunks)
+	else if (check->options->depth == COP_CHECK_DEEP)
 		err = chunks_read(&file);
 	imagefile_close(&file);
 	return err;
 }
 
-/* Calls `each` for every image that is of no use. */
-static void images_each(struct check *check, int chunks,
-			void (*each)(struct check *check, int folder,
-				     uint64_t commit, int err))
+static void image_check(struct check *check, int folder, uint64_t commit,
+			uint64_t *mended)
+{
+	char name[IMAGEFILE_NAME_BYTES];
+	int err = image_look(check, folder, commit);
+
+	if (!err || err == ENOMEM || err == ENOENT)
+		return;
+	check_finding(check, "the image of commit %llu is %s",
+		      (unsigned long long)commit,
+		      err == ESTALE ? "of another history" : "damaged");
+	imagefile_name(name, commit);
+	if (!check->options->repair || unlinkat(folder, name, 0))
+		return;
+	check->findings--;
+	++*mended;
+}
+
+void check_images(struct check *check, uint64_t *mended)
 {
 	int folder = checkpoint_folder(check->store);
 	uint64_t commits[IMAGES];
 	uint32_t count =
 	    folder < 0 ? 0 : imagefile_list(folder, commits, IMAGES);
 
-	for (uint32_t i = 0; i < count; i++) {
-		int err = image_look(check, folder, commits[i], chunks);
-
-		if (err && err != ENOMEM && err != ENOENT)
-			each(check, folder, commits[i], err);
-	}
+	check->place = COP_PLACE_IMAGE;
+	for (uint32_t i = 0; i < count; i++)
+		image_check(check, folder, commits[i], mended);
 	if (folder >= 0)
 		close(folder);
-}
-
-static void image_tell(struct check *check, int folder, uint64_t commit,
-		       int err)
-{
-	(void)folder;
-	check_finding(check, "the image of commit %llu is %s",
-		      (unsigned long long)commit,
-		      err == ESTALE ? "of another history" : "damaged");
-}
-
-void check_images(struct check *check, int chunks)
-{
-	check->place = COP_PLACE_IMAGE;
-	images_each(check, chunks, image_tell);
-}
-
-static void image_remove(struct check *check, int folder, uint64_t commit,
-			 int err)
-{
-	char name[IMAGEFILE_NAME_BYTES];
-
-	(void)err;
-	imagefile_name(name, commit);
-	if (!unlinkat(folder, name, 0))
-		check->findings--;
-}
-
-uint64_t check_images_mend(struct check *check)
-{
-	uint64_t before = check->findings;
-
-	images_each(check, 1, image_remove);
-	return before - check->findings;
 }

@@ -27,9 +27,6 @@
 #include "point.h"
 #include "results.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 enum { ROUNDS = 8 };
 
 struct mend {
@@ -216,13 +213,7 @@ cop_err check_repair(struct check *check, uint64_t *mended)
 
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
-	err = read_state(store->env, check->txn, &check->state);
-	if (!err) {
-		check->used =
-		    calloc(check->state.next_name, sizeof *check->used);
-		if (!check->used)
-			err = error_system(ENOMEM, "no memory to check");
-	}
+	err = check_begin(check);
 	if (err) {
 		env_write_abort(check->txn);
 		return err;

@@ -107,18 +107,17 @@ static cop_err contents_check(struct check *check)
 	check->chunk = (struct disk_content_key){0};
 	check->content_size = 0;
 	err = check_database(check, DB_CONTENT, chunk_check);
-
 	if (!err)
 		content_end(check);
 	return err;
 }
+
 /* ---- LMDB against itself ------------------------------------------------ */
 
 static void key_check(struct check *check, struct bytes key, struct bytes value)
 {
 	uint64_t id = check_number(value);
 
-	check->keys++;
 	if (!id || id >= check->state.next_entity)
 		check_finding(check, "key '%.*s' has the id %llu, never given",
 			      (int)key.size, (const char *)key.data,
@@ -491,7 +490,6 @@ static cop_err chain_check(struct check *check, uint64_t from)
 	check->chain_commit = 0;
 	err = check_database_from(check, DB_OPS, bytes_of(&from, sizeof from),
 				  op_check);
-
 	if (!err &&
 	    (check->chain_commit != check->state.commit ||
 	     (check->state.commit && check->chain != check->state.chain)))
@@ -501,6 +499,7 @@ static cop_err chain_check(struct check *check, uint64_t from)
 			      (unsigned long long)check->state.commit);
 	return err;
 }
+
 /* The store's counters, and what is in its databases. */
 static void counters_check(struct check *check)
 {
@@ -548,7 +547,6 @@ cop_err check_truth(struct check *check)
 
 	check->place = COP_PLACE_DATA;
 	check->members = 0;
-	check->keys = 0;
 	memset(check->used, 0, check->state.next_name * sizeof *check->used);
 	used_release(&check->names);
 	err = check_database(check, DB_KEYS, key_check);

@@ -1670,7 +1670,7 @@ struct cop_slack {
  * nothing.  What half full pages of the data file have in them is not counted.
  * options	may be NULL
  * Returns	COP_INVALID, COP_CORRUPT.
- * Progress	reads the list of free pages, and history if some of it may go.
+ * Progress	reads history if some of it may go.
  */
 COP_MUST cop_err cop_compact_look(cop_store *store,
 				  const struct cop_compact_options *options,

@@ -67,18 +67,6 @@ static int32_t presence_of(const cop_store *store)
 					  : COP_PRESENCE_LEFT;
 }
 
-static uint64_t data_bytes(const cop_store *store)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof path, "gen-%06llu/data.mdb",
-		 (unsigned long long)store->generation->number);
-	return fstatat(store->folder_fd, path, &st, 0)
-		   ? 0
-		   : (uint64_t)st.st_blocks * 512;
-}
-
 static cop_err describe_work(cop_store *store, void *user)
 {
 	struct cop_description *out = user;
@@ -103,11 +91,12 @@ static cop_err describe_work(cop_store *store, void *user)
 	    .options = options_of(&store->config, &rules),
 	    .created_ns = store->config.created_ns,
 	    .generation = store->generation->number,
-	    .data_bytes = data_bytes(store),
 	    .commit = state.commit,
 	    .oldest = state.oldest,
 	    .group = store->group,
 	};
+	if (generation_disk(store, out->generation, &out->data_bytes))
+		error_clear(); /* its size is not known */
 	snprintf(out->shm_dir, sizeof out->shm_dir, "%s",
 		 store->config.shm_dir);
 	snprintf(out->segment, sizeof out->segment, "%s", store->shm_path);

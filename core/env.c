@@ -31,7 +31,6 @@ enum {
 	READERS = 16384 + 256,
 	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
 	READER_LOOKS = 64,
-	KEY_BYTES = 511, /* of a key, by LMDB's build */
 	DISK_FULL_BYTES = 1 << 20,
 	META_PAGES = 2,
 	FREE_TREE = 0, /* LMDB's numbers of its own two */
@@ -651,11 +650,6 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	return err ? err : env_held_since(env, txn, from, bytes);
 }
 
-int env_free(struct env *env, env_txn *txn, uint64_t *bytes)
-{
-	return env_held_since(env, txn, 0, bytes);
-}
-
 int env_write_begin(struct env *env, int lazy, env_txn **out)
 {
 	int err = env->begun++ % READER_LOOKS ? 0 : readers_check(env);
@@ -820,7 +814,7 @@ int env_key_fits(enum env_db db, size_t bytes)
 {
 	if (databases[db].flags & MDB_INTEGERKEY)
 		return bytes == sizeof(uint64_t);
-	return bytes && bytes <= KEY_BYTES;
+	return bytes && bytes <= ENV_KEY_BYTES;
 }
 
 int env_key_compare(enum env_db db, struct bytes a, struct bytes b)

@@ -71,6 +71,8 @@ enum env_how {
 	ENV_WHOLE = 2
 };
 
+enum { ENV_KEY_BYTES = 511 }; /* of a key, by LMDB's build */
+
 struct bytes {
 	const void *data;
 	size_t size;
@@ -135,9 +137,6 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes);
 /* The same of those that a reader with that transaction's number may hold. */
 int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
 		   uint64_t *bytes);
-
-/* Bytes of all pages that are listed as free as of the read. */
-int env_free(struct env *env, env_txn *txn, uint64_t *bytes);
 
 /*
  * Write transactions: W must be held.  One in 64 looks for dead readers first,

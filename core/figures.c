@@ -118,7 +118,7 @@ cop_err cop_figures(cop_store *store, struct cop_figures *out)
 	for (uint32_t i = 0; i < limit; i++) {
 		struct slot_owner owner;
 
-		slot_peek(&store->slots, i, &owner);
+		slot_look(&store->slots, i, &owner);
 		tally_add(&owner, out);
 	}
 	out->locks = slots_writer_count(&store->slots);
@@ -142,32 +142,47 @@ static uint64_t place_mark(uint32_t slot)
 	return (mark ^ mark >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* What its reads tell. */
-static void reads_look(cop_store *store, const struct figures_owner *owner,
-		       struct cop_process *process, struct cop_figures *figures)
-{
-	uint32_t limit = slots_limit(&store->slots);
-
-	for (uint32_t i = 0; i < limit; i++) {
-		struct slot_owner slot;
-
-		slot_peek(&store->slots, i, &slot);
-		if (!same_process(owner, &slot))
-			continue;
-		tally_add(&slot, figures);
-		process->read_places += place_mark(i);
-		if (!slot.snapshot)
-			continue;
-		if (!process->open || slot.snapshot - 1 < process->oldest)
-			process->oldest = slot.snapshot - 1;
-		process->open++;
-	}
-}
-
 struct processes {
 	struct figures_sum sum;
 	struct cop_figures figures;
+	uint32_t count;
+	struct slot_owner reads[]; /* all slots, asked for once */
 };
+
+/* NULL: no memory. */
+static struct processes *processes_look(cop_store *store)
+{
+	uint32_t count = slots_limit(&store->slots);
+	struct processes *room =
+	    malloc(sizeof *room + count * sizeof *room->reads);
+
+	if (!room)
+		return NULL;
+	room->count = count;
+	for (uint32_t i = 0; i < count; i++)
+		slot_peek(&store->slots, i, &room->reads[i]);
+	return room;
+}
+
+/* What its reads tell. */
+static void reads_tell(struct processes *room,
+		       const struct figures_owner *owner,
+		       struct cop_process *process)
+{
+	for (uint32_t i = 0; i < room->count; i++) {
+		const struct slot_owner *slot = &room->reads[i];
+
+		if (!same_process(owner, slot))
+			continue;
+		tally_add(slot, &room->figures);
+		process->read_places += place_mark(i);
+		if (!slot->snapshot)
+			continue;
+		if (!process->open || slot->snapshot - 1 < process->oldest)
+			process->oldest = slot->snapshot - 1;
+		process->open++;
+	}
+}
 
 static int32_t
 process_tell(cop_store *store, struct processes *room, uint32_t place,
@@ -193,7 +208,7 @@ process_tell(cop_store *store, struct processes *room, uint32_t place,
 	    (struct cop_figures){.size = sizeof room->figures, .processes = 1};
 	figures_add(&store->figures, place, &room->sum);
 	sum_tell(&room->sum, &room->figures);
-	reads_look(store, &owner, &process, &room->figures);
+	reads_tell(room, &owner, &process);
 	return visit(user, &process);
 }
 
@@ -208,7 +223,7 @@ cop_err cop_processes(cop_store *store,
 
 	if (err)
 		return err;
-	room = malloc(sizeof *room);
+	room = processes_look(store);
 	if (!room)
 		return no_memory();
 	limit = figures_limit(&store->figures);

@@ -56,9 +56,6 @@
 
 #define GENERATION_MAX UINT64_C(999999999)
 
-/* Rounds without W, until one brings over only so many commits. */
-enum { FORWARD_ROUNDS = 16, COMMITS_FEW = 32 };
-
 enum { NAME_BYTES = 32 };
 
 static struct bytes successor_key(void)
@@ -732,8 +729,8 @@ static cop_err forward_most(struct building *building)
 {
 	cop_err err = forward(building);
 
-	for (int i = 1;
-	     i < FORWARD_ROUNDS && !err && building->copy.commits > COMMITS_FEW;
+	for (int i = 1; i < CATCH_UP_ROUNDS && !err &&
+			building->copy.commits > CATCH_UP_COMMITS;
 	     i++)
 		err = forward(building);
 	if (!err)

@@ -13,10 +13,10 @@
  * another store
  *	Entities keep their ids, commits their numbers, times and chain, so what
  *	was asked as of a commit is answered as before.  But it has a uuid of
- *its own: segments are named after it and have it in them, so a segment of the
- *old store's in memory, of later commits perhaps, is none of this one's, though
- *the path and even the inode are the same.  Were the uuid the same, the chain
- *would tell (attach.c).
+ *	its own: segments are named after it and have it in them, so a segment
+ *	of the old store's in memory, of later commits perhaps, is none of this
+ *	one's, though the path and even the inode are the same.  Were the uuid
+ *	the same, the chain would tell (attach.c).
  *
  * two at once
  *	The folder being filled is locked (flock, which goes with its holder);

@@ -24,9 +24,6 @@
 
 #include <errno.h>
 
-/* Rounds without W, until one brings over only so many commits. */
-enum { ROUNDS = 16, COMMITS_FEW = 32 };
-
 struct renewal {
 	cop_store *store;
 	struct generation *generation;
@@ -154,7 +151,8 @@ static cop_err renewal_run(struct renewal *renewal,
 	cop_err err = build(renewal, options);
 
 	point("renew-built");
-	for (int i = 0; i < ROUNDS && commits > COMMITS_FEW && !err; i++)
+	for (int i = 0;
+	     i < CATCH_UP_ROUNDS && commits > CATCH_UP_COMMITS && !err; i++)
 		err = forward(renewal, &commits);
 	/* what waits now would be linked with W held */
 	if (!err && hnsw_tail_count(&renewal->segment))

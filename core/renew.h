@@ -4,6 +4,10 @@
 
 #include "store.h"
 
+/* Rounds without W to bring over what was committed meanwhile, until one
+   brings so few commits. */
+enum { CATCH_UP_ROUNDS = 16, CATCH_UP_COMMITS = 32 };
+
 /*
  * Builds the index segment anew beside the one in use, and has all processes
  * go over to it; the lock GENERATION held.

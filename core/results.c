@@ -3,7 +3,6 @@
 #include "mapping.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -47,9 +46,7 @@ int results_create(cop_store *store, int fd)
 	store->results = (struct results){0};
 	if (!bytes)
 		return 0;
-	do /* tmpfs undoes an allocation that a signal interrupts */
-		err = posix_fallocate(fd, (off_t)results_at(), (off_t)bytes);
-	while (err == EINTR);
+	err = mapping_allocate(fd, results_at(), bytes);
 	if (!err)
 		err = results_map(store, fd);
 	if (err)

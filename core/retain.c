@@ -176,7 +176,6 @@ cop_err retain_slice(struct apply *apply)
 
 /* ---- without a commit of anybody's -------------------------------------- */
 
-/* Whether the oldest commit that can be read as of is of age. */
 /* Whether something ended with a commit, or before it. */
 static int any_ended(const struct env *env, env_txn *txn, uint64_t commit)
 {
@@ -188,7 +187,10 @@ static int any_ended(const struct env *env, env_txn *txn, uint64_t commit)
 	return !code;
 }
 
-/* With the newest commit only what it ended can be let go of. */
+/*
+ * Whether the oldest commit that can be read as of is of age.
+ * With the newest commit only what it ended can be let go of.
+ */
 static cop_err age_look(cop_store *store, int *due)
 {
 	struct generation *generation = generation_hold(store);

@@ -3,7 +3,7 @@
  * Slack: what a compaction would free.
  *
  * idea
- *	Asked of a snapshot, beside everything else: LMDB's list of free pages;
+ *	Asked of a snapshot, beside everything else: LMDB's count of pages;
  *	of history, each version by the same rule as the copy goes by (cull.h),
  *	unless none can be due; of the segment, what its structures count
  *	themselves.
@@ -139,12 +139,13 @@ static cop_err look(struct looking *looking, const struct disk_retention *keep)
 	cop_read *read = looking->read;
 	cop_err err = generation_disk(looking->store, read->generation->number,
 				      &looking->out->disk_bytes);
+	uint64_t pages;
 	int code;
 
 	if (err)
 		return err;
-	code = env_free(&read->generation->env, read->txn,
-			&looking->out->free_bytes);
+	code =
+	    env_pages(read->env, read->txn, &pages, &looking->out->free_bytes);
 	if (code)
 		return failed(looking, code);
 	looking->state = read->state;

@@ -27,16 +27,6 @@ static struct figures_block *block_at(const struct figures *figures,
 						(size_t)index * BLOCK_BYTES);
 }
 
-static int allocate(int fd, uint64_t at, uint64_t bytes)
-{
-	int err;
-
-	do /* tmpfs undoes an allocation that a signal interrupts */
-		err = posix_fallocate(fd, (off_t)at, (off_t)bytes);
-	while (err == EINTR);
-	return err;
-}
-
 /* Whether these clocks are read without a system call. */
 static int clock_is_cheap(void)
 {
@@ -75,7 +65,7 @@ static int file_map(struct figures *figures)
 	if (fstat(figures->fd, &st))
 		return errno;
 	if (st.st_size < FILE_BYTES) {
-		err = allocate(figures->fd, 0, FIGURES_PAGE);
+		err = mapping_allocate(figures->fd, 0, FIGURES_PAGE);
 		if (!err && ftruncate(figures->fd, FILE_BYTES))
 			err = errno;
 	}
@@ -89,14 +79,10 @@ static int file_map(struct figures *figures)
 static void block_sign(const struct figures *figures, const struct slots *slots)
 {
 	struct figures_block *block = figures->own;
-	uint64_t words[SLOT_NAME_BYTES / 8];
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	memcpy(words, slots->name, sizeof words);
-	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
-		atomic_store_explicit(&block->name[i], words[i],
-				      memory_order_relaxed);
+	slot_name_store(block->name, slots->name);
 	atomic_store_explicit(&block->since_ns,
 			      (uint64_t)now.tv_sec * 1000000000 +
 				  (uint64_t)now.tv_nsec,
@@ -149,9 +135,10 @@ static int block_take(struct figures *figures)
 		if (err == EAGAIN)
 			continue;
 		if (!err && i >= figures_limit(figures))
-			err = allocate(figures->fd,
-				       FIGURES_PAGE + (uint64_t)i * BLOCK_BYTES,
-				       BLOCK_BYTES);
+			err = mapping_allocate(figures->fd,
+					       FIGURES_PAGE +
+						   (uint64_t)i * BLOCK_BYTES,
+					       BLOCK_BYTES);
 		if (err)
 			return err;
 		limit_raise(figures, i + 1);
@@ -214,7 +201,6 @@ void figures_peek(const struct figures *figures, uint32_t index,
 		  struct figures_owner *out)
 {
 	const struct figures_block *block = block_at(figures, index);
-	uint64_t words[SLOT_NAME_BYTES / 8];
 
 	/* relaxed: figures, which may be of two owners at worst */
 	*out = (struct figures_owner){
@@ -223,11 +209,7 @@ void figures_peek(const struct figures *figures, uint32_t index,
 	    .pid_namespace = atomic_load_explicit(&block->pid_namespace,
 						  memory_order_relaxed),
 	    .pid = atomic_load_explicit(&block->pid, memory_order_relaxed)};
-	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
-		words[i] =
-		    atomic_load_explicit(&block->name[i], memory_order_relaxed);
-	memcpy(out->name, words, sizeof words);
-	out->name[SLOT_NAME_BYTES - 1] = 0;
+	slot_name_load(block->name, out->name);
 	out->is_held = block == figures->own ||
 		       lock_is_held(figures->fd, FIGURES_LOCK + index);
 }

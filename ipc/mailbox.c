@@ -6,7 +6,6 @@
 #include "point.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
@@ -38,7 +37,7 @@ uint64_t mailboxes_bytes(void)
 int mailboxes_create(int fd, uint64_t at)
 {
 	unsigned char uuid[MAILBOX_UUID_BYTES];
-	int err = posix_fallocate(fd, (off_t)at, (off_t)BODIES_AT);
+	int err = mapping_allocate(fd, at, BODIES_AT);
 
 	if (err)
 		return err;
@@ -145,10 +144,9 @@ static void limit_raise(struct mailboxes *mailboxes, uint32_t to)
 		;
 }
 
-static off_t body_at(const struct mailboxes *mailboxes, uint32_t box)
+static uint64_t body_at(const struct mailboxes *mailboxes, uint32_t box)
 {
-	return (off_t)(mailboxes->at + BODIES_AT +
-		       (uint64_t)box * MAILBOX_BYTES);
+	return mailboxes->at + BODIES_AT + (uint64_t)box * MAILBOX_BYTES;
 }
 
 /* Makes it this process's, with its request's room allocated. */
@@ -160,8 +158,8 @@ static int box_own(struct mailboxes *mailboxes, uint32_t box)
 
 	if (!err) {
 		limit_enter(&limit);
-		err = posix_fallocate(mailboxes->fd, body_at(mailboxes, box),
-				      MAILBOX_BYTES);
+		err = mapping_allocate(mailboxes->fd, body_at(mailboxes, box),
+				       MAILBOX_BYTES);
 		limit_leave(&limit);
 		if (err)
 			lock_release(mailboxes->fd, MAILBOX_LOCK + box);

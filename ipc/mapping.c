@@ -29,3 +29,13 @@ void *mapping_apart(int fd, uint64_t at, uint64_t bytes)
 	(void)madvise(map, bytes, MADV_DONTDUMP);
 	return map;
 }
+
+int mapping_allocate(int fd, uint64_t at, uint64_t bytes)
+{
+	int err;
+
+	do
+		err = posix_fallocate(fd, (off_t)at, (off_t)bytes);
+	while (err == EINTR);
+	return err;
+}

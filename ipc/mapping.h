@@ -14,4 +14,11 @@
  */
 void *mapping_apart(int fd, uint64_t at, uint64_t bytes);
 
+/*
+ * Allocates a part of a file in memory, however often a signal interrupts it:
+ * tmpfs then undoes what it has done.
+ * Returns	0 or an errno.
+ */
+int mapping_allocate(int fd, uint64_t at, uint64_t bytes);
+
 #endif

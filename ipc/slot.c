@@ -71,16 +71,30 @@ void slots_name(struct slots *slots, const char *name)
 	    stat("/proc/self/ns/pid", &st) ? 0 : (uint64_t)st.st_ino;
 }
 
+void slot_name_store(_Atomic uint64_t *words, const char *name)
+{
+	uint64_t from[SLOT_NAME_BYTES / 8];
+
+	memcpy(from, name, sizeof from);
+	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
+		atomic_store_explicit(&words[i], from[i], memory_order_relaxed);
+}
+
+void slot_name_load(const _Atomic uint64_t *words, char *name)
+{
+	uint64_t to[SLOT_NAME_BYTES / 8];
+
+	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
+		to[i] = atomic_load_explicit(&words[i], memory_order_relaxed);
+	memcpy(name, to, sizeof to);
+	name[SLOT_NAME_BYTES - 1] = 0;
+}
+
 /* relaxed: all of it is for people. */
 static void slot_sign(const struct slots *slots, struct slot *slot,
 		      enum slot_role role)
 {
-	uint64_t words[SLOT_NAME_BYTES / 8];
-
-	memcpy(words, slots->name, sizeof words);
-	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
-		atomic_store_explicit(&slot->name[i], words[i],
-				      memory_order_relaxed);
+	slot_name_store(slot->name, slots->name);
 	atomic_store_explicit(&slot->pid_namespace, slots->pid_namespace,
 			      memory_order_relaxed);
 	atomic_store_explicit(&slot->tid, (uint32_t)gettid(),
@@ -121,11 +135,8 @@ void slots_writer_leave(struct slots *slots)
 
 int slots_create(struct slots *slots, int fd, const unsigned char *uuid)
 {
-	int err;
+	int err = mapping_allocate(fd, 0, slots_bytes());
 
-	do /* tmpfs undoes an allocation that a signal interrupts */
-		err = posix_fallocate(fd, 0, (off_t)slots_bytes());
-	while (err == EINTR);
 	if (!err)
 		err = slots_map(slots, fd);
 	if (err)
@@ -290,11 +301,11 @@ static int is_held(struct slots *slots, uint32_t index)
 	return held;
 }
 
-void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out)
+void slot_look(const struct slots *slots, uint32_t index,
+	       struct slot_owner *out)
 {
-	struct slot *slot =
+	const struct slot *slot =
 	    index == SLOT_NONE ? &slots->control->writer : &slots->table[index];
-	uint64_t words[SLOT_NAME_BYTES / 8];
 
 	/* relaxed: figures, which may be of two owners at worst */
 	*out = (struct slot_owner){
@@ -309,11 +320,12 @@ void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out)
 	for (int i = 0; i < SLOT_TALLY_COUNT; i++)
 		out->tally[i] =
 		    atomic_load_explicit(&slot->tally[i], memory_order_relaxed);
-	for (size_t i = 0; i < SLOT_NAME_BYTES / 8; i++)
-		words[i] =
-		    atomic_load_explicit(&slot->name[i], memory_order_relaxed);
-	memcpy(out->name, words, sizeof words);
-	out->name[SLOT_NAME_BYTES - 1] = 0;
+	slot_name_load(slot->name, out->name);
+}
+
+void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out)
+{
+	slot_look(slots, index, out);
 	out->is_held = index != SLOT_NONE && is_held(slots, index);
 }
 

@@ -138,10 +138,14 @@ struct slot_owner {
 	uint32_t pid;
 	uint32_t tid;
 	uint32_t role;
-	uint32_t is_held; /* by a living process */
+	uint32_t is_held; /* by a living process; 0: not asked, too */
 	uint64_t pid_namespace;
 	char name[SLOT_NAME_BYTES]; /* ends in NUL; any bytes else */
 };
+
+/* A name in shared memory, which is for people; relaxed. */
+void slot_name_store(_Atomic uint64_t *words, const char *name);
+void slot_name_load(const _Atomic uint64_t *words, char *name);
 
 /* Bytes of a control file. */
 uint64_t slots_bytes(void);
@@ -188,7 +192,14 @@ static inline uint64_t slots_writer_since(const struct slots *slots)
 /* Times the writer lock was had. */
 uint64_t slots_writer_count(const struct slots *slots);
 
-/* What a slot says, SLOT_NONE: the writer's.  Makes a system call. */
+/*
+ * What a slot says, SLOT_NONE: the writer's; the owner of one that is not held
+ * is of the past.
+ */
+void slot_look(const struct slots *slots, uint32_t index,
+	       struct slot_owner *out);
+
+/* The same, and whether it is held.  Makes a system call. */
 void slot_peek(struct slots *slots, uint32_t index, struct slot_owner *out);
 
 /* Slots that slot_peek may be asked for are below it. */

@@ -13,6 +13,7 @@
  *	MEMORY_NS on it, and who is not reached is known from the look before.
  */
 #include "look.h"
+#include "steady.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,14 +35,6 @@ struct visit {
 	struct look *look;
 	int failed;
 };
-
-uint64_t look_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void look_sleep(double seconds)
 {
@@ -127,7 +120,7 @@ const struct look_process *look_before(const struct look *before,
 
 static void memories_look(struct look *look, const struct look *before)
 {
-	uint64_t until = look_clock() + MEMORY_NS;
+	uint64_t until = steady_ns() + MEMORY_NS;
 	size_t at = 0;
 
 	for (size_t i = 0; i < look->count; i++) {
@@ -138,7 +131,7 @@ static void memories_look(struct look *look, const struct look *before)
 		one->private_bytes = was ? was->private_bytes : NAN;
 	}
 	look->next = before->next;
-	for (size_t i = 0; i < look->count && look_clock() < until; i++) {
+	for (size_t i = 0; i < look->count && steady_ns() < until; i++) {
 		struct look_process *one =
 		    &look->processes[look->next++ % look->count];
 
@@ -222,7 +215,7 @@ int look_take(struct cli *cli, struct look *look, const struct look *before)
 	int code = look_stats(cli, &look->stats);
 	cop_err err;
 
-	look->ns = look_clock();
+	look->ns = steady_ns();
 	look->count = 0;
 	look->open = 0;
 	look->oldest.pid = 0;

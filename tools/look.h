@@ -27,8 +27,6 @@ struct look {
 	size_t next; /* whose memory is to be read first, the next time */
 };
 
-uint64_t look_clock(void);
-
 /* The option's value as seconds between two looks; 0 or an exit status. */
 int look_interval(struct cli *cli, double *seconds);
 

@@ -21,6 +21,7 @@
  *	naming".
  */
 #include "metrics.h"
+#include "out.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -317,8 +318,6 @@ static void histogram_print(const struct sheet *sheet, uint32_t timing,
 
 static void info_print(const struct sheet *sheet, const struct metrics *metrics)
 {
-	static const char *const metric[] = {"unknown", "cosine", "l2", "ip"};
-	int32_t which = metrics->stats.metric;
 	char more[128];
 
 	head_print(sheet, "build_info", "The version that tells this.",
@@ -330,8 +329,7 @@ static void info_print(const struct sheet *sheet, const struct metrics *metrics)
 	head_print(sheet, "store_info", "What was chosen for the store.",
 		   "gauge");
 	snprintf(more, sizeof more, "dim=\"%" PRIu32 "\",metric=\"%s\"",
-		 metrics->stats.dim,
-		 metric[which > 0 && which <= COP_IP ? which : 0]);
+		 metrics->stats.dim, out_metric(metrics->stats.metric));
 	sample_print(sheet, "store_info", more);
 	fputs("1\n", sheet->to);
 	head_print(sheet, "bloom_false_positive_ratio",

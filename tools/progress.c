@@ -9,19 +9,11 @@
  *	there is one only on a terminal.
  */
 #include "progress.h"
+#include "steady.h"
 #include "words.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
-
-static uint64_t progress_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void progress_begin(struct progress *progress, int mode, uint64_t total)
 {
@@ -30,13 +22,13 @@ void progress_begin(struct progress *progress, int mode, uint64_t total)
 			  (mode == PROGRESS_AUTO && progress->is_terminal);
 	progress->is_drawn = 0;
 	progress->total = total;
-	progress->begin_ns = progress_now();
+	progress->begin_ns = steady_ns();
 	progress->next_ns = progress->begin_ns + 200000000u;
 }
 
 double progress_seconds(const struct progress *progress)
 {
-	return (double)(progress_now() - progress->begin_ns) / 1e9;
+	return (double)(steady_ns() - progress->begin_ns) / 1e9;
 }
 
 static void progress_left(char *out, size_t room, double seconds)
@@ -78,7 +70,7 @@ void progress_step(struct progress *progress, uint64_t bytes, uint64_t records)
 
 	if (!progress->is_on)
 		return;
-	now = progress_now();
+	now = steady_ns();
 	if (now < progress->next_ns)
 		return;
 	progress->next_ns =

@@ -17,6 +17,7 @@
  *	to give back: the terminal is another's then and is left alone.
  */
 #include "screen.h"
+#include "steady.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,7 +27,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SCREEN_ROWS = 24, SCREEN_COLUMNS = 80, KEYS_BYTES = 64 };
@@ -280,13 +280,11 @@ static int screen_noted(void)
 int screen_wait(uint64_t until_ns)
 {
 	struct pollfd keys = {.fd = STDIN_FILENO, .events = POLLIN};
-	struct timespec now, left;
-	uint64_t now_ns, wait_ns;
+	struct timespec left;
+	uint64_t now_ns = steady_ns();
+	uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
 	int event, ready;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
 	left.tv_sec = (time_t)(wait_ns / 1000000000u);
 	left.tv_nsec = (long)(wait_ns % 1000000000u);
 	ready = ppoll(&keys, 1, &left, &screen.mask);

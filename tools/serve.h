@@ -3,6 +3,7 @@
 #ifndef TOOLS_SERVE_H
 #define TOOLS_SERVE_H
 
+#include "holder.h"
 #include "metrics.h"
 
 #include <pthread.h>
@@ -12,15 +13,6 @@ struct MHD_Connection;
 struct MHD_Daemon;
 
 enum { SERVE_HOSTS = 16, SERVE_WORDS = 512 };
-
-/* Whoever has the writer lock, and since when that has been seen. */
-struct serve_writer {
-	uint32_t pid; /* 0: nobody */
-	uint32_t tid;
-	int32_t is_foreign;
-	uint64_t count;
-	uint64_t since_ns; /* on the monotonic clock */
-};
 
 struct serve {
 	const char *path;		/* of the store */
@@ -35,7 +27,8 @@ struct serve {
 	struct stat folder;	 /* as it was opened */
 	char words[SERVE_WORDS]; /* why it could not */
 	pthread_mutex_t watch_lock;
-	struct serve_writer writer;
+	struct holder writer;
+	uint64_t writer_since_ns; /* that it was seen to be this one */
 };
 
 /* An answer that is being made. */
@@ -62,9 +55,6 @@ void serve_read_end(struct serve *serve, cop_read *read);
 
 /* Looks who has the writer lock; called once a second. */
 void serve_watch(struct serve *serve);
-
-/* On the monotonic clock. */
-uint64_t serve_now_ns(void);
 
 /* ---- answers; what begins with a read is given one ---------------------- */
 

@@ -13,6 +13,7 @@
  */
 #include "json.h"
 #include "serve.h"
+#include "steady.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -82,39 +83,19 @@ static void backlog_look(struct health *health, const struct cop_stats *stats)
 			   "memory is built anew. Try: coppice checkpoint");
 }
 
-/* The state letter of a process of this PID namespace, 0: not known. */
-static char state_of(uint32_t pid)
-{
-	char path[64], line[512];
-	const char *end;
-	FILE *file;
-	size_t size;
-
-	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	size = fread(line, 1, sizeof line - 1, file);
-	fclose(file);
-	line[size] = 0;
-	end = strrchr(line, ')'); /* a name may have anything in it */
-	return end && end[1] == ' ' ? end[2] : 0;
-}
-
 static void writer_look(struct serve *serve, struct health *health)
 {
-	struct serve_writer writer;
-	uint64_t seconds;
-	char state;
+	struct holder writer;
+	uint64_t since_ns, seconds;
 
 	pthread_mutex_lock(&serve->watch_lock);
 	writer = serve->writer;
+	since_ns = serve->writer_since_ns;
 	pthread_mutex_unlock(&serve->watch_lock);
 	if (!writer.pid)
 		return;
-	seconds = (serve_now_ns() - writer.since_ns) / 1000000000u;
-	state = writer.is_foreign ? 0 : state_of(writer.pid);
-	if ((state == 'T' || state == 't') && seconds >= STOPPED_S)
+	seconds = (steady_ns() - since_ns) / 1000000000u;
+	if (seconds >= STOPPED_S && holder_is_stopped(&writer))
 		reason_add(health, 2,
 			   "process %" PRIu32 " is stopped and has had the "
 			   "writer lock for %" PRIu64 " s: nobody can commit. "

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "match.h"
 #include "serve.h"
+#include "steady.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -110,7 +111,7 @@ static int wanted_take(struct MHD_Connection *asked, struct wanted *wanted,
 cop_err reply_search(struct serve *serve, cop_read *read,
 		     struct MHD_Connection *asked, struct reply *reply)
 {
-	uint64_t begun = serve_now_ns();
+	uint64_t begun = steady_ns();
 	struct wanted wanted;
 	json_t *hits;
 	cop_err err;
@@ -127,8 +128,8 @@ cop_err reply_search(struct serve *serve, cop_read *read,
 		json_decref(hits);
 		return err;
 	}
-	reply->body = json_pack(
-	    "{sI so sf}", "commit", (json_int_t)cop_read_commit(read), "hits",
-	    hits, "took_ms", (double)(serve_now_ns() - begun) / 1e6);
+	reply->body = json_pack("{sI so sf}", "commit",
+				(json_int_t)cop_read_commit(read), "hits", hits,
+				"took_ms", (double)(steady_ns() - begun) / 1e6);
 	return reply->body ? 0 : ENOMEM;
 }

@@ -13,23 +13,15 @@
  *	A read holds the lock for reading; who opens anew waits for these.
  */
 #include "serve.h"
+#include "steady.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define REOPEN_NS UINT64_C(2000000000)
 
 enum { WAIT_MS = 2000 };
-
-uint64_t serve_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int serve_init(struct serve *serve, cop_store *store, const char *path)
 {
@@ -44,7 +36,7 @@ int serve_init(struct serve *serve, cop_store *store, const char *path)
 	}
 	serve->store = store;
 	serve->path = path;
-	serve->opened_ns = serve_now_ns();
+	serve->opened_ns = steady_ns();
 	return stat(path, &serve->folder) ? errno : 0;
 }
 
@@ -71,7 +63,7 @@ static void reopen(struct serve *serve)
 	cop_err err;
 
 	pthread_rwlock_wrlock(&serve->lock);
-	if (serve_now_ns() - serve->opened_ns >= REOPEN_NS) {
+	if (steady_ns() - serve->opened_ns >= REOPEN_NS) {
 		cop_close(serve->store);
 		serve->store = NULL;
 		err = cop_open(serve->path, &options, &serve->store);
@@ -79,7 +71,7 @@ static void reopen(struct serve *serve)
 			words_take(serve->words, err);
 		else if (stat(serve->path, &serve->folder))
 			serve->folder = (struct stat){.st_ino = 0};
-		serve->opened_ns = serve_now_ns();
+		serve->opened_ns = steady_ns();
 	}
 	pthread_rwlock_unlock(&serve->lock);
 }
@@ -138,35 +130,20 @@ void serve_read_end(struct serve *serve, cop_read *read)
 
 /* ---- who writes --------------------------------------------------------- */
 
-static int32_t writer_see(void *user, const struct cop_reader *reader)
-{
-	if (reader->role != COP_ROLE_WRITE)
-		return 0;
-	*(struct serve_writer *)user =
-	    (struct serve_writer){.pid = reader->pid,
-				  .tid = reader->tid,
-				  .is_foreign = reader->is_foreign,
-				  .count = reader->reads};
-	return 1;
-}
-
 void serve_watch(struct serve *serve)
 {
-	struct serve_writer seen = {.pid = 0};
-	struct serve_writer *last = &serve->writer;
+	struct holder seen = {.pid = 0};
 	cop_err err = 0;
 
 	pthread_rwlock_rdlock(&serve->lock);
 	if (serve->store)
-		err = cop_readers(serve->store, writer_see, &seen);
+		err = holder_look(serve->store, &seen);
 	pthread_rwlock_unlock(&serve->lock);
-	if (err && err != COP_STOPPED)
+	if (err)
 		return;
 	pthread_mutex_lock(&serve->watch_lock);
-	seen.since_ns = seen.pid == last->pid && seen.tid == last->tid &&
-				seen.count == last->count
-			    ? last->since_ns
-			    : serve_now_ns();
-	*last = seen;
+	if (!holder_is_same(&seen, &serve->writer))
+		serve->writer_since_ns = steady_ns();
+	serve->writer = seen;
 	pthread_mutex_unlock(&serve->watch_lock);
 }

@@ -10,7 +10,9 @@
  *	are added, never renamed.
  */
 #include "look.h"
+#include "metrics.h"
 #include "out.h"
+#include "steady.h"
 #include "verbs.h"
 #include "words.h"
 
@@ -38,18 +40,10 @@ static const struct arg_row latency_rows[] = {
     ARG_END,
 };
 
-/* In the order of enum cop_timing; `counter`: of all, timed or not, or 0. */
-static const struct {
-	const char *name;
-	size_t counter;
-} latency_table[COP_TIMINGS] = {
-    {"search", offsetof(struct cop_figures, searches)},
-    {"walk", offsetof(struct cop_figures, walks)},
-    {"commit", 0},
-    {"wait", 0},
-    {"hold", 0},
-    {"sync", 0},
-    {"group", 0},
+/* Where all are counted, timed or not; 0: nowhere. */
+static const size_t latency_counters[COP_TIMINGS] = {
+    [COP_TIMING_SEARCH] = offsetof(struct cop_figures, searches),
+    [COP_TIMING_WALK] = offsetof(struct cop_figures, walks),
 };
 
 static const struct {
@@ -76,10 +70,10 @@ static uint64_t latency_count(const struct latency *latency, int which)
 {
 	uint64_t count = latency->figures.timings[which].count;
 
-	if (latency_table[which].counter)
+	if (latency_counters[which])
 		memcpy(&count,
 		       (const char *)&latency->figures +
-			   latency_table[which].counter,
+			   latency_counters[which],
 		       sizeof count);
 	return count;
 }
@@ -134,7 +128,8 @@ static void row_text(const struct latency *latency, int which)
 	uint64_t count = latency_count(latency, which);
 	char text[32];
 
-	printf("%-7s%14s", latency_table[which].name, words_count(text, count));
+	printf("%-7s%14s", metrics_timing((uint32_t)which),
+	       words_count(text, count));
 	if (!isnan(latency->seconds))
 		printf("%8s",
 		       words_rate(text, (double)count / latency->seconds));
@@ -214,7 +209,7 @@ static void histogram_text(const struct latency *latency)
 	for (uint32_t i = first; i < end; i += step)
 		if (buckets_sum(timing, i, step) > most)
 			most = buckets_sum(timing, i, step);
-	printf("\n%s\n", latency_table[which].name);
+	printf("\n%s\n", metrics_timing((uint32_t)which));
 	for (uint32_t i = first; i < end; i += step)
 		bar_text(which, i, buckets_sum(timing, i, step), most);
 	if (!end)
@@ -231,7 +226,7 @@ static void row_json(const struct latency *latency, int which)
 
 	printf(",\"%s\":{\"count\":%" PRIu64 ",\"timed\":%" PRIu64
 	       ",\"per_s\":",
-	       latency_table[which].name, count, timing->count);
+	       metrics_timing((uint32_t)which), count, timing->count);
 	out_double((double)count / latency->seconds);
 	printf(",\"mean%s\":", unit);
 	out_double(latency_mean(timing));
@@ -287,13 +282,13 @@ static void latency_print(const struct latency *latency, const char *path)
 static int latency_intervals(struct cli *cli, struct latency *latency)
 {
 	struct cop_figures before, now;
-	uint64_t from = look_clock(), to;
+	uint64_t from = steady_ns(), to;
 	int code = look_figures(cli, &before);
 
 	for (uint64_t i = 0; i < latency->count && !code && !out_failed();
 	     i++) {
 		look_sleep(latency->interval);
-		to = look_clock();
+		to = steady_ns();
 		code = look_figures(cli, &now);
 		if (code)
 			break;
@@ -319,8 +314,8 @@ static int latency_option(struct cli *cli, struct latency *latency, int id)
 	case LATENCY_INTERVAL: return look_interval(cli, &latency->interval);
 	default: break;
 	}
-	for (int i = 0; i < COP_TIMINGS; i++)
-		words[i] = latency_table[i].name;
+	for (uint32_t i = 0; i < COP_TIMINGS; i++)
+		words[i] = metrics_timing(i);
 	latency->histogram = args_word(cli, words);
 	return cli->fault.code;
 }

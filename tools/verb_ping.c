@@ -12,8 +12,10 @@
  *	Every wait has the timeout; an alarm ends what has none, such as a
  *	disk that does not answer.
  */
+#include "holder.h"
 #include "instant.h"
 #include "out.h"
+#include "steady.h"
 #include "verbs.h"
 
 #include <inttypes.h>
@@ -27,8 +29,7 @@ enum {
 	PING_AGE = ARG_OWN,
 	PING_TIMEOUT_MS = 5000,
 	PING_LOOK_MS = 500, /* at a writer, unless --max-age says longer */
-	PING_STEP_MS = 5,
-	NAME_ROOM = 32
+	PING_STEP_MS = 5
 };
 
 static const struct arg_row ping_rows[] = {
@@ -46,20 +47,6 @@ struct ping {
 	uint64_t read_ns;
 };
 
-/* Who has the writer lock; pid 0: nobody. */
-struct writer {
-	struct cop_reader reader;
-	char name[NAME_ROOM];
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void ping_late(int signal_number)
 {
 	static const char words[] =
@@ -74,99 +61,54 @@ static void ping_late(int signal_number)
 static int ping_open(struct ping *ping)
 {
 	struct cli *cli = ping->cli;
-	uint64_t begin_ns = now_ns();
+	uint64_t begin_ns = steady_ns();
 	int code = cli_open_attached(cli);
 	cop_err err;
 
 	if (code)
 		return code;
-	ping->open_ns = now_ns() - begin_ns;
-	begin_ns = now_ns();
+	ping->open_ns = steady_ns() - begin_ns;
+	begin_ns = steady_ns();
 	err = cop_read_begin(cli->store, &cli->read);
 	if (err)
 		return cli_cop(cli, err);
 	ping->commit = cop_read_commit(cli->read);
-	ping->read_ns = now_ns() - begin_ns;
+	ping->read_ns = steady_ns() - begin_ns;
 	return 0;
 }
 
 /* ---- the writer --------------------------------------------------------- */
 
-static int32_t writer_take(void *user, const struct cop_reader *reader)
+static int writer_look(struct ping *ping, struct holder *writer)
 {
-	struct writer *writer = user;
+	cop_err err = holder_look(ping->cli->store, writer);
 
-	if (reader->role == COP_ROLE_WRITE) {
-		writer->reader = *reader;
-		snprintf(writer->name, sizeof writer->name, "%s", reader->name);
-	}
-	return 1; /* it comes first */
+	return err ? cli_cop(ping->cli, err) : 0;
 }
 
-/* Whether it holds the lock since an earlier look, with nothing done. */
-static int writer_is_same(const struct writer *a, const struct writer *b)
-{
-	return a->reader.pid && a->reader.pid == b->reader.pid &&
-	       a->reader.tid == b->reader.tid &&
-	       a->reader.reads == b->reader.reads;
-}
-
-/* Whether a process of this PID namespace is stopped, or traced. */
-static int writer_is_stopped(const struct writer *writer)
-{
-	char path[64];
-	char line[512];
-	const char *state;
-	size_t size;
-	FILE *file;
-
-	if (writer->reader.is_foreign)
-		return 0;
-	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat",
-		 writer->reader.pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	size = fread(line, 1, sizeof line - 1, file);
-	fclose(file);
-	line[size] = 0;
-	state = strrchr(line, ')');
-	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
-}
-
-static int writer_look(struct ping *ping, struct writer *writer)
-{
-	cop_err err;
-
-	memset(writer, 0, sizeof *writer);
-	err = cop_readers(ping->cli->store, writer_take, writer);
-	return err && err != COP_STOPPED ? cli_cop(ping->cli, err) : 0;
-}
-
-static int writer_stuck(struct ping *ping, const struct writer *writer,
+static int writer_stuck(struct ping *ping, const struct holder *writer,
 			const char *why)
 {
 	return fault_set(&ping->cli->fault, EXIT_BUSY,
 			 "%s: %s (pid %" PRIu32 ") has the writer lock and %s: "
 			 "no commit goes on; let it go on, or end it",
-			 ping->cli->path, writer->name, writer->reader.pid,
-			 why);
+			 ping->cli->path, writer->name, writer->pid, why);
 }
 
 static int ping_writer(struct ping *ping)
 {
 	const struct timespec step = {0, PING_STEP_MS * 1000000L};
 	int64_t look_ms = ping->age_ms ? ping->age_ms : PING_LOOK_MS;
-	uint64_t until_ns = now_ns() + (uint64_t)look_ms * 1000000u;
-	struct writer first;
-	struct writer writer;
+	uint64_t until_ns = steady_ns() + (uint64_t)look_ms * 1000000u;
+	struct holder first;
+	struct holder writer;
 	int code = writer_look(ping, &first);
 
 	writer = first;
-	while (!code && writer_is_same(&first, &writer)) {
-		if (now_ns() > until_ns && writer_is_stopped(&writer))
+	while (!code && holder_is_same(&writer, &first)) {
+		if (steady_ns() > until_ns && holder_is_stopped(&writer))
 			return writer_stuck(ping, &writer, "is stopped");
-		if (now_ns() > until_ns)
+		if (steady_ns() > until_ns)
 			return ping->age_ms
 				   ? writer_stuck(ping, &writer, "keeps it")
 				   : 0;

@@ -46,12 +46,15 @@ int retain_history(struct cli *cli, int32_t *history, uint64_t *ms);
 /* The values of --mode and --group, as in cop_options; 0 or an exit status. */
 int init_mode(struct cli *cli, uint32_t *out);
 int init_group(struct cli *cli, uint32_t *out);
+
 /* What --history takes for that, 30d, into RETAIN_SPAN_ROOM bytes. */
 enum { RETAIN_SPAN_ROOM = 32 };
 void retain_span(int32_t history, uint64_t ms, char *out);
 
 extern const struct verb verb_mcp;
 extern const struct verb verb_stat;
+extern const struct verb verb_top;
+extern const struct verb verb_latency;
 extern const struct verb verb_readers;
 extern const struct verb verb_metrics;
 extern const struct verb verb_serve;
@@ -66,10 +69,8 @@ extern const struct verb verb_backup;
 extern const struct verb verb_verify;
 extern const struct verb verb_restore;
 extern const struct verb verb_upgrade;
-extern const struct verb verb_detach;
-extern const struct verb verb_top;
-extern const struct verb verb_latency;
 extern const struct verb verb_attach;
+extern const struct verb verb_detach;
 extern const struct verb verb_ping;
 extern const struct verb verb_rebuild;
 extern const struct verb verb_config;
