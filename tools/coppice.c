@@ -14,7 +14,8 @@
  *
  * output that nobody reads
  *	SIGPIPE is ignored.  A closed pipe ends the verb early, quietly and with
- *	its usual status; a full disk behind stdout is an error (6).
+ *	its usual status; a full disk behind stdout is an error (6), and so is
+ *	stdout that was closed before (2), if there was something to print.
  */
 #include "args.h"
 #include "out.h"
@@ -171,13 +172,16 @@ static int command_run(int argc, char **argv)
 	return verb_run(verb, argc - words, argv + words);
 }
 
-/* A file must not be opened under a number that people print to. */
+/*
+ * A file must not be opened under a number that people print to: one that is
+ * closed becomes what can be neither read nor written.
+ */
 static void descriptors_fill(void)
 {
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = open("/dev/null", O_PATH);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);

@@ -19,6 +19,7 @@
 #include "words.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,11 +32,11 @@ enum { OUT_LABEL_BYTES = 60 };
 
 static int out_lost; /* the errno with which writing failed */
 
-int out_failed(void)
+int out_is_open(void)
 {
-	if (!out_lost && ferror_unlocked(stdout))
-		out_lost = errno ? errno : EIO;
-	return out_lost != 0;
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
 int out_closed(void)
@@ -45,14 +46,37 @@ int out_closed(void)
 	return poll(&poller, 1, 0) > 0 && poller.revents & POLLERR;
 }
 
+/* Why a write failed: errno may have been set again since. */
+static int out_reason(int number)
+{
+	if (!out_is_open())
+		return EBADF;
+	if (out_closed())
+		return EPIPE;
+	return number ? number : EIO;
+}
+
+int out_failed(void)
+{
+	if (!out_lost && ferror_unlocked(stdout))
+		out_lost = out_reason(errno);
+	return out_lost != 0;
+}
+
 int out_end(int code)
 {
 	if (fflush(stdout) && !out_lost)
-		out_lost = errno ? errno : EIO;
+		out_lost = out_reason(errno);
 	if (!out_failed() || out_lost == EPIPE)
 		return code;
-	fault_note("standard output: %s", strerror(out_lost));
-	return code ? code : EXIT_NO_SPACE;
+	if (out_lost == EBADF)
+		fault_note("standard output is closed: what was to be printed "
+			   "is lost");
+	else
+		fault_note("standard output: %s", strerror(out_lost));
+	if (code && code != EXIT_NO_RESULT)
+		return code;
+	return out_lost == EBADF ? EXIT_USAGE : EXIT_NO_SPACE;
 }
 
 static void out_raw(const void *data, size_t size)

@@ -57,6 +57,9 @@ cop_err out_name_text(cop_read *read, uint32_t name);
 const char *out_metric(int32_t metric);
 const char *out_codes(int32_t codes);
 
+/* Whether it can be written to at all. */
+int out_is_open(void);
+
 /* Whether nobody reads what is written, or it could not be written. */
 int out_failed(void);
 
