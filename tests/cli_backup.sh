@@ -133,7 +133,7 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
 	unshare -m sh -c '
 		mount -t tmpfs -o size=1500k tmpfs "$2/small" || exit 9
 		cd "$2/small" || exit 9
-		truncate -s 100k old && cp old kept
+		head -c 100k "$2/backup" >old && cp old kept
 		"$1" backup "$3" old --force -q 2>"$2/err"
 		code=$?
 		head -c 900k /dev/zero >filler

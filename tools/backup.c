@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int32_t backup_progress(void *user, const char *what, uint64_t done,
@@ -43,9 +44,20 @@ void backup_progress_end(struct backup_run *run)
 
 int backup_input(struct cli *cli, const char *name, int *fd)
 {
+	struct stat st;
+
 	*fd =
 	    strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-	return *fd < 0 ? fault_errno(&cli->fault, name, errno) : 0;
+	if (*fd < 0)
+		return fault_errno(&cli->fault, name, errno);
+	if (fstat(*fd, &st) || !S_ISDIR(st.st_mode))
+		return 0;
+	if (*fd > STDERR_FILENO)
+		close(*fd);
+	return fault_set(&cli->fault, EXIT_USAGE,
+			 "%s is a folder; a backup is a file, made with "
+			 "`coppice backup`",
+			 strcmp(name, "-") ? name : "standard input");
 }
 
 int backup_fault(struct cli *cli, const char *name, cop_err error)

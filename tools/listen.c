@@ -6,6 +6,7 @@
  *	sd_notify(3) for the protocol of NOTIFY_SOCKET.
  */
 #include "listen.h"
+#include "place.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -146,6 +147,8 @@ int listen_unix(struct listen_at *at, const char *path, struct fault *fault)
 	at->is_public = 0;
 	if (strlen(path) >= sizeof address.sun_path)
 		return fault_errno(fault, path, ENAMETOOLONG);
+	if (place_check(path, fault))
+		return fault->code;
 	memcpy(address.sun_path, path, strlen(path));
 	stale_remove(&address);
 	number = socket_listen(at, &to);

@@ -17,11 +17,13 @@
 enum { BACKUP_FORCE = ARG_OWN, BACKUP_PLAIN };
 
 static const struct arg_row backup_rows[] = {
-    {BACKUP_FORCE, "force", NULL, "replace FILE if it is there"},
+    {BACKUP_FORCE, "force", NULL, "replace FILE if it is a backup"},
     {BACKUP_PLAIN, "plain", NULL, "do not compress"},
     ARG_JSON_ROW,
     ARG_END,
 };
+
+static const struct target_kind backup_kind = {"a backup", "COPBCKUP", 0600};
 
 static int backup_write(struct cli *cli, struct target *target,
 			struct cop_backup_info *info)
@@ -58,7 +60,7 @@ static int backup_run(struct cli *cli)
 				       "where the backup goes");
 	code = cli_open(cli);
 	if (!code)
-		code = target_open(&target, cli->operands[0],
+		code = target_open(&target, cli->operands[0], &backup_kind,
 				   args_given(cli, BACKUP_FORCE), &cli->fault);
 	if (code)
 		return code;

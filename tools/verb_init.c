@@ -6,6 +6,7 @@
  *	The options are those of cop_create().  A store without --dim has no
  *	vectors, and can get none later.
  */
+#include "place.h"
 #include "words.h"
 #include "verbs.h"
 
@@ -209,6 +210,8 @@ static int init_run(struct cli *cli)
 	for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
 		if (args_needs(cli, alone[i][0], alone[i][1]))
 			return cli->fault.code;
+	if (place_check(cli->path, &cli->fault))
+		return cli->fault.code;
 	err = cop_create(cli->path, &options);
 	return err ? cli_cop(cli, err) : 0;
 }

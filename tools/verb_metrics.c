@@ -4,20 +4,20 @@
  *
  * idea
  *	For node_exporter's textfile collector, which needs no port: a timer
- *	runs `coppice metrics STORE -o FILE.prom`.  The file is written beside
- *	itself and renamed, so that nobody reads half of one.
+ *	runs `coppice metrics STORE -o FILE.prom`.  The file is there whole or
+ *	not at all (target.h), so that nobody reads half of one.
  */
 #include "metrics.h"
-#include "out.h"
+#include "target.h"
 #include "words.h"
 #include "verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { METRICS_LABEL = ARG_OWN, PATH_ROOM = 4096 };
+enum { METRICS_LABEL = ARG_OWN };
 
 static const struct arg_row metrics_rows[] = {
     {'o', "output", "FILE", "write this file, at once or not at all"},
@@ -26,28 +26,38 @@ static const struct arg_row metrics_rows[] = {
     ARG_END,
 };
 
+static const struct target_kind metrics_kind = {"metrics of coppice's",
+						"# HELP coppice_", 0644};
+
+static int stream_write(const struct target *target,
+			const struct metrics *metrics, const char *label,
+			struct fault *fault)
+{
+	int fd = fcntl(target->fd, F_DUPFD_CLOEXEC, 0);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	int bad;
+
+	if (!file)
+		return target_fault(target, errno, fault);
+	metrics_print(file, metrics, label);
+	bad = ferror(file);
+	bad |= fclose(file);
+	return bad ? target_fault(target, errno, fault) : 0;
+}
+
 static int file_write(struct cli *cli, const struct metrics *metrics,
 		      const char *label, const char *path)
 {
-	char beside[PATH_ROOM];
-	FILE *file;
-	int bad, number;
+	struct target target;
+	int code = target_open(&target, path, &metrics_kind, 1, &cli->fault);
 
-	if ((size_t)snprintf(beside, sizeof beside, "%s.%ld.tmp", path,
-			     (long)getpid()) >= sizeof beside)
-		return fault_errno(&cli->fault, path, ENAMETOOLONG);
-	file = fopen(beside, "wxe");
-	if (!file)
-		return fault_errno(&cli->fault, beside, errno);
-	metrics_print(file, metrics, label);
-	bad = ferror(file);
-	bad |= fchmod(fileno(file), 0644);
-	bad |= fclose(file);
-	if (!bad && !rename(beside, path))
-		return 0;
-	number = errno;
-	unlink(beside);
-	return fault_errno(&cli->fault, path, number);
+	if (code)
+		return code;
+	code = stream_write(&target, metrics, label, &cli->fault);
+	if (!code)
+		code = target_keep(&target, &cli->fault);
+	target_close(&target);
+	return code;
 }
 
 static int metrics_run(struct cli *cli)

@@ -8,6 +8,7 @@
  *	its shared memory is there.
  */
 #include "backup.h"
+#include "place.h"
 #include "stop.h"
 #include "verbs.h"
 
@@ -72,6 +73,8 @@ static int restore_run(struct cli *cli)
 		if (restore_option(cli, id, &options, &json))
 			return cli->fault.code;
 	if (id < 0 || args_end(cli))
+		return cli->fault.code;
+	if (place_check(cli->path, &cli->fault))
 		return cli->fault.code;
 	code = restore_make(cli, &options, &run, &info);
 	if (!code && args_given(cli, RESTORE_CHECK))

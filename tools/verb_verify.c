@@ -72,6 +72,19 @@ static int store_check(struct cli *cli, int fd, struct backup_run *run,
 	return code || !err ? code : cli_cop(cli, err);
 }
 
+/* A folder that is not there is no store that is not there. */
+static int scratch_fault(struct cli *cli, const char *parent, int number)
+{
+	int code = fault_code(number);
+
+	return fault_set(&cli->fault,
+			 code == EXIT_NOT_FOUND ? EXIT_USAGE : code,
+			 "no folder can be made in %s, where --deep makes a "
+			 "store of the backup: %s; have TMPDIR name another "
+			 "folder",
+			 parent, cop_strerror(number));
+}
+
 static int verify_deep(struct cli *cli, int fd, struct backup_run *run,
 		       struct cop_backup_info *info)
 {
@@ -80,11 +93,13 @@ static int verify_deep(struct cli *cli, int fd, struct backup_run *run,
 	char path[PATH_MAX + 8];
 	int code;
 
+	if (!parent || !*parent)
+		parent = "/tmp";
 	if (snprintf(folder, sizeof folder, "%s/coppice-verify-XXXXXX",
-		     parent && *parent ? parent : "/tmp") >=
-		(int)sizeof folder ||
-	    !mkdtemp(folder))
-		return fault_errno(&cli->fault, folder, errno);
+		     parent) >= (int)sizeof folder)
+		return fault_errno(&cli->fault, "TMPDIR", ENAMETOOLONG);
+	if (!mkdtemp(folder))
+		return scratch_fault(cli, parent, errno);
 	snprintf(path, sizeof path, "%s/store", folder);
 	code = store_check(cli, fd, run, path, info);
 	nftw(folder, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
