@@ -64,15 +64,27 @@ cop_err json_name(cop_read *read, uint32_t name, json_t **out)
 	return !err && !*out ? ENOMEM : err;
 }
 
-cop_err json_key(cop_read *read, uint64_t id, json_t **out)
+static cop_err key_member(json_t *object, const char *name, const void *key,
+			  size_t size)
+{
+	char hex[2 * COP_KEY_BYTES + 1];
+	char hex_name[16];
+	cop_err err = json_member(object, name, json_text(key, size));
+
+	if (err || words_utf8(key, size) == size || size > COP_KEY_BYTES)
+		return err;
+	words_hex(hex, key, size);
+	snprintf(hex_name, sizeof hex_name, "%s_hex", name);
+	return json_member(object, hex_name, json_string(hex));
+}
+
+cop_err json_key(json_t *object, const char *name, cop_read *read, uint64_t id)
 {
 	const void *key = NULL;
 	size_t size = 0;
 	cop_err err = cop_key(read, id, &key, &size);
 
-	if (!err)
-		*out = json_text(key, size);
-	return !err && !*out ? ENOMEM : err;
+	return err ? err : key_member(object, name, key, size);
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -284,8 +296,7 @@ cop_err json_entity(cop_read *read, const struct cop_entity *entity, int parts,
 	cop_err err = object ? 0 : ENOMEM;
 
 	if (!err)
-		err = json_member(object, "key",
-				  json_text(entity->key, entity->key_size));
+		err = key_member(object, "key", entity->key, entity->key_size);
 	if (!err && entity->type)
 		err = json_name(read, entity->type, &type);
 	if (!err && type)
@@ -341,18 +352,15 @@ cop_err json_edge(cop_read *read, const struct cop_edge *edge, json_t **out)
 {
 	json_t *object = json_object();
 	json_t *part = NULL;
-	cop_err err = object ? json_key(read, edge->source, &part) : ENOMEM;
+	cop_err err =
+	    object ? json_key(object, "source", read, edge->source) : ENOMEM;
 
-	if (!err)
-		err = json_member(object, "source", part);
 	if (!err)
 		err = json_name(read, edge->relation, &part);
 	if (!err)
 		err = json_member(object, "relation", part);
 	if (!err)
-		err = json_key(read, edge->target, &part);
-	if (!err)
-		err = json_member(object, "target", part);
+		err = json_key(object, "target", read, edge->target);
 	if (!err && edge->discriminator)
 		err = json_member(object, "discriminator",
 				  json_integer(edge->discriminator));

@@ -18,16 +18,18 @@ enum json_parts {
 json_t *json_text(const void *data, size_t size);
 
 /*
- * An entity, an edge, the key of an id, a name, as import reads them.
+ * An entity, an edge, a name, as import reads them.
  * *out is to be released.  Returns the library's error or ENOMEM.
  */
 cop_err json_entity(cop_read *read, const struct cop_entity *entity, int parts,
 		    json_t **out);
 cop_err json_edge(cop_read *read, const struct cop_edge *edge, json_t **out);
-cop_err json_key(cop_read *read, uint64_t id, json_t **out);
 cop_err json_name(cop_read *read, uint32_t name, json_t **out);
 
 /* Adds a member, which it takes; ENOMEM if it is NULL. */
 cop_err json_member(json_t *object, const char *name, json_t *value);
+
+/* Adds the key of an id and, if it is no UTF-8, all its bytes as NAME_hex. */
+cop_err json_key(json_t *object, const char *name, cop_read *read, uint64_t id);
 
 #endif

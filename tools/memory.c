@@ -462,9 +462,7 @@ static cop_err step_json(cop_read *read, const struct cop_step *steps,
 	cop_err err = json ? cop_get_id(read, step->id, &entity) : ENOMEM;
 
 	if (!err)
-		err = json_key(read, step->id, &part);
-	if (!err)
-		err = json_member(json, "key", part);
+		err = json_key(json, "key", read, step->id);
 	if (!err)
 		err = json_name(read, entity.type, &part);
 	if (!err)
@@ -480,9 +478,7 @@ static cop_err step_json(cop_read *read, const struct cop_step *steps,
 		    json, "direction",
 		    json_string(step->direction == COP_OUT ? "out" : "in"));
 	if (!err)
-		err = json_key(read, steps[step->from].id, &part);
-	if (!err)
-		err = json_member(json, "from", part);
+		err = json_key(json, "from", read, steps[step->from].id);
 	if (err)
 		json_decref(json);
 	else

@@ -278,14 +278,26 @@ cop_err out_name_text(cop_read *read, uint32_t name)
 	return err;
 }
 
-cop_err out_key_json(cop_read *read, uint64_t id)
+static void out_key(const char *name, const void *key, size_t size)
+{
+	char hex[2 * COP_KEY_BYTES + 1];
+
+	printf("\"%s\":", name);
+	out_string(key, size);
+	if (words_utf8(key, size) == size || size > COP_KEY_BYTES)
+		return;
+	words_hex(hex, key, size);
+	printf(",\"%s_hex\":\"%s\"", name, hex);
+}
+
+cop_err out_key_json(cop_read *read, const char *name, uint64_t id)
 {
 	const void *key;
 	size_t size;
 	cop_err err = cop_key(read, id, &key, &size);
 
 	if (!err)
-		out_string(key, size);
+		out_key(name, key, size);
 	return err;
 }
 
@@ -503,8 +515,8 @@ cop_err out_entity_object(cop_store *store, cop_read *read,
 	uint32_t timed = 0;
 	cop_err err;
 
-	out_words("{\"key\":");
-	out_string(entity->key, entity->key_size);
+	out_byte('{');
+	out_key("key", entity->key, entity->key_size);
 	out_words(",\"type\":");
 	err = out_name_json(read, entity->type);
 	out_words(",\"tags\":[");
@@ -544,14 +556,14 @@ cop_err out_edge_object(cop_read *read, const struct cop_edge *edge)
 {
 	cop_err err;
 
-	out_words("{\"source\":");
-	err = out_key_json(read, edge->source);
+	out_byte('{');
+	err = out_key_json(read, "source", edge->source);
 	out_words(",\"relation\":");
 	if (!err)
 		err = out_name_json(read, edge->relation);
-	out_words(",\"target\":");
+	out_byte(',');
 	if (!err)
-		err = out_key_json(read, edge->target);
+		err = out_key_json(read, "target", edge->target);
 	if (edge->discriminator)
 		printf(",\"discriminator\":%" PRIu32, edge->discriminator);
 	out_valid(&edge->valid);

@@ -45,8 +45,11 @@ cop_err out_edge(cop_read *read, const struct cop_edge *edge);
 cop_err out_label_json(cop_read *read, uint64_t id);
 cop_err out_label_text(cop_read *read, uint64_t id);
 
-/* The key of an id, as a JSON string or as text. */
-cop_err out_key_json(cop_read *read, uint64_t id);
+/*
+ * The key of an id, as a member of a JSON object or as text.  The member
+ * NAME_hex, with all its bytes, follows that of a key that is no UTF-8.
+ */
+cop_err out_key_json(cop_read *read, const char *name, uint64_t id);
 cop_err out_key_text(cop_read *read, uint64_t id);
 
 /* The text of a name's number. */

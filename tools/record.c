@@ -12,9 +12,10 @@
  *	an edge that has no `relation`; an edge may have a `discriminator`,
  *	`valid_from` and `valid_to`.  Every other member is a property, as if
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
- *	their decimal text.  null is the same as absent, but `"vector": null`
- *	drops the vector that an absent one keeps.  Lines of an assistant's
- *	memory.jsonl are taken, too: see record_of_memory().
+ *	their decimal text; one that is no UTF-8 is told by its bytes, in hex,
+ *	beside it: `key_hex`, `source_hex`, `target_hex`.  null is the same as
+ *absent, but `"vector": null` drops the vector that an absent one keeps.  Lines
+ *of an assistant's memory.jsonl are taken, too: see record_of_memory().
  *
  * idea
  *	jansson reads the line; the put borrows its strings and a scratch's
@@ -60,9 +61,37 @@ static int record_no_memory(struct fault *fault)
 	return fault_set(fault, EXIT_NO_SPACE, "out of memory");
 }
 
-static int record_key_from(struct record_key *key, const char *member,
-			   const json_t *json, struct fault *fault)
+/* The bytes of a key that its text could not tell. */
+static int record_key_unhex(struct record *record, struct record_key *key,
+			    const char *member, const json_t *hex,
+			    struct fault *fault)
 {
+	size_t size = json_string_length(hex);
+	char *bytes = scratch_take(&record->scratch, size / 2 + 1, 1);
+
+	if (!bytes)
+		return record_no_memory(fault);
+	if (!json_is_string(hex) ||
+	    words_unhex(json_string_value(hex), size, bytes))
+		return record_bad(fault, member,
+				  "is not bytes in hex, two digits each");
+	key->data = bytes;
+	key->size = size / 2;
+	return 0;
+}
+
+static int record_key_from(struct record *record, struct record_key *key,
+			   const char *member, const json_t *line,
+			   struct fault *fault)
+{
+	const json_t *json = json_object_get(line, member);
+	const json_t *hex;
+	char hex_name[16];
+
+	snprintf(hex_name, sizeof hex_name, "%s_hex", member);
+	hex = json ? json_object_get(line, hex_name) : NULL;
+	if (hex && !json_is_null(hex) && strcmp(member, "id") != 0)
+		return record_key_unhex(record, key, hex_name, hex, fault);
 	if (json_is_string(json)) {
 		key->data = json_string_value(json);
 		key->size = json_string_length(json);
@@ -497,8 +526,8 @@ static int record_put_entity(struct record *record, cop_write *write,
 			     json_t *line, struct fault *fault)
 {
 	static const char *const with_key[] = {
-	    "key",	     "type",   "tags",	"content",
-	    "content_bytes", "vector", "timed", NULL};
+	    "key",	     "key_hex", "type",	 "tags", "content",
+	    "content_bytes", "vector",	"timed", NULL};
 	static const char *const with_id[] = {
 	    "id",     "type",  "tags", "content", "content_bytes",
 	    "vector", "timed", NULL};
@@ -511,8 +540,7 @@ static int record_put_entity(struct record *record, cop_write *write,
 
 	memset(&put, 0, sizeof put);
 	put.size = sizeof put;
-	if (record_key_from(&key, member, json_object_get(line, member),
-			    fault) ||
+	if (record_key_from(record, &key, member, line, fault) ||
 	    record_text_from(&put.type, &put.type_size, "type",
 			     json_object_get(line, "type"), fault) ||
 	    record_text_from(&content, &put.content_size, "content",
@@ -551,11 +579,11 @@ static int record_put_edge(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
 	static const char *const with_relation[] = {
-	    "source",	  "relation", "target", "discriminator",
-	    "valid_from", "valid_to", NULL};
+	    "source",	     "source_hex", "relation", "target", "target_hex",
+	    "discriminator", "valid_from", "valid_to", NULL};
 	static const char *const with_type[] = {
-	    "source",	  "type",     "target", "discriminator",
-	    "valid_from", "valid_to", NULL};
+	    "source",	     "source_hex", "type",     "target", "target_hex",
+	    "discriminator", "valid_from", "valid_to", NULL};
 	struct cop_validity valid;
 	const json_t *number = json_object_get(line, "discriminator");
 	int has_relation = json_object_get(line, "relation") != NULL;
@@ -571,10 +599,8 @@ static int record_put_edge(struct record *record, cop_write *write,
 	if (!json_is_string(relation))
 		return record_bad(fault, "relation",
 				  relation ? "is not a string" : "is missing");
-	if (record_key_from(&source, "source", json_object_get(line, "source"),
-			    fault) ||
-	    record_key_from(&target, "target", json_object_get(line, "target"),
-			    fault) ||
+	if (record_key_from(record, &source, "source", line, fault) ||
+	    record_key_from(record, &target, "target", line, fault) ||
 	    record_collect(record, line,
 			   has_relation ? with_relation : with_type,
 			   &properties, fault))

@@ -124,10 +124,8 @@ cop_err entity_brief(cop_read *read, uint64_t id, json_t **out)
 {
 	json_t *object = json_object(), *part = NULL;
 	struct cop_entity entity = {.id = 0};
-	cop_err err = json_key(read, id, &part);
+	cop_err err = json_key(object, "key", read, id);
 
-	if (!err)
-		err = json_member(object, "key", part);
 	if (!err)
 		err = cop_get_id(read, id, &entity);
 	if (!err && entity.id)

@@ -17,13 +17,13 @@ cop_err step_object(cop_read *read, const struct cop_step *steps, size_t index)
 	const struct cop_step *step = &steps[index];
 	cop_err err;
 
-	printf("{\"hops\":%" PRIu32 ",\"key\":", step->hops);
-	err = out_key_json(read, step->id);
-	fputs(",\"from\":", stdout);
+	printf("{\"hops\":%" PRIu32 ",", step->hops);
+	err = out_key_json(read, "key", step->id);
+	putchar(',');
 	if (!step->hops)
-		fputs("null", stdout);
+		fputs("\"from\":null", stdout);
 	else if (!err)
-		err = out_key_json(read, steps[step->from].id);
+		err = out_key_json(read, "from", steps[step->from].id);
 	fputs(",\"relation\":", stdout);
 	if (!err)
 		err = out_name_json(read, step->relation);

@@ -54,16 +54,16 @@ static cop_err diff_json(cop_read *read, const struct cop_difference *d)
 	static const char *const whats[] = {"", "entity", "vector", "edge"};
 	cop_err err;
 
-	printf("{\"change\":\"%s\",\"what\":\"%s\",\"%s\":", hows[d->how],
-	       whats[d->what], d->what == COP_EDGE ? "source" : "key");
-	err = out_key_json(read, d->id);
+	printf("{\"change\":\"%s\",\"what\":\"%s\",", hows[d->how],
+	       whats[d->what]);
+	err = out_key_json(read, d->what == COP_EDGE ? "source" : "key", d->id);
 	if (d->what == COP_EDGE) {
 		fputs(",\"relation\":", stdout);
 		if (!err)
 			err = out_name_json(read, d->relation);
-		fputs(",\"target\":", stdout);
+		putchar(',');
 		if (!err)
-			err = out_key_json(read, d->target);
+			err = out_key_json(read, "target", d->target);
 		if (d->discriminator)
 			printf(",\"discriminator\":%" PRIu32, d->discriminator);
 	}

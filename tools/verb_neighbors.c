@@ -67,10 +67,10 @@ static cop_err neighbor_json(cop_read *read, const struct cop_neighbor *one)
 
 	fputs("{\"relation\":", stdout);
 	err = out_name_json(read, one->relation);
-	printf(",\"direction\":\"%s\",\"key\":",
+	printf(",\"direction\":\"%s\",",
 	       one->direction == COP_OUT ? "out" : "in");
 	if (!err)
-		err = out_key_json(read, one->id);
+		err = out_key_json(read, "key", one->id);
 	if (!err)
 		err = out_label_json(read, one->id);
 	fputs("}\n", stdout);

@@ -173,8 +173,8 @@ static cop_err search_json(const struct search *search, int64_t query,
 		printf("\"query\":%" PRId64 ",", query);
 	printf("\"rank\":%" PRIu32 ",\"distance\":", rank);
 	out_double(hit->distance);
-	fputs(",\"key\":", stdout);
-	err = out_key_json(read, hit->id);
+	putchar(',');
+	err = out_key_json(read, "key", hit->id);
 	if (!err)
 		err = out_label_json(read, hit->id);
 	if (!err && search->context)

@@ -15,8 +15,9 @@
  *	 "relation":R,"target":K,"discriminator":1,"new":false}
  *	{"commit":8,"time":T,"op":"touch","key":K}	no history is kept
  *	{"commit":8,"time":T,"op":"commit","changes":4}	ends each commit
- *	With --values a put has "entity", "vector" or "edge", as `get --json`
- *	prints it, as of its commit.
+ *	A key that is no UTF-8 is in "key_hex" as well, likewise "source_hex"
+ *	and "target_hex".  With --values a put has "entity", "vector" or "edge",
+ *as `get --json` prints it, as of its commit.
  */
 #include "instant.h"
 #include "out.h"
@@ -182,15 +183,15 @@ static cop_err change_print(struct watch *watch, cop_read *read,
 	cop_err err;
 
 	line_begin(watch, gone ? "delete" : "put");
-	printf(",\"what\":\"%s\",\"%s\":", whats[change->what],
-	       change->what == COP_EDGE ? "source" : "key");
-	err = out_key_json(read, change->id);
+	printf(",\"what\":\"%s\",", whats[change->what]);
+	err = out_key_json(read, change->what == COP_EDGE ? "source" : "key",
+			   change->id);
 	if (!err && change->what == COP_EDGE) {
 		fputs(",\"relation\":", stdout);
 		err = out_name_json(read, change->relation);
-		fputs(",\"target\":", stdout);
+		putchar(',');
 		if (!err)
-			err = out_key_json(read, change->target);
+			err = out_key_json(read, "target", change->target);
 		if (change->discriminator)
 			printf(",\"discriminator\":%" PRIu32,
 			       change->discriminator);
@@ -231,8 +232,8 @@ static int32_t touch_tell(void *user, cop_read *read, uint64_t id)
 	if (watch->err || (was && !is))
 		return watch->err != 0;
 	line_begin(watch, "touch");
-	fputs(",\"key\":", stdout);
-	watch->err = out_key_json(read, id);
+	putchar(',');
+	watch->err = out_key_json(read, "key", id);
 	fputs("}\n", stdout);
 	watch->changes++;
 	return watch->err != 0 || out_failed();

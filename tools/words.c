@@ -221,6 +221,38 @@ char *words_rate(char *out, double rate)
 	return words_unit(out, rate, units, 1000, rate < 9.95 && rate > 0);
 }
 
+void words_hex(char *out, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		sprintf(out + 2 * i, "%02x", bytes[i]);
+	out[2 * size] = '\0';
+}
+
+/* 16: it is no digit. */
+static unsigned hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	return (unsigned)(strchrnul(digits, c | (c > '9' ? 0x20 : 0)) - digits);
+}
+
+int words_unhex(const char *text, size_t size, void *out)
+{
+	unsigned char *bytes = out;
+
+	for (size_t i = 0; i + 1 < size; i += 2) {
+		unsigned high = hex_digit(text[i]);
+		unsigned low = hex_digit(text[i + 1]);
+
+		if (high > 15 || low > 15)
+			return -1;
+		bytes[i / 2] = (unsigned char)(high << 4 | low);
+	}
+	return size % 2 ? -1 : 0;
+}
+
 size_t words_distance(const char *a, const char *b)
 {
 	size_t row[WORDS_MAX + 1];

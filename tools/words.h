@@ -47,6 +47,12 @@ char *words_bytes(char *out, uint64_t bytes);
 char *words_span(char *out, double ns);
 char *words_rate(char *out, double rate);
 
+/* The bytes in hex and a NUL: `out` has room for 2 * size + 1. */
+void words_hex(char *out, const void *data, size_t size);
+
+/* Bytes from hex, all of `text`, into half its size; 0 if it is that. */
+int words_unhex(const char *text, size_t size, void *out);
+
 /* How many letters to change, add or drop to make a into b; up to 63 each. */
 size_t words_distance(const char *a, const char *b);
 
