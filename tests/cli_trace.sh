@@ -18,6 +18,17 @@ exits 0 'and that sets nothing' trace "$store"
 is "$out" off 'at all'
 put '{"key":"a0"}'
 
+exits 0 'which are traced, as JSON' trace "$store" --json
+is "$out" '{"schema":"coppice.trace/1","subjects":[]}' 'none'
+exits 0 'set, as JSON' trace "$store" commit,search --json
+is "$out" '{"schema":"coppice.trace/1","subjects":["commit","search"]}' \
+	'says which are traced then'
+for word in commit,,search commit, ,commit ''; do
+	exits 2 'a subject without a name' trace "$store" "$word"
+	like "$err" "*no subject ''*" 'is none'
+done
+exits 0 'off' trace "$store" off
+
 # One process follows, others are traced at once.
 "$COPPICE" trace "$store" commit,search,walk --follow >"$work/trace" &
 follower=$!

@@ -105,13 +105,13 @@ static int events_print(struct trace *trace, int32_t which)
 /* "commit,search", "all" or "off". */
 static int subjects_parse(struct cli *cli, char *words, uint32_t *mask)
 {
-	char *rest = NULL;
+	char *rest = words;
+	char *word;
 
 	*mask = 0;
 	if (!strcmp(words, "off"))
 		return 0;
-	for (char *word = strtok_r(words, ",", &rest); word;
-	     word = strtok_r(NULL, ",", &rest)) {
+	while ((word = strsep(&rest, ","))) {
 		uint32_t found = 0;
 
 		for (int i = 0; i < SUBJECT_COUNT; i++)
@@ -128,20 +128,27 @@ static int subjects_parse(struct cli *cli, char *words, uint32_t *mask)
 	return 0;
 }
 
-static int subjects_print(struct cli *cli)
+/* commit,search or off; as JSON {"schema":..., "subjects":[...]} */
+static int subjects_print(struct cli *cli, int json)
 {
 	uint32_t mask;
 	cop_err err = cop_trace(cli->store, &mask);
+	const char *quote = json ? "\"" : "";
 	const char *comma = "";
 
 	if (err)
 		return cli_cop(cli, err);
+	if (json)
+		fputs("{\"schema\":\"coppice.trace/1\",\"subjects\":[", stdout);
 	for (int i = 0; i < SUBJECT_COUNT; i++)
 		if (mask >> i & 1) {
-			printf("%s%s", comma, subjects[i]);
+			printf("%s%s%s%s", comma, quote, subjects[i], quote);
 			comma = ",";
 		}
-	puts(mask ? "" : "off");
+	if (json)
+		puts("]}");
+	else
+		puts(mask ? "" : "off");
 	return 0;
 }
 
@@ -167,7 +174,9 @@ static int trace_run(struct cli *cli)
 		return cli_cop(cli, err);
 	if (args_given(cli, TRACE_FOLLOW))
 		return events_print(&trace, COP_JOURNAL_TRACE);
-	return cli->operand_count ? 0 : subjects_print(cli);
+	return cli->operand_count && !trace.json
+		   ? 0
+		   : subjects_print(cli, trace.json);
 }
 
 static int slow_run(struct cli *cli)
@@ -203,7 +212,8 @@ const struct verb verb_trace = {
     .rows = trace_rows,
     .operand_max = 1,
     .notes = "Subjects are commit, lock, search, walk, link and recover.\n"
-	     "Without one it prints which are traced.\n",
+	     "Without one it prints which are traced, with --json in any "
+	     "case.\n",
     .run = trace_run,
 };
 
