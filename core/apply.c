@@ -18,12 +18,12 @@ static cop_err no_memory(void)
 
 cop_err apply_failed(const struct apply *apply, int err)
 {
-	if (error_public(err) == COP_NO_SPACE)
-		return error_system(err,
-				    "%s: the data file cannot grow; free room "
-				    "on the disk, or set COPPICE_MAP_SIZE "
-				    "higher, and commit again",
-				    apply->store->path);
+	if (err == ENV_ABSENT)
+		return error_set(COP_CORRUPT,
+				 "%s: an index lacks what a record names: the "
+				 "data file is damaged; `coppice check "
+				 "--repair` mends it",
+				 apply->store->path);
 	return error_system(err, "%s: cannot write", apply->store->path);
 }
 

@@ -240,18 +240,8 @@ static cop_err state_read(struct apply *apply)
 
 static cop_err commit_error(const cop_store *store, int code)
 {
-	if (code == EFBIG)
-		return error_system(code,
-				    "%s: the data file may not grow; nothing "
-				    "of this commit took place",
-				    store->path);
-	if (error_public(code) == COP_NO_SPACE)
-		return error_system(code,
-				    "%s: the disk is full; nothing of this "
-				    "commit took place: free room and commit "
-				    "again",
-				    store->path);
-	return error_system(code, "%s: cannot commit", store->path);
+	return error_system(code, "%s: nothing of this commit took place",
+			    store->path);
 }
 
 /* The page that makes it happen may have reached the disk all the same. */

@@ -137,10 +137,12 @@ static const char *advice_of(int error)
 	case EROFS: return "; mount it writable";
 	case ENV_PANIC:
 		return "; close the store in this process and open it again";
-	default:
-		return env_public_error(error) == COP_CORRUPT
-			   ? "; restore a backup"
-			   : "";
+	default: break;
+	}
+	switch (env_public_error(error)) {
+	case COP_CORRUPT: return "; restore a backup";
+	case COP_NO_SPACE: return "; set COPPICE_MAP_SIZE higher";
+	default: return "";
 	}
 }
 

@@ -312,6 +312,48 @@ static void indexes_are_mended_from_records(void)
 				   "what is left of an entity that is gone");
 }
 
+/* Puts all edges again, which replaces them. */
+static cop_err edges_put_again(struct fixture *f)
+{
+	cop_write *write = write_of(f);
+	char key[16];
+	char other[16];
+	cop_err err;
+
+	for (uint64_t i = 0; i < KEYS; i++) {
+		key_of(key, i);
+		key_of(other, (i + 1) % KEYS);
+		must(link_simple(write, key, "next", other), "link");
+	}
+	err = cop_commit(write, NULL);
+	cop_abort(write);
+	return err;
+}
+
+static void a_commit_that_meets_damage_names_it(void)
+{
+	struct fixture f;
+	pid_t reader;
+	cop_err err;
+
+	store_make(&f);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, "edges_in", DAMAGE_DROP);
+	reader = reader_start(&f);
+	fixture_open(&f);
+	err = edges_put_again(&f);
+	is_int(err, COP_CORRUPT, "a commit that meets damage says so");
+	ok(strstr(cop_last_error(), f.path) &&
+	       strstr(cop_last_error(), "damaged") &&
+	       strstr(cop_last_error(), "coppice check --repair"),
+	   "of which store, and what to do: %s", cop_last_error());
+	(void)check_run(&f, COP_CHECK_FULL, 1);
+	is_int(edges_put_again(&f), 0, "a repair has it go on");
+	is_int(reader_stop(reader), 0, "a reader went on meanwhile");
+	fixture_release(&f);
+}
+
 static void a_damaged_record_is_told_and_stays(void)
 {
 	struct cop_check_result result;
@@ -646,6 +688,7 @@ int main(void)
 		bail_out("cannot begin: %s", strerror(errno));
 	a_sound_store_has_no_findings();
 	indexes_are_mended_from_records();
+	a_commit_that_meets_damage_names_it();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
