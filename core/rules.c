@@ -15,22 +15,39 @@ static struct bytes setting_key(void)
 	return bytes_of("retention", 9);
 }
 
-cop_err rules_of(const struct cop_retention *wanted, struct disk_retention *out)
+static cop_err rules_check(const struct cop_retention *wanted)
 {
 	if (wanted->history < COP_HISTORY_AGE ||
-	    wanted->history > COP_HISTORY_NONE ||
-	    wanted->history_ms > HISTORY_MS_MAX ||
-	    (wanted->history_ms && wanted->history != COP_HISTORY_AGE) ||
-	    (wanted->history_count && wanted->history == COP_HISTORY_NONE))
-		return error_set(
-		    COP_INVALID,
-		    "history %d of %" PRIu64 " ms and %" PRIu64
-		    " versions; there are age 0, all 1, none 2, an "
-		    "age of up to %" PRIu64
-		    " ms with the first, and a count with these "
-		    "two",
-		    wanted->history, wanted->history_ms, wanted->history_count,
-		    HISTORY_MS_MAX);
+	    wanted->history > COP_HISTORY_NONE)
+		return error_set(COP_INVALID,
+				 "there is no history of kind %d; see enum "
+				 "cop_history",
+				 wanted->history);
+	if (wanted->history_ms && wanted->history != COP_HISTORY_AGE)
+		return error_set(COP_INVALID,
+				 "all history or none is to be kept, and for "
+				 "%" PRIu64 " ms; give one of the two",
+				 wanted->history_ms);
+	if (wanted->history_ms > HISTORY_MS_MAX)
+		return error_set(COP_INVALID,
+				 "history of %" PRIu64 " ms; give at most "
+				 "%" PRIu64 ", or have all of it kept",
+				 wanted->history_ms, HISTORY_MS_MAX);
+	if (wanted->history_count && wanted->history == COP_HISTORY_NONE)
+		return error_set(COP_INVALID,
+				 "no history is to be kept, and %" PRIu64
+				 " versions of one thing; give one of the two, "
+				 "0 versions for no such limit",
+				 wanted->history_count);
+	return 0;
+}
+
+cop_err rules_of(const struct cop_retention *wanted, struct disk_retention *out)
+{
+	cop_err err = rules_check(wanted);
+
+	if (err)
+		return err;
 	*out = (struct disk_retention){.age_ns = 30 * DAY_NS,
 				       .count = wanted->history_count};
 	if (wanted->history == COP_HISTORY_NONE)
