@@ -733,8 +733,7 @@ static cop_err control_find(cop_store *store)
 	case EACCES:
 		return error_system(err,
 				    "cannot write to %s/control, where every "
-				    "process that attaches has its slot; ask "
-				    "for permission on the store",
+				    "process that attaches has its slot",
 				    store->shm_path);
 	default:
 		return error_system(err, "cannot map %s/control",

@@ -99,8 +99,7 @@ static cop_err lock_open(cop_store *store)
 	if (store->lock_fd < 0)
 		return error_system(errno,
 				    "cannot write to %s/lock, which every "
-				    "process that attaches must; ask for "
-				    "permission on the store's files",
+				    "process that attaches must",
 				    store->path);
 	return identity_take(store);
 }

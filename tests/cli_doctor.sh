@@ -173,6 +173,18 @@ if mount -t tmpfs -o size=64m tmpfs "$work/docker" 2>/dev/null; then
 else
 	skip 'no right to mount' 'folders that are too small'
 fi
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	unshare -m sh -c 'mount --bind "$2" "$2" &&
+		mount -o remount,ro,bind "$2" && "$1" doctor "$2" --shm-dir "$3"' \
+		sh "$COPPICE" "$store" "$shm" >"$work/out" 2>&1
+	is $? 1 'a store on a file system that is mounted read-only'
+	like "$(cat "$work/out")" \
+		"*bad *store *$store cannot be opened; *Read-only*mount it writable*" \
+		'is told, with what to do'
+	like "$(grep -c 'ask for permission' "$work/out")" 0 'nothing else'
+else
+	skip 'no right to mount' 'a store that is mounted read-only'
+fi
 exits 0 'locks and disk' doctor "$store" --all
 like "$out" '*ok *disk *ok *locks *' 'are well'
 is "$(ls -A "$store" | grep -c doctor)" 0 'nothing is left in the store'

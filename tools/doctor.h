@@ -28,10 +28,12 @@ struct doctor {
 	int all; /* what is well is told, too */
 };
 
+enum doctor_needs { NEEDS_NOTHING, NEEDS_PATH, NEEDS_STORE };
+
 struct doctor_check {
 	const char *name;
 	void (*run)(struct doctor *doctor);
-	int needs_store;
+	int needs; /* of the store: enum doctor_needs */
 };
 
 /* Checks of the machine, and of the store; each ends in a name of NULL. */

@@ -418,15 +418,15 @@ static void check_futex(struct doctor *doctor)
 }
 
 const struct doctor_check doctor_machine[] = {
-    {"kernel", check_kernel, 0},
-    {"lmdb", check_lmdb, 0},
-    {"cpu", check_cpu, 0},
-    {"shm", check_shm, 0},
-    {"hugepages", check_huge, 0},
-    {"limits", check_limits, 0},
-    {"vm", check_vm, 0},
-    {"memory", check_memory, 0},
-    {"cgroup", check_cgroup, 0},
-    {"futex", check_futex, 0},
-    {NULL, NULL, 0},
+    {"kernel", check_kernel, NEEDS_NOTHING},
+    {"lmdb", check_lmdb, NEEDS_NOTHING},
+    {"cpu", check_cpu, NEEDS_NOTHING},
+    {"shm", check_shm, NEEDS_NOTHING},
+    {"hugepages", check_huge, NEEDS_NOTHING},
+    {"limits", check_limits, NEEDS_NOTHING},
+    {"vm", check_vm, NEEDS_NOTHING},
+    {"memory", check_memory, NEEDS_NOTHING},
+    {"cgroup", check_cgroup, NEEDS_NOTHING},
+    {"futex", check_futex, NEEDS_NOTHING},
+    {NULL, NULL, NEEDS_NOTHING},
 };

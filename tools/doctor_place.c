@@ -388,11 +388,11 @@ static void check_leftovers(struct doctor *doctor)
 }
 
 const struct doctor_check doctor_place[] = {
-    {"filesystem", check_filesystem, 1},
-    {"disk", check_disk, 1},
-    {"locks", check_locks, 1},
-    {"logind", check_logind, 1},
-    {"readers", check_readers, 1},
-    {"leftovers", check_leftovers, 0},
-    {NULL, NULL, 0},
+    {"filesystem", check_filesystem, NEEDS_PATH},
+    {"disk", check_disk, NEEDS_PATH},
+    {"locks", check_locks, NEEDS_STORE},
+    {"logind", check_logind, NEEDS_STORE},
+    {"readers", check_readers, NEEDS_STORE},
+    {"leftovers", check_leftovers, NEEDS_NOTHING},
+    {NULL, NULL, NEEDS_NOTHING},
 };

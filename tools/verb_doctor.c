@@ -5,7 +5,8 @@
  * idea
  *	Each check of two tables (doctor.h) is run; findings are printed as
  *	they come, a line each.  A store that cannot be described, or none at
- *	all, leaves the checks of the machine.  Nothing is built or changed.
+ *	all, leaves the checks of the machine; that it may not be opened is a
+ *	finding.  Nothing is built or changed.
  *
  * layout of the text
  *	warn   shm        what; why; what to do
@@ -31,6 +32,8 @@ static const struct arg_row doctor_rows[] = {
     {DOCTOR_ALL, "all", NULL, "say what is well, too"},
     {DOCTOR_SHM, "shm-dir", "DIR",
      "look at this folder for shared memory (default: the store's)"},
+    {ARG_TIMEOUT, "timeout", "SECONDS",
+     "wait so long for an answer (default: 5)"},
     ARG_JSON_ROW,
     ARG_END,
 };
@@ -147,10 +150,14 @@ static int doctor_describe(struct doctor *doctor, const char *shm_dir)
 	struct cli *cli = doctor->cli;
 	cop_err err = 0;
 
+	doctor->check = "store";
 	doctor->store.size = sizeof doctor->store;
 	if (cli->path)
 		err = cop_describe(cli->path, &doctor->store);
-	if (err)
+	if (err == COP_READ_ONLY || err == COP_DENIED)
+		doctor_tell(doctor, DOCTOR_BAD, "%s cannot be opened\n%s",
+			    cli->path, cop_last_error());
+	else if (err)
 		cli_cop(cli, err);
 	if (err || !cli->path)
 		memset(&doctor->store, 0, sizeof doctor->store);
@@ -169,8 +176,12 @@ static int doctor_describe(struct doctor *doctor, const char *shm_dir)
 static void doctor_checks(struct doctor *doctor,
 			  const struct doctor_check *checks)
 {
+	int known = doctor->store.size	? NEEDS_STORE
+		    : doctor->cli->path ? NEEDS_PATH
+					: NEEDS_NOTHING;
+
 	for (; checks->name; checks++) {
-		if (checks->needs_store && !doctor->store.size)
+		if (checks->needs > known)
 			continue;
 		doctor->check = checks->name;
 		checks->run(doctor);
