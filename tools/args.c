@@ -28,7 +28,8 @@
 
 enum { ARGS_MAX = 48 };
 
-const struct arg_row args_common[] = {
+/* What every verb takes. */
+static const struct arg_row args_common[] = {
     {ARG_STORE, "store", "DIR", "the store, instead of its operand"},
     {ARG_TIMEOUT, "timeout", "SECONDS",
      "wait so long for the writer lock (default: for ever)"},
@@ -54,9 +55,30 @@ int args_fault(struct cli *cli, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-static void args_help_rows(const struct arg_row *row, FILE *to)
+const struct arg_row *args_row(const struct verb *verb, size_t index)
 {
-	for (; row->name; row++) {
+	const struct arg_row *row = verb->rows;
+
+	for (; row->name && index; row++)
+		index--;
+	if (row->name)
+		return row;
+	for (row = args_common; row->name; row++) {
+		const struct arg_row *own = verb->rows;
+
+		while (own->name && own->id != row->id)
+			own++;
+		if (!own->name && !index--)
+			return row;
+	}
+	return NULL;
+}
+
+static void args_help_rows(const struct verb *verb, FILE *to)
+{
+	const struct arg_row *row;
+
+	for (size_t i = 0; (row = args_row(verb, i)); i++) {
 		char left[64];
 		const char *equals = row->value ? "=" : "";
 		const char *value = row->value ? row->value : "";
@@ -82,8 +104,7 @@ void args_help(const struct verb *verb, FILE *to)
 		verb->name, verb->store == VERB_STORE_FIRST ? " STORE" : "",
 		*verb->operands ? " " : "", verb->operands,
 		verb->store == VERB_STORE_LAST ? " STORE" : "", verb->summary);
-	args_help_rows(verb->rows, to);
-	args_help_rows(args_common, to);
+	args_help_rows(verb, to);
 	if (verb->notes)
 		fprintf(to, "\n%s", verb->notes);
 	if (verb->table)
@@ -94,24 +115,19 @@ void args_help(const struct verb *verb, FILE *to)
 static void args_tables(const struct verb *verb, struct option *options,
 			char *letters)
 {
-	const struct arg_row *const tables[] = {verb->rows, args_common};
+	const struct arg_row *row;
 	size_t count = 0;
 
 	*letters++ = ':';
-	for (size_t t = 0; t < 2; t++) {
-		for (const struct arg_row *row = tables[t]; row->name; row++) {
-			if (count + 1 >= ARGS_MAX)
-				break;
-			options[count++] = (struct option){
-			    row->name,
-			    row->value ? required_argument : no_argument, NULL,
-			    row->id};
-			if (row->id >= ARG_LONG)
-				continue;
-			*letters++ = (char)row->id;
-			if (row->value)
-				*letters++ = ':';
-		}
+	while (count + 1 < ARGS_MAX && (row = args_row(verb, count))) {
+		options[count++] = (struct option){
+		    row->name, row->value ? required_argument : no_argument,
+		    NULL, row->id};
+		if (row->id >= ARG_LONG)
+			continue;
+		*letters++ = (char)row->id;
+		if (row->value)
+			*letters++ = ':';
 	}
 	*letters = '\0';
 	memset(&options[count], 0, sizeof options[count]);
@@ -272,12 +288,11 @@ int args_end(struct cli *cli)
 
 static const char *args_name(const struct cli *cli)
 {
-	const struct arg_row *const tables[] = {cli->verb->rows, args_common};
+	const struct arg_row *row;
 
-	for (size_t t = 0; t < 2; t++)
-		for (const struct arg_row *row = tables[t]; row->name; row++)
-			if (row->id == cli->id)
-				return row->name;
+	for (size_t i = 0; (row = args_row(cli->verb, i)); i++)
+		if (row->id == cli->id)
+			return row->name;
 	return "?";
 }
 

@@ -9,7 +9,11 @@
 
 struct cli;
 
-/* One option: `id` is its letter, or a number from ARG_LONG up if none. */
+/*
+ * One option: `id` is its letter, or a number from ARG_LONG up if none.  A
+ * value is named by what may stand there, with | between: words as they are to
+ * be typed, in small letters; FILE; DIR; any other name is for people.
+ */
 struct arg_row {
 	int id;
 	const char *name;
@@ -47,12 +51,6 @@ enum {
 		0, NULL, NULL, NULL                                            \
 	}
 
-/*
- * A value is named by what may stand there, with | between: words as they are
- * to be typed, in small letters; FILE; DIR; any other name is for people.
- */
-extern const struct arg_row args_common[]; /* what every verb takes */
-
 /* Which operand is the store. */
 enum verb_store { VERB_STORE_FIRST, VERB_STORE_LAST, VERB_STORE_NONE };
 
@@ -68,6 +66,12 @@ struct verb {
 	void (*table)(FILE *to);    /* prints still more, or NULL */
 	int (*run)(struct cli *cli);
 };
+
+/*
+ * Option `index` of a verb: its own, then those that every verb takes, but for
+ * those that it has itself.  NULL: there are no more.
+ */
+const struct arg_row *args_row(const struct verb *verb, size_t index);
 
 /* One run of the command: everything that main() has to release. */
 struct cli {

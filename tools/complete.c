@@ -73,27 +73,13 @@ static void verbs_offer_second(const struct complete *complete,
 
 /* ---- options ------------------------------------------------------------ */
 
-/* Row `index` of a verb, those that all have behind its own; NULL: no more. */
-static const struct arg_row *row_at(const struct verb *verb, size_t index)
-{
-	const struct arg_row *row = verb->rows;
-
-	for (; row->name && index; row++)
-		index--;
-	if (row->name)
-		return row;
-	for (row = args_common; row->name && index; row++)
-		index--;
-	return row->name ? row : NULL;
-}
-
 /* The option that a word is, as --name, --name=VALUE or -k; NULL: none. */
 static const struct arg_row *row_of(const struct verb *verb, const char *word)
 {
 	const struct arg_row *row;
 	size_t size = strcspn(word, "=");
 
-	for (size_t i = 0; (row = row_at(verb, i)); i++) {
+	for (size_t i = 0; (row = args_row(verb, i)); i++) {
 		if (!strncmp(word, "--", 2) && size == strlen(row->name) + 2 &&
 		    !strncmp(word + 2, row->name, size - 2))
 			return row;
@@ -110,7 +96,7 @@ static void options_offer(const struct complete *complete,
 	const struct arg_row *row;
 	char word[64];
 
-	for (size_t i = 0; (row = row_at(verb, i)); i++) {
+	for (size_t i = 0; (row = args_row(verb, i)); i++) {
 		if (row->name[1])
 			snprintf(word, sizeof word, "--%s%s", row->name,
 				 row->value ? "=" : "");

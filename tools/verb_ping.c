@@ -35,6 +35,8 @@ enum {
 static const struct arg_row ping_rows[] = {
     {PING_AGE, "max-age", "TIME",
      "a writer may hold the lock so long without a commit, as 30s"},
+    {ARG_TIMEOUT, "timeout", "SECONDS",
+     "wait so long for an answer (default: 5)"},
     ARG_JSON_ROW,
     ARG_END,
 };
