@@ -23,7 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+enum { TMPFS_TYPE = 0x01021994 };
 
 /* The folder of what is not there yet, and its last word behind it. */
 static int place_new(const char *name, char path[PATH_MAX])
@@ -131,4 +134,16 @@ int place_check(const char *name, struct fault *fault)
 		return place_refuse(name, path, fault);
 	fault_clear(fault); /* who makes it says why that fails */
 	return 0;
+}
+
+void place_shm_tell(const char *path)
+{
+	struct statfs fs;
+
+	if (!statfs(path, &fs) && fs.f_type != TMPFS_TYPE)
+		fault_note("%s is not on a tmpfs: shared memory there is "
+			   "written to a disk over and over; mount a tmpfs "
+			   "there, or name a folder on one: `coppice config "
+			   "STORE shm-dir=DIR`",
+			   path);
 }

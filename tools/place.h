@@ -23,4 +23,7 @@ int place_refuse(const char *name, const char *path, struct fault *fault);
 /* The same for a name, of a folder that is to be made. */
 int place_check(const char *name, struct fault *fault);
 
+/* Tells on stderr if a folder for shared memory is not in memory. */
+void place_shm_tell(const char *path);
+
 #endif

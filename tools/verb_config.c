@@ -14,6 +14,7 @@
  */
 #include "instant.h"
 #include "out.h"
+#include "place.h"
 #include "verbs.h"
 #include "words.h"
 
@@ -157,7 +158,7 @@ static void row_print(const struct config_row *row,
 
 	value_text(row, options, value);
 	if (!json) {
-		printf("%-15s%-13s%-10s%s\n", row->name, value,
+		printf("%-14s %-12s %-9s %s\n", row->name, value,
 		       change_word(row), row->meaning);
 		return;
 	}
@@ -295,6 +296,19 @@ static int value_take(const struct config_row *row, const char *text,
 
 /* ---- the verb ----------------------------------------------------------- */
 
+/* Whether one of the first operands sets the parameter. */
+static int is_given(const struct cli *cli, const struct config_row *row,
+		    int count)
+{
+	size_t size = strlen(row->name);
+
+	for (int i = 0; i < count; i++)
+		if (!strncmp(cli->operands[i], row->name, size) &&
+		    cli->operands[i][size] == '=')
+			return 1;
+	return 0;
+}
+
 /* Takes all assignments; *change is the kind of them, -1 if there are none. */
 static int config_take(struct cli *cli, struct cop_options *options,
 		       int *change)
@@ -308,6 +322,8 @@ static int config_take(struct cli *cli, struct cop_options *options,
 			return cli->fault.code;
 		if (!value)
 			continue;
+		if (is_given(cli, row, i))
+			return args_fault(cli, "%s is given twice", row->name);
 		if (row->change == CHANGE_FIXED)
 			return args_fault(cli,
 					  "%s is fixed when a store is made; "
@@ -380,6 +396,8 @@ static int config_run(struct cli *cli)
 	else if (change == CHANGE_DETACHED) {
 		err = cop_configure(cli->path, &now.options);
 		code = err ? cli_cop(cli, err) : 0;
+		if (!code && !cli->quiet)
+			place_shm_tell(now.options.shm_dir);
 	}
 	if (!code)
 		config_print(cli, &now.options, json);

@@ -213,7 +213,11 @@ static int init_run(struct cli *cli)
 	if (place_check(cli->path, &cli->fault))
 		return cli->fault.code;
 	err = cop_create(cli->path, &options);
-	return err ? cli_cop(cli, err) : 0;
+	if (err)
+		return cli_cop(cli, err);
+	if (options.shm_dir && !cli->quiet)
+		place_shm_tell(options.shm_dir);
+	return 0;
 }
 
 const struct verb verb_init = {

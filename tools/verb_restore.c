@@ -77,6 +77,8 @@ static int restore_run(struct cli *cli)
 	if (place_check(cli->path, &cli->fault))
 		return cli->fault.code;
 	code = restore_make(cli, &options, &run, &info);
+	if (!code && options.shm_dir && !cli->quiet)
+		place_shm_tell(options.shm_dir);
 	if (!code && args_given(cli, RESTORE_CHECK))
 		code = backup_check(cli, cli->path);
 	if (!code && json)
