@@ -113,6 +113,15 @@ while [ $page -lt $pages ] && [ $page -lt 60 ]; do
 done
 is "$worst" 0 'a check of torn pages ends with a status, whatever LMDB does'
 
+exits 2 'an audit that repairs' check "$store" --recall --repair
+exits 2 'an audit of a depth' check "$store" --recall --deep
+exits 0 'an audit as JSON' check "$store" --recall --json
+json "$work/out"
+ok $? 'is an object'
+exits 0 'help' help ping
+like "$out" '*--timeout=*(default: 5)*' 'how long ping waits is what it says'
+is "$(grep -c -- --timeout "$work/out")" 2 'once, and once in its notes'
+
 # --- config
 exits 0 'config' config "$store"
 like "$out" '*dim * 4 * fixed *numbers in a vector*' 'says what is fixed'
@@ -129,6 +138,10 @@ exits 2 'a value that is none' config "$store" codes=u9
 like "$err" '*auto, u8, f16, bf16, f32, b1*' 'there is a list'
 exits 2 'two kinds at once' config "$store" codes=f32 history=7d
 exits 2 'rows that codes do not allow' config "$store" codes=f16 rows=f32
+exits 2 'one that is given twice' config "$store" cache=1M codes=u8 cache=2M
+like "$err" '*cache is given twice*' 'is named'
+exits 2 'no history, and some of it' config "$store" history=none history-count=3
+like "$err" '*no history*3 versions*one of the two*' 'is told in words'
 exits 0 'nothing has changed' config "$store" codes rows
 like "$out" '*codes * u8 *rows * f16 *' 'for any of these'
 
@@ -158,6 +171,17 @@ is "$(field codes <"$work/out") $(field records <"$work/out")" 'f32 0' \
 	'the segment is built by them'
 exits 0 'check' check "$store" --deep
 is "$out" '' 'nothing is found'
+mkdir "$work/a-folder-that-is-no-memory"
+exits 0 'shared memory on a disk' config "$store" \
+	shm-dir="$work/a-folder-that-is-no-memory"
+case $(stat -f -c %T "$work") in
+tmpfs) is "$err" '' 'there it is none' ;;
+*) like "$err" '*not on a tmpfs*' 'is told' ;;
+esac
+exits 0 'the listing' config "$store" shm-dir
+like "$out" 'shm-dir * detached *' 'keeps its columns apart'
+exits 0 'in memory again' config "$store" shm-dir=/dev/shm
+is "$err" '' 'nothing is to be said'
 exits 0 'and back' config "$store" codes=u8 record-bytes=512
 exits 0 'the search once more' search "$store" --like k77 -k 5
 is "$out" "$found" 'finds what it found'

@@ -30,8 +30,12 @@ exits 0 'a part of that' content get "$store" doc --as-of "$commit" \
 	--offset 10000000 --bytes 5000
 tail -c +10000001 "$work/large" | head -c 5000 | cmp -s - "$work/out"
 ok $? 'is that part'
-exits 0 'past its end' content get "$store" doc --offset 300
+exits 1 'past its end' content get "$store" doc --offset 300
 is "$out" '' 'there is nothing'
+like "$err" "*'doc' has * bytes, none from byte 300 on" 'which is said'
+size=$("$COPPICE" content get "$store" doc | wc -c)
+exits 0 'the last byte' content get "$store" doc --offset "$((size - 1))"
+exits 1 'what follows it' content get "$store" doc --offset "$size"
 exits 1 'content of nobody' content get "$store" nobody
 exits 0 'an entity without' put "$store" <<-'END'
 	{"key":"bare"}

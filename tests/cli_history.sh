@@ -132,6 +132,8 @@ exits 0 'by relation' count "$store" --by relation
 like "$out" '*1  knows' 'one edge'
 exits 0 'by a property' count "$store" --by age --json
 is "$out" '{"count":1,"value":30}' 'its values'
+exits 1 'by one that nobody has' count "$store" --by nothing
+like "$err" "*no entity * has a property 'nothing'" 'is said'
 exits 0 'of some' count "$store" --by name --tag z
 like "$out" '*1  Bob' 'those of some'
 exits 2 'names of some' count "$store" --by tag --type person

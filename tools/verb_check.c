@@ -122,6 +122,41 @@ static void degrees_print(const struct cop_recall *recall)
 	putchar('\n');
 }
 
+static void recall_print(const struct cop_recall *recall)
+{
+	printf("recall@10: %.4f, of %" PRIu32 " entities\n", recall->recall,
+	       recall->samples);
+	printf("nodes: %" PRIu64 ", %" PRIu64 " of them unreachable, %" PRIu64
+	       " dead; %" PRIu64 " vectors wait to be linked\n",
+	       recall->nodes, recall->unreachable, recall->dead,
+	       recall->waiting);
+	printf("links: %" PRIu64 ", %.1f a node, %" PRIu64 " one way, %" PRIu64
+	       " broken\n",
+	       recall->links,
+	       recall->nodes ? (double)recall->links / (double)recall->nodes
+			     : 0,
+	       recall->one_way, recall->broken);
+	degrees_print(recall);
+}
+
+static void recall_json(const struct cop_recall *recall)
+{
+	printf("{\"schema\":\"coppice.recall/1\",\"recall\":");
+	out_double(recall->recall);
+	printf(",\"samples\":%" PRIu32 ",\"nodes\":%" PRIu64
+	       ",\"unreachable\":%" PRIu64 ",\"dead\":%" PRIu64
+	       ",\"waiting\":%" PRIu64 ",\"links\":%" PRIu64
+	       ",\"one_way\":%" PRIu64 ",\"broken\":%" PRIu64
+	       ",\"nodes_by_links\":[",
+	       recall->samples, recall->nodes, recall->unreachable,
+	       recall->dead, recall->waiting, recall->links, recall->one_way,
+	       recall->broken);
+	for (int i = 0; i < COP_RECALL_DEGREES; i++)
+		printf("%s%" PRIu64, i ? "," : "",
+		       (uint64_t)recall->degrees[i]);
+	puts("]}");
+}
+
 static int check_recall(const struct check *check)
 {
 	struct cop_recall recall = {.size = sizeof recall};
@@ -134,17 +169,7 @@ static int check_recall(const struct check *check)
 	err = cop_recall(cli->read, check->samples, check->ef, &recall);
 	if (err)
 		return cli_cop(cli, err);
-	printf("recall@10: %.4f, of %" PRIu32 " entities\n", recall.recall,
-	       recall.samples);
-	printf("nodes: %" PRIu64 ", %" PRIu64 " of them unreachable, %" PRIu64
-	       " dead; %" PRIu64 " vectors wait to be linked\n",
-	       recall.nodes, recall.unreachable, recall.dead, recall.waiting);
-	printf("links: %" PRIu64 ", %.1f a node, %" PRIu64 " one way, %" PRIu64
-	       " broken\n",
-	       recall.links,
-	       recall.nodes ? (double)recall.links / (double)recall.nodes : 0,
-	       recall.one_way, recall.broken);
-	degrees_print(&recall);
+	(check->json ? recall_json : recall_print)(&recall);
 	if (recall.unreachable)
 		fprintf(stderr, "coppice: `coppice maintain` links again what "
 				"is unreachable\n");
@@ -199,6 +224,12 @@ static int check_conflict(struct cli *cli)
 	    (args_given(cli, CHECK_DEEP) || args_given(cli, CHECK_REPAIR)))
 		return args_fault(cli, "a check that is --quick is not --deep, "
 				       "and repairs nothing");
+	if (args_given(cli, CHECK_RECALL) &&
+	    (quick || args_given(cli, CHECK_DEEP) ||
+	     args_given(cli, CHECK_REPAIR)))
+		return args_fault(cli, "--recall audits the graph instead: "
+				       "there is nothing that it repairs, and "
+				       "no depth");
 	return 0;
 }
 

@@ -168,6 +168,12 @@ static int content_get_run(struct cli *cli)
 	if (!entity.content_size)
 		return fault_set(&cli->fault, EXIT_NO_RESULT,
 				 "'%s' has no content", cli->operands[0]);
+	if (offset >= entity.content_size)
+		return fault_set(&cli->fault, EXIT_NO_RESULT,
+				 "the content of '%s' has %" PRIu64
+				 " bytes, none from "
+				 "byte %" PRIu64 " on",
+				 cli->operands[0], entity.content_size, offset);
 	return content_write(cli, &entity, offset, bytes);
 }
 

@@ -216,7 +216,11 @@ static int values_print(const struct count *count)
 		line_print(count, line[i].key + 1, line[i].size - 1,
 			   line[i].key[0] == 's', line[i].count);
 	free(line);
-	return at ? 0 : EXIT_NO_RESULT;
+	return at ? 0
+		  : fault_set(&count->cli->fault, EXIT_NO_RESULT,
+			      "no entity that is selected has a property "
+			      "'%s'",
+			      count->by);
 }
 
 static int entities_count(struct count *count)
