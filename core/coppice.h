@@ -40,6 +40,8 @@
  *	Sizes	are in bytes, counts in items; text is UTF-8 and need not end
  *		in NUL.  A struct that starts with `size` is set to its sizeof
  *		by the caller, zero everywhere else means "the default".
+ *	NULL	will do for a pointer where the text says so, and nowhere else:
+ *		what is to be filled in, above all, is there.
  *	Signals	A limit of a file's size is COP_NO_SPACE: SIGXFSZ, which the
  *		kernel sends with it, is blocked meanwhile and taken away.
  *	System	"No system call" means: once the first call of its kind has

@@ -132,7 +132,7 @@ is "$(find "$work" -name '*.partial')" "$work/new.partial" 'nothing is left'
 # A line a verb: what has it print something, or - if it prints nothing.
 cat >"$work/verbs" <<'END'
 init -
-import -
+import --json
 put
 get a
 delete d
@@ -197,6 +197,7 @@ verb_run()
 		shift
 		set -- content "$verb" "$store" "$@"
 		;;
+	import*) set -- import "$store" "$work/stdin" --format ndjson --json ;;
 	verify) set -- verify "$work/real.backup" ;;
 	restore) set -- restore "$work/real.backup" "$work/restored" ;;
 	upgrade) set -- upgrade "$work/other" ;;
@@ -241,11 +242,27 @@ is "$(each_says 2 'output is closed')" '' \
 	'each says so where standard output is closed'
 output=full
 is "$(each_says 6 'No space left')" '' 'each says so where it is full'
+for word in help --version 'help scan' 'scan --help' 'complete s'; do
+	# shellcheck disable=SC2086 # words
+	"$COPPICE" $word >&- 2>"$work/err"
+	is "$?" 2 "coppice $word, too"
+done
 "$COPPICE" scan "$store" 0<&- 1>"$work/out" 2>&-
 is $? 0 'others may be closed'
 is "$(wc -l <"$work/out")" 4 'and what there is, is printed'
-"$COPPICE" put "$store" <&- >/dev/null 2>"$work/err"
-is $? 7 'standard input that is closed is bad input'
+for words in "put $store" "content put $store a" "import $store -" \
+	"mcp $store" "search $store --vector -" 'verify -' \
+	"restore - $work/restored"; do
+	# shellcheck disable=SC2086 # words
+	"$COPPICE" $words <&- >/dev/null 2>"$work/err"
+	case $? in
+	2 | 7) like "$(cat "$work/err")" '*Bad file descriptor*' \
+		"closed standard input is told: $words" ;;
+	*) ok 1 "closed standard input is told: $words" ;;
+	esac
+done
+[ ! -e "$work/restored" ]
+ok $? 'nothing is made of it'
 "$COPPICE" get "$store" nobody >&- 2>&- <&-
 is $? 1 'an answer that is nothing stays one'
 "$COPPICE" check "$store" >&- 2>&- <&-

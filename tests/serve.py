@@ -331,7 +331,7 @@ def exposed():
     wrong = exposition.faults(text)
     ok(not wrong, "it holds to the rules", wrong)
     ok(os.listdir(FOLDER).count("coppice.prom") == 1 and
-       not [name for name in os.listdir(FOLDER) if name.endswith(".tmp")],
+       not [name for name in os.listdir(FOLDER) if name.endswith(".partial")],
        "and nothing is left beside it")
     ok(coppice("metrics", STORE, "-o", "/none/x.prom").returncode == 3,
        "a folder that is not there: 3")

@@ -87,7 +87,7 @@ static const char *kind_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	const char *kind = NULL;
 

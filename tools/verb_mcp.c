@@ -24,6 +24,7 @@
 #include "out.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -319,11 +320,13 @@ static json_t *line_answer(struct mcp *mcp, const char *line, size_t size)
 	return answer;
 }
 
-static void serve(struct mcp *mcp)
+/* Answers line after line; an exit status. */
+static int serve(struct mcp *mcp)
 {
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t size;
+	int number;
 
 	while (!out_failed() && (size = getline(&line, &room, stdin)) >= 0) {
 		json_t *answer;
@@ -339,7 +342,11 @@ static void serve(struct mcp *mcp)
 		fflush(stdout);
 		json_decref(answer);
 	}
+	number = ferror(stdin) ? errno : 0;
 	free(line);
+	return number ? fault_set(&mcp->cli->fault, EXIT_BAD_INPUT,
+				  "standard input: %s", cop_strerror(number))
+		      : 0;
 }
 
 static const struct arg_row mcp_rows[] = {
@@ -359,9 +366,9 @@ static int mcp_run(struct cli *cli)
 		return code;
 	mcp.memory.store = cli->store;
 	mcp.memory.dim = cop_dim(cli->store);
-	serve(&mcp);
+	code = serve(&mcp);
 	memory_release(&mcp.memory);
-	return 0;
+	return code;
 }
 
 const struct verb verb_mcp = {
