@@ -11,8 +11,25 @@
 
 struct MHD_Connection;
 struct MHD_Daemon;
+struct sockaddr;
 
-enum { SERVE_HOSTS = 16, SERVE_WORDS = 512 };
+enum { SERVE_HOSTS = 16, SERVE_WORDS = 512, CLIENTS_MOST = 256 };
+
+/* A connection. */
+struct client {
+	int fd;
+	int is_there;
+	int is_answered; /* now: it waits for us, not we for it */
+	int is_dropped;
+	uint64_t host;	   /* 0: not known */
+	uint64_t since_ns; /* we have waited for it */
+};
+
+struct clients {
+	pthread_mutex_t mutex;
+	uint64_t patience_ns; /* for a request, or an answer's reading */
+	struct client list[CLIENTS_MOST];
+};
 
 struct serve {
 	const char *path;		/* of the store */
@@ -20,6 +37,7 @@ struct serve {
 	const char *hosts[SERVE_HOSTS]; /* names by which it may be asked */
 	size_t host_count;
 	int is_local; /* a unix socket: no browser gets there by a name */
+	struct clients clients;
 	/* a handle may be replaced by who has it locked for writing */
 	pthread_rwlock_t lock;
 	cop_store *store; /* NULL: it could not be opened again */
@@ -92,6 +110,27 @@ cop_err query_entity(cop_read *read, struct MHD_Connection *asked,
 
 /* {"key", "type", "label"} of an id; *out is to be released. */
 cop_err entity_brief(cop_read *read, uint64_t id, json_t **out);
+
+/* ---- who is connected; serve_clients.c ---------------------------------- */
+
+void clients_init(struct clients *clients, uint64_t patience_ns);
+void clients_release(struct clients *clients);
+
+/*
+ * One more is connected; another may be dropped for it.  NULL: it cannot be
+ * kept in mind, and will not be dropped.
+ * address	may be NULL
+ */
+struct client *clients_enter(struct clients *clients, int fd,
+			     const struct sockaddr *address);
+void clients_leave(struct clients *clients, struct client *client);
+
+/* What it asked for is being worked out; it was. */
+void clients_answer_begin(struct clients *clients, struct client *client);
+void clients_answer_end(struct clients *clients, struct client *client);
+
+/* Drops those that are too slow; called once a second. */
+void clients_watch(struct clients *clients);
 
 /* ---- HTTP; serve_http.c ------------------------------------------------- */
 

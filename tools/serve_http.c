@@ -17,8 +17,9 @@
  *	waiting, not those of the other ones.
  *
  * limits
- *	CONNECTIONS, MEMORY_BYTES for a request's line and headers, IDLE_S of
- *	silence; over them the library refuses.
+ *	MEMORY_BYTES for a request's line and headers, IDLE_S of silence; over
+ *	them the library refuses.  serve_clients.c has those of connections and
+ *	of slowness.
  */
 #include "serve.h"
 
@@ -27,13 +28,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	THREADS = 4,
-	CONNECTIONS = 256,
-	MEMORY_BYTES = 16384,
-	IDLE_S = 15,
-	HOST_BYTES = 255
-};
+enum { THREADS = 4, MEMORY_BYTES = 16384, IDLE_S = 15, HOST_BYTES = 255 };
 
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -205,8 +200,8 @@ static void route_run(struct serve *serve, const struct route *route,
 	}
 }
 
-static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
-			      const char *path)
+static enum MHD_Result
+path_answer(struct serve *serve, struct MHD_Connection *asked, const char *path)
 {
 	const struct page *page = page_find(path);
 	struct reply reply = {.status = 0};
@@ -221,6 +216,28 @@ static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
 	}
 	reply_fail(&reply, MHD_HTTP_NOT_FOUND, "there is nothing here");
 	return reply_send(asked, &reply);
+}
+
+/* NULL: there were too many for this one to be known. */
+static struct client *client_of(struct MHD_Connection *asked)
+{
+	return MHD_get_connection_info(asked,
+				       MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+	    ->socket_context;
+}
+
+static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
+			      const char *path)
+{
+	struct client *client = client_of(asked);
+	enum MHD_Result sent;
+
+	if (client)
+		clients_answer_begin(&serve->clients, client);
+	sent = path_answer(serve, asked, path);
+	if (client)
+		clients_answer_end(&serve->clients, client);
+	return sent;
 }
 
 /* Called once with the headers, and once when the request is complete. */
@@ -243,13 +260,35 @@ static enum MHD_Result request_take(void *user, struct MHD_Connection *asked,
 	return reply.status ? reply_send(asked, &reply) : MHD_YES;
 }
 
+static void connection_note(void *user, struct MHD_Connection *connection,
+			    void **client,
+			    enum MHD_ConnectionNotificationCode what)
+{
+	struct serve *serve = user;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*client)
+			clients_leave(&serve->clients, *client);
+		return;
+	}
+	*client =
+	    clients_enter(&serve->clients,
+			  MHD_get_connection_info(
+			      connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+			      ->connect_fd,
+			  MHD_get_connection_info(
+			      connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+			      ->client_addr);
+}
+
 struct MHD_Daemon *http_start(struct serve *serve, int fd)
 {
 	return MHD_start_daemon(
 	    MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, request_take, serve,
 	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MOST,
+	    MHD_OPTION_NOTIFY_CONNECTION, connection_note, serve,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
