@@ -283,9 +283,10 @@ static void connection_note(void *user, struct MHD_Connection *connection,
 
 struct MHD_Daemon *http_start(struct serve *serve, int fd)
 {
+	/* a thread that is full hears of the end through its own channel */
 	return MHD_start_daemon(
-	    MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, request_take, serve,
-	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+	    MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL,
+	    request_take, serve, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MOST,
 	    MHD_OPTION_NOTIFY_CONNECTION, connection_note, serve,
