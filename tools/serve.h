@@ -3,7 +3,6 @@
 #ifndef TOOLS_SERVE_H
 #define TOOLS_SERVE_H
 
-#include "holder.h"
 #include "metrics.h"
 
 #include <pthread.h>
@@ -38,15 +37,13 @@ struct serve {
 	size_t host_count;
 	int is_local; /* a unix socket: no browser gets there by a name */
 	struct clients clients;
-	/* a handle may be replaced by who has it locked for writing */
+	/* the handle is replaced by the first thread, locked for writing */
 	pthread_rwlock_t lock;
-	cop_store *store; /* NULL: it could not be opened again */
-	uint64_t opened_ns;
-	struct stat folder;	 /* as it was opened */
+	cop_store *store;	 /* NULL: it could not be opened again */
 	char words[SERVE_WORDS]; /* why it could not */
-	pthread_mutex_t watch_lock;
-	struct holder writer;
-	uint64_t writer_since_ns; /* that it was seen to be this one */
+	struct stat folder;	 /* as it was opened; the first thread's */
+	_Atomic int has_failed;	 /* 1: a read could not be begun */
+	int64_t age_ms; /* the writer lock may be had, without a word */
 };
 
 /* An answer that is being made. */
@@ -71,7 +68,7 @@ void serve_release(struct serve *serve);
 cop_err serve_read_begin(struct serve *serve, cop_read **out, char *words);
 void serve_read_end(struct serve *serve, cop_read *read);
 
-/* Looks who has the writer lock; called once a second. */
+/* Opens the store again if it has to be; by the first thread, each second. */
 void serve_watch(struct serve *serve);
 
 /* ---- answers; what begins with a read is given one ---------------------- */

@@ -30,7 +30,9 @@ enum {
 	SERVE_HOST,
 	SERVE_LABEL,
 	SERVE_PATIENCE,
-	PATIENCE_MS = 30000
+	SERVE_AGE,
+	PATIENCE_MS = 30000,
+	AGE_MS = 60000
 };
 
 static const struct arg_row serve_rows[] = {
@@ -42,6 +44,9 @@ static const struct arg_row serve_rows[] = {
      "say store=\"TEXT\" of all in /metrics, where there are several"},
     {SERVE_PATIENCE, "patience", "TIME",
      "for a request, and for the reading of its answer (default: 30s)"},
+    {SERVE_AGE, "max-age", "TIME",
+     "a writer may hold the lock so long without a word in /health "
+     "(default: 60s)"},
     ARG_END,
 };
 
@@ -52,12 +57,12 @@ struct wish {
 	struct serve *serve;
 };
 
-static int patience_take(struct cli *cli, struct wish *wish)
+static int span_take(struct cli *cli, const char *option, int64_t *ms)
 {
-	if (!instant_span(cli->value, &wish->patience_ms) && wish->patience_ms)
+	if (!instant_span(cli->value, ms) && *ms)
 		return 0;
-	return args_fault(cli, "--patience takes a time such as 30s, not '%s'",
-			  cli->value);
+	return args_fault(cli, "--%s takes a time such as 30s, not '%s'",
+			  option, cli->value);
 }
 
 static int wish_take(struct cli *cli, int id, struct wish *wish)
@@ -68,7 +73,9 @@ static int wish_take(struct cli *cli, int id, struct wish *wish)
 	case SERVE_LISTEN: wish->tcp = cli->value; break;
 	case SERVE_UNIX: wish->local = cli->value; break;
 	case SERVE_LABEL: serve->label = cli->value; break;
-	case SERVE_PATIENCE: return patience_take(cli, wish);
+	case SERVE_PATIENCE:
+		return span_take(cli, "patience", &wish->patience_ms);
+	case SERVE_AGE: return span_take(cli, "max-age", &serve->age_ms);
 	default:
 		if (serve->host_count == SERVE_HOSTS - 4)
 			return args_fault(cli, "--host may be given %d times",
@@ -143,7 +150,7 @@ static int serve_wait(struct cli *cli, struct serve *serve, int fd,
 
 static int serve_run(struct cli *cli)
 {
-	struct serve serve = {.path = NULL};
+	struct serve serve = {.age_ms = AGE_MS};
 	struct wish wish = {.patience_ms = PATIENCE_MS, .serve = &serve};
 	struct listen_at at = {.fd = -1};
 	int code = 0, number, id;
