@@ -2001,12 +2001,17 @@ struct cop_recall {
 	double recall;	  /* share of their 10 nearest that a walk finds */
 	uint64_t nodes;
 	uint64_t links;	      /* of the lowest level */
-	uint64_t unreachable; /* nodes that no way leads to */
+	uint64_t unreachable; /* nodes that no way leads to, nor to one that has
+				 the same code, which a walk takes as well */
 	uint64_t one_way;     /* links without their counterpart */
 	uint64_t broken;      /* links to nothing, or twice the same */
 	uint64_t dead;	      /* nodes that are to be taken out */
 	uint64_t waiting;     /* vectors that are not nodes yet */
 	uint64_t degrees[COP_RECALL_DEGREES]; /* nodes by their links */
+	double recall_coded; /* the same without what no graph finds: those of
+				the nearest that by their codes are not among
+				as many as a walk is wide.  If it is much more,
+				a wider walk or other codes find more */
 };
 
 /*

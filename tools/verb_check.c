@@ -134,8 +134,9 @@ static int check_recall(const struct check *check)
 	err = cop_recall(cli->read, check->samples, check->ef, &recall);
 	if (err)
 		return cli_cop(cli, err);
-	printf("recall@10: %.4f, of %" PRIu32 " entities\n", recall.recall,
-	       recall.samples);
+	printf("recall@10: %.4f, of %" PRIu32 " entities; %.4f as far as codes "
+	       "tell\n",
+	       recall.recall, recall.samples, recall.recall_coded);
 	printf("nodes: %" PRIu64 ", %" PRIu64 " of them unreachable, %" PRIu64
 	       " dead; %" PRIu64 " vectors wait to be linked\n",
 	       recall.nodes, recall.unreachable, recall.dead, recall.waiting);
