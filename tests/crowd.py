@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`coppice serve` beside clients that are slow; TAP.  crowd.py COPPICE FOLDER"""
 
+import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -186,6 +188,42 @@ def is_patient(served):
     ok(served.get("ready")[0] == 200, "and others are answered")
 
 
+def searches():
+    """Of forty that look at every word, how many end before /health is asked
+    and answered, and what became of them."""
+    store = os.path.join(FOLDER, "words")
+    fill(COPPICE, store, count=0, dim=0)
+    subprocess.run(
+        [COPPICE, "import", store, "-", "--format", "ndjson"], text=True,
+        input="\n".join(json.dumps({
+            "key": f"k{i}", "content": f"entity {i} of some words " * 38})
+            for i in range(20000)), check=True, capture_output=True)
+    ended = []
+
+    def search(served):
+        ended.append(served.ask("search?text=nowhere")[0])
+
+    with Served(COPPICE, store) as served:
+        for _ in range(5):  # if this process is given no time
+            ended.clear()
+            threads = [threading.Thread(target=search, args=(served,))
+                       for _ in range(40)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1)
+            status = served.get("health")[0]
+            early = ended.count(200)
+            for thread in threads:
+                thread.join()
+            if not early:
+                break
+        ok(status == 200 and not early,
+           "beside forty long searches /health is answered", status, early)
+        ok(set(ended) == {200, 503},
+           "what is too much at once is refused", ended)
+        ok(served.ask("search?text=nowhere")[0] == 200, "and later is not")
+
+
 def patience(word):
     with Served(COPPICE, STORE, "--listen", "127.0.0.1:0", "--patience",
                 word) as served:
@@ -201,4 +239,5 @@ with Served(COPPICE, STORE) as server:
     ok(server.end() == 0, "it ends when it is told to")
 on_a_unix_socket()
 patience("1s")
+searches()
 done()

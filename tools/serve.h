@@ -12,7 +12,13 @@ struct MHD_Connection;
 struct MHD_Daemon;
 struct sockaddr;
 
-enum { SERVE_HOSTS = 16, SERVE_WORDS = 512, CLIENTS_MOST = 256 };
+enum {
+	SERVE_HOSTS = 16,
+	SERVE_WORDS = 512,
+	CLIENTS_ROOM = 192,  /* connections; one more, and another goes */
+	CLIENTS_SHARE = 64,  /* of one address */
+	CLIENTS_MOST = 4096, /* with those that are going */
+};
 
 /* A connection. */
 struct client {
@@ -43,6 +49,7 @@ struct serve {
 	char words[SERVE_WORDS]; /* why it could not */
 	struct stat folder;	 /* as it was opened; the first thread's */
 	_Atomic int has_failed;	 /* 1: a read could not be begun */
+	_Atomic int long_count;	 /* requests that may take long, under way */
 	int64_t age_ms; /* the writer lock may be had, without a word */
 };
 

@@ -6,11 +6,10 @@
  *	A client that asks slowly, reads slowly or says nothing keeps a
  *	connection, and there are so many.  So one more than an address's share
  *	closes the one of that address that has kept us waiting longest, and
- *	one more than ROOM the one of all: room for the next is left at any
- *	time, and who asks and reads without delay is answered beside any
- *	number of slow ones.  Whoever takes longer than the server's patience
- *	for a request, or for reading its answer, goes in any case, however
- *	often a byte comes.
+ *	one more than CLIENTS_ROOM the one of all: room for the next is left at
+ *any time, and who asks and reads without delay is answered beside any number
+ *of slow ones.  Whoever takes longer than the server's patience for a request,
+ *or for reading its answer, goes in any case, however often a byte comes.
  *
  * how
  *	A connection is libmicrohttpd's.  Here it is shut down alone, upon
@@ -19,7 +18,7 @@
  *	by then.  One that is being answered is let be.
  *
  * limits
- *	A unix socket has no addresses: ROOM is all its clients'.
+ *	A unix socket has no addresses: CLIENTS_ROOM is all its clients'.
  */
 #include "serve.h"
 #include "steady.h"
@@ -27,8 +26,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-
-enum { SHARE = CLIENTS_MOST / 4, ROOM = CLIENTS_MOST / 4 * 3 };
 
 void clients_init(struct clients *clients, uint64_t patience_ns)
 {
@@ -95,8 +92,8 @@ struct client *clients_enter(struct clients *clients, int fd,
 
 	pthread_mutex_lock(&clients->mutex);
 	if (host)
-		room_make(clients, host, SHARE);
-	room_make(clients, 0, ROOM);
+		room_make(clients, host, CLIENTS_SHARE);
+	room_make(clients, 0, CLIENTS_ROOM);
 	for (size_t i = 0; i < CLIENTS_MOST && !found; i++)
 		if (!clients->list[i].is_there)
 			found = &clients->list[i];

@@ -14,21 +14,30 @@
  *	connections.  A request is answered within one call, so its cop_read
  *	begins and ends in one thread, and a slow client holds a buffer, never a
  *	read.  A slow answer (a search by words) keeps the others of its thread
- *	waiting, not those of the other ones.
+ *	waiting, not those of the other ones, and at most LONG threads have one:
+ *	a new connection is taken by one that has not.  More are refused.
  *
  * limits
  *	MEMORY_BYTES for a request's line and headers, IDLE_S of silence; over
  *	them the library refuses.  serve_clients.c has those of connections and
- *	of slowness.
+ *	of slowness; no thread has as many as it may, so that each listens.
  */
 #include "serve.h"
 
+#include <assert.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { THREADS = 4, MEMORY_BYTES = 16384, IDLE_S = 15, HOST_BYTES = 255 };
+enum {
+	THREADS = 16,
+	LONG = 12, /* answers that may take long, at once */
+	MEMORY_BYTES = 16384,
+	IDLE_S = 15,
+	HOST_BYTES = 255
+};
 
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -47,11 +56,12 @@ static const char *const headers[][2] = {
 static const struct route {
 	const char *path;
 	reply_fn *reply;
+	int is_long; /* it may be */
 } routes[] = {
-    {"/metrics", reply_metrics}, {"/stats", reply_stats},
-    {"/health", reply_health},	 {"/ready", reply_ready},
-    {"/search", reply_search},	 {"/entity", reply_entity},
-    {"/graph", reply_graph},
+    {"/metrics", reply_metrics, 0}, {"/stats", reply_stats, 0},
+    {"/health", reply_health, 0},   {"/ready", reply_ready, 0},
+    {"/search", reply_search, 1},   {"/entity", reply_entity, 0},
+    {"/graph", reply_graph, 1},
 };
 
 /* ---- sending ------------------------------------------------------------ */
@@ -200,6 +210,27 @@ static void route_run(struct serve *serve, const struct route *route,
 	}
 }
 
+/* The same, if not as many as may be are long at the moment. */
+static void route_try(struct serve *serve, const struct route *route,
+		      struct MHD_Connection *asked, struct reply *reply)
+{
+	/* relaxed: a count, nothing is handed over */
+	int others = route->is_long
+			 ? atomic_fetch_add_explicit(&serve->long_count, 1,
+						     memory_order_relaxed)
+			 : 0;
+
+	if (others < LONG)
+		route_run(serve, route, asked, reply);
+	else
+		reply_fail(reply, MHD_HTTP_SERVICE_UNAVAILABLE,
+			   "%d searches are under way already; try again",
+			   LONG);
+	if (route->is_long)
+		atomic_fetch_sub_explicit(&serve->long_count, 1,
+					  memory_order_relaxed);
+}
+
 static enum MHD_Result
 path_answer(struct serve *serve, struct MHD_Connection *asked, const char *path)
 {
@@ -211,7 +242,7 @@ path_answer(struct serve *serve, struct MHD_Connection *asked, const char *path)
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		if (strcmp(routes[i].path, path))
 			continue;
-		route_run(serve, &routes[i], asked, &reply);
+		route_try(serve, &routes[i], asked, &reply);
 		return reply_send(asked, &reply);
 	}
 	reply_fail(&reply, MHD_HTTP_NOT_FOUND, "there is nothing here");
@@ -280,6 +311,8 @@ static void connection_note(void *user, struct MHD_Connection *connection,
 			      connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
 			      ->client_addr);
 }
+
+static_assert(CLIENTS_MOST / THREADS > CLIENTS_ROOM, "each thread listens");
 
 struct MHD_Daemon *http_start(struct serve *serve, int fd)
 {
