@@ -222,9 +222,8 @@ def goes_bad():
            "a store that comes there is served")
 
 
-def loses_its_segment():
+def loses_its_segment(shm):
     """What logind does with a user's files at logout (RemoveIPC)."""
-    shm = tempfile.mkdtemp(prefix="coppice-test-", dir="/dev/shm")
     store = os.path.join(FOLDER, "lost")
     fill(COPPICE, store, shm_dir=shm)
     other = subprocess.Popen([COPPICE, "mcp", store], stdin=subprocess.PIPE,
@@ -253,7 +252,6 @@ def loses_its_segment():
            served.get("ready")[1]["commit"] == 2,
            "others write to it, which is seen")
     coppice("detach", store)
-    os.rmdir(shm)
 
 
 def mounted(name, size):
@@ -432,7 +430,9 @@ with Served(COPPICE, STORE, "--listen", "127.0.0.1:0", "--host",
 dies_and_comes_back()
 tells_its_manager()
 goes_bad()
-loses_its_segment()
+with tempfile.TemporaryDirectory(prefix="coppice-test-",
+                                 dir="/dev/shm") as folder:
+    loses_its_segment(folder)
 is_full("memory", "shared memory that is nearly full is degraded")
 is_full("disk", "and so is a disk")
 is_held_back()
