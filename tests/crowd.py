@@ -140,8 +140,8 @@ def on_a_unix_socket():
             one.sendall(HEAD)
             lines.append(one)
         with socket.socket(socket.AF_UNIX) as asks:
+            asks.connect(path)  # which may wait for its turn
             asks.settimeout(20)
-            asks.connect(path)
             asks.sendall(HEAD + b"\r\n")
             ok(asks.recv(4096).startswith(b"HTTP/1.1 200"),
                "beside 400 on a unix socket, as well")
