@@ -152,6 +152,45 @@ static cop_err detached(const cop_store *store)
 			 store->path);
 }
 
+/* Others are attached to a control segment that is not where ours would be. */
+static cop_err elsewhere(const cop_store *store)
+{
+	return error_set(COP_FOREIGN,
+			 "%s is attached by processes whose shared memory is "
+			 "not in %s: another container's, or its files were "
+			 "removed (logind's RemoveIPC does that); share that "
+			 "folder, or stop those processes (`coppice doctor` "
+			 "looks for them)",
+			 store->path, store->shm_path);
+}
+
+/* There is no control segment, and none is to be made. */
+static cop_err absent(const cop_store *store)
+{
+	return lock_is_held(store->lock_fd, LOCK_ATTACH) ? elsewhere(store)
+							 : detached(store);
+}
+
+cop_err attach_check(const cop_store *store)
+{
+	struct stat st;
+
+	if (fstat(store->slots.fd, &st) || st.st_nlink)
+		return 0;
+	return error_set(COP_FOREIGN,
+			 "the shared memory files in %s were removed while in "
+			 "use (logind's RemoveIPC does that); close the store "
+			 "in every process and open it again",
+			 store->shm_path);
+}
+
+cop_err cop_attached_check(cop_store *store)
+{
+	cop_err err = store_use(store);
+
+	return err ? err : attach_check(store);
+}
+
 /*
  * What the folder is of: nobody follows it, `coppice doctor` tells by it whose
  * shared memory is left over.
@@ -177,7 +216,7 @@ static cop_err folder_find(cop_store *store)
 	cop_err err = folder_open(store, !store->must_exist);
 
 	if (store->must_exist && store->shm_fd < 0 && err == ENOENT)
-		return detached(store);
+		return absent(store);
 	if (!err && !store->must_exist)
 		folder_label(store);
 	return err;
@@ -676,13 +715,7 @@ static cop_err control_make(cop_store *store)
 	if (err && err != EAGAIN)
 		return error_system(err, "cannot lock %s/lock", store->path);
 	if (err)
-		return error_set(
-		    COP_FOREIGN,
-		    "%s is attached by processes whose shared memory is not "
-		    "in %s: another container's, or its files were removed "
-		    "(logind's RemoveIPC does that); share that folder, or "
-		    "stop those processes",
-		    store->path, store->shm_path);
+		return elsewhere(store);
 	err = file_new(store, "control.new", &fd);
 	if (err)
 		return error_system(err, "cannot make %s/control",
@@ -728,8 +761,7 @@ static cop_err control_find(cop_store *store)
 		return alone ? alone : control_make(store);
 	case ENOENT:
 	case EBADMSG:
-		return store->must_exist ? detached(store)
-					 : control_make(store);
+		return store->must_exist ? absent(store) : control_make(store);
 	case EACCES:
 		return error_system(err,
 				    "cannot write to %s/control, where every "

@@ -242,11 +242,11 @@ static cop_err check_graph(struct check *check)
 			      "graph: `coppice maintain` links them again",
 			      (unsigned long long)recall.unreachable,
 			      (unsigned long long)recall.nodes);
-	if (recall.samples && recall.recall < RECALL_LEAST)
+	if (recall.samples && recall.recall_coded < RECALL_LEAST)
 		check_finding(check,
-			      "walks find %.2f of the nearest: `coppice "
-			      "rebuild` makes another graph",
-			      recall.recall);
+			      "walks find %.2f of the nearest that codes can "
+			      "tell: `coppice rebuild` makes another graph",
+			      recall.recall_coded);
 	return 0;
 }
 

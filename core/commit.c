@@ -69,20 +69,30 @@ void writer_name(cop_store *store, char *name, size_t room)
 	snprintf(name, room, "%s", owner.pid ? who : "another process");
 }
 
+/* Waits for the other threads, then for the other processes. */
+static int writer_wait(cop_store *store, uint32_t timeout_ms)
+{
+	int err = mutex_take(&store->write_mutex, timeout_ms);
+
+	if (err)
+		return err;
+	err = lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE, timeout_ms);
+	if (err)
+		pthread_mutex_unlock(&store->write_mutex);
+	else /* from here to writer_unlock a fork waits */
+		pthread_mutex_lock(&store->commit_mutex);
+	return err;
+}
+
 cop_err writer_lock(cop_store *store, uint32_t timeout_ms)
 {
 	char name[80];
 	uint64_t since = span_begin(store);
-	int err = mutex_take(&store->write_mutex, timeout_ms);
+	int err;
 
-	if (!err) {
-		err = lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
-				timeout_ms);
-		if (err)
-			pthread_mutex_unlock(&store->write_mutex);
-		else /* from here to writer_unlock a fork waits */
-			pthread_mutex_lock(&store->commit_mutex);
-	}
+	figures_wait_begin(&store->figures);
+	err = writer_wait(store, timeout_ms);
+	figures_wait_end(&store->figures);
 	if (!err)
 		limit_enter(&store->limit);
 	if (err == EAGAIN || err == ETIMEDOUT) {
@@ -147,20 +157,6 @@ void writer_unlock(cop_store *store)
 	limit_leave(&limit);
 }
 
-/* The segment's files may have been removed under us (RemoveIPC). */
-static cop_err segment_still_named(const cop_store *store)
-{
-	struct stat st;
-
-	if (fstat(store->slots.fd, &st) || st.st_nlink)
-		return 0;
-	return error_set(COP_FOREIGN,
-			 "the shared memory files in %s were removed while in "
-			 "use (logind's RemoveIPC does that); close the store "
-			 "in every process and open it again",
-			 store->shm_path);
-}
-
 static cop_err state_now(cop_store *store, struct disk_state *state)
 {
 	env_txn *txn;
@@ -215,7 +211,7 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 
 cop_err writer_ready(cop_store *store)
 {
-	cop_err err = segment_still_named(store);
+	cop_err err = attach_check(store);
 
 	if (!err)
 		err = writer_settle(store, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Searches whose hits bring what is around them in the graph. */
-#include "store.h"
+#include "trace.h"
 
 cop_err cop_search_context(cop_read *read, const struct cop_search *search,
 			   const struct cop_walk *walk, struct cop_hit *hits,
@@ -11,13 +11,16 @@ cop_err cop_search_context(cop_read *read, const struct cop_search *search,
 	uint32_t found = 0;
 	size_t used = 0;
 	int32_t cut = 0;
+	uint64_t begin_ns, took_ns;
 	cop_err err = read_check_idle(read);
 
 	if (!err && (!walk || walk->size != sizeof *walk))
 		err = error_set(COP_INVALID, "the walk is of another size; "
 					     "set .size to its sizeof");
-	if (!err)
-		err = cop_search(read, search, hits, &found);
+	if (err)
+		return err;
+	begin_ns = trace_begin(read->store, COP_TRACE_SEARCH);
+	err = cop_search(read, search, hits, &found);
 	if (err)
 		return err;
 	around = *walk;
@@ -36,6 +39,9 @@ cop_err cop_search_context(cop_read *read, const struct cop_search *search,
 	}
 	if (err)
 		return err;
+	if (trace_due(read->store, COP_TRACE_SEARCH, begin_ns, &took_ns))
+		trace_tell(read->store, COP_TRACE_SEARCH, took_ns,
+			   "with context: %u hits, %zu steps", found, used);
 	*count = found;
 	if (more)
 		*more = cut;

@@ -343,6 +343,17 @@ enum cop_had {			   /* how a segment came to be */
 COP_API int32_t cop_had(const cop_store *store, uint64_t *ns);
 
 /*
+ * Whether the shared memory that this process has attached is the store's
+ * still: its files may be removed while they are in use, as logind does with
+ * a user's at logout (RemoveIPC).  Reads then go on in what was there, commits
+ * are refused, and who opens the store is refused until all have closed it.
+ * Returns	0; COP_FOREIGN if the files were removed: close the store in
+ *		every process and open it again.
+ * Progress	one system call.
+ */
+COP_MUST cop_err cop_attached_check(cop_store *store);
+
+/*
  * Releases a handle.  NULL is allowed.  Its reads and writes must have ended:
  * they point into it.
  * The segment stays in memory for others and for the next open.
@@ -360,10 +371,13 @@ COP_API void cop_close(cop_store *store);
  */
 COP_MUST cop_err cop_detach(const char *path);
 
-enum cop_presence {			      /* of a store in memory */
-		    COP_PRESENCE_NONE = 0,    /* it has no segment */
-		    COP_PRESENCE_LEFT = 1,    /* nobody is attached to it */
-		    COP_PRESENCE_ATTACHED = 2 /* somebody is */
+enum cop_presence {			       /* of a store in memory */
+		    COP_PRESENCE_NONE = 0,     /* it has no segment */
+		    COP_PRESENCE_LEFT = 1,     /* nobody is attached to it */
+		    COP_PRESENCE_ATTACHED = 2, /* somebody is */
+		    COP_PRESENCE_LOST = 3 /* somebody is, to one that is not
+					     in its place: removed, or another
+					     container's */
 };
 
 /* What a store is, and where. */
@@ -1806,16 +1820,20 @@ COP_MUST cop_err cop_readers(cop_store *store,
 struct cop_lock {
 	uint32_t size;
 	int32_t is_held;
-	uint32_t pid;	  /* of who has it, in its own PID namespace */
-	uint32_t waiting; /* commits that wait to be taken */
-	uint64_t held_ns; /* by him, so far */
-	uint64_t times;	  /* it was had, since shared memory was made */
-	char name[32];	  /* of who has it; ends in NUL */
+	uint32_t pid;	    /* of who has it, in its own PID namespace */
+	uint32_t waiting;   /* how many wait */
+	uint64_t held_ns;   /* by him, so far */
+	uint64_t times;	    /* it was had, since shared memory was made */
+	char name[32];	    /* of who has it; ends in NUL */
+	int32_t is_foreign; /* 1: he is not of this process's PID namespace */
+	uint32_t reserved;
 };
 
 /*
  * Who has the writer lock now, and who waits.
- * waiting	called with the pid of each commit that waits; may be NULL.  A
+ * waiting	called with the pid, in its own PID namespace, of each commit
+ *		that waits for who has the lock to take it, and of each process
+ *		with threads that wait for the lock itself; may be NULL.  A
  *		non-zero return ends it with COP_STOPPED.
  * Progress	takes no lock.
  */
@@ -1985,12 +2003,17 @@ struct cop_recall {
 	double recall;	  /* share of their 10 nearest that a walk finds */
 	uint64_t nodes;
 	uint64_t links;	      /* of the lowest level */
-	uint64_t unreachable; /* nodes that no way leads to */
+	uint64_t unreachable; /* nodes that no way leads to, nor to one that has
+				 the same code, which a walk takes as well */
 	uint64_t one_way;     /* links without their counterpart */
 	uint64_t broken;      /* links to nothing, or twice the same */
 	uint64_t dead;	      /* nodes that are to be taken out */
 	uint64_t waiting;     /* vectors that are not nodes yet */
 	uint64_t degrees[COP_RECALL_DEGREES]; /* nodes by their links */
+	double recall_coded; /* the same without what no graph finds: those of
+				the nearest that by their codes are not among
+				as many as a walk is wide.  If it is much more,
+				a wider walk or other codes find more */
 };
 
 /*

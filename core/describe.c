@@ -59,10 +59,13 @@ static struct cop_options options_of(const struct disk_store *config,
 
 static int32_t presence_of(const cop_store *store)
 {
+	char control[sizeof store->shm_path + 16];
 	struct stat st;
 
+	snprintf(control, sizeof control, "%s/control", store->shm_path);
 	if (lock_is_held(store->lock_fd, LOCK_ATTACH))
-		return COP_PRESENCE_ATTACHED;
+		return stat(control, &st) ? COP_PRESENCE_LOST
+					  : COP_PRESENCE_ATTACHED;
 	return stat(store->shm_path, &st) ? COP_PRESENCE_NONE
 					  : COP_PRESENCE_LEFT;
 }

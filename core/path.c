@@ -21,6 +21,7 @@
  */
 #include "route.h"
 #include "span.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -296,12 +297,19 @@ cop_err cop_path(cop_read *read, const struct cop_path *path,
 		 struct cop_step *steps, size_t capacity, size_t *count)
 {
 	cop_err err = read_check_idle(read);
-	uint64_t since;
+	uint64_t begin_ns, since, took_ns;
 
 	if (err)
 		return err;
+	begin_ns = trace_begin(read->store, COP_TRACE_WALK);
 	since = span_walk(read);
 	err = path_run(read, path, steps, capacity, count);
 	span_end(read->store, TIMING_WALK, since, 1);
+	if (!err && trace_due(read->store, COP_TRACE_WALK, begin_ns, &took_ns))
+		trace_tell(read->store, COP_TRACE_WALK, took_ns,
+			   "%s path from %llu to %llu: %zu steps",
+			   path->weight ? "cheapest" : "shortest",
+			   (unsigned long long)path->source,
+			   (unsigned long long)path->target, *count);
 	return err;
 }

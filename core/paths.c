@@ -14,6 +14,7 @@
  */
 #include "graph.h"
 #include "span.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ struct paths {
 	struct cop_step steps[COP_HOPS_MAX + 1];
 	cop_paths_visit *visit;
 	void *user;
+	uint64_t told;
 };
 
 static cop_err no_memory(void)
@@ -134,8 +136,9 @@ static cop_err list_branch(struct paths *paths, uint32_t hops,
 	return err;
 }
 
-static cop_err path_tell(const struct paths *paths, uint32_t hops)
+static cop_err path_tell(struct paths *paths, uint32_t hops)
 {
+	paths->told++;
 	return paths->visit(paths->user, paths->read, paths->steps,
 			    hops + (size_t)1)
 		   ? error_set(COP_STOPPED, "stopped by the caller")
@@ -223,13 +226,45 @@ static cop_err paths_run(struct paths *paths)
 	return err;
 }
 
+static cop_err paths_make(struct paths *paths)
+{
+	const struct cop_path *path = paths->wanted;
+	cop_read *read = paths->read;
+	uint64_t since = span_walk(read);
+	int from = 0;
+	int to = 0;
+	cop_err err =
+	    graph_way_make(read, path->relation, path->direction, &paths->way);
+
+	if (!err)
+		err = graph_is_there(read, path->source, &from);
+	if (!err)
+		err = graph_is_there(read, path->target, &to);
+	if (!err && from && to)
+		err = paths_run(paths);
+	span_end(read->store, TIMING_WALK, since, 1);
+	return err;
+}
+
+static void paths_trace(const struct paths *paths, uint64_t begin_ns)
+{
+	const struct cop_path *path = paths->wanted;
+	cop_store *store = paths->read->store;
+	uint64_t took_ns;
+
+	if (trace_due(store, COP_TRACE_WALK, begin_ns, &took_ns))
+		trace_tell(store, COP_TRACE_WALK, took_ns,
+			   "paths from %llu to %llu of up to %u hops: %llu",
+			   (unsigned long long)path->source,
+			   (unsigned long long)path->target, path->hops,
+			   (unsigned long long)paths->told);
+}
+
 cop_err cop_paths(cop_read *read, const struct cop_path *path,
 		  cop_paths_visit *visit, void *user)
 {
 	struct paths *paths;
-	uint64_t since;
-	int from = 0;
-	int to = 0;
+	uint64_t begin_ns;
 	cop_err err = read_check_idle(read);
 
 	if (!err && (!path || path->size != sizeof *path))
@@ -252,16 +287,10 @@ cop_err cop_paths(cop_read *read, const struct cop_path *path,
 	paths->wanted = path;
 	paths->visit = visit;
 	paths->user = user;
-	since = span_walk(read);
-	err =
-	    graph_way_make(read, path->relation, path->direction, &paths->way);
-	if (!err)
-		err = graph_is_there(read, path->source, &from);
-	if (!err)
-		err = graph_is_there(read, path->target, &to);
-	if (!err && from && to)
-		err = paths_run(paths);
-	span_end(read->store, TIMING_WALK, since, 1);
+	begin_ns = trace_begin(read->store, COP_TRACE_WALK);
+	err = paths_make(paths);
+	if (!err || err == COP_STOPPED)
+		paths_trace(paths, begin_ns);
 	free(paths);
 	return err;
 }

@@ -799,7 +799,7 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 	    .counts = counts};
 	struct cop_search quiet;
 	struct sift sift = {0};
-	uint64_t since;
+	uint64_t begin_ns, since, took_ns;
 	int none;
 	int code;
 	cop_err err = read_check_idle(read);
@@ -808,7 +808,8 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 		err = wanted_check(read, wanted);
 	if (err)
 		return err;
-	since = span_begin(read->store);
+	begin_ns = trace_begin(read->store, COP_TRACE_SEARCH);
+	since = begin_ns ? begin_ns : span_begin(read->store);
 	quiet = *wanted;
 	quiet.report = NULL; /* it is about one query */
 	err = search_init(&search, &sift, read, &quiet, &none);
@@ -826,5 +827,9 @@ cop_err cop_search_many(cop_read *read, const struct cop_search *wanted,
 		return err;
 	figures_count(&read->store->figures, FIGURE_SEARCHES, count);
 	span_end(read->store, TIMING_SEARCH, since, count);
+	if (trace_due(read->store, COP_TRACE_SEARCH, begin_ns, &took_ns))
+		trace_tell(read->store, COP_TRACE_SEARCH, took_ns,
+			   "%zu searches of k %u, by %u threads", count,
+			   wanted->k, many.threads);
 	return 0;
 }

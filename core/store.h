@@ -263,6 +263,9 @@ cop_err attach_remove(cop_store *store);
 /* Where the segments are, or would be: store->shm_path. */
 void attach_name(cop_store *store);
 
+/* COP_FOREIGN if the segments' files were removed under us (RemoveIPC). */
+cop_err attach_check(const cop_store *store);
+
 /* Makes the newest index the store's current one. */
 cop_err attach_refresh(cop_store *store);
 

@@ -154,37 +154,55 @@ cop_err cop_events(cop_store *store, int32_t which, uint32_t timeout_ms,
 
 /* ---- the writer lock ---------------------------------------------------- */
 
+static void holder_look(cop_store *store, struct cop_lock *lock)
+{
+	uint64_t since_ns = slots_writer_since(&store->slots);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct slot_owner owner;
+
+	slot_peek(&store->slots, SLOT_NONE, &owner);
+	lock->times = owner.count;
+	lock->is_held = owner.pid && (owner.pid == store->slots.pid ||
+				      lock_is_held(store->lock_fd, LOCK_W));
+	if (!lock->is_held)
+		return;
+	lock->pid = owner.pid;
+	lock->is_foreign = owner.pid_namespace != store->slots.pid_namespace;
+	lock->held_ns = now_ns > since_ns ? now_ns - since_ns : 0;
+	memcpy(lock->name, owner.name, sizeof lock->name);
+}
+
+/* Who waits in place `index`: first all mailboxes, then all processes; 0. */
+static uint32_t waiting_pid(cop_store *store, uint32_t index)
+{
+	uint32_t boxes = mailbox_limit(&store->mailboxes);
+
+	return index < boxes ? mailbox_waiting(&store->mailboxes, index)
+			     : figures_waiting(&store->figures, index - boxes);
+}
+
 cop_err cop_lock_look(cop_store *store, struct cop_lock *out,
 		      int32_t (*waiting)(void *user, uint32_t pid), void *user)
 {
-	struct mailboxes *mailboxes;
-	struct slot_owner owner;
 	struct cop_lock lock = {.size = sizeof lock};
 	cop_err err = store_use(store);
+	uint32_t places;
 
 	if (!err && (!out || out->size != sizeof *out))
 		err = error_set(COP_INVALID, "the lock's figures are of "
 					     "another size");
 	if (err)
 		return err;
-	mailboxes = &store->mailboxes;
-	slot_peek(&store->slots, SLOT_NONE, &owner);
-	lock.times = owner.count;
-	lock.is_held = owner.pid && (owner.pid == store->slots.pid ||
-				     lock_is_held(store->lock_fd, LOCK_W));
-	if (lock.is_held) {
-		uint64_t since_ns = slots_writer_since(&store->slots);
-		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	holder_look(store, &lock);
+	places =
+	    mailbox_limit(&store->mailboxes) + figures_limit(&store->figures);
+	for (uint32_t i = 0; i < places; i++) {
+		uint32_t pid = waiting_pid(store, i);
 
-		lock.pid = owner.pid;
-		lock.held_ns = now_ns > since_ns ? now_ns - since_ns : 0;
-		memcpy(lock.name, owner.name, sizeof lock.name);
-	}
-	for (uint32_t i = 0; i < mailbox_limit(mailboxes); i++) {
-		if (!mailbox_look(mailboxes, i, MAILBOX_POSTED))
+		if (!pid)
 			continue;
 		lock.waiting++;
-		if (waiting && waiting(user, mailbox_pid(mailboxes, i)))
+		if (waiting && waiting(user, pid))
 			return error_set(COP_STOPPED, "stopped by the caller");
 	}
 	*out = lock;

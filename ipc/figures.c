@@ -83,6 +83,7 @@ static void block_sign(const struct figures *figures, const struct slots *slots)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	slot_name_store(block->name, slots->name);
+	atomic_store_explicit(&block->waiting, 0, memory_order_relaxed);
 	atomic_store_explicit(&block->since_ns,
 			      (uint64_t)now.tv_sec * 1000000000 +
 				  (uint64_t)now.tv_nsec,
@@ -197,6 +198,12 @@ void figures_add(const struct figures *figures, uint32_t index,
 	}
 }
 
+static int block_is_held(const struct figures *figures, uint32_t index)
+{
+	return block_at(figures, index) == figures->own ||
+	       lock_is_held(figures->fd, FIGURES_LOCK + index);
+}
+
 void figures_peek(const struct figures *figures, uint32_t index,
 		  struct figures_owner *out)
 {
@@ -210,6 +217,16 @@ void figures_peek(const struct figures *figures, uint32_t index,
 						  memory_order_relaxed),
 	    .pid = atomic_load_explicit(&block->pid, memory_order_relaxed)};
 	slot_name_load(block->name, out->name);
-	out->is_held = block == figures->own ||
-		       lock_is_held(figures->fd, FIGURES_LOCK + index);
+	out->is_held = block_is_held(figures, index) != 0;
+}
+
+uint32_t figures_waiting(const struct figures *figures, uint32_t index)
+{
+	const struct figures_block *block = block_at(figures, index);
+
+	/* relaxed: for people */
+	if (!atomic_load_explicit(&block->waiting, memory_order_relaxed) ||
+	    !block_is_held(figures, index))
+		return 0;
+	return atomic_load_explicit(&block->pid, memory_order_relaxed);
 }

@@ -12,6 +12,9 @@
  *	Whoever wants to know what one process does looks twice.
  *	Look-ups are so short that they are counted in the read's slot
  *	(slot.h), and some at a time.
+ *	A block also says how many threads wait for the writer lock.  The
+ *	kernel does not: it has no pid for a lock of an open file description,
+ *	and who waits up to a time limit asks again and again.
  *
  * layout
  *	0		struct figures_head
@@ -77,7 +80,7 @@ struct figures_block {
 	_Alignas(128) _Atomic uint64_t since_ns; /* owned, since 1970 */
 	_Atomic uint64_t pid_namespace;
 	_Atomic uint32_t pid;
-	uint32_t reserved;
+	_Atomic uint32_t waiting; /* threads, for the writer lock */
 	_Atomic uint64_t name[SLOT_NAME_BYTES / 8];
 	_Alignas(128) _Atomic uint64_t counts[FIGURE_COUNT];
 	_Alignas(128) struct histogram timings[TIMING_COUNT];
@@ -147,6 +150,27 @@ void figures_add(const struct figures *figures, uint32_t index,
 /* Makes a system call. */
 void figures_peek(const struct figures *figures, uint32_t index,
 		  struct figures_owner *out);
+
+/*
+ * The pid of a living process that waits for the writer lock, 0 if the
+ * block's does not.  Makes a system call for one that seems to.
+ */
+uint32_t figures_waiting(const struct figures *figures, uint32_t index);
+
+/* A thread waits for the writer lock; it does no more. */
+static inline void figures_wait_begin(const struct figures *figures)
+{
+	if (figures->own) /* relaxed: for people */
+		atomic_fetch_add_explicit(&figures->own->waiting, 1,
+					  memory_order_relaxed);
+}
+
+static inline void figures_wait_end(const struct figures *figures)
+{
+	if (figures->own)
+		atomic_fetch_sub_explicit(&figures->own->waiting, 1,
+					  memory_order_relaxed);
+}
 
 static inline void figures_count(const struct figures *figures,
 				 enum figure figure, uint64_t times)

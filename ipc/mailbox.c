@@ -466,9 +466,16 @@ void mailbox_wake_heir(struct mailboxes *mailboxes)
 	}
 }
 
-uint32_t mailbox_pid(const struct mailboxes *mailboxes, uint32_t box)
+uint32_t mailbox_waiting(const struct mailboxes *mailboxes, uint32_t box)
 {
-	/* relaxed: for people */
+	/* relaxed, the pid too: for people */
+	uint64_t mine = atomic_load_explicit(&mailboxes->owned[box / 64],
+					     memory_order_relaxed);
+
+	if (!mailbox_look(mailboxes, box, MAILBOX_POSTED) ||
+	    (!(mine & bit_of(box)) &&
+	     !lock_is_held(mailboxes->fd, MAILBOX_LOCK + box)))
+		return 0;
 	return atomic_load_explicit(&mailboxes->boxes[box].pid,
 				    memory_order_relaxed);
 }

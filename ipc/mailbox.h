@@ -188,8 +188,11 @@ void mailbox_start_next(struct mailboxes *mailboxes, uint32_t box);
 uint64_t mailbox_look(const struct mailboxes *mailboxes, uint32_t box,
 		      enum mailbox_phase phase);
 
-/* Whose it is, for people; in his own PID namespace. */
-uint32_t mailbox_pid(const struct mailboxes *mailboxes, uint32_t box);
+/*
+ * The pid, in its own PID namespace, of a living process whose request waits
+ * to be taken; 0: there is none.  Makes a system call if one seems to.
+ */
+uint32_t mailbox_waiting(const struct mailboxes *mailboxes, uint32_t box);
 
 /* Whether any mailbox is in that phase. */
 int mailbox_any(const struct mailboxes *mailboxes, enum mailbox_phase phase);

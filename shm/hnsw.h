@@ -266,6 +266,7 @@ struct hnsw_figures {
 	uint64_t one_way; /* links without their counterpart */
 	uint64_t broken;  /* out of range, to itself, twice, to no node */
 	uint64_t unreachable;
+	uint64_t alike; /* of those, with the code of one that is reached */
 	uint64_t degrees[HNSW_LINKS + 1]; /* nodes by their links */
 };
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct look {
 	const struct segment *segment;
@@ -139,6 +140,54 @@ static int audit_whole(struct hnsw_audit *audit, const struct segment *segment)
 	return err;
 }
 
+/* ---- who is like one that is reached ------------------------------------ */
+
+/* Of its code and norm, by which a walk knows it. */
+static uint64_t code_hash(const struct segment *segment, uint32_t row)
+{
+	const struct bank_line *line = bank_line_at(segment, row);
+	float norm = bank_peek(line).norm;
+	uint64_t seed = 0;
+
+	memcpy(&seed, &norm, sizeof norm);
+	return XXH3_64bits_withSeed(
+	    line->codes, segment->bank.line_bytes - sizeof *line, seed);
+}
+
+static int hash_order(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Counts those not reached that have a reached one's code.  0 or ENOMEM. */
+static int alike_count(const struct hnsw_audit *audit,
+		       const struct segment *segment, uint64_t *alike)
+{
+	uint64_t *reached = malloc((audit->limit + 1) * sizeof *reached);
+	size_t count = 0;
+
+	if (!reached)
+		return ENOMEM;
+	for (uint32_t row = 1; row < audit->limit; row++)
+		if (is_seen(audit, row) && hnsw_is_linked(segment, row))
+			reached[count++] = code_hash(segment, row);
+	qsort(reached, count, sizeof *reached, hash_order);
+	for (uint32_t row = 1; row < audit->limit; row++) {
+		uint64_t hash;
+
+		if (is_seen(audit, row) || !hnsw_is_linked(segment, row))
+			continue;
+		hash = code_hash(segment, row);
+		*alike += bsearch(&hash, reached, count, sizeof hash,
+				  hash_order) != NULL;
+	}
+	free(reached);
+	return 0;
+}
+
 /* ---- what holds --------------------------------------------------------- */
 
 /* The entry is a node, and none is taller. */
@@ -179,6 +228,8 @@ int hnsw_validate(const struct segment *segment, struct hnsw_figures *out)
 		for (uint32_t i = 0; i <= level; i++)
 			list_look(&look, row, i);
 	}
+	if (!err && out->unreachable)
+		err = alike_count(&audit, segment, &out->alike);
 	hnsw_audit_end(&audit);
 	if (err)
 		return err;

@@ -212,6 +212,33 @@ else
 	skip 'no right to a namespace' 'a reader of another PID namespace'
 fi
 
+# --- shared memory that was removed while in use
+exits 0 'attach' attach "$store"
+exits 0 'who is attached' doctor "$store" --all
+like "$out" '*ok *attached *share *' 'shares it'
+mkfifo "$work/asked"
+"$COPPICE" mcp "$store" <"$work/asked" >"$work/answered" 2>&1 &
+assistant=$!
+exec 3>"$work/asked"
+echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' >&3
+tries=0
+until [ -s "$work/answered" ] || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+rm -r "$shm"/coppice-*
+says "attached*, of which one has pid $assistant, *RemoveIPC*; stop those" \
+	'doctor tells of it, and whose it is' "$store"
+exits 5 'ping, too' ping "$store"
+like "$err" '*were removed *stop those processes*' 'with what helps'
+exits 5 'and whoever opens the store' attach "$store"
+exec 3>&-
+wait $assistant
+exits 1 'when nobody has it' ping "$store"
+like "$err" '*coppice attach*' 'it is to be attached'
+exits 0 'which helps' attach "$store"
+exits 0 'it answers' ping "$store"
+
 # --- what is left over
 exits 0 'attach' attach "$store"
 silent leftovers 'shared memory of a store that is there' --shm-dir "$shm"

@@ -61,6 +61,40 @@ ok $? 'each event is an object'
 is "$("$COPPICE" trace "$store")" off 'off is off'
 is "$(grep -c '"commit 4' "$work/json")" 0 'and nothing is told then'
 
+# All kinds of searches and ways.  A line of .fvecs is its size and floats.
+echo '{"source":"a","relation":"r","target":"b"}' |
+	"$COPPICE" import "$store" - --format ndjson -q
+"$COPPICE" trace "$store" search,walk --follow >"$work/trace" &
+follower=$!
+tries=0
+until [ "$("$COPPICE" trace "$store")" = search,walk ] || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+printf '\002\0\0\0\0\0\200\077\0\0\0\0' >"$work/two.fvecs"
+cat "$work/two.fvecs" "$work/two.fvecs" >"$work/four.fvecs"
+exits 0 'a path' path "$store" a b
+exits 0 'the cheapest' path "$store" a b --weight w
+exits 0 'all paths' path "$store" a b --all --hops 3
+exits 0 'many searches' search "$store" --queries "$work/four.fvecs" -k 1
+exits 0 'a search with context' search "$store" --like a --context 1
+tries=0
+until grep -q 'with context' "$work/trace" || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+kill -TERM $follower
+wait $follower
+told=$(cat "$work/trace")
+like "$told" '*walk * coppice path (*shortest path from * to *: 2 steps*' \
+	'a path is told as a walk'
+like "$told" '*cheapest path from * to *: 2 steps*' 'the cheapest, too'
+like "$told" '*paths from * to * of up to 3 hops: 1*' 'and how many there are'
+like "$told" '*search *coppice search (*2 searches of k 1, by 1 threads*' \
+	'many searches are told together'
+like "$told" '*with context: * hits, * steps*' 'and one with context as a whole'
+exits 0 'no more of it' trace "$store" off
+
 # What is slow.
 exits 1 'nothing was slow' slow "$store"
 exits 0 'a threshold' slow "$store" --threshold 0

@@ -85,6 +85,30 @@ static void a_block_outlives_its_owner(void)
 	figures_close(&one);
 }
 
+static void who_waits_is_known_while_he_lives(void)
+{
+	struct figures one, two;
+	uint32_t place;
+
+	figures_must(&one, "one");
+	figures_must(&two, "two");
+	place = two.index;
+	is_int(figures_waiting(&one, place), 0, "nobody waits");
+	figures_wait_begin(&two);
+	figures_wait_begin(&two);
+	figures_wait_end(&two);
+	is_int(figures_waiting(&one, place), getpid(),
+	       "one of two threads waits still, which others see");
+	is_int(figures_waiting(&one, one.index), 0, "nobody else does");
+	figures_close(&two); /* as by death */
+	is_int(figures_waiting(&one, place), 0, "the dead do not wait");
+	figures_must(&two, "three");
+	is_int(two.index, place, "who has the block next");
+	is_int(figures_waiting(&one, place), 0, "does not wait for the dead");
+	figures_close(&two);
+	figures_close(&one);
+}
+
 struct adding {
 	struct figures figures;
 	_Atomic uint32_t stop;
@@ -213,6 +237,7 @@ int main(void)
 	test_begin(60 * TEST_SLOW);
 	file = shm_file();
 	a_block_outlives_its_owner();
+	who_waits_is_known_while_he_lives();
 	threads_lose_nothing();
 	the_dead_are_counted();
 	another_layout_is_refused();

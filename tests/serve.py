@@ -4,10 +4,12 @@
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -220,6 +222,78 @@ def goes_bad():
            "a store that comes there is served")
 
 
+def loses_its_segment(shm):
+    """What logind does with a user's files at logout (RemoveIPC)."""
+    store = os.path.join(FOLDER, "lost")
+    fill(COPPICE, store, shm_dir=shm)
+    other = subprocess.Popen([COPPICE, "mcp", store], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+    other.stdin.write(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+    other.stdin.flush()
+    other.stdout.readline()  # it is attached
+    with Served(COPPICE, store) as served:
+        shutil.rmtree(os.path.join(shm, os.listdir(shm)[0]))
+        status, said = served.get("health")
+        ok(status == 503 and said["status"] == "unhealthy" and
+           "removed" in said["reasons"][0],
+           "shared memory that is removed is unhealthy at once, in words", said)
+        status, said = served.get("ready")
+        ok(status == 503 and "removed" in said["error"], "nor is it ready", said)
+        ok(until(lambda: "stop those" in str(served.get("health")[1])),
+           "it is let go, and who has it still is to be stopped")
+        status, said = served.get("ready")
+        ok(status == 503 and "RemoveIPC" in said["error"], "as /ready says",
+           said)
+        other.communicate()
+        ok(until(lambda: served.get("health")[0] == 200 and
+                 served.get("ready")[0] == 200),
+           "when that is gone the store is opened again")
+        ok(coppice("tag", store, "e0", "--tag", "new").returncode == 0 and
+           served.get("ready")[1]["commit"] == 2,
+           "others write to it, which is seen")
+    coppice("detach", store)
+
+
+def mounted(name, size):
+    """A small tmpfs, or None without the right to mount."""
+    path = os.path.join(FOLDER, name)
+    os.mkdir(path)
+    done_by = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}",
+                              "tmpfs", path], capture_output=True)
+    return path if done_by.returncode == 0 else None
+
+
+def is_full(name, claim):
+    """Shared memory, or a disk, with less than a tenth of it free."""
+    path = mounted(name, "64m")
+    if not path:
+        ok(True, f"{claim} # SKIP no right to mount")
+        return
+    store = os.path.join(FOLDER if name == "memory" else path, "kept")
+    try:
+        fill(COPPICE, store, shm_dir=path if name == "memory" else "/dev/shm")
+        with Served(COPPICE, store) as served:
+            ok(served.get("health")[0] == 200 and
+               not served.get("health")[1]["reasons"], f"{name} has room")
+            filler = os.path.join(path, "filler")
+            there = os.statvfs(path)
+            with open(filler, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, there.f_bavail *
+                                   there.f_frsize - (2 << 20))
+            status, said = served.get("health")
+            ok(status == 200 and said["status"] == "degraded" and
+               f"{path}" in said["reasons"][0] and
+               "nearly full: 2 of 64 MiB free" in said["reasons"][0] and
+               "Make room" in said["reasons"][0], claim, said)
+            os.remove(filler)
+            ok(not served.get("health")[1]["reasons"],
+               "with room again it is healthy")
+        coppice("detach", store)
+        shutil.rmtree(store)
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
 def until(holds):
     """Whether it comes to hold."""
     for _ in range(200):
@@ -356,5 +430,10 @@ with Served(COPPICE, STORE, "--listen", "127.0.0.1:0", "--host",
 dies_and_comes_back()
 tells_its_manager()
 goes_bad()
+with tempfile.TemporaryDirectory(prefix="coppice-test-",
+                                 dir="/dev/shm") as folder:
+    loses_its_segment(folder)
+is_full("memory", "shared memory that is nearly full is degraded")
+is_full("disk", "and so is a disk")
 is_held_back()
 done()

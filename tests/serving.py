@@ -8,10 +8,10 @@ import subprocess
 import threading
 
 
-def fill(coppice, store, keys=(), count=100, dim=4):
+def fill(coppice, store, keys=(), count=100, dim=4, shm_dir="/dev/shm"):
     """Makes a store of the keys and of e0, e1, ...; all know the first ones."""
-    subprocess.run([coppice, "init", store, "--dim", str(dim)], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run([coppice, "init", store, "--dim", str(dim), "--shm-dir",
+                    shm_dir], check=True, stdout=subprocess.DEVNULL)
     names = [*(f"e{i}" for i in range(count)), *keys]
     lines = []
     for i, name in enumerate(names):

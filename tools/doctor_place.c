@@ -246,6 +246,57 @@ static void check_logind(struct doctor *doctor)
 
 /* ---- who is attached ---------------------------------------------------- */
 
+/* A process that can be seen and has mapped a file of the folder; 0: none. */
+static long mapped_by(const char *folder)
+{
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	char line[PATH_MAX + 128];
+	long pid = 0;
+
+	while (processes && !pid && (entry = readdir(processes))) {
+		char path[300];
+		FILE *maps;
+
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof path, "/proc/%s/maps", entry->d_name);
+		maps = fopen(path, "r");
+		while (maps && !pid && fgets(line, sizeof line, maps))
+			if (strstr(line, folder))
+				pid = atol(entry->d_name);
+		if (maps)
+			fclose(maps);
+	}
+	if (processes)
+		closedir(processes);
+	return pid;
+}
+
+static void check_attached(struct doctor *doctor)
+{
+	const char *segment = doctor->store.segment;
+	char who[64] = "";
+	long pid;
+
+	if (doctor->store.presence != COP_PRESENCE_LOST) {
+		doctor_tell(doctor, DOCTOR_OK, "all who are attached share %s",
+			    segment);
+		return;
+	}
+	pid = mapped_by(segment);
+	if (pid)
+		snprintf(who, sizeof who, ", of which one has pid %ld", pid);
+	doctor_tell(doctor, DOCTOR_BAD,
+		    "processes are attached%s, and their shared memory is not "
+		    "in %s\nits files were removed while in use, as logind's "
+		    "RemoveIPC=yes does, or those processes are of a container "
+		    "with a /dev/shm of its own; commits are refused, and who "
+		    "opens the store is, too\nstop those processes, or have "
+		    "each close the store, and open it again",
+		    who, segment);
+}
+
 struct attached {
 	uint32_t foreign;
 	uint32_t stalled;
@@ -309,32 +360,6 @@ static void check_readers(struct doctor *doctor)
 
 /* ---- what is left over -------------------------------------------------- */
 
-/* Whether a process that can be seen has mapped a file of the folder. */
-static int is_mapped(const char *folder)
-{
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	char line[PATH_MAX + 128];
-	int found = 0;
-
-	while (processes && !found && (entry = readdir(processes))) {
-		char path[300];
-		FILE *maps;
-
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/maps", entry->d_name);
-		maps = fopen(path, "r");
-		while (maps && !found && fgets(line, sizeof line, maps))
-			found = strstr(line, folder) != NULL;
-		if (maps)
-			fclose(maps);
-	}
-	if (processes)
-		closedir(processes);
-	return found;
-}
-
 /* Whether the store at that path has its segments in the folder. */
 static int is_of(const char *store, const char *folder)
 {
@@ -363,7 +388,7 @@ static void folder_look(struct doctor *doctor, const char *name)
 	if (size <= 0)
 		return; /* none of ours, or an older version's */
 	store[size] = 0;
-	if (is_of(store, folder) || is_mapped(folder))
+	if (is_of(store, folder) || mapped_by(folder))
 		return;
 	doctor_tell(doctor, DOCTOR_WARN,
 		    "%s is left over\nit is of %s, where no store has it any "
@@ -392,6 +417,7 @@ const struct doctor_check doctor_place[] = {
     {"disk", check_disk, NEEDS_PATH},
     {"locks", check_locks, NEEDS_STORE},
     {"logind", check_logind, NEEDS_STORE},
+    {"attached", check_attached, NEEDS_STORE},
     {"readers", check_readers, NEEDS_STORE},
     {"leftovers", check_leftovers, NEEDS_NOTHING},
     {NULL, NULL, NEEDS_NOTHING},

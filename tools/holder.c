@@ -5,45 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static int32_t holder_take(void *user, const struct cop_reader *reader)
+int holder_is_same(const struct cop_lock *now, const struct cop_lock *before)
 {
-	struct holder *holder = user;
-
-	if (reader->role == COP_ROLE_WRITE) {
-		*holder = (struct holder){.pid = reader->pid,
-					  .tid = reader->tid,
-					  .is_foreign = reader->is_foreign,
-					  .count = reader->reads};
-		snprintf(holder->name, sizeof holder->name, "%s", reader->name);
-	}
-	return 1; /* the writer comes first */
+	return now->is_held && before->is_held && now->times == before->times;
 }
 
-cop_err holder_look(cop_store *store, struct holder *out)
-{
-	cop_err err;
-
-	*out = (struct holder){.pid = 0};
-	err = cop_readers(store, holder_take, out);
-	return err == COP_STOPPED ? 0 : err;
-}
-
-int holder_is_same(const struct holder *now, const struct holder *before)
-{
-	return now->pid && now->pid == before->pid && now->tid == before->tid &&
-	       now->count == before->count;
-}
-
-int holder_is_stopped(const struct holder *holder)
+int holder_is_stopped(const struct cop_lock *lock)
 {
 	char path[64], line[512];
 	const char *end;
 	size_t size;
 	FILE *file;
 
-	if (!holder->pid || holder->is_foreign)
+	if (!lock->is_held || lock->is_foreign)
 		return 0;
-	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", holder->pid);
+	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", lock->pid);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;

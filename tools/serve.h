@@ -3,7 +3,6 @@
 #ifndef TOOLS_SERVE_H
 #define TOOLS_SERVE_H
 
-#include "holder.h"
 #include "metrics.h"
 
 #include <pthread.h>
@@ -11,8 +10,31 @@
 
 struct MHD_Connection;
 struct MHD_Daemon;
+struct sockaddr;
 
-enum { SERVE_HOSTS = 16, SERVE_WORDS = 512 };
+enum {
+	SERVE_HOSTS = 16,
+	SERVE_WORDS = 512,
+	CLIENTS_ROOM = 192,  /* connections; one more, and another goes */
+	CLIENTS_SHARE = 64,  /* of one address */
+	CLIENTS_MOST = 4096, /* with those that are going */
+};
+
+/* A connection. */
+struct client {
+	int fd;
+	int is_there;
+	int is_answered; /* now: it waits for us, not we for it */
+	int is_dropped;
+	uint64_t host;	   /* 0: not known */
+	uint64_t since_ns; /* we have waited for it */
+};
+
+struct clients {
+	pthread_mutex_t mutex;
+	uint64_t patience_ns; /* for a request, or an answer's reading */
+	struct client list[CLIENTS_MOST];
+};
 
 struct serve {
 	const char *path;		/* of the store */
@@ -20,15 +42,15 @@ struct serve {
 	const char *hosts[SERVE_HOSTS]; /* names by which it may be asked */
 	size_t host_count;
 	int is_local; /* a unix socket: no browser gets there by a name */
-	/* a handle may be replaced by who has it locked for writing */
+	struct clients clients;
+	/* the handle is replaced by the first thread, locked for writing */
 	pthread_rwlock_t lock;
-	cop_store *store; /* NULL: it could not be opened again */
-	uint64_t opened_ns;
-	struct stat folder;	 /* as it was opened */
+	cop_store *store;	 /* NULL: it could not be opened again */
 	char words[SERVE_WORDS]; /* why it could not */
-	pthread_mutex_t watch_lock;
-	struct holder writer;
-	uint64_t writer_since_ns; /* that it was seen to be this one */
+	struct stat folder;	 /* as it was opened; the first thread's */
+	_Atomic int has_failed;	 /* 1: a read could not be begun */
+	_Atomic int long_count;	 /* requests that may take long, under way */
+	int64_t age_ms; /* the writer lock may be had, without a word */
 };
 
 /* An answer that is being made. */
@@ -53,7 +75,7 @@ void serve_release(struct serve *serve);
 cop_err serve_read_begin(struct serve *serve, cop_read **out, char *words);
 void serve_read_end(struct serve *serve, cop_read *read);
 
-/* Looks who has the writer lock; called once a second. */
+/* Opens the store again if it has to be; by the first thread, each second. */
 void serve_watch(struct serve *serve);
 
 /* ---- answers; what begins with a read is given one ---------------------- */
@@ -92,6 +114,27 @@ cop_err query_entity(cop_read *read, struct MHD_Connection *asked,
 
 /* {"key", "type", "label"} of an id; *out is to be released. */
 cop_err entity_brief(cop_read *read, uint64_t id, json_t **out);
+
+/* ---- who is connected; serve_clients.c ---------------------------------- */
+
+void clients_init(struct clients *clients, uint64_t patience_ns);
+void clients_release(struct clients *clients);
+
+/*
+ * One more is connected; another may be dropped for it.  NULL: it cannot be
+ * kept in mind, and will not be dropped.
+ * address	may be NULL
+ */
+struct client *clients_enter(struct clients *clients, int fd,
+			     const struct sockaddr *address);
+void clients_leave(struct clients *clients, struct client *client);
+
+/* What it asked for is being worked out; it was. */
+void clients_answer_begin(struct clients *clients, struct client *client);
+void clients_answer_end(struct clients *clients, struct client *client);
+
+/* Drops those that are too slow; called once a second. */
+void clients_watch(struct clients *clients);
 
 /* ---- HTTP; serve_http.c ------------------------------------------------- */
 

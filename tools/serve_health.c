@@ -6,14 +6,12 @@
  *	Degraded is what a person should look at today and what nobody waits
  *	for; unhealthy is what someone waits for now.  Each reason says what,
  *	and what to do.
- *
- * limits
- *	The writer lock is looked at once a second: a holder is known by its
- *	thread and its number, and counts from when it was first seen.
+ *	A stopped process that has the writer lock is degraded at once, since
+ *	a person may be looking into it, and unhealthy after STOPPED_S.
  */
+#include "holder.h"
 #include "json.h"
 #include "serve.h"
-#include "steady.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +22,6 @@
 
 enum {
 	STOPPED_S = 10, /* a stopped process has the writer lock */
-	HELD_S = 60,	/* anyone has */
 	FREE_PERCENT = 10,
 	HELD_PERCENT = 25, /* of the index, waiting for readers */
 	UNLINKED = 100000,
@@ -85,33 +82,34 @@ static void backlog_look(struct health *health, const struct cop_stats *stats)
 
 static void writer_look(struct serve *serve, struct health *health)
 {
-	struct holder writer;
-	uint64_t since_ns, seconds;
+	struct cop_lock lock = {.size = sizeof lock};
+	uint64_t seconds;
 
-	pthread_mutex_lock(&serve->watch_lock);
-	writer = serve->writer;
-	since_ns = serve->writer_since_ns;
-	pthread_mutex_unlock(&serve->watch_lock);
-	if (!writer.pid)
+	if (cop_lock_look(serve->store, &lock, NULL, NULL) || !lock.is_held)
 		return;
-	seconds = (steady_ns() - since_ns) / 1000000000u;
-	if (seconds >= STOPPED_S && holder_is_stopped(&writer))
-		reason_add(health, 2,
-			   "process %" PRIu32 " is stopped and has had the "
-			   "writer lock for %" PRIu64 " s: nobody can commit. "
-			   "Continue it, or kill it",
-			   writer.pid, seconds);
-	else if (seconds >= HELD_S)
+	seconds = lock.held_ns / 1000000000u;
+	if (holder_is_stopped(&lock))
+		reason_add(health, seconds < STOPPED_S ? 1 : 2,
+			   "process %" PRIu32 " (%s) is stopped and has had "
+			   "the writer lock for %" PRIu64 " s: nobody can "
+			   "commit, and %" PRIu32 " wait. Continue it (kill "
+			   "-CONT %" PRIu32 "), or kill it",
+			   lock.pid, lock.name, seconds, lock.waiting,
+			   lock.pid);
+	else if (lock.held_ns / 1000000u >= (uint64_t)serve->age_ms)
 		reason_add(health, 1,
-			   "process %" PRIu32 " has had the writer lock for "
-			   "%" PRIu64 " s: commits wait",
-			   writer.pid, seconds);
+			   "process %" PRIu32 " (%s) has had the writer lock "
+			   "for %" PRIu64 " s: commits wait, now %" PRIu32
+			   ". See: coppice locks",
+			   lock.pid, lock.name, seconds, lock.waiting);
 }
 
-static void folder_look(struct serve *serve, struct health *health)
+static void place_check(struct serve *serve, struct health *health)
 {
 	char path[4096];
 
+	if (cop_attached_check(serve->store))
+		reason_add(health, 2, "%s", cop_last_error());
 	if ((size_t)snprintf(path, sizeof path, "%s/CURRENT", serve->path) <
 		sizeof path &&
 	    access(path, F_OK))
@@ -145,7 +143,7 @@ cop_err reply_health(struct serve *serve, cop_read *read,
 	health.reasons = json_array();
 	if (!health.reasons)
 		return ENOMEM;
-	folder_look(serve, &health);
+	place_check(serve, &health);
 	writer_look(serve, &health);
 	place_look(&health, metrics.stats.segment, metrics.shm_bytes,
 		   metrics.shm_free);
@@ -167,8 +165,11 @@ void reply_unhealthy(struct reply *reply, const char *words)
 cop_err reply_ready(struct serve *serve, cop_read *read,
 		    struct MHD_Connection *asked, struct reply *reply)
 {
-	(void)serve;
+	cop_err err = cop_attached_check(serve->store);
+
 	(void)asked;
+	if (err)
+		return err;
 	reply->body = json_pack("{sb sI}", "ready", 1, "commit",
 				(json_int_t)cop_read_commit(read));
 	return reply->body ? 0 : ENOMEM;

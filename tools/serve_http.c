@@ -14,22 +14,26 @@
  *	connections.  A request is answered within one call, so its cop_read
  *	begins and ends in one thread, and a slow client holds a buffer, never a
  *	read.  A slow answer (a search by words) keeps the others of its thread
- *	waiting, not those of the other ones.
+ *	waiting, not those of the other ones, and at most LONG threads have one:
+ *	a new connection is taken by one that has not.  More are refused.
  *
  * limits
- *	CONNECTIONS, MEMORY_BYTES for a request's line and headers, IDLE_S of
- *	silence; over them the library refuses.
+ *	MEMORY_BYTES for a request's line and headers, IDLE_S of silence; over
+ *	them the library refuses.  serve_clients.c has those of connections and
+ *	of slowness; no thread has as many as it may, so that each listens.
  */
 #include "serve.h"
 
+#include <assert.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum {
-	THREADS = 4,
-	CONNECTIONS = 256,
+	THREADS = 16,
+	LONG = 12, /* answers that may take long, at once */
 	MEMORY_BYTES = 16384,
 	IDLE_S = 15,
 	HOST_BYTES = 255
@@ -52,11 +56,12 @@ static const char *const headers[][2] = {
 static const struct route {
 	const char *path;
 	reply_fn *reply;
+	int is_long; /* it may be */
 } routes[] = {
-    {"/metrics", reply_metrics}, {"/stats", reply_stats},
-    {"/health", reply_health},	 {"/ready", reply_ready},
-    {"/search", reply_search},	 {"/entity", reply_entity},
-    {"/graph", reply_graph},
+    {"/metrics", reply_metrics, 0}, {"/stats", reply_stats, 0},
+    {"/health", reply_health, 0},   {"/ready", reply_ready, 0},
+    {"/search", reply_search, 1},   {"/entity", reply_entity, 0},
+    {"/graph", reply_graph, 1},
 };
 
 /* ---- sending ------------------------------------------------------------ */
@@ -205,8 +210,29 @@ static void route_run(struct serve *serve, const struct route *route,
 	}
 }
 
-static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
-			      const char *path)
+/* The same, if not as many as may be are long at the moment. */
+static void route_try(struct serve *serve, const struct route *route,
+		      struct MHD_Connection *asked, struct reply *reply)
+{
+	/* relaxed: a count, nothing is handed over */
+	int others = route->is_long
+			 ? atomic_fetch_add_explicit(&serve->long_count, 1,
+						     memory_order_relaxed)
+			 : 0;
+
+	if (others < LONG)
+		route_run(serve, route, asked, reply);
+	else
+		reply_fail(reply, MHD_HTTP_SERVICE_UNAVAILABLE,
+			   "%d searches are under way already; try again",
+			   LONG);
+	if (route->is_long)
+		atomic_fetch_sub_explicit(&serve->long_count, 1,
+					  memory_order_relaxed);
+}
+
+static enum MHD_Result
+path_answer(struct serve *serve, struct MHD_Connection *asked, const char *path)
 {
 	const struct page *page = page_find(path);
 	struct reply reply = {.status = 0};
@@ -216,11 +242,33 @@ static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		if (strcmp(routes[i].path, path))
 			continue;
-		route_run(serve, &routes[i], asked, &reply);
+		route_try(serve, &routes[i], asked, &reply);
 		return reply_send(asked, &reply);
 	}
 	reply_fail(&reply, MHD_HTTP_NOT_FOUND, "there is nothing here");
 	return reply_send(asked, &reply);
+}
+
+/* NULL: there were too many for this one to be known. */
+static struct client *client_of(struct MHD_Connection *asked)
+{
+	return MHD_get_connection_info(asked,
+				       MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+	    ->socket_context;
+}
+
+static enum MHD_Result answer(struct serve *serve, struct MHD_Connection *asked,
+			      const char *path)
+{
+	struct client *client = client_of(asked);
+	enum MHD_Result sent;
+
+	if (client)
+		clients_answer_begin(&serve->clients, client);
+	sent = path_answer(serve, asked, path);
+	if (client)
+		clients_answer_end(&serve->clients, client);
+	return sent;
 }
 
 /* Called once with the headers, and once when the request is complete. */
@@ -243,13 +291,38 @@ static enum MHD_Result request_take(void *user, struct MHD_Connection *asked,
 	return reply.status ? reply_send(asked, &reply) : MHD_YES;
 }
 
+static void connection_note(void *user, struct MHD_Connection *connection,
+			    void **client,
+			    enum MHD_ConnectionNotificationCode what)
+{
+	struct serve *serve = user;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*client)
+			clients_leave(&serve->clients, *client);
+		return;
+	}
+	*client =
+	    clients_enter(&serve->clients,
+			  MHD_get_connection_info(
+			      connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+			      ->connect_fd,
+			  MHD_get_connection_info(
+			      connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+			      ->client_addr);
+}
+
+static_assert(CLIENTS_MOST / THREADS > CLIENTS_ROOM, "each thread listens");
+
 struct MHD_Daemon *http_start(struct serve *serve, int fd)
 {
+	/* a thread that is full hears of the end through its own channel */
 	return MHD_start_daemon(
-	    MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, request_take, serve,
-	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+	    MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL,
+	    request_take, serve, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MOST,
+	    MHD_OPTION_NOTIFY_CONNECTION, connection_note, serve,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);

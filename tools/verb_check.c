@@ -124,8 +124,9 @@ static void degrees_print(const struct cop_recall *recall)
 
 static void recall_print(const struct cop_recall *recall)
 {
-	printf("recall@10: %.4f, of %" PRIu32 " entities\n", recall->recall,
-	       recall->samples);
+	printf("recall@10: %.4f, of %" PRIu32 " entities; %.4f as far as codes "
+	       "tell\n",
+	       recall->recall, recall->samples, recall->recall_coded);
 	printf("nodes: %" PRIu64 ", %" PRIu64 " of them unreachable, %" PRIu64
 	       " dead; %" PRIu64 " vectors wait to be linked\n",
 	       recall->nodes, recall->unreachable, recall->dead,
@@ -143,6 +144,8 @@ static void recall_json(const struct cop_recall *recall)
 {
 	printf("{\"schema\":\"coppice.recall/1\",\"recall\":");
 	out_double(recall->recall);
+	printf(",\"recall_coded\":");
+	out_double(recall->recall_coded);
 	printf(",\"samples\":%" PRIu32 ",\"nodes\":%" PRIu64
 	       ",\"unreachable\":%" PRIu64 ",\"dead\":%" PRIu64
 	       ",\"waiting\":%" PRIu64 ",\"links\":%" PRIu64

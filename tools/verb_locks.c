@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* locks: who has the writer lock, for how long, and who waits for it. */
+#include "holder.h"
 #include "out.h"
 #include "verbs.h"
 
@@ -30,8 +31,10 @@ static void lock_json(const struct cop_lock *lock)
 	printf("],\"held\":%s,\"pid\":%" PRIu32 ",\"name\":",
 	       lock->is_held ? "true" : "false", lock->pid);
 	out_string(lock->name, strlen(lock->name));
-	printf(",\"held_ns\":%" PRIu64 ",\"times\":%" PRIu64 "}\n",
-	       lock->held_ns, lock->times);
+	printf(",\"held_ns\":%" PRIu64 ",\"times\":%" PRIu64
+	       ",\"stopped\":%s}\n",
+	       lock->held_ns, lock->times,
+	       holder_is_stopped(lock) ? "true" : "false");
 }
 
 static void lock_text(const struct cop_lock *lock, uint32_t waiting)
@@ -43,6 +46,11 @@ static void lock_text(const struct cop_lock *lock, uint32_t waiting)
 		out_plain(lock->name, strlen(lock->name));
 		printf(" (%" PRIu32 "), for %.3f ms", lock->pid,
 		       (double)lock->held_ns / 1e6);
+		if (holder_is_stopped(lock))
+			printf("; it is stopped, and nobody can commit: "
+			       "continue it (kill -CONT %" PRIu32
+			       "), or end it",
+			       lock->pid);
 	} else {
 		fputs("nobody", stdout);
 	}

@@ -81,14 +81,17 @@ static int ping_open(struct ping *ping)
 
 /* ---- the writer --------------------------------------------------------- */
 
-static int writer_look(struct ping *ping, struct holder *writer)
+static int writer_look(struct ping *ping, struct cop_lock *writer)
 {
-	cop_err err = holder_look(ping->cli->store, writer);
+	cop_err err;
+
+	*writer = (struct cop_lock){.size = sizeof *writer};
+	err = cop_lock_look(ping->cli->store, writer, NULL, NULL);
 
 	return err ? cli_cop(ping->cli, err) : 0;
 }
 
-static int writer_stuck(struct ping *ping, const struct holder *writer,
+static int writer_stuck(struct ping *ping, const struct cop_lock *writer,
 			const char *why)
 {
 	return fault_set(&ping->cli->fault, EXIT_BUSY,
@@ -102,8 +105,8 @@ static int ping_writer(struct ping *ping)
 	const struct timespec step = {0, PING_STEP_MS * 1000000L};
 	int64_t look_ms = ping->age_ms ? ping->age_ms : PING_LOOK_MS;
 	uint64_t until_ns = steady_ns() + (uint64_t)look_ms * 1000000u;
-	struct holder first;
-	struct holder writer;
+	struct cop_lock first;
+	struct cop_lock writer;
 	int code = writer_look(ping, &first);
 
 	writer = first;

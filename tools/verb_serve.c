@@ -5,13 +5,15 @@
  * idea
  *	A process like any other that is attached: it only reads, and may be
  *	killed.  The first thread opens the store, listens, waits for a signal
- *	and, once a second, looks who writes; the others answer (serve_http.c).
+ *	and, once a second, looks who is too slow and whether the store is
+ *	there; the others answer (serve_http.c).
  *	Signals are blocked before there is a second thread, so that they come
  *	to the first one.  It never forks.
  *
  *	Without another word it listens on the loopback address alone: there are
  *	no passwords here.
  */
+#include "instant.h"
 #include "listen.h"
 #include "serve.h"
 #include "verbs.h"
@@ -22,7 +24,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SERVE_LISTEN = ARG_OWN, SERVE_UNIX, SERVE_HOST, SERVE_LABEL };
+enum {
+	SERVE_LISTEN = ARG_OWN,
+	SERVE_UNIX,
+	SERVE_HOST,
+	SERVE_LABEL,
+	SERVE_PATIENCE,
+	SERVE_AGE,
+	PATIENCE_MS = 30000,
+	AGE_MS = 60000
+};
 
 static const struct arg_row serve_rows[] = {
     {SERVE_LISTEN, "listen", "ADDRESS:PORT",
@@ -31,14 +42,28 @@ static const struct arg_row serve_rows[] = {
     {SERVE_HOST, "host", "NAME", "may be asked by this name, too; repeatable"},
     {SERVE_LABEL, "label", "TEXT",
      "say store=\"TEXT\" of all in /metrics, where there are several"},
+    {SERVE_PATIENCE, "patience", "TIME",
+     "for a request, and for the reading of its answer (default: 30s)"},
+    {SERVE_AGE, "max-age", "TIME",
+     "a writer may hold the lock so long without a word in /health "
+     "(default: 60s)"},
     ARG_END,
 };
 
 struct wish {
 	const char *tcp;
 	const char *local;
+	int64_t patience_ms;
 	struct serve *serve;
 };
+
+static int span_take(struct cli *cli, const char *option, int64_t *ms)
+{
+	if (!instant_span(cli->value, ms) && *ms)
+		return 0;
+	return args_fault(cli, "--%s takes a time such as 30s, not '%s'",
+			  option, cli->value);
+}
 
 static int wish_take(struct cli *cli, int id, struct wish *wish)
 {
@@ -48,6 +73,9 @@ static int wish_take(struct cli *cli, int id, struct wish *wish)
 	case SERVE_LISTEN: wish->tcp = cli->value; break;
 	case SERVE_UNIX: wish->local = cli->value; break;
 	case SERVE_LABEL: serve->label = cli->value; break;
+	case SERVE_PATIENCE:
+		return span_take(cli, "patience", &wish->patience_ms);
+	case SERVE_AGE: return span_take(cli, "max-age", &serve->age_ms);
 	default:
 		if (serve->host_count == SERVE_HOSTS - 4)
 			return args_fault(cli, "--host may be given %d times",
@@ -111,9 +139,10 @@ static int serve_wait(struct cli *cli, struct serve *serve, int fd,
 		return fault_errno(&cli->fault, "starting to serve",
 				   errno ? errno : EAGAIN);
 	tell(cli, at);
-	do
+	do {
 		serve_watch(serve);
-	while (sigtimedwait(&signals, NULL, &second) < 0);
+		clients_watch(&serve->clients);
+	} while (sigtimedwait(&signals, NULL, &second) < 0);
 	listen_notify("STOPPING=1");
 	http_stop(daemon);
 	return 0;
@@ -121,8 +150,8 @@ static int serve_wait(struct cli *cli, struct serve *serve, int fd,
 
 static int serve_run(struct cli *cli)
 {
-	struct serve serve = {.path = NULL};
-	struct wish wish = {.serve = &serve};
+	struct serve serve = {.age_ms = AGE_MS};
+	struct wish wish = {.patience_ms = PATIENCE_MS, .serve = &serve};
 	struct listen_at at = {.fd = -1};
 	int code = 0, number, id;
 
@@ -142,7 +171,10 @@ static int serve_run(struct cli *cli)
 	}
 	if (!code) {
 		cli->store = NULL; /* it is serve's now */
+		clients_init(&serve.clients,
+			     (uint64_t)wish.patience_ms * 1000000);
 		code = serve_wait(cli, &serve, at.fd, &at);
+		clients_release(&serve.clients);
 		serve_release(&serve);
 	}
 	if (at.fd >= 0 && wish.local)
