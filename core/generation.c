@@ -694,10 +694,8 @@ static cop_err next_make(struct building *building)
 
 static cop_err forward(struct building *building)
 {
-	int code;
+	int code = env_read_newest(building->txn);
 
-	env_read_reset(building->txn);
-	code = env_read_renew(building->txn);
 	if (code)
 		return error_system(code, "cannot copy %s",
 				    building->store->path);

@@ -3,12 +3,22 @@
  * Renewing the index segment while it is in use.
  *
  * idea
- *	The next segment is built from an LMDB snapshot in a file of its own,
- *	without W; what is committed meanwhile is brought over as to an image
- *	(forward.c), the last of it with W held.  Then it gets its name and
- *	its number, and readers go over as after a rebuild.  What fragments,
- *	dead rows and outgrown filters cost is gone, and a reservation that
- *	was made larger is used.
+ *	The next segment is built from LMDB in a file of its own, without W;
+ *	what is committed meanwhile is brought over as to an image (forward.c),
+ *	the last of it with W held.  Then it gets its name and its number, and
+ *	readers go over as after a rebuild.  What fragments, dead rows and
+ *	outgrown filters cost is gone, and a reservation that was made larger
+ *	is used.
+ *
+ * snapshots
+ *	As long as a snapshot is held LMDB does not use again what commits
+ *	replace: ten pages of each, some gigabytes until a million vectors are
+ *	linked.  So none is held for long.  Building begins with commit B,
+ *	renews its snapshot every 1,024 entries, and what it has read is of B
+ *	or later; each round of bringing over begins with a commit N, renews
+ *	its snapshot for each entity, and what it has read is of N or later.
+ *	Whatever is later was touched since N, and so is the next round's.  In
+ *	the last round, W held, nothing is later.  Nobody looks meanwhile.
  *
  * crash
  *	Before it has its name: a file `next` that nobody looks at; the next
@@ -34,10 +44,8 @@ struct renewal {
 
 static cop_err state_renew(struct renewal *renewal, struct disk_state *state)
 {
-	int code;
+	int code = env_read_newest(renewal->txn);
 
-	env_read_reset(renewal->txn);
-	code = env_read_renew(renewal->txn);
 	if (code)
 		return error_system(code, "%s: cannot read",
 				    renewal->store->path);
@@ -57,7 +65,7 @@ static cop_err build(struct renewal *renewal,
 			 &renewal->state);
 	return err ? err
 		   : build_run(renewal->store, renewal->txn, &renewal->state,
-			       &renewal->segment, options);
+			       &renewal->segment, BUILD_LIVE, options);
 }
 
 /* Brings the new segment to what LMDB shows now, `commits` further. */
@@ -71,7 +79,8 @@ static cop_err forward(struct renewal *renewal, uint64_t *commits)
 				  .txn = renewal->txn,
 				  .state = &now,
 				  .segment = &renewal->segment,
-				  .header = &from};
+				  .header = &from,
+				  .when = BUILD_LIVE};
 	cop_err err = state_renew(renewal, &now);
 	int code;
 
