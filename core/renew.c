@@ -31,8 +31,11 @@
 #include "generation.h"
 #include "link.h"
 #include "point.h"
+#include "slack.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <sys/statvfs.h>
 
 struct renewal {
 	cop_store *store;
@@ -178,12 +181,42 @@ static cop_err renewal_run(struct renewal *renewal,
 	return err;
 }
 
+/*
+ * Commits want shared memory meanwhile, and must not be refused for this: it
+ * is not begun where it would take the last eighth of what is free.
+ */
+static cop_err room_check(cop_store *store)
+{
+	struct cop_slack slack = {.size = sizeof slack};
+	struct statvfs fs;
+	uint64_t need, room;
+	cop_read *read;
+
+	/* where nothing can be read nothing is known */
+	if (fstatvfs(store->shm_fd, &fs) || cop_read_begin(store, &read))
+		return 0;
+	slack_of_segment(read, &slack);
+	cop_read_end(read);
+	need = slack.shared_bytes - slack.row_bytes - slack.edge_bytes -
+	       slack.bloom_bytes;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (need <= room - room / 8)
+		return 0;
+	return error_set(COP_NO_SPACE,
+			 "another index segment takes about %" PRIu64 " KiB "
+			 "and %s has %" PRIu64 " free; the one in use stays: "
+			 "enlarge its tmpfs (in a container --shm-size)",
+			 need / 1024, store->shm_path, room / 1024);
+}
+
 cop_err renew_run(cop_store *store, const struct cop_open_options *options,
 		  uint64_t *pause_ns)
 {
 	struct renewal renewal = {.store = store};
-	cop_err err = attach_next_make(store, &renewal.segment);
+	cop_err err = room_check(store);
 
+	if (!err)
+		err = attach_next_make(store, &renewal.segment);
 	if (err)
 		return err;
 	renewal.generation = generation_hold(store);
