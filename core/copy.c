@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Bytes put before they are committed; LMDB keeps them in memory. */
-#define BATCH_BYTES (UINT64_C(64) << 20)
+/*
+ * Bytes put before they are committed, and so are on disk: commits elsewhere
+ * that make a file longer wait that long.
+ */
+#define BATCH_BYTES (UINT64_C(4) << 20)
 
 struct copying {
 	struct copy *copy;
