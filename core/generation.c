@@ -29,6 +29,16 @@
  *	to close them if he can, for whoever is waits until their blocks are
  *	freed, 350 ms a GB, and would with W held.
  *
+ * limits
+ *	A process that makes no call keeps the old generation open, and the
+ *	room of its file.  Punching the file (never cutting it: a look past its
+ *	end is a signal) would need what is not so yet: that a reader looks at
+ *	the control segment's number after its slot's fence and before it
+ *	renews its LMDB snapshot, and that whoever reads without a slot
+ *	(opening, retain.c's age) has one.  Then, with the number said at
+ *	commit C and a fence (seq_cst) after it, nobody reads the old file
+ *	any more once each slot is idle or publishes a commit past C.
+ *
  * crash
  *	before 2	a folder that nobody names; the next who opens the
  *			store or builds removes it
