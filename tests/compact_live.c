@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is committed while a compaction builds the segment anew.
+ * What is committed while a compaction copies the data file, and while it
+ * builds the segment anew.
  *
  * idea
  *	Points in the building and in the bringing over commit, in this very
@@ -18,6 +19,7 @@ static struct {
 	int round;
 	uint64_t every; /* entities brought over there is a change */
 	uint64_t entities;
+	uint64_t digest;     /* of what the copy is to have */
 	uint64_t disk_bytes; /* of the copy when it took over */
 } hooked;
 
@@ -49,10 +51,10 @@ static const char *key_of(char *key, const char *kind, int number)
 	return key;
 }
 
-static void store_make(struct fixture *f)
+static void store_make(struct fixture *f, int32_t history)
 {
 	struct cop_options options = {
-	    .size = sizeof options, .dim = DIM, .history = COP_HISTORY_NONE};
+	    .size = sizeof options, .dim = DIM, .history = history};
 	cop_write *write;
 	char a[24];
 	char b[24];
@@ -162,7 +164,7 @@ static void what_comes_while_it_is_built_is_in_the_segment(void)
 	struct fixture f;
 	uint64_t digest;
 
-	store_make(&f);
+	store_make(&f, COP_HISTORY_NONE);
 	result = compact_beside(&f, something_change, 8);
 	is_u64(result.renewed, 1,
 	       "the segment of a store that changes is "
@@ -181,6 +183,41 @@ static void what_comes_while_it_is_built_is_in_the_segment(void)
 	fixture_release(&f);
 }
 
+/* Far more than is committed to the copy at a time. */
+static void much_change(const char *name)
+{
+	struct fixture f = {.store = hooked.store};
+
+	if (strcmp(name, "switch-copied") != 0)
+		return;
+	while (hooked.round < 150)
+		something_change(hooked.store, hooked.round++);
+	hooked.digest = digest_now(&f);
+}
+
+static void what_comes_while_it_is_copied_is_in_the_data_file(void)
+{
+	struct fixture f;
+	uint64_t before;
+	cop_read *read;
+
+	store_make(&f, COP_HISTORY_ALL);
+	before = digest_now(&f);
+	hooked.store = f.store;
+	hooked.round = 0;
+	point_hook = much_change;
+	must(cop_compact(f.store, NULL, NULL), "compact");
+	point_hook = NULL;
+	is_int(hooked.round, 150, "much changes while a data file is copied");
+	is_u64(digest_now(&f), hooked.digest, "it is in the copy");
+	is_u64(findings_of(f.store), 0, "the check finds nothing");
+	read = read_of(&f);
+	must(cop_read_as_of(read, 2), "as of");
+	is_u64(digest_all(read, DIM), before, "and so is what was before");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 static void rebuild_met(const char *name)
 {
 	if (!strcmp(name, "switch-removed"))
@@ -193,7 +230,7 @@ static void a_rebuild_is_the_same(void)
 	struct cop_rebuild_result result = {.size = sizeof result};
 	struct fixture f;
 
-	store_make(&f);
+	store_make(&f, COP_HISTORY_NONE);
 	hooked.store = f.store;
 	hooked.change = something_change;
 	hooked.every = 8;
@@ -227,7 +264,7 @@ static void the_file_does_not_grow_while_a_segment_is_built(void)
 	struct cop_compact_result result;
 	struct fixture f;
 
-	store_make(&f);
+	store_make(&f, COP_HISTORY_NONE);
 	result = compact_beside(&f, vectors_replace, 64);
 	ok(hooked.round >= 15, "%d commits come meanwhile", hooked.round * 20);
 	ok(result.bytes_after < 3 * hooked.disk_bytes,
@@ -275,7 +312,7 @@ static void a_compaction_finds_the_same(void)
 	uint64_t answers;
 	uint64_t digest;
 
-	store_make(&f);
+	store_make(&f, COP_HISTORY_NONE);
 	for (int round = 0; round < 60; round++)
 		something_change(f.store, round);
 	must(cop_maintain(f.store, NULL, NULL), "maintain");
@@ -301,6 +338,7 @@ int main(void)
 	test_begin(120);
 	plan_none();
 	what_comes_while_it_is_built_is_in_the_segment();
+	what_comes_while_it_is_copied_is_in_the_data_file();
 	a_rebuild_is_the_same();
 	the_file_does_not_grow_while_a_segment_is_built();
 	a_compaction_finds_the_same();
