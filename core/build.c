@@ -108,10 +108,14 @@ static cop_err damaged(const struct build *build, const char *what)
 
 static cop_err build_step(struct build *build)
 {
+	uint64_t total = build->total;
+
+	/* what came since `state` is read over, and no part of it */
 	return ++build->done & 0x3ff
 		   ? 0
-		   : telling_tell(&build->telling, build->what, build->done,
-				  build->total, "the index segment was built");
+		   : telling_tell(&build->telling, build->what,
+				  build->done < total ? build->done : total,
+				  total, "the index segment was built");
 }
 
 /* Entries read between two looks for a newer snapshot. */
