@@ -465,7 +465,8 @@ static cop_err index_fill(cop_store *store, int fd,
 		err = restore_run(store, txn, &state, &segment, options,
 				  &restored);
 	if (!err && !restored)
-		err = build_run(store, txn, &state, &segment, options);
+		err = build_run(store, txn, &state, &segment, BUILD_STILL,
+				options);
 	env_read_abort(txn);
 	segment_detach(&segment);
 	store->had = restored ? COP_HAD_LOADED : COP_HAD_BUILT;

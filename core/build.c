@@ -2,6 +2,7 @@
 #include "build.h"
 #include "checkpoint.h"
 #include "link.h"
+#include "point.h"
 #include "telling.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ struct build {
 	env_txn *txn;
 	const struct disk_state *state;
 	struct segment *segment;
+	enum build_when when;
 	struct telling telling;
 	const char *what;
 	uint64_t done;
@@ -106,10 +108,43 @@ static cop_err damaged(const struct build *build, const char *what)
 
 static cop_err build_step(struct build *build)
 {
+	uint64_t total = build->total;
+
+	/* what came since `state` is read over, and no part of it */
 	return ++build->done & 0x3ff
 		   ? 0
-		   : telling_tell(&build->telling, build->what, build->done,
-				  build->total, "the index segment was built");
+		   : telling_tell(&build->telling, build->what,
+				  build->done < total ? build->done : total,
+				  total, "the index segment was built");
+}
+
+/* Entries read between two looks for a newer snapshot. */
+enum { SNAPSHOT_ENTRIES = 1024 };
+
+/* An id given after `state`. */
+static int is_later(const struct build *build, uint64_t id)
+{
+	return build->when == BUILD_LIVE && id >= build->state->next_entity;
+}
+
+/* From the newest snapshot, the first entry that is past a key. */
+static int entry_newest(const struct build *build, env_cursor *cursor,
+			struct bytes *key, struct bytes *value)
+{
+	char copy[ENV_KEY_BYTES];
+	const size_t size = key->size;
+	int code;
+
+	memcpy(copy, key->data, size);
+	point("build-renewing");
+	code = env_read_newest(build->txn);
+	if (!code)
+		code = env_cursor_renew(build->txn, cursor);
+	if (!code)
+		code = env_cursor_move(cursor, ENV_SEEK, key, value);
+	if (!code && key->size == size && !memcmp(key->data, copy, size))
+		code = env_cursor_move(cursor, ENV_NEXT, key, value);
+	return code;
 }
 
 typedef cop_err entry_work(struct build *build, struct bytes key,
@@ -132,8 +167,12 @@ static cop_err database_each(struct build *build, enum env_db db,
 		err = work(build, key, value, user);
 		if (!err)
 			err = build_step(build);
-		if (!err)
-			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
+		if (err)
+			break;
+		code = build->when == BUILD_LIVE &&
+			       build->done % SNAPSHOT_ENTRIES == 0
+			   ? entry_newest(build, cursor, &key, &value)
+			   : env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
 	env_cursor_close(cursor);
 	if (!err && code != ENV_ABSENT)
@@ -157,6 +196,8 @@ static cop_err key_work(struct build *build, struct bytes key,
 	if (value.size != sizeof id || !key.size || key.size > COP_KEY_BYTES)
 		return damaged(build, "a key");
 	memcpy(&id, value.data, sizeof id);
+	if (is_later(build, id))
+		return 0;
 	if (!id || id >= build->state->next_entity || id >= UINT32_MAX)
 		return damaged(build, "an id");
 	err = idmap_insert(segment, hash, key.data, key.size, (uint32_t)id);
@@ -172,13 +213,6 @@ static cop_err key_work(struct build *build, struct bytes key,
 
 /* ---- entities and vectors ----------------------------------------------- */
 
-struct vectors {
-	env_cursor *cursor;
-	struct bytes key;
-	struct bytes value;
-	int code; /* ENV_ABSENT: at the end */
-};
-
 static uint64_t id_of(struct bytes key)
 {
 	uint64_t id = 0;
@@ -188,17 +222,25 @@ static uint64_t id_of(struct bytes key)
 	return id;
 }
 
+/* *row stays 0 if it has no vector. */
 static cop_err row_build(struct build *build, uint64_t id, struct bytes record,
-			 struct bytes vector, uint32_t *row)
+			 uint32_t *row)
 {
 	const struct disk_entity *head = record.data;
-	const float *floats = codec_vector(vector, build->store->config.dim);
+	const float *floats;
+	struct bytes vector;
 	struct bank_entry entry = {
 	    .entity = (uint32_t)id,
 	    .type = head->type,
 	    .signature = codec_signature(codec_tags(head), head->tag_count)};
-	int err;
+	int err = env_get(build->store->env, build->txn, DB_VECTORS,
+			  bytes_of(&id, sizeof id), &vector);
 
+	if (err)
+		return err == ENV_ABSENT ? 0
+					 : error_system(err, "cannot read %s",
+							build->store->path);
+	floats = codec_vector(vector, build->store->config.dim);
 	if (!floats)
 		return damaged(build, "a vector");
 	memcpy(&entry.born, vector.data, sizeof entry.born);
@@ -211,7 +253,6 @@ static cop_err row_build(struct build *build, uint64_t id, struct bytes record,
 static cop_err entity_work(struct build *build, struct bytes key,
 			   struct bytes value, void *user)
 {
-	struct vectors *vectors = user;
 	struct segment *segment = build->segment;
 	struct head_state state = {.alive = 1};
 	uint64_t id = id_of(key);
@@ -220,16 +261,13 @@ static cop_err entity_work(struct build *build, struct bytes key,
 	cop_err err = codec_entity_check(value);
 	int code = 0;
 
-	if (err)
+	(void)user;
+	if (err || is_later(build, id))
 		return err;
 	if (!head)
 		return damaged(build, "an entity without a key");
 	state.type = ((const struct disk_entity *)value.data)->type;
-	while (!vectors->code && id_of(vectors->key) < id)
-		vectors->code = env_cursor_move(vectors->cursor, ENV_NEXT,
-						&vectors->key, &vectors->value);
-	if (!vectors->code && id_of(vectors->key) == id)
-		err = row_build(build, id, value, vectors->value, &state.row);
+	err = row_build(build, id, value, &state.row);
 	if (!err)
 		code = build_record(build->store, segment, id, value,
 				    &state.record);
@@ -237,22 +275,6 @@ static cop_err entity_work(struct build *build, struct bytes key,
 		err = build_error(build->store, code);
 	if (!err)
 		head_finish(head, build->state->commit, &state);
-	return err;
-}
-
-static cop_err entities_build(struct build *build)
-{
-	struct vectors vectors = {.key = bytes_of("", 0)};
-	cop_err err;
-	int code = env_cursor_open(build->store->env, build->txn, DB_VECTORS,
-				   &vectors.cursor);
-
-	if (code)
-		return error_system(code, "cannot read %s", build->store->path);
-	vectors.code = env_cursor_move(vectors.cursor, ENV_NEXT, &vectors.key,
-				       &vectors.value);
-	err = database_each(build, DB_ENTITIES, entity_work, &vectors);
-	env_cursor_close(vectors.cursor);
 	return err;
 }
 
@@ -305,6 +327,8 @@ static cop_err edge_work(struct build *build, struct bytes key,
 	from = be64toh(edge.source);
 	relation = be32toh(edge.relation);
 	peer = (uint32_t)format_join(edge.target);
+	if (is_later(build, from))
+		return 0;
 	if (from != run->id)
 		err = run_flush(build, run);
 	run->id = from;
@@ -396,13 +420,14 @@ static cop_err header_fill(struct build *build)
 
 cop_err build_run(cop_store *store, env_txn *txn,
 		  const struct disk_state *state, struct segment *segment,
-		  const struct cop_open_options *options)
+		  enum build_when when, const struct cop_open_options *options)
 {
 	struct segment_header *header = segment->header;
 	struct build build = {.store = store,
 			      .txn = txn,
 			      .state = state,
 			      .segment = segment,
+			      .when = when,
 			      .telling = {options, 0},
 			      .what = "keys"};
 	cop_err err;
@@ -414,7 +439,7 @@ cop_err build_run(cop_store *store, env_txn *txn,
 		err = database_each(&build, DB_KEYS, key_work, NULL);
 	build.what = "entities";
 	if (!err)
-		err = entities_build(&build);
+		err = database_each(&build, DB_ENTITIES, entity_work, NULL);
 	build.what = "edges";
 	if (!err)
 		err = edges_build(&build, 1);

@@ -13,16 +13,24 @@
 
 #include "store.h"
 
+/* Whether others may commit meanwhile. */
+enum build_when {
+	BUILD_STILL,
+	/* what is read is of `state` or of a later commit: all that was
+	   touched since `state` is to be brought over (forward.c) */
+	BUILD_LIVE
+};
+
 /*
  * Fills an empty segment as of the read transaction.
- * txn		is reset when all is read, so that the data file need not grow
- *		by what is committed while vectors are linked
+ * txn		is reset when all is read; of BUILD_LIVE it is renewed now and
+ *		then, so that the data file does not grow by what others commit
  * segment	laid out by segment_create
  * Returns	COP_NO_SPACE, COP_CORRUPT, COP_STOPPED and so on.
  */
 cop_err build_run(cop_store *store, env_txn *txn,
 		  const struct disk_state *state, struct segment *segment,
-		  const struct cop_open_options *options);
+		  enum build_when when, const struct cop_open_options *options);
 
 /* Keys that a filter is made for, where there are some already. */
 uint64_t build_expected(uint64_t configured, uint64_t there);

@@ -43,6 +43,7 @@
 #ifndef CORE_CHECKPOINT_H
 #define CORE_CHECKPOINT_H
 
+#include "build.h"
 #include "imagefile.h"
 #include "store.h"
 
@@ -103,6 +104,7 @@ struct forward {
 	const struct disk_state *state;
 	struct segment *segment;
 	const struct image_header *header;
+	enum build_when when;
 	uint64_t *ids;	/* a bit each, up to state->next_entity */
 	uint64_t count; /* bits set */
 	uint64_t total; /* named by all records together */
@@ -117,6 +119,7 @@ int forward_collect(struct forward *forward);
 
 /*
  * Makes each of them agree with LMDB, in a segment that nobody reads yet.
+ * txn		of BUILD_LIVE is renewed for each, and reset at the end
  * Returns	0, or an error: the segment is then of no use.
  */
 cop_err forward_run(struct forward *forward);

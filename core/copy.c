@@ -10,8 +10,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Bytes put before they are committed; LMDB keeps them in memory. */
-#define BATCH_BYTES (UINT64_C(64) << 20)
+/*
+ * Bytes put before they are committed, and so are on disk: commits elsewhere
+ * that make a file longer wait that long.
+ */
+#define BATCH_BYTES (UINT64_C(4) << 20)
+
+/* What is put out of order makes a page of it, whatever its size. */
+enum { PUT_BYTES = 4096 };
 
 struct copying {
 	struct copy *copy;
@@ -67,6 +73,7 @@ static int to_put(struct copying *copying, enum env_db db, struct bytes key,
 {
 	int code = used_note(&copying->copy->used, db, key, value);
 
+	copying->batch_bytes += PUT_BYTES;
 	return code ? code
 		    : env_put(copying->copy->to, copying->to_txn, db, key,
 			      value);
@@ -84,6 +91,27 @@ static int from_get(const struct copying *copying, enum env_db db,
 {
 	return env_get(copying->copy->from, copying->copy->from_txn, db, key,
 		       value);
+}
+
+/* Commits what was put, if that is a batch. */
+static cop_err batch_step(struct copying *copying)
+{
+	struct copy *copy = copying->copy;
+	int code;
+
+	if (copying->batch_bytes < BATCH_BYTES)
+		return 0;
+	copying->batch_bytes = 0;
+	code = env_write_commit(copying->to_txn);
+	copying->to_txn = NULL;
+	if (!code)
+		code = env_write_begin(copy->to, 1, &copying->to_txn);
+	if (code)
+		return failed(code);
+	if (copying->total && copy->progress &&
+	    copy->progress(copy->user, copying->done, copying->total))
+		return error_set(COP_STOPPED, "stopped by the caller");
+	return 0;
 }
 
 /* ---- content ------------------------------------------------------------ */
@@ -234,23 +262,6 @@ static cop_err contents_forward(struct copying *copying)
 
 /* ---- all ---------------------------------------------------------------- */
 
-static cop_err batch_next(struct copying *copying)
-{
-	struct copy *copy = copying->copy;
-	int code = env_write_commit(copying->to_txn);
-
-	copying->batch_bytes = 0;
-	copying->to_txn = NULL;
-	if (!code)
-		code = env_write_begin(copy->to, 1, &copying->to_txn);
-	if (code)
-		return failed(code);
-	if (copy->progress &&
-	    copy->progress(copy->user, copying->done, copying->total))
-		return error_set(COP_STOPPED, "stopped by the caller");
-	return 0;
-}
-
 /* Whether it is history that no reading asks about any more. */
 static int is_over(const struct copying *copying, enum env_db db,
 		   struct bytes key, struct bytes value)
@@ -396,7 +407,7 @@ static cop_err entry_copy(struct copying *copying, enum env_db db,
 	memcpy(room, value.data, value.size);
 	copying->done++;
 	copying->batch_bytes += key.size + value.size;
-	return copying->batch_bytes < BATCH_BYTES ? 0 : batch_next(copying);
+	return batch_step(copying);
 }
 
 static cop_err database_copy(struct copying *copying, enum env_db db)
@@ -832,6 +843,7 @@ static cop_err deaths_forward(struct copying *copying)
 	struct bytes key = bytes_of(&first, sizeof first);
 	struct bytes value;
 	env_cursor *cursor;
+	cop_err err = 0;
 	int code =
 	    env_cursor_open(copy->from, copy->from_txn, DB_DEATHS, &cursor);
 
@@ -839,15 +851,17 @@ static cop_err deaths_forward(struct copying *copying)
 		return failed(code);
 	format_split(first.died, copying->before.commit + 1);
 	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
-	while (!code) {
+	while (!code && !err) {
 		code = part_forward(copying, value);
 		if (!code)
 			code = to_put(copying, DB_DEATHS, key, value);
 		if (!code)
+			err = batch_step(copying);
+		if (!code && !err)
 			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
 	env_cursor_close(cursor);
-	return code != ENV_ABSENT ? failed(code) : 0;
+	return !err && code != ENV_ABSENT ? failed(code) : err;
 }
 
 static cop_err history_forward(struct copying *copying)
@@ -880,6 +894,8 @@ static cop_err touched_forward(struct copying *copying)
 			err = edges_forward(copying, DB_EDGES, id);
 		if (!err)
 			err = edges_forward(copying, DB_EDGES_IN, id);
+		if (!err)
+			err = batch_step(copying);
 	}
 	buffer_release(&ids);
 	return err;

@@ -12,6 +12,13 @@
  *	The copy lacks what nobody asks for: history that is over, content that
  *	no record names, and names that no record has (used.h).
  *
+ * snapshots
+ *	One is held as long as copy_all takes, and the file that is copied
+ *	grows by what commits replace in that time: by a quarter, of a million
+ *	entities beside four writers.  It goes with that file.  With several
+ *	snapshots records and the lists they are in would not fit each other,
+ *	and copy_forward finds the lists by the records.
+ *
  * damage
  *	An entity's or an edge's record that makes no sense and a chunk of
  *	content that is not what was written end the copy with COP_CORRUPT: what

@@ -522,6 +522,12 @@ int env_read_renew(env_txn *txn)
 	return mdb_txn_renew(txn);
 }
 
+int env_read_newest(env_txn *txn)
+{
+	env_read_reset(txn);
+	return env_read_renew(txn);
+}
+
 void env_read_abort(env_txn *txn)
 {
 	mdb_txn_abort(txn);
@@ -779,6 +785,11 @@ int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
 void env_cursor_close(env_cursor *cursor)
 {
 	mdb_cursor_close(cursor);
+}
+
+int env_cursor_renew(env_txn *txn, env_cursor *cursor)
+{
+	return mdb_cursor_renew(txn, cursor);
 }
 
 int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,

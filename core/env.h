@@ -113,6 +113,7 @@ int env_public_error(int error);
 int env_read_begin(struct env *env, env_txn **out); /* takes R */
 void env_read_reset(env_txn *txn);
 int env_read_renew(env_txn *txn);
+int env_read_newest(env_txn *txn); /* the same of one that is in use */
 void env_read_abort(env_txn *txn);
 uint64_t env_txn_id(env_txn *txn);
 /* Fetches the roots of all databases, so that threads may share the txn. */
@@ -190,6 +191,8 @@ enum env_move { ENV_SEEK = 1, ENV_NEXT = 2 };
 int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
 		    env_cursor **out);
 void env_cursor_close(env_cursor *cursor);
+/* Of a read that was renewed; it is to seek before it moves on. */
+int env_cursor_renew(env_txn *txn, env_cursor *cursor);
 /* ENV_SEEK: to the first key at or after *key.  0, ENV_ABSENT or a code. */
 int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
 		    struct bytes *value);

@@ -9,7 +9,8 @@
  *	a row written over in place; both are as if they had been there when
  *	the segment was built.  An id that was given and whose entity is gone
  *	again has its key only in LMDB's list of keys, which is read through
- *	if there is such an id.
+ *	if there is such an id.  Where commits go on (renew.c) each id has the
+ *	newest snapshot there is.
  */
 #include "build.h"
 #include "checkpoint.h"
@@ -345,6 +346,14 @@ static cop_err id_forward(const struct forward *forward, struct peers *peers,
 	return err;
 }
 
+static cop_err snapshot_next(const struct forward *forward)
+{
+	int code =
+	    forward->when == BUILD_LIVE ? env_read_newest(forward->txn) : 0;
+
+	return code ? no_read(forward, code) : 0;
+}
+
 cop_err forward_run(struct forward *forward)
 {
 	struct peers peers = {{0}, {0}};
@@ -352,13 +361,20 @@ cop_err forward_run(struct forward *forward)
 
 	point("forward-keys");
 	for (uint64_t id = 1; !err && id < forward->state->next_entity; id++) {
-		if (!(id & 63) && !forward->ids[id / 64])
+		if (!(id & 63) && !forward->ids[id / 64]) {
 			id += 63;
-		else if (id_is(forward, id))
+			continue;
+		}
+		if (!id_is(forward, id))
+			continue;
+		err = snapshot_next(forward);
+		if (!err)
 			err = id_forward(forward, &peers, id);
 	}
 	buffer_release(&peers.peers);
 	buffer_release(&peers.relations);
+	if (forward->when == BUILD_LIVE)
+		env_read_reset(forward->txn);
 	/* few wait for the next commit's slice */
 	if (!err && hnsw_tail_count(forward->segment) > LINK_TAIL)
 		err =

@@ -25,7 +25,19 @@
  *	The commit of 2 is none of the store's, so LMDB's transaction number
  *	does not fit the commit number any more: a reader that begins on the
  *	old generation notices, and moves.  One that has begun stays: its
- *	files are unlinked, and there until it ends.
+ *	files are unlinked, and there until it ends.  Who compacts is the last
+ *	to close them if he can, for whoever is waits until their blocks are
+ *	freed, 350 ms a GB, and would with W held.
+ *
+ * limits
+ *	A process that makes no call keeps the old generation open, and the
+ *	room of its file.  Punching the file (never cutting it: a look past its
+ *	end is a signal) would need what is not so yet: that a reader looks at
+ *	the control segment's number after its slot's fence and before it
+ *	renews its LMDB snapshot, and that whoever reads without a slot
+ *	(opening, retain.c's age) has one.  Then, with the number said at
+ *	commit C and a fence (seq_cst) after it, nobody reads the old file
+ *	any more once each slot is idle or publishes a commit past C.
  *
  * crash
  *	before 2	a folder that nobody names; the next who opens the
@@ -694,10 +706,8 @@ static cop_err next_make(struct building *building)
 
 static cop_err forward(struct building *building)
 {
-	int code;
+	int code = env_read_newest(building->txn);
 
-	env_read_reset(building->txn);
-	code = env_read_renew(building->txn);
 	if (code)
 		return error_system(code, "cannot copy %s",
 				    building->store->path);
@@ -848,7 +858,6 @@ static void building_end(struct building *building, cop_err err)
 			unlinkat(store->folder_fd, "CURRENT.new", 0);
 		}
 	}
-	generation_drop(store, building->from);
 	copy_release(&building->copy);
 	if (err)
 		(void)error_set(err, "%s", words);
@@ -975,7 +984,10 @@ static cop_err compact_run(cop_store *store,
 	building.copy.keep = keep;
 	err = building_run(&building);
 	building_end(&building, err);
-	return err ? err : segment_renew(store, options, out);
+	if (!err)
+		err = segment_renew(store, options, out);
+	generation_drop(store, building.from);
+	return err;
 }
 
 /* What there is now; the segment is the one that commits go to. */

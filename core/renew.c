@@ -3,12 +3,22 @@
  * Renewing the index segment while it is in use.
  *
  * idea
- *	The next segment is built from an LMDB snapshot in a file of its own,
- *	without W; what is committed meanwhile is brought over as to an image
- *	(forward.c), the last of it with W held.  Then it gets its name and
- *	its number, and readers go over as after a rebuild.  What fragments,
- *	dead rows and outgrown filters cost is gone, and a reservation that
- *	was made larger is used.
+ *	The next segment is built from LMDB in a file of its own, without W;
+ *	what is committed meanwhile is brought over as to an image (forward.c),
+ *	the last of it with W held.  Then it gets its name and its number, and
+ *	readers go over as after a rebuild.  What fragments, dead rows and
+ *	outgrown filters cost is gone, and a reservation that was made larger
+ *	is used.
+ *
+ * snapshots
+ *	As long as a snapshot is held LMDB does not use again what commits
+ *	replace: ten pages of each, some gigabytes until a million vectors are
+ *	linked.  So none is held for long.  Building begins with commit B,
+ *	renews its snapshot every 1,024 entries, and what it has read is of B
+ *	or later; each round of bringing over begins with a commit N, renews
+ *	its snapshot for each entity, and what it has read is of N or later.
+ *	Whatever is later was touched since N, and so is the next round's.  In
+ *	the last round, W held, nothing is later.  Nobody looks meanwhile.
  *
  * crash
  *	Before it has its name: a file `next` that nobody looks at; the next
@@ -21,8 +31,11 @@
 #include "generation.h"
 #include "link.h"
 #include "point.h"
+#include "slack.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <sys/statvfs.h>
 
 struct renewal {
 	cop_store *store;
@@ -34,10 +47,8 @@ struct renewal {
 
 static cop_err state_renew(struct renewal *renewal, struct disk_state *state)
 {
-	int code;
+	int code = env_read_newest(renewal->txn);
 
-	env_read_reset(renewal->txn);
-	code = env_read_renew(renewal->txn);
 	if (code)
 		return error_system(code, "%s: cannot read",
 				    renewal->store->path);
@@ -57,7 +68,7 @@ static cop_err build(struct renewal *renewal,
 			 &renewal->state);
 	return err ? err
 		   : build_run(renewal->store, renewal->txn, &renewal->state,
-			       &renewal->segment, options);
+			       &renewal->segment, BUILD_LIVE, options);
 }
 
 /* Brings the new segment to what LMDB shows now, `commits` further. */
@@ -71,7 +82,8 @@ static cop_err forward(struct renewal *renewal, uint64_t *commits)
 				  .txn = renewal->txn,
 				  .state = &now,
 				  .segment = &renewal->segment,
-				  .header = &from};
+				  .header = &from,
+				  .when = BUILD_LIVE};
 	cop_err err = state_renew(renewal, &now);
 	int code;
 
@@ -169,12 +181,42 @@ static cop_err renewal_run(struct renewal *renewal,
 	return err;
 }
 
+/*
+ * Commits want shared memory meanwhile, and must not be refused for this: it
+ * is not begun where it would take the last eighth of what is free.
+ */
+static cop_err room_check(cop_store *store)
+{
+	struct cop_slack slack = {.size = sizeof slack};
+	struct statvfs fs;
+	uint64_t need, room;
+	cop_read *read;
+
+	/* where nothing can be read nothing is known */
+	if (fstatvfs(store->shm_fd, &fs) || cop_read_begin(store, &read))
+		return 0;
+	slack_of_segment(read, &slack);
+	cop_read_end(read);
+	need = slack.shared_bytes - slack.row_bytes - slack.edge_bytes -
+	       slack.bloom_bytes;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (need <= room - room / 8)
+		return 0;
+	return error_set(COP_NO_SPACE,
+			 "another index segment takes about %" PRIu64 " KiB "
+			 "and %s has %" PRIu64 " free; the one in use stays: "
+			 "enlarge its tmpfs (in a container --shm-size)",
+			 need / 1024, store->shm_path, room / 1024);
+}
+
 cop_err renew_run(cop_store *store, const struct cop_open_options *options,
 		  uint64_t *pause_ns)
 {
 	struct renewal renewal = {.store = store};
-	cop_err err = attach_next_make(store, &renewal.segment);
+	cop_err err = room_check(store);
 
+	if (!err)
+		err = attach_next_make(store, &renewal.segment);
 	if (err)
 		return err;
 	renewal.generation = generation_hold(store);

@@ -8,6 +8,7 @@
  *	unless none can be due; of the segment, what its structures count
  *	themselves.
  */
+#include "slack.h"
 #include "build.h"
 #include "cull.h"
 #include "filter.h"
@@ -109,12 +110,12 @@ static uint64_t filter_slack(const cop_store *store, const struct bloom *bloom,
 	return have > want ? (have - want) * BLOOM_LINE_BYTES : 0;
 }
 
-static void segment_look(struct looking *looking)
+void slack_of_segment(const cop_read *read, struct cop_slack *out)
 {
-	const struct segment *segment = read_segment(looking->read);
+	const struct segment *segment = read_segment(read);
 	const struct segment_header *header = segment->header;
-	const struct disk_state *state = &looking->read->state;
-	struct cop_slack *out = looking->out;
+	const struct disk_state *state = &read->state;
+	const cop_store *store = read->store;
 	uint64_t rows = bank_count(segment) - 1;
 
 	out->shared_bytes = segment_bytes(segment);
@@ -126,12 +127,11 @@ static void segment_look(struct looking *looking)
 	out->edge_bytes = atomic_load_explicit(&header->adjacency.free_bytes,
 					       memory_order_relaxed);
 	out->bloom_bytes =
-	    filter_slack(looking->store, &header->key_bloom,
-			 state->next_entity) +
-	    filter_slack(looking->store, &header->edge_bloom, state->edges);
+	    filter_slack(store, &header->key_bloom, state->next_entity) +
+	    filter_slack(store, &header->edge_bloom, state->edges);
 	out->bloom_layers = bloom_layer_count(&header->key_bloom);
 	out->bloom_rate = bloom_rate_now(&header->key_bloom);
-	out->bloom_rate_wanted = looking->store->config.bloom_rate;
+	out->bloom_rate_wanted = store->config.bloom_rate;
 }
 
 static cop_err look(struct looking *looking, const struct disk_retention *keep)
@@ -149,7 +149,7 @@ static cop_err look(struct looking *looking, const struct disk_retention *keep)
 	if (code)
 		return failed(looking, code);
 	looking->state = read->state;
-	segment_look(looking);
+	slack_of_segment(read, looking->out);
 	return history_look(looking, keep);
 }
 

@@ -460,7 +460,8 @@ static cop_err members_note(cop_txn *txn, cop_read *read, const char *name,
 			    enum expect_kind kind)
 {
 	enum name_space space = kind == EXPECT_TAG ? NAME_TAG : NAME_TYPE;
-	struct name_use use = {0};
+	/* one that is not there may have been, before a compaction */
+	struct name_use use = {.changed = read->state.names_dropped};
 	uint32_t number;
 	cop_err err;
 

@@ -399,6 +399,82 @@ static void a_list_whose_name_went_is_a_conflict(void)
 	fixture_release(&f);
 }
 
+static void a_list_that_was_empty_before_and_after_is_one(void)
+{
+	struct cop_result result = {.size = sizeof result};
+	struct fixture f;
+	cop_txn *txn;
+	int seen = 0;
+
+	store_make(&f, COP_HISTORY_NONE);
+	name_put(f.store, "other", "stays");
+	must(cop_txn_begin(f.store, &txn), "transaction");
+	must(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen), "scan");
+	is_int(seen, 0, "a transaction lists who has a tag: nobody");
+	name_put(f.store, "a", "listed");
+	key_delete(f.store, "a");
+	is_u64(compacted(&f, NULL).names_dropped, 4,
+	       "one came and went, and a compaction drops the name");
+	put_simple(cop_txn_write(txn), "b", NULL, NULL, 0);
+	is_int(cop_txn_commit(txn, NULL, &result), COP_CONFLICT,
+	       "the transaction sees that the list has changed");
+	cop_txn_end(txn);
+	fixture_release(&f);
+}
+
+static void a_list_read_after_its_name_went_is_one(void)
+{
+	struct fixture f;
+	cop_txn *txn;
+	int seen = 0;
+
+	store_make(&f, COP_HISTORY_NONE);
+	name_put(f.store, "a", "listed");
+	must(cop_txn_begin(f.store, &txn), "transaction");
+	key_delete(f.store, "a");
+	is_u64(compacted(&f, NULL).names_dropped, 4,
+	       "a name goes after a transaction began");
+	is_int(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen),
+	       COP_CONFLICT, "it is told so when it asks who has the tag");
+	is_int(cop_txn_scan(txn, "listed", NULL, entity_pass, &seen),
+	       COP_CONFLICT, "or the type");
+	is_int(seen, 0, "and is shown nobody");
+	cop_txn_end(txn);
+	must(cop_txn_begin(f.store, &txn), "transaction");
+	is_int(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen), 0,
+	       "one that began later sees that nobody has it");
+	cop_txn_end(txn);
+	fixture_release(&f);
+}
+
+static void a_write_from_before_finds_its_names_again(void)
+{
+	struct fixture f;
+	cop_write *write;
+	const char *tag = "dropped";
+	struct cop_put put = {.size = sizeof put,
+			      .key = "late",
+			      .key_size = 4,
+			      .type = tag,
+			      .type_size = strlen(tag),
+			      .tags = &tag,
+			      .tag_count = 1};
+
+	store_make(&f, COP_HISTORY_NONE);
+	name_put(f.store, "a", tag);
+	write = write_of(&f);
+	must(cop_put(write, &put), "put");
+	must(link_simple(write, "late", tag, "late"), "link");
+	key_delete(f.store, "a");
+	is_u64(compacted(&f, NULL).names_dropped, 4,
+	       "the names that a write has in it go before it commits");
+	is_int(cop_commit(write, NULL), 0, "it commits");
+	cop_abort(write);
+	is_u64(tagged(&f, tag), 1, "and is found by them");
+	is_u64(findings_of(f.store), 0, "the check finds nothing");
+	fixture_release(&f);
+}
+
 /* ---- damage ------------------------------------------------------------- */
 
 /* Turns a bit of the first chunk of content. */
@@ -572,6 +648,9 @@ int main(void)
 	names_that_nothing_has_go();
 	names_of_history_stay();
 	a_list_whose_name_went_is_a_conflict();
+	a_list_that_was_empty_before_and_after_is_one();
+	a_list_read_after_its_name_went_is_one();
+	a_write_from_before_finds_its_names_again();
 	damaged_content_stops_it();
 	litter_goes_with_the_next_open();
 	return done_testing();
