@@ -383,14 +383,15 @@ cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector)
 		kept = history_keep(apply, DB_VECTORS, id_key(&id), old);
 	if (kept)
 		return kept;
-	err = env_append(apply->store->env, apply->txn, DB_VECTORS, id_key(&id),
-			 bytes, &at);
+	err = env_append_room(apply->store->env, apply->txn, DB_VECTORS,
+			      id_key(&id), bytes, &at);
 	if (err)
 		return apply_failed(apply, err);
 	room = at;
 	memset(room + bytes - 8, 0, 8);
 	memcpy(room, &apply->commit, 8);
 	memcpy(room + DISK_VECTOR_HEADER, vector, floats);
+	env_filled(DB_VECTORS, id_key(&id), room, bytes);
 	return 0;
 }
 
@@ -434,7 +435,6 @@ cop_err apply_record(struct apply *apply, struct change *change,
 		     const struct disk_entity *head, size_t bytes)
 {
 	struct bytes old = bytes_of(NULL, 0);
-	void *room;
 	int code;
 	cop_err err =
 	    change->alive ? apply_record_copy(apply, change->id, &old) : 0;
@@ -447,10 +447,9 @@ cop_err apply_record(struct apply *apply, struct change *change,
 	if (err)
 		return err;
 	code = env_append(apply->store->env, apply->txn, DB_ENTITIES,
-			  id_key(&change->id), bytes, &room);
+			  id_key(&change->id), bytes_of(head, bytes));
 	if (code)
 		return apply_failed(apply, code);
-	memcpy(room, head, bytes);
 	if (!change->alive)
 		apply->state.keys_changed = apply->commit;
 	apply->state.entities += !change->alive;
@@ -842,11 +841,13 @@ cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 
 	if (err)
 		return err;
-	code = env_put_reserve(apply->store->env, apply->txn, DB_EDGES,
-			       bytes_of(&out, sizeof out), record.size, &room);
+	code = env_put_room(apply->store->env, apply->txn, DB_EDGES,
+			    bytes_of(&out, sizeof out), record.size, &room);
 	if (!code) {
 		memcpy(room, record.data, record.size);
 		codec_edge_patch(room, apply->commit, numbers);
+		env_filled(DB_EDGES, bytes_of(&out, sizeof out), room,
+			   record.size);
 		code = edge_in_put(apply, &in, record.data);
 	}
 	if (code)
@@ -1044,11 +1045,11 @@ static int op_put_record(struct apply *apply, const struct disk_op *op)
 {
 	size_t ids_bytes = op->touched * sizeof(uint32_t);
 	size_t results_at = op_pad(sizeof *op + ids_bytes);
+	size_t bytes = results_at + apply->results.size;
 	uint32_t *ids;
 	void *room;
-	int err = env_append(apply->store->env, apply->txn, DB_OPS,
-			     id_key(&apply->commit),
-			     results_at + apply->results.size, &room);
+	int err = env_append_room(apply->store->env, apply->txn, DB_OPS,
+				  id_key(&apply->commit), bytes, &room);
 
 	if (err)
 		return err;
@@ -1061,6 +1062,7 @@ static int op_put_record(struct apply *apply, const struct disk_op *op)
 	if (apply->results.size)
 		memcpy((unsigned char *)room + results_at, apply->results.data,
 		       apply->results.size);
+	env_filled(DB_OPS, id_key(&apply->commit), room, bytes);
 	return 0;
 }
 

@@ -169,7 +169,7 @@ static cop_err taking_begin(struct taking *taking)
 	if (code)
 		return unread(taking, code);
 	header->store = taking->store->config;
-	header->page_bytes = env_page_bytes(env);
+	header->page_bytes = env->page_bytes;
 	header->taken_ns = clock_ns(CLOCK_REALTIME);
 	taking->look_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
 	return backup_out_begin(&taking->out, header);

@@ -5,6 +5,7 @@
  * idea
  *	With W held nothing changes, so LMDB and the segment must agree to the
  *	last row.  A finding is told and counted, and the check goes on.
+ *	check_sums.c	entries against their checksums
  *	check_truth.c	LMDB's databases against each other
  *	check_history.c	versions of what was
  *	check_segment.c	the segment against LMDB
@@ -51,8 +52,10 @@ void check_finding(struct check *check, const char *format, ...)
 int check_there(const struct check *check, enum env_db db, const void *key,
 		size_t size, struct bytes *value)
 {
-	return !env_get(check->store->env, check->txn, db, bytes_of(key, size),
-			value);
+	int err = env_get(check->store->env, check->txn, db,
+			  bytes_of(key, size), value);
+
+	return !err || err == ENV_DAMAGED;
 }
 
 cop_err check_database_from(struct check *check, enum env_db db,
@@ -211,7 +214,7 @@ static cop_err check_locked(struct check *check, uint64_t *mended)
 		return err;
 	if (!check->options->repair)
 		err = check_truth(check);
-	if (!err)
+	if (!err && !check->damaged)
 		err = segment_part(check, mended);
 	if (!err && check->options->depth == COP_CHECK_DEEP)
 		check_images(check, mended);

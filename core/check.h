@@ -15,6 +15,7 @@ struct check {
 	int32_t place;	   /* enum cop_place, of what is looked at */
 	const char *still; /* put before a finding: it was not mended */
 	int silent;	   /* findings are counted only */
+	uint64_t damaged;  /* entries; nothing else is looked at then */
 	uint64_t findings;
 	struct buffer mends;   /* struct mend, and its bytes; repair.c */
 	int recount;	       /* the counters are to be mended */
@@ -38,7 +39,7 @@ check_finding(struct check *check, const char *format, ...);
 /* The state as of the transaction, and room for all names. */
 cop_err check_begin(struct check *check);
 
-/* Whether there is such a key, and its value. */
+/* Whether there is such a key, and its value; damaged, it is there. */
 int check_there(const struct check *check, enum env_db db, const void *key,
 		size_t size, struct bytes *value);
 
@@ -64,9 +65,14 @@ static inline uint64_t check_number(struct bytes bytes)
 	return number;
 }
 
+/* ---- check_sums.c: entries against their checksums ---------------------- */
+
+/* Of all databases; check->damaged says how many are not sound. */
+cop_err check_sums(struct check *check);
+
 /* ---- check_truth.c: LMDB against itself --------------------------------- */
 
-/* Everything; after check_begin(). */
+/* Everything; after check_begin().  If entries are damaged, that alone. */
 cop_err check_truth(struct check *check);
 
 /* What its own counts say, and the newest commits of the chain. */

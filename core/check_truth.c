@@ -543,9 +543,10 @@ static void names_check(struct check *check)
 
 cop_err check_truth(struct check *check)
 {
-	cop_err err;
+	cop_err err = check_sums(check);
 
-	check->place = COP_PLACE_DATA;
+	if (err || check->damaged)
+		return err;
 	check->members = 0;
 	memset(check->used, 0, check->state.next_name * sizeof *check->used);
 	used_release(&check->names);

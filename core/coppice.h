@@ -2063,7 +2063,8 @@ enum cop_check_depth {
 struct cop_check_options {
 	uint32_t size;
 	int32_t depth;	 /* enum cop_check_depth */
-	uint32_t repair; /* 1: what can be mended is; not of a quick check */
+	uint32_t repair; /* 1: what can be mended is; 2: and what is damaged
+			    past that is removed; not of a quick check */
 	uint32_t reserved;
 	/* called with each finding, enum cop_place and words; may be NULL */
 	void (*found)(void *user, int32_t place, const char *text);
@@ -2080,8 +2081,9 @@ struct cop_check_result {
 /*
  * Checks as deep as wanted, and mends what can be.
  * In the data file, by one commit: indexes by what the records say, counters;
- * an edge, or a vector, of an entity that is not there goes.  A record that is
- * damaged stays, and so does history.  Shared memory is built anew, images
+ * an edge, or a vector, of an entity that is not there goes; where one bit
+ * flipped it is put back.  A record that is damaged otherwise stays, with all
+ * else in the file, unless it is to be removed.  Shared memory is built anew, images
  * that are of no use are removed (of a deep check).
  * result	may be NULL
  * Returns	0 even if there are findings; or as cop_check and cop_commit.

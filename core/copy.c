@@ -385,7 +385,6 @@ static void entry_dropped(struct copying *copying, enum env_db db)
 static cop_err entry_copy(struct copying *copying, enum env_db db,
 			  struct bytes key, struct bytes value)
 {
-	void *room;
 	int wanted;
 	int code;
 	cop_err err = entry_wanted(copying, db, key, &value, &wanted);
@@ -400,11 +399,9 @@ static cop_err entry_copy(struct copying *copying, enum env_db db,
 	err = entry_note(copying, db, value);
 	if (err)
 		return err;
-	code = env_append(copying->copy->to, copying->to_txn, db, key,
-			  value.size, &room);
+	code = env_append(copying->copy->to, copying->to_txn, db, key, value);
 	if (code)
 		return failed(code);
-	memcpy(room, value.data, value.size);
 	copying->done++;
 	copying->batch_bytes += key.size + value.size;
 	return batch_step(copying);

@@ -78,12 +78,15 @@ const char *env_version(void)
 
 int env_is_error(int error)
 {
-	return error >= MDB_KEYEXIST && error <= MDB_LAST_ERRCODE;
+	return error == ENV_DAMAGED ||
+	       (error >= MDB_KEYEXIST && error <= MDB_LAST_ERRCODE);
 }
 
 const char *env_strerror(int error)
 {
-	return mdb_strerror(error);
+	return error == ENV_DAMAGED
+		   ? "an entry of the data file is not what was written there"
+		   : mdb_strerror(error);
 }
 
 int env_public_error(int error)
@@ -91,17 +94,13 @@ int env_public_error(int error)
 	switch (error) {
 	case MDB_MAP_FULL:
 	case MDB_MAP_RESIZED: return COP_NO_SPACE;
+	case ENV_DAMAGED:
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID: return COP_CORRUPT;
 	case MDB_VERSION_MISMATCH: return COP_VERSION;
 	default: return error;
 	}
-}
-
-static MDB_val val_of(struct bytes bytes)
-{
-	return (MDB_val){bytes.size, (void *)(uintptr_t)bytes.data};
 }
 
 /* The map is address space, not memory; take less where that is scarce. */
@@ -208,6 +207,7 @@ static int map_read_only(struct env *env, const char *path)
 	if (fd < 0)
 		return 0;
 	at = fstat(fd, &st) ? 0 : map_find(&st, env->map_bytes);
+	env->map_at = at;
 	if (at && mmap((void *)at, env->map_bytes, PROT_READ,
 		       MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		err = errno;
@@ -405,6 +405,9 @@ static int databases_open(struct env *env, int create)
 		    mdb_dbi_open(txn, databases[i].name,
 				 databases[i].flags | (create ? MDB_CREATE : 0),
 				 &env->dbs[i]);
+		/* LMDB's numbers are part of what entries' sums are of */
+		if (!err && env->dbs[i] != MAIN_TREE + (unsigned)i)
+			err = EINVAL;
 		if (err)
 			mdb_txn_abort(txn);
 	}
@@ -440,6 +443,16 @@ static int readers_clear(struct env *env, const char *path, unsigned mode)
 	return open_patient(env, path, mode);
 }
 
+/* Entries' own functions get from a cursor to the environment, and no more. */
+static int entries_prepare(struct env *env)
+{
+	MDB_stat stat;
+	int err = mdb_env_stat(env->handle, &stat);
+
+	env->page_bytes = stat.ms_psize;
+	return err ? err : mdb_env_set_userctx(env->handle, env);
+}
+
 /* LMDB leaves its data file open in a program that the process becomes. */
 static int descriptor_mark(const struct env *env)
 {
@@ -472,6 +485,8 @@ int env_open(struct env *env, const char *path, int lock_fd,
 		err = readers_clear(env, path, mode);
 	if (!err)
 		err = descriptor_mark(env);
+	if (!err)
+		err = entries_prepare(env);
 	if (!err)
 		err = databases_open(env, how & ENV_CREATE);
 	if (err)
@@ -642,7 +657,7 @@ int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
 		err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	*bytes = (uint64_t)pages * env_page_bytes(env);
+	*bytes = (uint64_t)pages * env->page_bytes;
 	return err == MDB_NOTFOUND ? 0 : err;
 }
 
@@ -718,112 +733,19 @@ void env_write_abort(env_txn *txn)
 	mdb_txn_abort(txn);
 }
 
-int env_get(const struct env *env, env_txn *txn, enum env_db db,
-	    struct bytes key, struct bytes *value)
+const char *env_db_name(enum env_db db)
 {
-	MDB_val k = val_of(key);
-	MDB_val v;
-	int err = mdb_get(txn, env->dbs[db], &k, &v);
-
-	if (!err)
-		*value = bytes_of(v.mv_data, v.mv_size);
-	return err;
+	return databases[db].name ? databases[db].name : "main";
 }
 
-int env_put(const struct env *env, env_txn *txn, enum env_db db,
-	    struct bytes key, struct bytes value)
+int env_key_is_id(enum env_db db)
 {
-	MDB_val k = val_of(key);
-	MDB_val v = val_of(value);
-
-	return mdb_put(txn, env->dbs[db], &k, &v, 0);
-}
-
-static int put_reserve(const struct env *env, env_txn *txn, enum env_db db,
-		       struct bytes key, size_t size, void **room,
-		       unsigned flags)
-{
-	MDB_val k = val_of(key);
-	MDB_val v = {size, NULL};
-	int err = mdb_put(txn, env->dbs[db], &k, &v, MDB_RESERVE | flags);
-
-	if (!err)
-		*room = v.mv_data;
-	return err;
-}
-
-int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
-		    struct bytes key, size_t size, void **room)
-{
-	return put_reserve(env, txn, db, key, size, room, 0);
-}
-
-int env_append(const struct env *env, env_txn *txn, enum env_db db,
-	       struct bytes key, size_t size, void **room)
-{
-	int err = put_reserve(env, txn, db, key, size, room, MDB_APPEND);
-
-	return err == MDB_KEYEXIST
-		   ? put_reserve(env, txn, db, key, size, room, 0)
-		   : err;
-}
-
-int env_delete(const struct env *env, env_txn *txn, enum env_db db,
-	       struct bytes key)
-{
-	MDB_val k = val_of(key);
-
-	return mdb_del(txn, env->dbs[db], &k, NULL);
-}
-
-int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
-		    env_cursor **out)
-{
-	return mdb_cursor_open(txn, env->dbs[db], out);
-}
-
-void env_cursor_close(env_cursor *cursor)
-{
-	mdb_cursor_close(cursor);
-}
-
-int env_cursor_renew(env_txn *txn, env_cursor *cursor)
-{
-	return mdb_cursor_renew(txn, cursor);
-}
-
-int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
-		    struct bytes *value)
-{
-	static const MDB_cursor_op ops[] = {
-	    [ENV_SEEK] = MDB_SET_RANGE,
-	    [ENV_NEXT] = MDB_NEXT,
-	};
-	MDB_val k = val_of(*key);
-	MDB_val v;
-	int err = mdb_cursor_get(cursor, &k, &v, ops[move]);
-
-	if (err)
-		return err;
-	*key = bytes_of(k.mv_data, k.mv_size);
-	*value = bytes_of(v.mv_data, v.mv_size);
-	return 0;
-}
-
-int env_count(const struct env *env, env_txn *txn, enum env_db db,
-	      uint64_t *count)
-{
-	MDB_stat stat;
-	int err = mdb_stat(txn, env->dbs[db], &stat);
-
-	if (!err)
-		*count = stat.ms_entries;
-	return err;
+	return databases[db].flags & MDB_INTEGERKEY;
 }
 
 int env_key_fits(enum env_db db, size_t bytes)
 {
-	if (databases[db].flags & MDB_INTEGERKEY)
+	if (env_key_is_id(db))
 		return bytes == sizeof(uint64_t);
 	return bytes && bytes <= ENV_KEY_BYTES;
 }
@@ -834,19 +756,11 @@ int env_key_compare(enum env_db db, struct bytes a, struct bytes b)
 	uint64_t y;
 	int order;
 
-	if (databases[db].flags & MDB_INTEGERKEY) {
+	if (env_key_is_id(db)) {
 		memcpy(&x, a.data, sizeof x);
 		memcpy(&y, b.data, sizeof y);
 		return x < y ? -1 : x > y;
 	}
 	order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
 	return order ? order : a.size < b.size ? -1 : a.size > b.size;
-}
-
-uint32_t env_page_bytes(const struct env *env)
-{
-	MDB_stat stat;
-
-	/* fails only for want of an environment */
-	return mdb_env_stat(env->handle, &stat) ? 0 : stat.ms_psize;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The environment: the store's LMDB, and the only file that includes lmdb.h.
+ * The environment: the store's LMDB.  env.c has what is of all of it, and
+ * env_entry.c its entries; no other file includes lmdb.h.
  *
  * idea
  *	The main database and seventeen named ones, no MDB_DUPSORT, no writable
@@ -9,6 +10,15 @@
  *	our commit number; the number is also stored in every commit and
  *	compared, since LMDB warns that a suspended reader may see a stale
  *	page.
+ *
+ * entries
+ *	LMDB checks nothing that it reads.  So behind each value lie 8 bytes
+ *	that only env_entry.c knows: XXH3 of the value, and of its key with the
+ *	database's number, one XORed with the other; an entry in the wrong place
+ *	is found, too.  They are looked at whenever an entry is read, and
+ *nothing of it is used before: 30 ns of a get's 400.  What is read to be
+ *written elsewhere, as history or into another generation, is thus never made
+ *to look sound.
  *
  * rules
  *	LMDB's own mutexes may not be waited for: its writer mutex is taken
@@ -58,10 +68,11 @@ enum env_db {
 };
 
 enum {
-	ENV_ABSENT = -30798, /* LMDB's MDB_NOTFOUND */
-	ENV_PANIC = -30795   /* MDB_PANIC: a commit's last page could not be
-				written, and all else is refused until the
-				environment is opened again */
+	ENV_ABSENT = -30798,  /* LMDB's MDB_NOTFOUND */
+	ENV_DAMAGED = -30600, /* not LMDB's: an entry's checksum is not its */
+	ENV_PANIC = -30795    /* MDB_PANIC: a commit's last page could not be
+				 written, and all else is refused until the
+				 environment is opened again */
 };
 
 enum env_how {
@@ -83,6 +94,8 @@ struct env {
 	unsigned dbs[DB_COUNT];
 	uint64_t base; /* LMDB's transaction id less our commit number */
 	uint64_t map_bytes;
+	uintptr_t map_at;    /* where LMDB has it, 0: not known */
+	uint32_t page_bytes; /* of the data file */
 	int lock_fd;	     /* for R */
 	uint32_t timeout_ms; /* to wait for R */
 	uint32_t begun;	     /* write transactions */
@@ -161,7 +174,7 @@ void env_write_abort(env_txn *txn);
 
 /*
  * The value of a key.
- * Returns	0, ENV_ABSENT, or LMDB's code.
+ * Returns	0, ENV_ABSENT, ENV_DAMAGED or LMDB's code.
  * Lifetime	until the transaction ends, or writes.
  */
 int env_get(const struct env *env, env_txn *txn, enum env_db db,
@@ -172,15 +185,26 @@ int env_put(const struct env *env, env_txn *txn, enum env_db db,
 	    struct bytes key, struct bytes value);
 
 /*
- * As env_put_reserve; a key past all others fills its page to the end instead
- * of leaving half of it empty, so what is added in order takes half the room.
+ * As env_put; a key past all others fills its page to the end instead of
+ * leaving half of it empty, so what is added in order takes half the room.
  */
 int env_append(const struct env *env, env_txn *txn, enum env_db db,
-	       struct bytes key, size_t size, void **room);
+	       struct bytes key, struct bytes value);
 
-/* As env_put, of a value that the caller fills in at once: `size` bytes. */
-int env_put_reserve(const struct env *env, env_txn *txn, enum env_db db,
+/*
+ * The same of a value that the caller fills in: before anything else is put
+ * he calls env_filled, which adds the checksum.
+ * room		`size` bytes
+ */
+int env_put_room(const struct env *env, env_txn *txn, enum env_db db,
+		 struct bytes key, size_t size, void **room);
+int env_append_room(const struct env *env, env_txn *txn, enum env_db db,
 		    struct bytes key, size_t size, void **room);
+void env_filled(enum env_db db, struct bytes key, void *room, size_t size);
+
+/* The checksum that an entry should have, and the one that it was read with. */
+uint64_t env_sum(enum env_db db, struct bytes key, struct bytes value);
+uint64_t env_sum_stored(struct bytes value);
 
 /* 0, or ENV_ABSENT if there was nothing. */
 int env_delete(const struct env *env, env_txn *txn, enum env_db db,
@@ -193,18 +217,25 @@ int env_cursor_open(const struct env *env, env_txn *txn, enum env_db db,
 void env_cursor_close(env_cursor *cursor);
 /* Of a read that was renewed; it is to seek before it moves on. */
 int env_cursor_renew(env_txn *txn, env_cursor *cursor);
-/* ENV_SEEK: to the first key at or after *key.  0, ENV_ABSENT or a code. */
+/*
+ * ENV_SEEK: to the first key at or after *key.
+ * Returns	0, ENV_ABSENT, a code; ENV_DAMAGED with key and value, which are
+ *		not to be trusted but may be read, and the cursor may go on.
+ */
 int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
 		    struct bytes *value);
+
+/* A database's name, as LMDB has it. */
+const char *env_db_name(enum env_db db);
+
+/* Whether its keys are numbers, u64 as the machine has them. */
+int env_key_is_id(enum env_db db);
 
 /* Whether a database may have a key of so many bytes. */
 int env_key_fits(enum env_db db, size_t bytes);
 
 /* Below, at or above 0, as the database sorts two keys that it may have. */
 int env_key_compare(enum env_db db, struct bytes a, struct bytes b);
-
-/* Bytes of a page of the data file. */
-uint32_t env_page_bytes(const struct env *env);
 
 /* Entries in a database, by LMDB's own count. */
 int env_count(const struct env *env, env_txn *txn, enum env_db db,

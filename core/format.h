@@ -20,8 +20,9 @@
 #endif
 
 enum {
-	FORMAT_VERSION = 3, /* written, and the only one that is read */
-	FORMAT_UUID_BYTES = 16
+	FORMAT_VERSION = 4, /* written, and the only one that is read */
+	FORMAT_UUID_BYTES = 16,
+	FORMAT_SUM_BYTES = 8 /* behind each value; env.h */
 };
 
 #define FORMAT_MAGIC UINT64_C(0x45524f5453504f43) /* "COPSTORE" */
@@ -172,8 +173,11 @@ struct disk_chunk {
 
 static_assert(sizeof(struct disk_chunk) == 16, "chunk header is 16 bytes");
 
-/* What with its header, and LMDB's 16 bytes, is 64 pages. */
-enum { CHUNK_BYTES = 64 * 4096 - (int)sizeof(struct disk_chunk) - 16 };
+/* What with its header, its checksum and LMDB's 16 bytes is 64 pages. */
+enum {
+	CHUNK_BYTES =
+	    64 * 4096 - (int)sizeof(struct disk_chunk) - FORMAT_SUM_BYTES - 16
+};
 
 /* The directory: where each property's value is. */
 struct disk_property {

@@ -12,14 +12,16 @@ static int version_put(struct apply *apply, enum env_db db,
 	int code = buffer_put(&copy, record.data, record.size);
 
 	if (!code)
-		code = env_put_reserve(
-		    apply->store->env, apply->txn, history_of(db),
-		    bytes_of(key->bytes, key->size),
-		    DISK_VERSION_HEADER + record.size, &room);
+		code =
+		    env_put_room(apply->store->env, apply->txn, history_of(db),
+				 bytes_of(key->bytes, key->size),
+				 DISK_VERSION_HEADER + record.size, &room);
 	if (!code) {
 		memcpy(room, &apply->commit, DISK_VERSION_HEADER);
 		memcpy((unsigned char *)room + DISK_VERSION_HEADER, copy.data,
 		       copy.size);
+		env_filled(history_of(db), bytes_of(key->bytes, key->size),
+			   room, DISK_VERSION_HEADER + copy.size);
 	}
 	buffer_release(&copy);
 	return code;
@@ -89,15 +91,14 @@ cop_err history_seal(struct apply *apply)
 	format_split(key.died, apply->commit);
 	while (at < deaths->size) {
 		size_t end = part_end(deaths, at);
-		void *room;
 		int code;
 
 		key.part = htobe32(part++);
 		code = env_append(apply->store->env, apply->txn, DB_DEATHS,
-				  bytes_of(&key, sizeof key), end - at, &room);
+				  bytes_of(&key, sizeof key),
+				  bytes_of(deaths->data + at, end - at));
 		if (code)
 			return apply_failed(apply, code);
-		memcpy(room, deaths->data + at, end - at);
 		at = end;
 	}
 	return 0;

@@ -229,6 +229,7 @@ static cop_err entry_put(struct restoring *restoring)
 	struct backup_in *in = &restoring->in;
 	struct bytes key = bytes_of(in->key, in->entry.key_bytes);
 	cop_err err;
+	size_t size;
 	void *room;
 	int code;
 
@@ -237,14 +238,17 @@ static cop_err entry_put(struct restoring *restoring)
 		return error_set(COP_CORRUPT,
 				 "the backup has an entry that no store's "
 				 "backup has; use another one");
-	code =
-	    env_append(restoring->env, restoring->txn,
-		       (enum env_db)in->entry.db, key, in->value_left, &room);
+	code = env_append_room(restoring->env, restoring->txn,
+			       (enum env_db)in->entry.db, key, in->value_left,
+			       &room);
 	if (code)
 		return unwritten(restoring, code);
 	restoring->batch_bytes += key.size + in->value_left;
 	restoring->entries++;
+	size = in->value_left;
 	err = backup_in_value(in, room);
+	if (!err)
+		env_filled((enum env_db)in->entry.db, key, room, size);
 	if (!err && restoring->chunks != in->totals.chunks) {
 		restoring->chunks = in->totals.chunks;
 		err = restoring_tell(restoring);

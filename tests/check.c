@@ -11,9 +11,9 @@
 #include "fixture.h"
 #include "format.h"
 #include "point.h"
+#include "store.h"
 
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/mman.h>
 
 enum { DIM = 16, KEYS = 200, FLIPS = 60, ROUNDS = 12 };
@@ -151,70 +151,66 @@ static void a_sound_store_has_no_findings(void)
 
 /* ---- the data file ------------------------------------------------------ */
 
-struct data {
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi db;
+enum damage {
+	DAMAGE_DROP,
+	DAMAGE_ADD,
+	DAMAGE_CHANGE,
+	DAMAGE_BIT, /* one, and the checksum stays what it was */
+	DAMAGE_BITS /* two */
 };
 
-static void data_open(struct data *data, const struct fixture *f,
-		      const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof path, "%s/gen-000001", f->path);
-	if (mdb_env_create(&data->env) || mdb_env_set_maxdbs(data->env, 32) ||
-	    mdb_env_open(data->env, path, MDB_NOTLS, 0600) ||
-	    mdb_txn_begin(data->env, NULL, 0, &data->txn) ||
-	    mdb_dbi_open(data->txn, name, 0, &data->db))
-		bail_out("cannot damage %s", path);
-}
-
-static void data_close(struct data *data)
-{
-	if (mdb_txn_commit(data->txn))
-		bail_out("cannot commit the damage");
-	mdb_env_close(data->env);
-}
-
-static void entry_first(struct data *data, MDB_val *key, MDB_val *value)
-{
-	MDB_cursor *cursor;
-
-	if (mdb_cursor_open(data->txn, data->db, &cursor) ||
-	    mdb_cursor_get(cursor, key, value, MDB_FIRST))
-		bail_out("there is nothing to damage");
-	mdb_cursor_close(cursor);
-}
-
-enum damage { DAMAGE_DROP, DAMAGE_ADD, DAMAGE_CHANGE };
-
-/* The first entry goes, has a twin that is none, or another value. */
-static void data_damage(const struct fixture *f, const char *name,
-			enum damage damage)
+static void entry_damage(struct env *env, env_txn *txn, enum env_db db,
+			 enum damage damage)
 {
 	unsigned char key_copy[512];
-	unsigned char value_copy[4096];
-	struct data data;
-	MDB_val key;
-	MDB_val value;
+	unsigned char copy[4096];
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	env_cursor *cursor;
+	size_t at;
+	void *room;
 
-	data_open(&data, f, name);
-	entry_first(&data, &key, &value);
-	if (value.mv_size > sizeof value_copy)
-		bail_out("an entry of %zu bytes", value.mv_size);
-	memcpy(key_copy, key.mv_data, key.mv_size);
-	memcpy(value_copy, value.mv_data, value.mv_size);
-	key.mv_data = key_copy;
-	value.mv_data = value_copy;
+	must(env_cursor_open(env, txn, db, &cursor), "cursor");
+	must(env_cursor_move(cursor, ENV_NEXT, &key, &value), "first");
+	env_cursor_close(cursor);
+	if (value.size + FORMAT_SUM_BYTES > sizeof copy)
+		bail_out("an entry of %zu bytes", value.size);
+	memcpy(key_copy, key.data, key.size);
+	memcpy(copy, value.data, value.size + FORMAT_SUM_BYTES);
+	key.data = key_copy;
+	value.data = copy;
+	at = value.size > 8 ? 8 : 0;
 	if (damage == DAMAGE_ADD)
-		key_copy[key.mv_size - 1] ^= 0x3f;
+		key_copy[key.size - 1] ^= 0x3f;
 	if (damage == DAMAGE_CHANGE)
-		value_copy[value.mv_size > 8 ? 8 : 0] ^= 0x55;
-	if (damage == DAMAGE_DROP ? mdb_del(data.txn, data.db, &key, NULL)
-				  : mdb_put(data.txn, data.db, &key, &value, 0))
-		bail_out("cannot damage %s", name);
-	data_close(&data);
+		copy[at] ^= 0x55;
+	if (damage == DAMAGE_BIT || damage == DAMAGE_BITS)
+		copy[at] ^= damage == DAMAGE_BIT ? 1 : 3;
+	if (damage == DAMAGE_DROP) {
+		must(env_delete(env, txn, db, key), "delete");
+	} else if (damage == DAMAGE_ADD || damage == DAMAGE_CHANGE) {
+		must(env_put(env, txn, db, key, value), "put");
+	} else {
+		must(env_put_room(env, txn, db, key, value.size, &room), "put");
+		memcpy(room, copy, value.size + FORMAT_SUM_BYTES);
+	}
+}
+
+/* The first entry goes, has a twin that is none, or another value. */
+static void data_damage(const struct fixture *f, enum env_db db,
+			enum damage damage)
+{
+	cop_store *store;
+	env_txn *txn;
+
+	must(cop_open(f->path, NULL, &store), "open");
+	must(writer_lock(store, 1000), "lock");
+	must(env_write_begin(store->env, 0, &txn), "begin");
+	entry_damage(store->env, txn, db, damage);
+	must(env_write_commit(txn), "commit");
+	writer_unlock(store);
+	cop_close(store);
+	must(cop_detach(f->path), "detach");
 }
 
 static void reader_run(const struct fixture *f)
@@ -257,7 +253,7 @@ static int reader_stop(pid_t pid)
 	return child_wait(pid);
 }
 
-static void damage_is_found_and_mended(const char *name, enum damage damage,
+static void damage_is_found_and_mended(enum env_db db, enum damage damage,
 				       const char *what)
 {
 	struct cop_check_result result;
@@ -268,7 +264,7 @@ static void damage_is_found_and_mended(const char *name, enum damage damage,
 	store_make(&f);
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
-	data_damage(&f, name, damage);
+	data_damage(&f, db, damage);
 	reader = reader_start(&f);
 	fixture_open(&f);
 	findings = check_run(&f, COP_CHECK_FULL, 0).left;
@@ -289,27 +285,68 @@ static void damage_is_found_and_mended(const char *name, enum damage damage,
 
 static void indexes_are_mended_from_records(void)
 {
-	damage_is_found_and_mended("members", DAMAGE_DROP,
+	damage_is_found_and_mended(DB_MEMBERS, DAMAGE_DROP,
 				   "an entity that its type's list lacks");
-	damage_is_found_and_mended("members", DAMAGE_ADD,
+	damage_is_found_and_mended(DB_MEMBERS, DAMAGE_ADD,
 				   "a list's entity that is not of it");
-	damage_is_found_and_mended("edges_in", DAMAGE_DROP,
+	damage_is_found_and_mended(DB_EDGES_IN, DAMAGE_DROP,
 				   "an edge that its target does not know");
-	damage_is_found_and_mended("edges_in", DAMAGE_ADD,
+	damage_is_found_and_mended(DB_EDGES_IN, DAMAGE_ADD,
 				   "an incoming edge that is none");
-	damage_is_found_and_mended("edges", DAMAGE_DROP,
+	damage_is_found_and_mended(DB_EDGES, DAMAGE_DROP,
 				   "an edge whose record is gone");
-	damage_is_found_and_mended("edges", DAMAGE_ADD,
+	damage_is_found_and_mended(DB_EDGES, DAMAGE_ADD,
 				   "an edge that its source alone knows");
-	damage_is_found_and_mended("keys", DAMAGE_DROP, "a key that is gone");
-	damage_is_found_and_mended("keys", DAMAGE_CHANGE,
+	damage_is_found_and_mended(DB_KEYS, DAMAGE_DROP, "a key that is gone");
+	damage_is_found_and_mended(DB_KEYS, DAMAGE_CHANGE,
 				   "a key of another's id");
-	damage_is_found_and_mended("names", DAMAGE_CHANGE,
+	damage_is_found_and_mended(DB_NAMES, DAMAGE_CHANGE,
 				   "a name that is counted wrong");
-	damage_is_found_and_mended("symbols", DAMAGE_CHANGE,
+	damage_is_found_and_mended(DB_SYMBOLS, DAMAGE_CHANGE,
 				   "a name with another's number");
-	damage_is_found_and_mended("entities", DAMAGE_DROP,
+	damage_is_found_and_mended(DB_ENTITIES, DAMAGE_DROP,
 				   "what is left of an entity that is gone");
+}
+
+/* In the data file of a store that is attached and has an image. */
+static void rot_make(struct fixture *f, enum env_db db, enum damage damage)
+{
+	struct cop_checkpoint_result image = {.size = sizeof image};
+
+	store_make(f);
+	must(cop_checkpoint(f->store, &image), "checkpoint");
+	fixture_close(f);
+	must(cop_detach(f->path), "detach");
+	data_damage(f, db, damage);
+	fixture_open(f);
+}
+
+static void a_flipped_bit_is_put_back(enum env_db db)
+{
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t findings;
+	uint64_t before;
+	uint64_t after;
+	pid_t reader;
+
+	store_make(&f);
+	must(store_ask(f.store, &before), "ask");
+	fixture_release(&f);
+	rot_make(&f, db, DAMAGE_BIT);
+	reader = reader_start(&f);
+	findings = check_run(&f, COP_CHECK_FULL, 0).left;
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	ok(findings && result.mended && !result.left,
+	   "%s: a bit that flipped is found, and put back", env_db_name(db));
+	is_int(reader_stop(reader), 0, "a reader went on meanwhile");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	fixture_open(&f);
+	must(store_ask(f.store, &after), "ask");
+	ok(after == before && !check_run(&f, COP_CHECK_DEEP, 0).left,
+	   "built anew all is as it was");
+	fixture_release(&f);
 }
 
 /* Puts all edges again, which replaces them. */
@@ -339,7 +376,7 @@ static void a_commit_that_meets_damage_names_it(void)
 	store_make(&f);
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
-	data_damage(&f, "edges_in", DAMAGE_DROP);
+	data_damage(&f, DB_EDGES_IN, DAMAGE_DROP);
 	reader = reader_start(&f);
 	fixture_open(&f);
 	err = edges_put_again(&f);
@@ -354,6 +391,16 @@ static void a_commit_that_meets_damage_names_it(void)
 	fixture_release(&f);
 }
 
+static void flipped_bits_are_put_back(void)
+{
+	static const enum env_db dbs[] = {DB_KEYS,  DB_ENTITIES, DB_VECTORS,
+					  DB_EDGES, DB_EDGES_IN, DB_MEMBERS,
+					  DB_NAMES, DB_SYMBOLS,	 DB_OPS};
+
+	for (size_t i = 0; i < sizeof dbs / sizeof *dbs; i++)
+		a_flipped_bit_is_put_back(dbs[i]);
+}
+
 static void a_damaged_record_is_told_and_stays(void)
 {
 	struct cop_check_result result;
@@ -363,7 +410,7 @@ static void a_damaged_record_is_told_and_stays(void)
 	store_make(&f);
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
-	data_damage(&f, "ops", DAMAGE_CHANGE);
+	data_damage(&f, DB_OPS, DAMAGE_CHANGE);
 	fixture_open(&f);
 	findings = check_run(&f, COP_CHECK_FULL, 0).left;
 	result = check_run(&f, COP_CHECK_FULL, 1);
@@ -571,7 +618,7 @@ static void a_death_on_the_way_is_no_loss(void)
 		store_make(&f);
 		fixture_close(&f);
 		must(cop_detach(f.path), "detach");
-		data_damage(&f, "edges_in", DAMAGE_DROP);
+		data_damage(&f, DB_EDGES_IN, DAMAGE_DROP);
 		reader = reader_start(&f);
 		shared->refused = 0;
 		died = death_run(&f, names[i]) == 128 + SIGKILL;
@@ -655,7 +702,7 @@ static void ping_names_a_stopped_writer(void)
 	store_make(&f);
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
-	data_damage(&f, "names", DAMAGE_CHANGE); /* so that a check tells */
+	data_damage(&f, DB_NAMES, DAMAGE_CHANGE); /* so that a check tells */
 	writer = writer_start(&f, 0);
 	is_int(ping(&f, "", said, sizeof said), 5,
 	       "a probe sees that the writer is stopped");
@@ -689,6 +736,7 @@ int main(void)
 	a_sound_store_has_no_findings();
 	indexes_are_mended_from_records();
 	a_commit_that_meets_damage_names_it();
+	flipped_bits_are_put_back();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
