@@ -22,6 +22,7 @@
  */
 #include "check.h"
 #include "checkpoint.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -309,6 +310,61 @@ cop_err cop_check_with(cop_store *store,
 		result->mended = mended;
 	}
 	return err;
+}
+
+/* ---- a store that cannot be opened -------------------------------------- */
+
+static cop_err file_locked(struct check *check, uint64_t *mended)
+{
+	cop_store *store = check->store;
+	int code = lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
+			     store->timeout_ms);
+	cop_err err;
+
+	if (code)
+		return error_system(code, "%s: cannot take the writer lock",
+				    store->path);
+	/* images have what is removed now */
+	if (check->options->repair == CHECK_REMOVES)
+		checkpoint_remove(store);
+	err = check_entries_alone(check, mended);
+	lock_release(store->lock_fd, LOCK_W);
+	return err;
+}
+
+struct file_check {
+	const struct cop_check_options *options;
+	struct cop_check_result *result;
+};
+
+static cop_err file_work(cop_store *store, void *user)
+{
+	struct file_check *file = user;
+	struct check check = {
+	    .store = store, .options = file->options, .still = ""};
+	uint64_t mended = 0;
+	cop_err err = attach_remove(store); /* or somebody has it attached */
+
+	if (!err)
+		err = file_locked(&check, &mended);
+	buffer_release(&check.mends);
+	if (!err && file->result) {
+		file->result->left = check.findings;
+		file->result->mended = mended;
+	}
+	return err;
+}
+
+cop_err cop_check_file(const char *path,
+		       const struct cop_check_options *options,
+		       struct cop_check_result *result)
+{
+	struct file_check file = {options, result};
+	cop_err err;
+
+	error_clear();
+	err = options_check(options, result);
+	return err ? err : store_aside(path, file_work, &file);
 }
 
 /* ---- the simple form ---------------------------------------------------- */

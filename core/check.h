@@ -6,6 +6,8 @@
 #include "store.h"
 #include "used.h"
 
+enum { CHECK_REMOVES = 2 }; /* cop_check_options.repair */
+
 struct check {
 	cop_store *store;
 	const struct segment *segment;
@@ -99,6 +101,13 @@ cop_err check_segment(struct check *check);
 void check_images(struct check *check, uint64_t *mended);
 
 /* ---- check_repair.c ----------------------------------------------------- */
+
+/*
+ * Entries against their checksums, and as much of the mending as can be done
+ * without a segment; check->findings are what is left.  W held, and nobody
+ * has the store attached.
+ */
+cop_err check_entries_alone(struct check *check, uint64_t *mended);
 
 /* What would mend a finding, if check->options ask for it. */
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,

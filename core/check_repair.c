@@ -15,6 +15,11 @@
  *	segment as it was, which the mended indexes were not in agreement with
  *	before, either.  The segment's check comes next.
  *
+ * without a segment
+ *	A segment cannot be built of entries that are damaged, so those of a
+ *	store that nobody has attached are mended before.  What they say is then
+ *	what it was, or they are gone; LMDB's commit is none of the store's.
+ *
  * crash
  *	before LMDB's commit	nothing happened
  *	after it		the segment lacks that commit, and is built anew
@@ -203,6 +208,49 @@ static cop_err repair_run(struct check *check, uint64_t *mended)
 		return err;
 	}
 	return commit_finish(check);
+}
+
+static int entries_mend(struct check *check, uint64_t *mended)
+{
+	uint64_t found = check->findings;
+	int code = mends_do(check);
+
+	if (!code)
+		code = env_write_commit(check->txn);
+	else
+		env_write_abort(check->txn);
+	if (code)
+		return code;
+	code = env_read_begin(check->store->env, &check->txn);
+	if (code)
+		return code;
+	check->silent = 1;
+	check->findings = 0;
+	if (check_sums(check)) /* then all are left, as far as is known */
+		check->findings = found;
+	check->silent = 0;
+	*mended = found - check->findings;
+	env_read_abort(check->txn);
+	return 0;
+}
+
+cop_err check_entries_alone(struct check *check, uint64_t *mended)
+{
+	cop_store *store = check->store;
+	cop_err err;
+	int code = env_write_begin(store->env, 0, &check->txn);
+
+	if (code)
+		return error_system(code, "%s: cannot write", store->path);
+	err = check_sums(check);
+	if (err || check->failed || !check->mends.size)
+		env_write_abort(check->txn);
+	else
+		code = entries_mend(check, mended);
+	if (!err && (code || check->failed))
+		err = error_system(code ? code : check->failed,
+				   "%s: cannot repair", store->path);
+	return err;
 }
 
 cop_err check_repair(struct check *check, uint64_t *mended)

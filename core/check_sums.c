@@ -13,10 +13,7 @@
  */
 #include "check.h"
 
-enum {
-	FLIP_BYTES = 64 << 10, /* of a value whose bits are tried */
-	REPAIR_REMOVES = 2     /* cop_check_options.repair */
-};
+enum { FLIP_BYTES = 64 << 10 }; /* of a value whose bits are tried */
 
 /* Whether other entries say all that is in this database. */
 static int follows(enum env_db db)
@@ -65,7 +62,7 @@ static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 			 value_flip(db, key, &copy, stored);
 	if (mended)
 		check_mend_put(check, db, key, bytes_of(copy.data, copy.size));
-	else if (follows(db) || check->options->repair == REPAIR_REMOVES)
+	else if (follows(db) || check->options->repair == CHECK_REMOVES)
 		check_mend_delete(check, db, key);
 	buffer_release(&copy);
 }

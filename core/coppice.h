@@ -2081,15 +2081,26 @@ struct cop_check_result {
 /*
  * Checks as deep as wanted, and mends what can be.
  * In the data file, by one commit: indexes by what the records say, counters;
- * an edge, or a vector, of an entity that is not there goes; where one bit
- * flipped it is put back.  A record that is damaged otherwise stays, with all
- * else in the file, unless it is to be removed.  Shared memory is built anew, images
- * that are of no use are removed (of a deep check).
+ * an edge, or a vector, of an entity that is not there goes; a bit that flipped
+ * is put back.  If a record is damaged otherwise, it and all else in the file
+ * stay as they are, unless it is to be removed.  Shared memory is built anew,
+ * images that are of no use are removed (of a deep check).
  * result	may be NULL
  * Returns	0 even if there are findings; or as cop_check and cop_commit.
  * Progress	the writer lock is held, but for a quick check.
  */
 COP_MUST cop_err cop_check_with(cop_store *store,
+				const struct cop_check_options *options,
+				struct cop_check_result *result);
+
+/*
+ * Checks a store that cannot be opened since entries are damaged that its
+ * segment is built of: each entry of the data file against its checksum, and
+ * no more.  What is mended is as of cop_check_with; then it can be opened, and
+ * that one does the rest.
+ * Returns	as cop_check_with; COP_BUSY if somebody has the store attached.
+ */
+COP_MUST cop_err cop_check_file(const char *path,
 				const struct cop_check_options *options,
 				struct cop_check_result *result);
 

@@ -401,6 +401,102 @@ static void flipped_bits_are_put_back(void)
 		a_flipped_bit_is_put_back(dbs[i]);
 }
 
+/* Everything that would carry damage on refuses to. */
+static void damage_is_not_carried_on(enum env_db db)
+{
+	struct cop_compact_result compact = {.size = sizeof compact};
+	struct cop_rebuild_result rebuild = {.size = sizeof rebuild};
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t findings;
+	int fd = open("/dev/null", O_WRONLY);
+
+	rot_make(&f, db, DAMAGE_BITS);
+	findings = check_run(&f, COP_CHECK_FULL, 0).left;
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	ok(findings == 1 && result.left == 1 && !result.mended,
+	   "%s: an entry that is damaged past a bit is told, and stays",
+	   env_db_name(db));
+	is_int(cop_backup(f.store, fd, NULL, NULL), COP_CORRUPT,
+	       "a backup with it is none");
+	is_int(cop_compact(f.store, NULL, &compact), COP_CORRUPT,
+	       "a compaction leaves the old file");
+	if (db == DB_ENTITIES || db == DB_VECTORS || db == DB_EDGES)
+		is_int(cop_rebuild(f.store, NULL, 0, &rebuild), COP_CORRUPT,
+		       "shared memory is not built of it");
+	ok(check_run(&f, COP_CHECK_FULL, 0).left == 1, "all else is sound");
+	close(fd);
+	fixture_release(&f);
+}
+
+static void what_hangs_on_it_goes_when_told(enum env_db db)
+{
+	struct cop_check_options options = {.size = sizeof options};
+	struct cop_check_result result = {.size = sizeof result};
+	struct fixture f;
+
+	store_make(&f);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, db, DAMAGE_BITS);
+	is_int(cop_open(f.path, NULL, &f.store), COP_CORRUPT,
+	       "%s: a store is not opened of what is damaged", env_db_name(db));
+	must(cop_check_file(f.path, &options, &result), "check the file");
+	ok(result.left == 1 && !result.mended, "its file can be checked");
+	options.repair = 1;
+	must(cop_check_file(f.path, &options, &result), "repair the file");
+	ok(result.left == 1 && !result.mended, "a repair leaves it");
+	options.repair = 2;
+	must(cop_check_file(f.path, &options, &result), "drop");
+	ok(!result.left && result.mended == 1, "and removes it when told to");
+	fixture_open(&f);
+	(void)check_run(&f, COP_CHECK_FULL, 1);
+	ok(!check_run(&f, COP_CHECK_DEEP, 0).left,
+	   "then it opens, and a repair does the rest");
+	store_fill(&f);
+	is_int((int64_t)findings_of(f.store), 0, "commits go on");
+	fixture_release(&f);
+}
+
+static void a_bit_is_put_back_in_a_store_that_cannot_be_opened(void)
+{
+	struct cop_check_options options = {.size = sizeof options,
+					    .repair = 1};
+	struct cop_check_result result = {.size = sizeof result};
+	struct fixture f;
+	uint64_t before;
+	uint64_t after;
+
+	store_make(&f);
+	must(store_ask(f.store, &before), "ask");
+	is_int(cop_check_file(f.path, &options, &result), COP_BUSY,
+	       "a file is not mended by itself while it is attached");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, DB_VECTORS, DAMAGE_BIT);
+	is_int(cop_open(f.path, NULL, &f.store), COP_CORRUPT,
+	       "a store is not opened of a vector of which a bit flipped");
+	must(cop_check_file(f.path, &options, &result), "repair the file");
+	ok(!result.left && result.mended == 1, "its file can be repaired");
+	fixture_open(&f);
+	must(store_ask(f.store, &after), "ask");
+	ok(after == before, "and says what it said");
+	fixture_release(&f);
+}
+
+static void damage_stays_where_it_is(void)
+{
+	static const enum env_db dbs[] = {DB_ENTITIES, DB_VECTORS, DB_EDGES,
+					  DB_OPS, DB_NAMES};
+
+	for (size_t i = 0; i < sizeof dbs / sizeof *dbs; i++)
+		damage_is_not_carried_on(dbs[i]);
+	what_hangs_on_it_goes_when_told(DB_ENTITIES);
+	what_hangs_on_it_goes_when_told(DB_VECTORS);
+	what_hangs_on_it_goes_when_told(DB_EDGES);
+	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
+}
+
 static void a_damaged_record_is_told_and_stays(void)
 {
 	struct cop_check_result result;
@@ -737,6 +833,7 @@ int main(void)
 	indexes_are_mended_from_records();
 	a_commit_that_meets_damage_names_it();
 	flipped_bits_are_put_back();
+	damage_stays_where_it_is();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);

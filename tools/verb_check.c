@@ -28,13 +28,15 @@ enum {
 	CHECK_EF,
 	CHECK_QUICK,
 	CHECK_DEEP,
-	CHECK_REPAIR
+	CHECK_REPAIR,
+	CHECK_DROP
 };
 
 static const struct arg_row check_rows[] = {
     {CHECK_QUICK, "quick", NULL, "counters and what is hashed; no lock"},
     {CHECK_DEEP, "deep", NULL, "decode every value, unpack every image, too"},
     {CHECK_REPAIR, "repair", NULL, "mend what can be mended"},
+    {CHECK_DROP, "drop-damaged", NULL, "and remove what is damaged past that"},
     ARG_JSON_ROW,
     {CHECK_RECALL, "recall", NULL, "audit the vector graph instead"},
     {CHECK_SAMPLES, "samples", "N", "entities that --recall asks about (200)"},
@@ -46,6 +48,7 @@ enum { UNREACHABLE_SHARE = 1000 }; /* of which one may be unreachable */
 
 struct check {
 	struct cli *cli;
+	struct cop_check_options options;
 	int json;
 	int recall;
 	uint32_t samples;
@@ -78,33 +81,65 @@ static void finding_print(void *user, int32_t place, const char *text)
 	puts("}");
 }
 
-static int check_all(struct check *check, struct cop_check_options *options)
+/* Tells what came of it; whether findings are left. */
+static int result_tell(const struct check *check,
+		       const struct cop_check_result *result)
 {
-	struct cop_check_result result = {.size = sizeof result};
-	struct cli *cli = check->cli;
-	cop_err err;
+	const struct cli *cli = check->cli;
 
-	options->found = finding_print;
-	options->user = check;
-	err = cop_check_with(cli->store, options, &result);
-	if (err)
-		return cli_cop(cli, err);
 	if (check->json)
 		printf("{\"schema\":\"coppice.check/1\",\"left\":%" PRIu64
 		       ",\"mended\":%" PRIu64 "}\n",
-		       result.left, result.mended);
-	if (result.mended && !cli->quiet)
+		       result->left, result->mended);
+	if (result->mended && !cli->quiet)
 		fault_note("%s: %" PRIu64 " findings were mended", cli->path,
-			   result.mended);
-	if (result.left)
+			   result->mended);
+	if (result->left)
 		fault_note("%s: %" PRIu64 " findings; %s", cli->path,
-			   result.left,
-			   options->repair
+			   result->left,
+			   check->options.repair
 			       ? "these cannot be mended: restore a backup, or "
-				 "put what they name again"
+				 "put what they name again; --drop-damaged "
+				 "removes what is damaged"
 			       : "`coppice check --repair` mends what can be "
 				 "mended, after a copy of the folder was made");
-	return result.left != 0;
+	return result->left != 0;
+}
+
+/* Opens the store, if need be after its data file was mended. */
+static int check_open(struct check *check, struct cop_check_result *before)
+{
+	struct cli *cli = check->cli;
+	int code = cli_open(cli);
+
+	if (code != EXIT_CORRUPT || check->options.depth == COP_CHECK_QUICK)
+		return code;
+	/* if that is of no use, the open's fault says what is so */
+	if (cop_check_file(cli->path, &check->options, before) ||
+	    (!before->left && !before->mended))
+		return code;
+	fault_clear(&cli->fault);
+	return before->left ? result_tell(check, before) : cli_open(cli);
+}
+
+static int check_all(struct check *check)
+{
+	struct cop_check_result before = {.size = sizeof before};
+	struct cop_check_result result = {.size = sizeof result};
+	struct cli *cli = check->cli;
+	int code;
+	cop_err err;
+
+	check->options.found = finding_print;
+	check->options.user = check;
+	code = check_open(check, &before);
+	if (code || !cli->store)
+		return code;
+	err = cop_check_with(cli->store, &check->options, &result);
+	if (err)
+		return cli_cop(cli, err);
+	result.mended += before.mended;
+	return result_tell(check, &result);
 }
 
 /* How many links nodes have, in eight steps. */
@@ -238,8 +273,8 @@ static int check_conflict(struct cli *cli)
 
 static int check_run(struct cli *cli)
 {
-	struct check check = {.cli = cli};
-	struct cop_check_options options = {.size = sizeof options};
+	struct check check = {.cli = cli,
+			      .options = {.size = sizeof check.options}};
 	uint64_t number = 0;
 	int code, id;
 
@@ -247,11 +282,13 @@ static int check_run(struct cli *cli)
 		if (id == CHECK_RECALL)
 			check.recall = 1;
 		else if (id == CHECK_QUICK)
-			options.depth = COP_CHECK_QUICK;
+			check.options.depth = COP_CHECK_QUICK;
 		else if (id == CHECK_DEEP)
-			options.depth = COP_CHECK_DEEP;
+			check.options.depth = COP_CHECK_DEEP;
 		else if (id == CHECK_REPAIR)
-			options.repair = 1;
+			check.options.repair += !check.options.repair;
+		else if (id == CHECK_DROP)
+			check.options.repair = 2;
 		else if (id == ARG_JSON)
 			check.json = 1;
 		else if (id == CHECK_SAMPLES &&
@@ -265,7 +302,8 @@ static int check_run(struct cli *cli)
 	}
 	if (id < 0 || args_end(cli) ||
 	    args_needs(cli, CHECK_SAMPLES, CHECK_RECALL) ||
-	    args_needs(cli, CHECK_EF, CHECK_RECALL))
+	    args_needs(cli, CHECK_EF, CHECK_RECALL) ||
+	    args_needs(cli, CHECK_DROP, CHECK_REPAIR))
 		return cli->fault.code;
 	if (check_conflict(cli))
 		return cli->fault.code;
@@ -273,8 +311,7 @@ static int check_run(struct cli *cli)
 		return code;
 	if (check.recall)
 		return check_recall(&check);
-	code = cli_open(cli);
-	return code ? code : check_all(&check, &options);
+	return check_all(&check);
 }
 
 const struct verb verb_check = {
