@@ -106,6 +106,8 @@ int env_public_error(int error)
 /* The map is address space, not memory; take less where that is scarce. */
 static int open_sized(struct env *env, const char *path, unsigned mode)
 {
+	MDB_envinfo info;
+
 	for (;;) {
 		int err = mdb_env_create(&env->handle);
 
@@ -116,8 +118,12 @@ static int open_sized(struct env *env, const char *path, unsigned mode)
 		err = mdb_env_set_mapsize(env->handle, env->map_bytes);
 		if (!err)
 			err = mdb_env_open(env->handle, path, MDB_NOTLS, mode);
-		if (!err)
+		if (!err) /* more than that, if another process asked for it */
+			err = mdb_env_info(env->handle, &info);
+		if (!err) {
+			env->map_bytes = info.me_mapsize;
 			return 0;
+		}
 		mdb_env_close(env->handle);
 		env->handle = NULL;
 		if (err != ENOMEM || env->map_bytes / 2 < MAP_MIN)

@@ -12,6 +12,7 @@
  *	child's answers must be right again.
  */
 #include "fixture.h"
+#include "env.h"
 #include "format.h"
 #include "segment.h"
 #include "slot.h"
@@ -476,21 +477,21 @@ static void current_is_read_with_care(void)
 	    {"", COP_NOT_A_STORE, "an empty CURRENT"},
 	    {"\n\n\n", COP_NOT_A_STORE, "a CURRENT of blank lines"},
 	    {"coppice", COP_NOT_A_STORE, "a CURRENT cut off"},
-	    {"coppice 3\n", COP_NOT_A_STORE, "a CURRENT without folder"},
+	    {"coppice 4\n", COP_NOT_A_STORE, "a CURRENT without folder"},
 	    {"coppice x\ngen-000001\n", COP_NOT_A_STORE,
 	     "a CURRENT without number"},
 	    {"walnut 1\ngen-000001\n", COP_NOT_A_STORE, "another program's"},
-	    {"coppice 2\ngen-000001\n", COP_VERSION, "an older CURRENT"},
-	    {"coppice 4\ngen-000001\n", COP_VERSION, "a newer CURRENT"},
+	    {"coppice 3\ngen-000001\n", COP_VERSION, "an older CURRENT"},
+	    {"coppice 5\ngen-000001\n", COP_VERSION, "a newer CURRENT"},
 	    {"coppice 4000000000\ngen-000001\n", COP_VERSION,
 	     "a far newer CURRENT"},
-	    {"coppice 3\n../../../../etc\n", COP_NOT_A_STORE,
+	    {"coppice 4\n../../../../etc\n", COP_NOT_A_STORE,
 	     "a CURRENT that leads elsewhere"},
-	    {"coppice 3\ngen-000000\n", COP_NOT_A_STORE,
+	    {"coppice 4\ngen-000000\n", COP_NOT_A_STORE,
 	     "a CURRENT of generation 0"},
-	    {"coppice 3\ngen--00001\n", COP_NOT_A_STORE,
+	    {"coppice 4\ngen--00001\n", COP_NOT_A_STORE,
 	     "a CURRENT of a generation below"},
-	    {"coppice 3\ngen-999999\n", COP_CORRUPT,
+	    {"coppice 4\ngen-999999\n", COP_CORRUPT,
 	     "a CURRENT of a generation that is not there"},
 	};
 	struct fixture f;
@@ -511,7 +512,7 @@ static void current_is_read_with_care(void)
 	file_write(&f, "CURRENT", long_text, sizeof long_text);
 	copy_refused(&f, COP_NOT_A_STORE, "a CURRENT of random bytes");
 	memset(long_text, 'a', sizeof long_text);
-	memcpy(long_text, "coppice 3\n", 10);
+	memcpy(long_text, "coppice 4\n", 10);
 	copy_make(&f);
 	file_write(&f, "CURRENT", long_text, sizeof long_text);
 	{
@@ -592,6 +593,8 @@ static void description_patch(const struct fixture *f, size_t offset,
 		if (memcmp(bytes + at, &magic, 8) != 0)
 			continue;
 		memcpy(bytes + at + offset, &word, sizeof word);
+		env_filled(DB_META, bytes_of("store", 5), bytes + at,
+			   sizeof(struct disk_store));
 		found++;
 	}
 	munmap(bytes, size);

@@ -217,7 +217,7 @@ static void a_switch_is_not_finished_twice(void)
 	nanosleep(&pause, NULL); /* it waits by now, or comes later */
 	snprintf(command, sizeof command,
 		 "cd %s && rm -r gen-000001 && mv gen-000002 gen-000003 && "
-		 "printf 'coppice 3\ngen-000003\n' >CURRENT",
+		 "printf 'coppice 4\ngen-000003\n' >CURRENT",
 		 f.path);
 	is_int(system(command), 0, "two switches take place meanwhile");
 	close(fd);
