@@ -318,6 +318,14 @@ static int index_open(const cop_store *store, uint64_t number, int writable,
 	return err;
 }
 
+int attach_index_file(const cop_store *store, uint64_t number)
+{
+	char name[NAME_BYTES];
+
+	index_name(name, number);
+	return openat(store->shm_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static cop_err index_error(const cop_store *store, int err)
 {
 	if (err == ENOMEM)

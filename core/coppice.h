@@ -1620,9 +1620,10 @@ struct cop_compact_result {
  * Returns	COP_BUSY if another process is at it, COP_NO_SPACE, COP_STOPPED
  *		by progress, COP_CORRUPT for a damaged record or chunk of
  *		content; nothing has changed then.
- * Progress	commits wait for the end of it only; see pause_ns.  The old data
- *		file's room is free when it returns, or when the last process
- *		that used it has made its next call.
+ * Progress	commits wait for the end of it only; see pause_ns.  The old
+ *		segment's memory is free when it returns, unless reads go on in
+ *		it; the old data file's room, too, or when the last process that
+ *		used it has made its next call.
  */
 COP_MUST cop_err cop_compact(cop_store *store,
 			     const struct cop_open_options *options,

@@ -31,13 +31,13 @@
  *
  * limits
  *	A process that makes no call keeps the old generation open, and the
- *	room of its file.  Punching the file (never cutting it: a look past its
- *	end is a signal) would need what is not so yet: that a reader looks at
- *	the control segment's number after its slot's fence and before it
- *	renews its LMDB snapshot, and that whoever reads without a slot
- *	(opening, retain.c's age) has one.  Then, with the number said at
- *	commit C and a fence (seq_cst) after it, nobody reads the old file
- *	any more once each slot is idle or publishes a commit past C.
+ *	room of its file on the disk; the segment's memory is given back
+ *	(relic.h).  Punching the file likewise (never cutting it: a look past
+ *	its end is a signal) would need that whoever reads it without a slot
+ *	(opening, describe, backup, retain.c's age) looked, with a fence after
+ *	his LMDB transaction began, at the control segment's number, and began
+ *	again if that is another; LMDB's table of readers would then say when
+ *	nobody reads the old file.
  *
  * crash
  *	before 2	a folder that nobody names; the next who opens the

@@ -287,6 +287,8 @@ static cop_err snapshot_try(cop_read *read)
 	slot_enter(&store->slots, read->slot,
 		   atomic_load_explicit(&header->committed,
 					memory_order_acquire)); /* S1 */
+	if (read_outdated(read))				/* S3 */
+		return COP_MOVED;
 	code = env_read_renew(read->txn);
 	if (code)
 		return error_system(code, "%s: cannot renew a read",

@@ -31,6 +31,7 @@
 #include "generation.h"
 #include "link.h"
 #include "point.h"
+#include "relic.h"
 #include "slack.h"
 
 #include <errno.h>
@@ -213,12 +214,14 @@ cop_err renew_run(cop_store *store, const struct cop_open_options *options,
 		  uint64_t *pause_ns)
 {
 	struct renewal renewal = {.store = store};
+	struct relic relic;
 	cop_err err = room_check(store);
 
 	if (!err)
 		err = attach_next_make(store, &renewal.segment);
 	if (err)
 		return err;
+	relic = relic_of(store);
 	renewal.generation = generation_hold(store);
 	err = renewal_run(&renewal, options, pause_ns);
 	if (renewal.txn)
@@ -226,6 +229,9 @@ cop_err renew_run(cop_store *store, const struct cop_open_options *options,
 	generation_drop(store, renewal.generation);
 	segment_detach(&renewal.segment);
 	attach_next_drop(store, &renewal.segment);
+	if (!err)
+		relic_empty(store, &relic);
+	relic_release(&relic);
 	return err;
 }
 

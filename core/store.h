@@ -269,6 +269,9 @@ cop_err attach_check(const cop_store *store);
 /* Makes the newest index the store's current one. */
 cop_err attach_refresh(cop_store *store);
 
+/* A segment's file, to be written; -1: it is not there. */
+int attach_index_file(const cop_store *store, uint64_t number);
+
 struct index *index_hold(cop_store *store);
 void index_drop(cop_store *store, struct index *index);
 

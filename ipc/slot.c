@@ -301,6 +301,38 @@ static int is_held(struct slots *slots, uint32_t index)
 	return held;
 }
 
+/* Whether the read that was open in a slot is over. */
+static int slot_is_past(struct slots *slots, uint32_t index, uint64_t count)
+{
+	const struct slot *slot = &slots->table[index];
+
+	/* S2: acquires the end of the reader's loads */
+	return !atomic_load_explicit(&slot->snapshot, memory_order_acquire) ||
+	       atomic_load_explicit(&slot->count, memory_order_acquire) !=
+		   count ||
+	       !is_held(slots, index);
+}
+
+int slots_pass(struct slots *slots, uint32_t timeout_ms)
+{
+	const struct timespec pause = {0, 1000000};
+	uint32_t limit;
+
+	atomic_thread_fence(memory_order_seq_cst); /* S3: pairs slot_enter */
+	limit = slots_limit(slots);
+	for (uint32_t i = 0; i < limit; i++) {
+		uint64_t count = atomic_load_explicit(&slots->table[i].count,
+						      memory_order_relaxed);
+
+		while (!slot_is_past(slots, i, count)) {
+			if (!timeout_ms--)
+				return ETIMEDOUT;
+			nanosleep(&pause, NULL);
+		}
+	}
+	return 0;
+}
+
 void slot_look(const struct slots *slots, uint32_t index,
 	       struct slot_owner *out)
 {

@@ -29,6 +29,10 @@
  *		the reader's last load of the one before (release);
  *		slot_oldest acquires either.
  *
+ *	S3	slots_pass fences (seq_cst) after what its caller stored, before
+ *		it loads the slots.  So either it waits for a slot, or the
+ *		reader that has entered it sees that.
+ *
  * progress
  *	slot_enter, slot_leave: wait-free.  slot_take: system calls.
  *
@@ -211,11 +215,11 @@ static inline void slot_enter(struct slots *slots, uint32_t index,
 {
 	struct slot *slot = &slots->table[index];
 
-	/* relaxed: its owner's alone */
+	/* relaxed: its owner's alone; S3: the read before is over */
 	atomic_store_explicit(
 	    &slot->count,
 	    atomic_load_explicit(&slot->count, memory_order_relaxed) + 1,
-	    memory_order_relaxed);
+	    memory_order_release);
 	/* S2: the loads of the snapshot before, too, are before this store */
 	atomic_store_explicit(&slot->snapshot, snapshot + 1,
 			      memory_order_release);
@@ -262,6 +266,12 @@ uint64_t slot_oldest(struct slots *slots, uint64_t newest);
 
 /* The same, and whose it is: SLOT_NONE if nobody's. */
 uint64_t slot_oldest_of(struct slots *slots, uint64_t newest, uint32_t *index);
+
+/*
+ * S3: waits until every read that is open has ended, or was refreshed.
+ * Returns	0, ETIMEDOUT
+ */
+int slots_pass(struct slots *slots, uint32_t timeout_ms);
 
 /* Whether a read is open in the slot, of the living or the dead. */
 static inline int slot_is_open(const struct slots *slots, uint32_t index)

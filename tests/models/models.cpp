@@ -45,6 +45,7 @@ static const struct {
     {"stamp", run<head::stamp>, head::stamp_list},
     {"slot_leave", run<slot::reader<false>>, slot::leave_list},
     {"slot_refresh", run<slot::reader<true>>, slot::refresh_list},
+    {"slot_relic", run<slot::relic>, slot::relic_list},
     {"mailbox", run<mailbox::box>, mailbox::box_list},
     {"bell", run<bell::sleep>, bell::sleep_list},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slot: enter, leave, oldest (S1, S2).
+ * A slot: enter, leave, oldest (S1, S2), pass (S3).
  *
  * models	ipc/slot.h: slot_enter, slot_leave; ipc/slot.c: slot_oldest;
  *		core/read.c: snapshot_try; the end of core/commit.c's
@@ -109,6 +109,84 @@ template <bool refreshes> struct reader : rl::test_suite<reader<refreshes>, 2> {
 				slot_leave();
 			read();
 			slot_leave();
+		}
+	}
+};
+
+/*
+ * A segment that is replaced, and emptied once slots have passed (S3): two
+ * reads of one slot.
+ * models	core/relic.c; ipc/slot.c: slots_pass, slot_is_past;
+ *		core/read.c: snapshot_try, read_outdated
+ */
+enum {
+	NO_S3_ENTER = 1,
+	NO_S3_PASS,
+	NO_S3_LEAVE,
+	NO_S3_COUNT,
+	NO_S3_IS_PAST,
+	NO_S3_LOOK,
+};
+
+static const char *const relic_list[] = {
+    "nobody reads of a segment that was emptied",
+    "slot_enter: no fence",
+    "slots_pass: no fence",
+    "slot_leave stores relaxed",
+    "slot_enter counts relaxed",
+    "slot_is_past loads relaxed",
+    "the number is looked at before the slot is entered, and not after",
+    nullptr,
+};
+
+struct relic : rl::test_suite<relic, 2> {
+	rl::atomic<uint64_t> word;   /* the slot's snapshot + 1 */
+	rl::atomic<uint64_t> count;  /* of the slot */
+	rl::atomic<uint64_t> number; /* of the segment in use */
+	rl::var<uint32_t> memory;    /* of segment 1 */
+
+	void before()
+	{
+		word($).store(0, relaxed);
+		count($).store(0, relaxed);
+		number($).store(1, relaxed);
+		memory($) = 1;
+	}
+
+	void read()
+	{
+		uint64_t early = number($).load(acquire);
+
+		count($).store(count($).load(relaxed) + 1,
+			       order(NO_S3_COUNT, release));
+		word($).store(1, relaxed);
+		fence(NO_S3_ENTER, seq_cst);
+		if ((mutant == NO_S3_LOOK ? early
+					  : number($).load(acquire)) == 1)
+			RL_ASSERT(memory($) == 1);
+		word($).store(0, order(NO_S3_LEAVE, release));
+	}
+
+	/* what cannot be waited for is not emptied */
+	void replace()
+	{
+		uint64_t seen;
+
+		number($).store(2, release);
+		fence(NO_S3_PASS, seq_cst);
+		seen = count($).load(relaxed);
+		if (!word($).load(order(NO_S3_IS_PAST, acquire)) ||
+		    count($).load(order(NO_S3_IS_PAST, acquire)) != seen)
+			memory($) = 0;
+	}
+
+	void thread(unsigned index)
+	{
+		if (!index) {
+			replace();
+		} else {
+			read();
+			read();
 		}
 	}
 };
