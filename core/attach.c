@@ -38,6 +38,7 @@
 #include "generation.h"
 #include "lock.h"
 #include "log.h"
+#include "pages.h"
 #include "point.h"
 #include "results.h"
 #include "setting.h"
@@ -472,6 +473,9 @@ static cop_err index_fill(cop_store *store, int fd,
 	if (!err)
 		err = restore_run(store, txn, &state, &segment, options,
 				  &restored);
+	/* W is held: the snapshot stays that of `state` */
+	if (!err && !restored)
+		err = pages_check(store->env, txn, PAGES_TREES, NULL);
 	if (!err && !restored)
 		err = build_run(store, txn, &state, &segment, BUILD_STILL,
 				options);

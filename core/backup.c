@@ -30,6 +30,7 @@
 #include "backupfile.h"
 #include "clock.h"
 #include "generation.h"
+#include "pages.h"
 
 /* A look takes at most so small a share of the time. */
 enum { LOOK_SHARE = 20 };
@@ -46,6 +47,7 @@ struct taking {
 	uint64_t chunks;  /* when progress was told last */
 	uint64_t entries; /* written */
 	uint64_t look_ns; /* when to look next what is held back */
+	int is_blind;	  /* the list that says so is damaged */
 };
 
 static cop_err options_check(const struct cop_backup_options *options,
@@ -84,7 +86,7 @@ static cop_err held_look(struct taking *taking)
 	uint64_t took;
 	cop_err err;
 
-	if (before < taking->look_ns)
+	if (before < taking->look_ns || taking->is_blind)
 		return 0;
 	err = stall_snapshot_check(taking->store, &taking->generation->env,
 				   taking->txn);
@@ -147,18 +149,36 @@ static cop_err retention_write(struct taking *taking)
 		    : entry_write(taking, DB_META, key, value);
 }
 
-/* The snapshot, and what there is to say of it. */
-static cop_err taking_begin(struct taking *taking)
+/*
+ * The snapshot, its pages looked through.  The list of free pages is no part of
+ * a backup, so one with a damaged list is the way to a store without.
+ */
+static cop_err snapshot_begin(struct taking *taking)
 {
-	struct backup_header *header = &taking->header;
 	struct env *env = &taking->generation->env;
-	uint64_t count;
 	int code = env_read_begin(env, &taking->txn);
 	cop_err err;
 
 	if (code)
 		return unread(taking, code);
-	err = read_state(env, taking->txn, &header->state);
+	err = pages_check(env, taking->txn, PAGES_FREE, NULL);
+	taking->is_blind = err == COP_CORRUPT;
+	return err && !taking->is_blind
+		   ? err
+		   : pages_check(env, taking->txn, PAGES_TREES, NULL);
+}
+
+/* What there is to say of it. */
+static cop_err taking_begin(struct taking *taking)
+{
+	struct backup_header *header = &taking->header;
+	struct env *env = &taking->generation->env;
+	uint64_t count;
+	int code = 0;
+	cop_err err = snapshot_begin(taking);
+
+	if (!err)
+		err = read_state(env, taking->txn, &header->state);
 	if (err)
 		return err;
 	header->entries = 1; /* the retention */

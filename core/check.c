@@ -5,6 +5,7 @@
  * idea
  *	With W held nothing changes, so LMDB and the segment must agree to the
  *	last row.  A finding is told and counted, and the check goes on.
+ *	pages.c		pages, before anything else is read
  *	check_sums.c	entries against their checksums
  *	check_truth.c	LMDB's databases against each other
  *	check_history.c	versions of what was
@@ -23,6 +24,7 @@
 #include "check.h"
 #include "checkpoint.h"
 #include "lock.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -135,6 +137,41 @@ static cop_err read_begin(struct check *check)
 	return err;
 }
 
+static void page_found(void *user, const char *text)
+{
+	check_finding(user, "%s", text);
+}
+
+/* Before LMDB is asked for what it would fall over; W held. */
+static cop_err pages_part(struct check *check)
+{
+	struct pages pages = {.found = page_found, .user = check};
+	cop_store *store = check->store;
+	env_txn *txn;
+	int code = env_read_begin(store->env, &txn);
+	cop_err err;
+
+	if (code)
+		return error_system(code, "%s: cannot read", store->path);
+	check->place = COP_PLACE_DATA;
+	err = pages_check(store->env, txn, PAGES_ALL, &pages);
+	env_read_abort(txn);
+	if (err)
+		return err;
+	if (pages.in_trees)
+		return error_set(COP_CORRUPT,
+				 "%s: pages of the data file are damaged; "
+				 "restore a backup",
+				 store->path);
+	return pages.in_list && check->options->repair
+		   ? error_set(COP_CORRUPT,
+			       "%s: the data file's list of free pages is "
+			       "damaged, so nothing is written; take a backup "
+			       "and restore that",
+			       store->path)
+		   : 0;
+}
+
 /* What is counted or hashed already: no lock is held. */
 static cop_err check_quick(struct check *check)
 {
@@ -205,8 +242,10 @@ static cop_err settle(struct check *check)
 /* W held. */
 static cop_err check_locked(struct check *check, uint64_t *mended)
 {
-	cop_err err = settle(check);
+	cop_err err = pages_part(check);
 
+	if (!err)
+		err = settle(check);
 	if (!err && check->options->repair)
 		err = check_repair(check, mended);
 	if (!err)
@@ -324,10 +363,12 @@ static cop_err file_locked(struct check *check, uint64_t *mended)
 	if (code)
 		return error_system(code, "%s: cannot take the writer lock",
 				    store->path);
+	err = pages_part(check);
 	/* images have what is removed now */
-	if (check->options->repair == CHECK_REMOVES)
+	if (!err && check->options->repair == CHECK_REMOVES)
 		checkpoint_remove(store);
-	err = check_entries_alone(check, mended);
+	if (!err)
+		err = check_entries_alone(check, mended);
 	lock_release(store->lock_fd, LOCK_W);
 	return err;
 }

@@ -2,6 +2,7 @@
 #include "env.h"
 #include "coppice.h"
 #include "lock.h"
+#include "pages.h"
 #include "setting.h"
 
 #include <assert.h>
@@ -10,7 +11,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <lmdb.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,7 +27,6 @@ static_assert(ENV_PANIC == MDB_PANIC, "LMDB's number for a failed meta page");
 /* Readers: one for each slot, and some for the library's own looks. */
 enum {
 	OPEN_TRIES = 50,
-	INFO_TRIES = 16,
 	READERS = 16384 + 256,
 	READERS_BYTES = READERS * 64 + 4096, /* no less than LMDB asks for */
 	READER_LOOKS = 64,
@@ -221,6 +220,23 @@ static int map_read_only(struct env *env, const char *path)
 	return err;
 }
 
+/* What LMDB believes before anything can be asked; R held. */
+static int metas_check(const char *path)
+{
+	char name[PATH_MAX];
+	int err;
+	int fd;
+
+	if (snprintf(name, sizeof name, "%s/data.mdb", path) >= PATH_MAX)
+		return ENAMETOOLONG;
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	err = pages_metas_check(fd);
+	close(fd);
+	return err;
+}
+
 /* An open may meet a peer that is just closing: try again for a while. */
 static int open_patient(struct env *env, const char *path, unsigned mode)
 {
@@ -232,7 +248,9 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 				env->timeout_ms);
 		if (err)
 			return err;
-		err = readers_allocate(path, mode);
+		err = metas_check(path);
+		if (!err)
+			err = readers_allocate(path, mode);
 		if (!err)
 			err = open_sized(env, path, mode);
 		lock_release(env->lock_fd, LOCK_R);
@@ -248,118 +266,11 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 	return err;
 }
 
-static _Thread_local jmp_buf *assertion_exit;
-
-static void assertion_leave(MDB_env *env, const char *text)
+/* The data file's pages that LMDB reads before it can be asked. */
+static int main_look(struct env *env, int writer_held, int *is_short)
 {
-	(void)env;
-	(void)text;
-	if (assertion_exit)
-		longjmp(*assertion_exit, 1);
-}
-
-/*
- * How many of the pages from `first` on the snapshot's list of free pages
- * names.  It may run over damage: an assertion of LMDB's ends it.
- */
-static void free_pages_count(MDB_env *env, MDB_txn *txn, uint64_t first,
-			     uint64_t *count)
-{
-	MDB_cursor *cursor;
-	MDB_val key;
-	MDB_val value;
-	jmp_buf out;
-
-	(void)mdb_env_set_assert(env, assertion_leave);
-	assertion_exit = &out;
-	if (!setjmp(out) && !mdb_cursor_open(txn, 0, &cursor)) {
-		while (!mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-			const size_t *pages =
-			    value.mv_data; /* a length first */
-			size_t most = value.mv_size / sizeof *pages;
-
-			for (size_t i = 1; i < most && i <= pages[0]; i++)
-				*count += pages[i] >= first;
-		}
-		mdb_cursor_close(cursor);
-	}
-	assertion_exit = NULL;
-	(void)mdb_env_set_assert(env, NULL);
-}
-
-/*
- * What LMDB says of itself as of the very snapshot that txn has.  EAGAIN if
- * the two do not meet: commits come fast, or a writer died after its meta page
- * and before it told readers, and they see the commit before that until
- * somebody writes.
- */
-static int info_of(MDB_env *env, MDB_txn *txn, MDB_envinfo *info)
-{
-	int err = mdb_env_info(env, info);
-
-	for (int i = 0; !err && info->me_last_txnid != mdb_txn_id(txn); i++) {
-		if (i == INFO_TRIES)
-			return EAGAIN;
-		mdb_txn_reset(txn);
-		err = mdb_txn_renew(txn);
-		if (!err)
-			err = mdb_env_info(env, info);
-	}
-	return err;
-}
-
-/* Pages there should be in a snapshot, and are in the file. */
-struct length {
-	int fd;
-	uint64_t page_bytes;
-	uint64_t need;
-	uint64_t have;
-};
-
-static int length_of(const struct env *env, MDB_txn *txn, struct length *out)
-{
-	MDB_envinfo info;
-	MDB_stat stat;
-	struct stat st;
-	int err = mdb_env_stat(env->handle, &stat);
-
-	if (!err)
-		err = mdb_env_get_fd(env->handle, &out->fd);
-	if (!err)
-		err = info_of(env->handle, txn, &info);
-	if (!err && fstat(out->fd, &st)) /* afterwards: the file only grows */
-		err = errno;
-	if (err)
-		return err;
-	out->page_bytes = stat.ms_psize;
-	out->need = (uint64_t)info.me_last_pgno + 1;
-	out->have = (uint64_t)st.st_size / stat.ms_psize;
-	return 0;
-}
-
-static int length_settle(const struct env *env, MDB_txn *txn, int writer_held)
-{
-	struct length length;
-	uint64_t listed = 0;
-	int err = length_of(env, txn, &length);
-
-	if (err || length.have >= length.need)
-		return err;
-	if (!writer_held)
-		return EAGAIN;
-	/* a hole, so that looking there is no signal */
-	if (ftruncate(length.fd, (off_t)(length.need * length.page_bytes)))
-		return errno;
-	free_pages_count(env->handle, txn, length.have, &listed);
-	if (listed == length.need - length.have)
-		return 0;
-	if (ftruncate(length.fd, (off_t)(length.have * length.page_bytes)))
-		return errno;
-	return MDB_CORRUPTED;
-}
-
-static int length_look(const struct env *env, int writer_held)
-{
+	const int what = writer_held ? PAGES_MAIN | PAGES_FREE : PAGES_MAIN;
+	struct pages pages = {0};
 	MDB_txn *txn;
 	int err =
 	    lock_take(env->lock_fd, LOCK_R, LOCK_EXCLUSIVE, env->timeout_ms);
@@ -370,7 +281,14 @@ static int length_look(const struct env *env, int writer_held)
 	lock_release(env->lock_fd, LOCK_R);
 	if (err)
 		return err;
-	err = length_settle(env, txn, writer_held);
+	err = pages_check(env, txn, what, &pages);
+	*is_short = pages.missing != 0;
+	if (!err && writer_held && pages.missing != pages.missing_free)
+		err = MDB_CORRUPTED;
+	/* a hole, so that looking there is no signal */
+	if (!err && writer_held && pages.missing &&
+	    ftruncate(env_data_fd(env), (off_t)pages.need))
+		err = errno;
 	mdb_txn_abort(txn);
 	return err;
 }
@@ -381,18 +299,19 @@ static int length_look(const struct env *env, int writer_held)
  * and gave back in one transaction, but it lists them as free.  Whether that
  * is so is found out with W held, so that nobody writes there meanwhile.
  */
-static int length_check(struct env *env)
+static int main_check(struct env *env, int how)
 {
-	int err = length_look(env, 0);
+	int is_short = 0;
+	int err = main_look(env, 0, &is_short);
 
-	if (err != EAGAIN)
+	if (err || !is_short || how & ENV_WHOLE)
 		return err;
 	err = lock_take(env->lock_fd, LOCK_W, LOCK_EXCLUSIVE, env->timeout_ms);
 	if (err)
 		return err;
 	err = env_write_repair(env);
 	if (!err)
-		err = length_look(env, 1);
+		err = main_look(env, 1, &is_short);
 	lock_release(env->lock_fd, LOCK_W);
 	return err;
 }
@@ -459,13 +378,17 @@ static int entries_prepare(struct env *env)
 	return err ? err : mdb_env_set_userctx(env->handle, env);
 }
 
+int env_data_fd(const struct env *env)
+{
+	int fd;
+
+	return mdb_env_get_fd(env->handle, &fd) ? -1 : fd;
+}
+
 /* LMDB leaves its data file open in a program that the process becomes. */
 static int descriptor_mark(const struct env *env)
 {
-	int fd;
-	int err = mdb_env_get_fd(env->handle, &fd);
-
-	return err ? err : fcntl(fd, F_SETFD, FD_CLOEXEC) ? errno : 0;
+	return fcntl(env_data_fd(env), F_SETFD, FD_CLOEXEC) ? errno : 0;
 }
 
 int env_open(struct env *env, const char *path, int lock_fd,
@@ -485,8 +408,7 @@ int env_open(struct env *env, const char *path, int lock_fd,
 		env_close(env);
 		return err;
 	}
-	if (!(how & ENV_WHOLE))
-		err = length_check(env);
+	err = main_check(env, how);
 	if (!err)
 		err = readers_clear(env, path, mode);
 	if (!err)

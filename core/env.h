@@ -115,6 +115,9 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	     uint32_t timeout_ms, uint32_t mode, int how);
 void env_close(struct env *env);
 
+/* LMDB's descriptor of the data file, -1 if there is none. */
+int env_data_fd(const struct env *env);
+
 /* "0.9.24": LMDB's, as it is linked. */
 const char *env_version(void);
 

@@ -52,6 +52,7 @@
 
 #include "lock.h"
 #include "log.h"
+#include "pages.h"
 #include "point.h"
 #include "renew.h"
 #include "rules.h"
@@ -168,6 +169,10 @@ static cop_err env_error(const cop_store *store, const char *folder, int code)
 				 "the data file in %s is missing "
 				 "or empty; restore a backup",
 				 folder);
+	if (code == COP_CORRUPT) { /* said already */
+		error_prefix("%s: ", folder);
+		return code;
+	}
 	if (code == EAGAIN)
 		return error_set(COP_BUSY,
 				 "cannot begin in %s: another process holds "
@@ -668,7 +673,21 @@ static int files_own(const cop_store *store, const char *name,
 	return code;
 }
 
-/* A folder with nothing in it but databases; and the snapshot to copy. */
+/* What is to be copied, its pages looked through. */
+static cop_err snapshot_begin(struct building *building)
+{
+	struct env *env = &building->from->env;
+	int code = env_read_begin(env, &building->txn);
+
+	if (code)
+		return error_system(code, "cannot copy %s",
+				    building->store->path);
+	building->copy.from = env;
+	building->copy.from_txn = building->txn;
+	return pages_check(env, building->txn, PAGES_ALL, NULL);
+}
+
+/* A folder with nothing in it but databases. */
 static cop_err next_make(struct building *building)
 {
 	cop_store *store = building->store;
@@ -693,15 +712,9 @@ static cop_err next_make(struct building *building)
 		folder_remove(store, number);
 		return err;
 	}
-	code = files_own(store, name, &owner);
-	if (!code)
-		code = env_read_begin(&building->from->env, &building->txn);
-	if (code)
-		return error_system(code, "cannot copy %s", store->path);
-	building->copy.from = &building->from->env;
-	building->copy.from_txn = building->txn;
 	building->copy.to = &building->next->env;
-	return 0;
+	code = files_own(store, name, &owner);
+	return code ? error_system(code, "cannot copy %s", store->path) : 0;
 }
 
 static cop_err forward(struct building *building)
@@ -811,8 +824,10 @@ static cop_err switch_locked(struct building *building)
 static cop_err building_run(struct building *building)
 {
 	cop_store *store = building->store;
-	cop_err err = next_make(building);
+	cop_err err = snapshot_begin(building);
 
+	if (!err)
+		err = next_make(building);
 	if (!err)
 		err = generation_disk(store, building->from->number,
 				      &building->out->bytes_before);

@@ -30,6 +30,7 @@
 #include "checkpoint.h"
 #include "generation.h"
 #include "link.h"
+#include "pages.h"
 #include "point.h"
 #include "relic.h"
 #include "slack.h"
@@ -65,8 +66,11 @@ static cop_err build(struct renewal *renewal,
 	if (code)
 		return error_system(code, "%s: cannot read",
 				    renewal->store->path);
-	err = read_state(&renewal->generation->env, renewal->txn,
-			 &renewal->state);
+	err = pages_check(&renewal->generation->env, renewal->txn, PAGES_TREES,
+			  NULL);
+	if (!err)
+		err = read_state(&renewal->generation->env, renewal->txn,
+				 &renewal->state);
 	return err ? err
 		   : build_run(renewal->store, renewal->txn, &renewal->state,
 			       &renewal->segment, BUILD_LIVE, options);

@@ -6,21 +6,16 @@
  *	A finding a line on standard output; the status is 1 if there are any
  *	that are not mended.  Commits wait while it runs, reads do not.
  *
- * a page that LMDB falls over
- *	LMDB trusts the numbers in its pages, so one that is damaged may end
- *	the process that reads it.  The check runs in a child: its death is a
- *	finding, too, and the status 4.
+ * damage that nothing can be built from
+ *	The store cannot be opened then; that is a finding, too, and the status
+ *	4, as it is if pages of the data file are damaged.
  */
 #include "out.h"
 #include "verbs.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum {
 	CHECK_RECALL = ARG_OWN,
@@ -116,8 +111,10 @@ static int check_open(struct check *check, struct cop_check_result *before)
 		return code;
 	/* if that is of no use, the open's fault says what is so */
 	if (cop_check_file(cli->path, &check->options, before) ||
-	    (!before->left && !before->mended))
+	    (!before->left && !before->mended)) {
+		finding_print(check, COP_PLACE_DATA, cli->fault.text);
 		return code;
+	}
 	fault_clear(&cli->fault);
 	return before->left ? result_tell(check, before) : cli_open(cli);
 }
@@ -216,41 +213,6 @@ static int check_recall(const struct check *check)
 	       recall.broken || recall.one_way;
 }
 
-/* ---- in a child --------------------------------------------------------- */
-
-/* 0 in the child; in the parent its end, as a status in *code. */
-static int check_apart(struct check *check, int *code)
-{
-	struct cli *cli = check->cli;
-	int status = 0;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		*code = fault_errno(&cli->fault, "fork", errno);
-	if (pid <= 0)
-		return (int)pid;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	*code = WEXITSTATUS(status);
-	if (!WIFSIGNALED(status))
-		return 1;
-	if (WTERMSIG(status) != SIGSEGV && WTERMSIG(status) != SIGBUS &&
-	    WTERMSIG(status) != SIGABRT) {
-		*code = 0;
-		cli->stop_signal = WTERMSIG(status); /* somebody ended it */
-		return 1;
-	}
-	finding_print(check, COP_PLACE_DATA,
-		      "LMDB cannot read a page of the data file");
-	*code = fault_set(&cli->fault, EXIT_CORRUPT,
-			  "%s: LMDB fell over a damaged page of the data file "
-			  "(signal %d); restore a backup",
-			  cli->path, WTERMSIG(status));
-	return 1;
-}
-
 /* ---- the verb ----------------------------------------------------------- */
 
 /* A check is of one kind. */
@@ -276,7 +238,7 @@ static int check_run(struct cli *cli)
 	struct check check = {.cli = cli,
 			      .options = {.size = sizeof check.options}};
 	uint64_t number = 0;
-	int code, id;
+	int id;
 
 	while ((id = args_next(cli)) > 0) {
 		if (id == CHECK_RECALL)
@@ -307,8 +269,6 @@ static int check_run(struct cli *cli)
 		return cli->fault.code;
 	if (check_conflict(cli))
 		return cli->fault.code;
-	if (check_apart(&check, &code))
-		return code;
 	if (check.recall)
 		return check_recall(&check);
 	return check_all(&check);
