@@ -118,6 +118,11 @@ cop_err check_begin(struct check *check)
 
 	if (err)
 		return err;
+	if (check->state.next_name > UINT32_MAX)
+		return error_set(COP_CORRUPT,
+				 "%s: its counters are out of range; restore a "
+				 "backup",
+				 check->store->path);
 	free(check->used);
 	check->used = calloc(check->state.next_name, sizeof *check->used);
 	return check->used ? 0 : error_system(ENOMEM, "no memory to check");
