@@ -235,10 +235,14 @@ static void page_add(size_t page)
 {
 	unsigned flags = number_at(page + 10);
 	unsigned lower = number_at(page + 12);
+	uint64_t number;
 
+	memcpy(&number, bytes + page, sizeof number);
+	if (number != page / PAGE || (flags != 1 && flags != 2 && flags != 4))
+		return; /* within a value that has pages of its own */
 	spots_add(page, 8);
 	spots_add(page + 10, HEADER - 10);
-	if (!(flags & 3) || lower > PAGE)
+	if (flags == 4)
 		return;
 	spots_add(page + HEADER, lower - HEADER);
 	for (size_t at = HEADER; at < lower; at += 2)
@@ -318,11 +322,26 @@ static int backup_is_good(cop_store *store)
 	return same;
 }
 
-static int use(cop_store *store)
+static int write_is_good(cop_store *store)
+{
+	cop_write *write;
+	cop_err err;
+
+	strcpy(stage, "write");
+	must(cop_write_begin(store, &write), "write");
+	put_simple(write, "another", "type", NULL, 0);
+	err = cop_commit(write, NULL);
+	cop_abort(write);
+	return is_good(err);
+}
+
+/* One that is damaged while it is open may end a write, which has begun. */
+static int use(cop_store *store, enum when when)
 {
 	int end = check_end(store);
 
-	if (end == END_WRONG || !backup_is_good(store))
+	if (end == END_WRONG || !backup_is_good(store) ||
+	    (when == FLIP_CLOSED && !write_is_good(store)))
 		return END_WRONG;
 	strcpy(stage, "rebuild");
 	if (!is_good(cop_rebuild(store, NULL, 0, NULL)))
@@ -344,7 +363,7 @@ static int flip_use(const struct flip *flip)
 		return is_good(err) ? END_REFUSED : END_WRONG;
 	if (flip->when == FLIP_OPEN)
 		flip_do(flip);
-	return use(store);
+	return use(store, flip->when);
 }
 
 static int segment_seen(const char *path, const struct stat *st, int type,
