@@ -2088,6 +2088,9 @@ struct cop_check_result {
  * images that are of no use are removed (of a deep check).
  * result	may be NULL
  * Returns	0 even if there are findings; or as cop_check and cop_commit.
+ *		COP_CORRUPT after the findings if pages of the data file are
+ *		damaged, since nothing else can be read then; also to repair if
+ *		only its list of free pages is.
  * Progress	the writer lock is held, but for a quick check.
  */
 COP_MUST cop_err cop_check_with(cop_store *store,

@@ -599,10 +599,26 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 	return err ? err : env_held_since(env, txn, from, bytes);
 }
 
+/* The list that LMDB takes pages from, before it first does. */
+static int list_check(struct env *env)
+{
+	env_txn *txn;
+	int err = env->is_sound ? 0 : env_read_begin(env, &txn);
+
+	if (err || env->is_sound)
+		return err;
+	err = pages_check(env, txn, PAGES_FREE, NULL);
+	env_read_abort(txn);
+	env->is_sound = !err;
+	return err;
+}
+
 int env_write_begin(struct env *env, int lazy, env_txn **out)
 {
 	int err = env->begun++ % READER_LOOKS ? 0 : readers_check(env);
 
+	if (!err)
+		err = list_check(env);
 	return err ? err
 		   : mdb_txn_begin(env->handle, NULL, lazy ? MDB_NOMETASYNC : 0,
 				   out);

@@ -100,6 +100,7 @@ struct env {
 	uint32_t timeout_ms; /* to wait for R */
 	uint32_t begun;	     /* write transactions */
 	int cleared;	     /* dead readers, at the last look for them */
+	int is_sound;	     /* the list of free pages was looked through */
 };
 
 /*
@@ -159,6 +160,7 @@ int env_held_since(const struct env *env, env_txn *txn, uint64_t id,
  * Write transactions: W must be held.  One in 64 looks for dead readers first,
  * whose snapshots hold pages back: that is a system call for each process that
  * is attached.
+ * The first one looks the list of free pages through: COP_CORRUPT.
  * lazy		LMDB's last page reaches the disk with the next commit's
  */
 int env_write_begin(struct env *env, int lazy, env_txn **out);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define META_MAGIC UINT32_C(0xBEEFC0DE)
-#define NO_PAGE	   UINT64_MAX /* the root of an empty tree */
+#define NO_PAGE	   UINT64_MAX /* what an empty tree has as its root */
 
 enum {
 	META_VERSION = 1,
@@ -122,14 +122,16 @@ static uint64_t number64(const unsigned char *at)
 	return number;
 }
 
-/* Counts and tells; always -1. */
+/* Counts and tells, of a page or a whole tree (NO_PAGE); always -1. */
 __attribute__((format(printf, 3, 4))) static int
 finding(struct look *look, uint64_t page, const char *format, ...)
 {
 	char text[240];
-	int size =
-	    snprintf(text, sizeof text,
-		     "page %llu, %s: ", (unsigned long long)page, look->name);
+	int size = page == NO_PAGE
+		       ? snprintf(text, sizeof text, "%s: ", look->name)
+		       : snprintf(text, sizeof text,
+				  "page %llu, %s: ", (unsigned long long)page,
+				  look->name);
 	va_list args;
 
 	++*look->findings;
@@ -600,7 +602,7 @@ static int counts_fit(const struct tree *tree, const struct tree *seen)
 	       tree->entries == seen->entries;
 }
 
-/* What is looked at, and tells of itself so, is said before. */
+/* Its own counts are compared only where all of it could be counted. */
 static void tree_check(struct look *look, const struct tree *tree)
 {
 	const uint64_t before = *look->findings;
@@ -608,14 +610,14 @@ static void tree_check(struct look *look, const struct tree *tree)
 
 	look->seen = (struct tree){0};
 	if (tree->flags != (env_key_is_id(look->keys) ? TREE_ID_KEYS : 0))
-		finding(look, tree->root, "its tree has flags %u", tree->flags);
+		finding(look, NO_PAGE, "its tree has flags %u", tree->flags);
 	else if (tree->depth > DEPTH_MOST || is_empty != !tree->depth)
-		finding(look, tree->root, "its tree is %u pages deep",
+		finding(look, NO_PAGE, "its tree is %u pages deep",
 			tree->depth);
 	else if (!is_empty)
 		tree_walk(look, tree);
 	if (*look->findings == before && !counts_fit(tree, &look->seen))
-		finding(look, tree->root,
+		finding(look, NO_PAGE,
 			"its tree has %llu entries on %llu pages, and says "
 			"%llu on %llu",
 			(unsigned long long)look->seen.entries,
@@ -644,7 +646,7 @@ static void named_check(struct look *look)
 		if (look->is_there[db])
 			tree_check(look, &look->named[db]);
 		else
-			finding(look, look->meta.main.root, "it is missing");
+			finding(look, NO_PAGE, "it is missing");
 	}
 }
 

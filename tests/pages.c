@@ -29,6 +29,7 @@ enum {
 	HEADER = 16,
 	TREE = 48,
 	FLIPS = 500 / TEST_SLOW,
+	LOOKS = 30 / TEST_SLOW,
 	END_WORKED = 0,
 	END_FOUND = 9, /* by the check */
 	END_REFUSED = 10,
@@ -235,10 +236,14 @@ static void page_add(size_t page)
 {
 	unsigned flags = number_at(page + 10);
 	unsigned lower = number_at(page + 12);
+	uint64_t number;
 
+	memcpy(&number, bytes + page, sizeof number);
+	if (number != page / PAGE || (flags != 1 && flags != 2 && flags != 4))
+		return; /* within a value that has pages of its own */
 	spots_add(page, 8);
 	spots_add(page + 10, HEADER - 10);
-	if (!(flags & 3) || lower > PAGE)
+	if (flags == 4)
 		return;
 	spots_add(page + HEADER, lower - HEADER);
 	for (size_t at = HEADER; at < lower; at += 2)
@@ -276,16 +281,25 @@ static int is_good(cop_err err)
 	return !err || (err == COP_CORRUPT && *cop_last_error());
 }
 
-static int check_end(cop_store *store)
+/* How many there are; less than 0, an error. */
+static int64_t check_findings(cop_store *store)
 {
 	struct cop_check_options options = {.size = sizeof options};
 	struct cop_check_result result = {.size = sizeof result};
-	cop_err err;
+	cop_err err = cop_check_with(store, &options, &result);
+
+	return err ? err : (int64_t)result.left;
+}
+
+static int check_end(cop_store *store)
+{
+	int64_t found;
 
 	strcpy(stage, "check");
-	err = cop_check_with(store, &options, &result);
-	if (err || result.left)
-		return is_good(err) ? END_FOUND : END_WRONG;
+	found = check_findings(store);
+	if (found)
+		return found > 0 || is_good((cop_err)found) ? END_FOUND
+							    : END_WRONG;
 	strcpy(stage, "what was found whole");
 	return digest_of(store) == oracle ? END_WORKED : END_WRONG;
 }
@@ -318,11 +332,26 @@ static int backup_is_good(cop_store *store)
 	return same;
 }
 
-static int use(cop_store *store)
+static int write_is_good(cop_store *store)
+{
+	cop_write *write;
+	cop_err err;
+
+	strcpy(stage, "write");
+	must(cop_write_begin(store, &write), "write");
+	put_simple(write, "another", "type", NULL, 0);
+	err = cop_commit(write, NULL);
+	cop_abort(write);
+	return is_good(err);
+}
+
+/* One that is damaged while it is open may end a write, which has begun. */
+static int use(cop_store *store, enum when when)
 {
 	int end = check_end(store);
 
-	if (end == END_WRONG || !backup_is_good(store))
+	if (end == END_WRONG || !backup_is_good(store) ||
+	    (when == FLIP_CLOSED && !write_is_good(store)))
 		return END_WRONG;
 	strcpy(stage, "rebuild");
 	if (!is_good(cop_rebuild(store, NULL, 0, NULL)))
@@ -344,7 +373,7 @@ static int flip_use(const struct flip *flip)
 		return is_good(err) ? END_REFUSED : END_WRONG;
 	if (flip->when == FLIP_OPEN)
 		flip_do(flip);
-	return use(store);
+	return use(store, flip->when);
 }
 
 static int segment_seen(const char *path, const struct stat *st, int type,
@@ -418,6 +447,59 @@ static void a_bit_that_lmdb_trusts_is_found_or_does_no_harm(enum when when,
 	is_int(left, 0, "a segment that cannot be built is not left behind");
 }
 
+/* Commits as fast as it can, until it is killed. */
+static pid_t writer_start(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		bail_out("fork: %s", strerror(errno));
+	if (pid)
+		return pid;
+	alarm(300);
+	fixture_open(&copy);
+	for (uint64_t i = 0;; i++) {
+		const float vector[DIM] = {(float)i};
+		cop_write *write = write_of(&copy);
+
+		put_simple(write, i % 2 ? "one" : "two", "type", vector, DIM);
+		commit_of(write);
+	}
+}
+
+static void what_a_writer_changes_meanwhile_is_no_damage(void)
+{
+	struct cop_backup_info info = {.size = sizeof info};
+	uint64_t first = 0;
+	int failed = 0;
+	pid_t writer;
+
+	copy_make();
+	writer = writer_start();
+	fixture_open(&copy);
+	for (int i = 0; i < LOOKS; i++) {
+		int fd = memfd_create("backup", MFD_CLOEXEC);
+
+		failed += cop_backup(copy.store, fd, NULL, &info) != 0;
+		failed += cop_rebuild(copy.store, NULL, 0, NULL) != 0;
+		failed += check_findings(copy.store) != 0;
+		first = first ? first : info.commit;
+		close(fd);
+	}
+	failed += cop_compact(copy.store, NULL, NULL) != 0;
+	failed += check_findings(copy.store) != 0;
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	fixture_close(&copy);
+	is_int(failed, 0,
+	       "backups, builds, a compaction and checks find nothing beside a "
+	       "writer");
+	ok(info.commit > first, "who went on");
+	copy_release();
+}
+
 int main(void)
 {
 	uint64_t state = test_seed();
@@ -432,6 +514,7 @@ int main(void)
 	diag("%zu bytes of structure in %zu pages", spot_count, size / PAGE);
 	a_bit_that_lmdb_trusts_is_found_or_does_no_harm(FLIP_CLOSED, &state);
 	a_bit_that_lmdb_trusts_is_found_or_does_no_harm(FLIP_OPEN, &state);
+	what_a_writer_changes_meanwhile_is_no_damage();
 	free(spots);
 	free(bytes);
 	nftw(whole.folder, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
