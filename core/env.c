@@ -403,14 +403,11 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	err = open_patient(env, path, mode);
 	if (err)
 		return err;
-	err = map_read_only(env, path);
-	if (err) {
-		env_close(env);
-		return err;
-	}
 	err = main_check(env, how);
-	if (!err)
+	if (!err) /* it may open the environment again, elsewhere */
 		err = readers_clear(env, path, mode);
+	if (!err)
+		err = map_read_only(env, path);
 	if (!err)
 		err = descriptor_mark(env);
 	if (!err)
