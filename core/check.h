@@ -21,6 +21,7 @@ struct check {
 	uint64_t findings;
 	struct buffer mends;   /* struct mend, and its bytes; repair.c */
 	int recount;	       /* the counters are to be mended */
+	int forgets;	       /* a mend is no more than likely */
 	uint64_t members;      /* that the records ask for */
 	uint64_t *used;	       /* by a name's number: how often they do */
 	struct used names;     /* that any record has, of history, too */
@@ -112,6 +113,9 @@ cop_err check_entries_alone(struct check *check, uint64_t *mended);
 /* What would mend a finding, if check->options ask for it. */
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 		    struct bytes value);
+/* The same of what is known to have been there: nothing is forgotten. */
+void check_mend_back(struct check *check, enum env_db db, struct bytes key,
+		     struct bytes value);
 void check_mend_delete(struct check *check, enum env_db db, struct bytes key);
 
 /*

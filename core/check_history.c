@@ -126,33 +126,67 @@ static int version_ended(const struct check *check, enum env_db db,
 	       check_number(value) == died;
 }
 
+/* Whether one that is listed ended then, in both indexes if it is an edge. */
+static int death_is_so(struct check *check, const struct death *death,
+		       uint64_t died)
+{
+	int ended = version_ended(check, death->db, &death->version, died);
+	int in = !death->has_in ||
+		 version_ended(check, DB_EDGE_IN_VERSIONS, &death->in, died);
+
+	if (!ended)
+		check_finding(check,
+			      "the index of what ended at %llu lists what did "
+			      "not",
+			      (unsigned long long)died);
+	if (!in)
+		check_finding(check,
+			      "an edge that ended at %llu did so in one index "
+			      "only",
+			      (unsigned long long)died);
+	return ended && in;
+}
+
+/* What is left of a version of which a part was removed goes, too. */
+static void death_drop(struct check *check, const struct death *death)
+{
+	check_mend_delete(check, death->db,
+			  bytes_of(death->version.bytes, death->version.size));
+	if (death->has_in)
+		check_mend_delete(check, DB_EDGE_IN_VERSIONS,
+				  bytes_of(death->in.bytes, death->in.size));
+}
+
 static void death_check(struct check *check, struct bytes key,
 			struct bytes value)
 {
+	const int removes = check->options->repair == CHECK_REMOVES;
 	uint64_t died = death_commit(key);
+	struct buffer kept = {0};
 	struct death death;
 	size_t at = 0;
+	size_t from = 0;
 	int code;
 
 	while (!(code = death_next(value, &at, &death))) {
 		check->ended++;
-		if (!version_ended(check, death.db, &death.version, died))
-			check_finding(check,
-				      "the index of what ended at %llu lists "
-				      "what did not",
-				      (unsigned long long)died);
-		if (death.has_in &&
-		    !version_ended(check, DB_EDGE_IN_VERSIONS, &death.in, died))
-			check_finding(
-			    check,
-			    "an edge that ended at %llu did so in one "
-			    "index only",
-			    (unsigned long long)died);
+		if (death_is_so(check, &death, died))
+			check->failed |= buffer_put(
+			    &kept, (const char *)value.data + from, at - from);
+		else if (removes)
+			death_drop(check, &death);
+		from = at;
 	}
 	if (code != ENV_ABSENT)
 		check_finding(check,
 			      "the index of what ended at %llu is damaged",
 			      (unsigned long long)died);
+	else if (removes && !kept.size)
+		check_mend_delete(check, DB_DEATHS, key);
+	else if (removes && kept.size < value.size)
+		check_mend_put(check, DB_DEATHS, key,
+			       bytes_of(kept.data, kept.size));
+	buffer_release(&kept);
 }
 
 cop_err check_history(struct check *check)

@@ -59,8 +59,8 @@ static void mend_note(struct check *check, const struct mend *mend,
 		check->failed = err;
 }
 
-void check_mend_put(struct check *check, enum env_db db, struct bytes key,
-		    struct bytes value)
+void check_mend_back(struct check *check, enum env_db db, struct bytes key,
+		     struct bytes value)
 {
 	struct mend mend = {.db = db,
 			    .key_bytes = (uint32_t)key.size,
@@ -69,11 +69,19 @@ void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 	mend_note(check, &mend, key.data, value.data);
 }
 
+void check_mend_put(struct check *check, enum env_db db, struct bytes key,
+		    struct bytes value)
+{
+	check->forgets = 1;
+	check_mend_back(check, db, key, value);
+}
+
 void check_mend_delete(struct check *check, enum env_db db, struct bytes key)
 {
 	struct mend mend = {
 	    .db = db, .key_bytes = (uint32_t)key.size, .is_delete = 1};
 
+	check->forgets = 1;
 	mend_note(check, &mend, key.data, NULL);
 }
 
@@ -137,7 +145,8 @@ static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 		err = check_truth(check);
 	}
 	check->silent = 0;
-	*mended += found - check->findings;
+	if (found > check->findings)
+		*mended += found - check->findings;
 	if (!err && *changed && check->findings) { /* told as such */
 		check->findings = 0;
 		check->still = "still: ";
@@ -161,7 +170,14 @@ static cop_err commit_seal(struct check *check)
 	cop_err err;
 
 	/* what was so before is not known from here on back */
-	apply.state.whole = apply.commit;
+	if (check->forgets) {
+		apply.state.whole = apply.commit;
+		check_finding(check,
+			      "what was so before commit %llu is not known "
+			      "for sure any more, and not read as of then",
+			      (unsigned long long)apply.commit);
+		check->findings--; /* told, and not to be mended */
+	}
 	err = apply_seal(&apply, check->store->writable.header->uuid);
 	check->state = apply.state;
 	apply_release(&apply);
@@ -229,7 +245,7 @@ static int entries_mend(struct check *check, uint64_t *mended)
 	if (check_sums(check)) /* then all are left, as far as is known */
 		check->findings = found;
 	check->silent = 0;
-	*mended = found - check->findings;
+	*mended = found > check->findings ? found - check->findings : 0;
 	env_read_abort(check->txn);
 	return 0;
 }

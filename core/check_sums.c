@@ -61,7 +61,7 @@ static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 		mended = sum_is_near(env_sum(db, key, value), stored) ||
 			 value_flip(db, key, &copy, stored);
 	if (mended)
-		check_mend_put(check, db, key, bytes_of(copy.data, copy.size));
+		check_mend_back(check, db, key, bytes_of(copy.data, copy.size));
 	else if (follows(db) || check->options->repair == CHECK_REMOVES)
 		check_mend_delete(check, db, key);
 	buffer_release(&copy);

@@ -321,6 +321,15 @@ static void rot_make(struct fixture *f, enum env_db db, enum damage damage)
 	fixture_open(f);
 }
 
+static cop_err as_of_first(struct fixture *f)
+{
+	cop_read *read = read_of(f);
+	cop_err err = cop_read_as_of(read, 1);
+
+	cop_read_end(read);
+	return err;
+}
+
 static void a_flipped_bit_is_put_back(enum env_db db)
 {
 	struct cop_check_result result;
@@ -340,6 +349,7 @@ static void a_flipped_bit_is_put_back(enum env_db db)
 	ok(findings && result.mended && !result.left,
 	   "%s: a bit that flipped is found, and put back", env_db_name(db));
 	is_int(reader_stop(reader), 0, "a reader went on meanwhile");
+	is_int(as_of_first(&f), 0, "what was is known as before");
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
 	fixture_open(&f);
@@ -484,6 +494,29 @@ static void a_bit_is_put_back_in_a_store_that_cannot_be_opened(void)
 	fixture_release(&f);
 }
 
+/* A version that ended, and all that says so. */
+static void a_version_goes_when_told(enum env_db db)
+{
+	struct cop_check_result result;
+	struct fixture f;
+
+	store_make(&f);
+	store_fill(&f);
+	must(edges_put_again(&f), "put edges again");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, db, DAMAGE_BITS);
+	fixture_open(&f);
+	ok(check_run(&f, COP_CHECK_FULL, 1).left == 1, "%s: damage is told",
+	   env_db_name(db));
+	result = check_run(&f, COP_CHECK_FULL, 2);
+	ok(!result.left && result.mended && result.mended < 100,
+	   "and goes when told, with what lists it (%llu mended)",
+	   (unsigned long long)result.mended);
+	ok(!check_run(&f, COP_CHECK_DEEP, 0).left, "then all is sound");
+	fixture_release(&f);
+}
+
 static void damage_stays_where_it_is(void)
 {
 	static const enum env_db dbs[] = {DB_ENTITIES, DB_VECTORS, DB_EDGES,
@@ -494,6 +527,10 @@ static void damage_stays_where_it_is(void)
 	what_hangs_on_it_goes_when_told(DB_ENTITIES);
 	what_hangs_on_it_goes_when_told(DB_VECTORS);
 	what_hangs_on_it_goes_when_told(DB_EDGES);
+	a_version_goes_when_told(DB_ENTITY_VERSIONS);
+	a_version_goes_when_told(DB_VECTOR_VERSIONS);
+	a_version_goes_when_told(DB_EDGE_VERSIONS);
+	a_version_goes_when_told(DB_EDGE_IN_VERSIONS);
 	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
 }
 
