@@ -69,7 +69,7 @@
 
 #define GENERATION_MAX UINT64_C(999999999)
 
-enum { NAME_BYTES = 32 };
+enum { NAME_BYTES = 32, TIDY_WAIT_MS = 500 };
 
 static struct bytes successor_key(void)
 {
@@ -939,8 +939,9 @@ static cop_err compact_lock(cop_store *store)
 		       : EBUSY;
 
 	if (!code) {
+		/* who has just opened the store tidies up under it */
 		code = lock_take(store->lock_fd, LOCK_GENERATION,
-				 LOCK_EXCLUSIVE, 0);
+				 LOCK_EXCLUSIVE, TIDY_WAIT_MS);
 		if (code)
 			atomic_store_explicit(&store->compacting, 0,
 					      memory_order_release);

@@ -180,9 +180,17 @@ static int metas_fit(const struct meta metas[META_PAGES])
 /* Returns 0, an errno, or EBADMSG of a file too short for it. */
 static int meta_read(int fd, uint64_t at, struct meta *meta)
 {
-	ssize_t got = pread(fd, meta, sizeof *meta, (off_t)at);
+	size_t have = 0;
 
-	return got < 0 ? errno : got < (ssize_t)sizeof *meta ? EBADMSG : 0;
+	while (have < sizeof *meta) {
+		ssize_t got = pread(fd, (char *)meta + have,
+				    sizeof *meta - have, (off_t)(at + have));
+
+		if (got <= 0)
+			return got ? errno : EBADMSG;
+		have += (size_t)got;
+	}
+	return 0;
 }
 
 static int metas_read(int fd, struct meta metas[META_PAGES])
@@ -242,6 +250,8 @@ static cop_err meta_take(struct look *look, int fd, env_txn *txn)
 			look->page_bytes = own->list.page_bytes;
 			return 0;
 		}
+		if (err && err != EBADMSG)
+			break;
 		err = env_read_newest(txn);
 		if (err)
 			return error_system(err, "cannot read the data file");
