@@ -34,46 +34,60 @@ struct history {
 	cop_err err; /* from inside a visit */
 };
 
+/* When a version began and ended; "": not known. */
+struct times {
+	char born[INSTANT_ROOM];
+	char died[INSTANT_ROOM];
+};
+
 /* When a commit was; one that is not kept any more is not known. */
-static char *history_time(cop_read *read, uint64_t commit, char *text)
+static cop_err history_time(cop_read *read, uint64_t commit, char *text)
 {
 	struct cop_commit_info info = {.size = sizeof info};
+	cop_err err =
+	    commit ? cop_commit_info(read, commit, &info) : COP_TOO_OLD;
 
 	*text = '\0';
-	return cop_commit_info(read, commit, &info)
-		   ? text
-		   : instant_text_ns(text, info.time_ns);
+	if (!err)
+		(void)instant_text_ns(text, info.time_ns);
+	return err == COP_TOO_OLD ? 0 : err;
 }
 
-static void history_head_text(cop_read *read, const struct cop_version *version)
+static cop_err history_times(cop_read *read, const struct cop_version *version,
+			     struct times *times)
 {
-	char text[INSTANT_ROOM];
+	cop_err err = history_time(read, version->born, times->born);
 
+	return err ? err : history_time(read, version->died, times->died);
+}
+
+static void history_head_text(const struct cop_version *version,
+			      const struct times *times)
+{
 	printf("commit %" PRIu64, version->born);
-	if (*history_time(read, version->born, text))
-		printf(", %s", text);
+	if (*times->born)
+		printf(", %s", times->born);
 	if (version->died) {
 		printf(", until %" PRIu64, version->died);
-		if (*history_time(read, version->died, text))
-			printf(", %s", text);
+		if (*times->died)
+			printf(", %s", times->died);
 	}
 	putchar('\n');
 }
 
-static void history_head_json(cop_read *read, const struct cop_version *version)
+static void history_head_json(const struct cop_version *version,
+			      const struct times *times)
 {
-	char text[INSTANT_ROOM];
-
 	printf("{\"born\":%" PRIu64, version->born);
-	if (*history_time(read, version->born, text))
-		printf(",\"born_time\":\"%s\"", text);
+	if (*times->born)
+		printf(",\"born_time\":\"%s\"", times->born);
 	fputs(",\"died\":", stdout);
 	if (version->died)
 		printf("%" PRIu64, version->died);
 	else
 		fputs("null", stdout);
-	if (version->died && *history_time(read, version->died, text))
-		printf(",\"died_time\":\"%s\"", text);
+	if (*times->died)
+		printf(",\"died_time\":\"%s\"", times->died);
 }
 
 static int32_t history_end(struct history *history)
@@ -87,15 +101,19 @@ static int32_t history_entity(void *user, cop_read *read,
 			      const struct cop_entity *entity)
 {
 	struct history *history = user;
+	struct times times;
 
+	history->err = history_times(read, version, &times);
+	if (history->err)
+		return 1;
 	if (history->json) {
-		history_head_json(read, version);
+		history_head_json(version, &times);
 		fputs(",\"entity\":", stdout);
 		history->err =
 		    out_entity_object(history->cli->store, read, entity, 0);
 		fputs("}\n", stdout);
 	} else {
-		history_head_text(read, version);
+		history_head_text(version, &times);
 		history->err = entity_text_fields(read, entity);
 	}
 	return history_end(history);
@@ -106,14 +124,18 @@ static int32_t history_edge(void *user, cop_read *read,
 			    const struct cop_edge *edge)
 {
 	struct history *history = user;
+	struct times times;
 
+	history->err = history_times(read, version, &times);
+	if (history->err)
+		return 1;
 	if (history->json) {
-		history_head_json(read, version);
+		history_head_json(version, &times);
 		fputs(",\"edge\":", stdout);
 		history->err = out_edge_object(read, edge);
 		fputs("}\n", stdout);
 	} else {
-		history_head_text(read, version);
+		history_head_text(version, &times);
 		history->err = edge_text_fields(read, edge);
 	}
 	return history_end(history);
