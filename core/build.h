@@ -4,9 +4,9 @@
  *
  * idea
  *	Four passes in the order of the databases: keys give the id map, the
- *	text and the first bloom filter; entities and vectors, side by side,
- *	give heads, rows and copies of small records; each index of edges gives
- *one list an entity, in blocks that fit.
+ *	text and the first bloom filter; entities, each with its vector,
+ *	give heads, rows and copies of small records; each index of edges
+ *	gives one list an entity, in blocks that fit.
  */
 #ifndef CORE_BUILD_H
 #define CORE_BUILD_H

@@ -170,7 +170,9 @@ static void death_check(struct check *check, struct bytes key,
 
 	while (!(code = death_next(value, &at, &death))) {
 		check->ended++;
-		if (death_is_so(check, &death, died))
+		int is_so = death_is_so(check, &death, died);
+
+		if (removes && is_so)
 			check->failed |= buffer_put(
 			    &kept, (const char *)value.data + from, at - from);
 		else if (removes)

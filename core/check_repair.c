@@ -125,6 +125,14 @@ static void counters_take(struct check *check)
 	check->recount = 0;
 }
 
+/* Of so many findings some are left; those that were hidden may be more. */
+static void mended_count(const struct check *check, uint64_t found,
+			 uint64_t *mended)
+{
+	if (found > check->findings)
+		*mended += found - check->findings;
+}
+
 /* Mends until nothing is noted; *changed if anything was. */
 static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 {
@@ -145,8 +153,7 @@ static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 		err = check_truth(check);
 	}
 	check->silent = 0;
-	if (found > check->findings)
-		*mended += found - check->findings;
+	mended_count(check, found, mended);
 	if (!err && *changed && check->findings) { /* told as such */
 		check->findings = 0;
 		check->still = "still: ";
@@ -226,6 +233,14 @@ static cop_err repair_run(struct check *check, uint64_t *mended)
 	return commit_finish(check);
 }
 
+static cop_err write_begin(struct check *check)
+{
+	int code = env_write_begin(check->store->env, 0, &check->txn);
+
+	return code ? error_system(code, "%s: cannot write", check->store->path)
+		    : 0;
+}
+
 static int entries_mend(struct check *check, uint64_t *mended)
 {
 	uint64_t found = check->findings;
@@ -245,19 +260,18 @@ static int entries_mend(struct check *check, uint64_t *mended)
 	if (check_sums(check)) /* then all are left, as far as is known */
 		check->findings = found;
 	check->silent = 0;
-	*mended = found > check->findings ? found - check->findings : 0;
+	mended_count(check, found, mended);
 	env_read_abort(check->txn);
 	return 0;
 }
 
 cop_err check_entries_alone(struct check *check, uint64_t *mended)
 {
-	cop_store *store = check->store;
-	cop_err err;
-	int code = env_write_begin(store->env, 0, &check->txn);
+	cop_err err = write_begin(check);
+	int code = 0;
 
-	if (code)
-		return error_system(code, "%s: cannot write", store->path);
+	if (err)
+		return err;
 	err = check_sums(check);
 	if (err || check->failed || !check->mends.size)
 		env_write_abort(check->txn);
@@ -265,18 +279,16 @@ cop_err check_entries_alone(struct check *check, uint64_t *mended)
 		code = entries_mend(check, mended);
 	if (!err && (code || check->failed))
 		err = error_system(code ? code : check->failed,
-				   "%s: cannot repair", store->path);
+				   "%s: cannot repair", check->store->path);
 	return err;
 }
 
 cop_err check_repair(struct check *check, uint64_t *mended)
 {
-	cop_store *store = check->store;
-	cop_err err;
-	int code = env_write_begin(store->env, 0, &check->txn);
+	cop_err err = write_begin(check);
 
-	if (code)
-		return error_system(code, "%s: cannot write", store->path);
+	if (err)
+		return err;
 	err = check_begin(check);
 	if (err) {
 		env_write_abort(check->txn);

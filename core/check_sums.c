@@ -7,11 +7,13 @@
  *	A bit that flipped: there are few enough to try each, and 64 bits of
  *	checksum say which it was.  An entry that follows from others goes, and
  *	is put anew when they are looked at next.  Any other that is damaged
- *	goes if that is asked for; else it stays, for a backup to replace;
- *nothing else is looked at or mended meanwhile, since what hangs on it would be
- *taken for superfluous.
+ *	goes if that is asked for; else it stays, for a backup to replace, and
+ *	nothing else is looked at or mended meanwhile, since what hangs on it
+ *	would be taken for superfluous.
  */
 #include "check.h"
+
+#include <stdio.h>
 
 enum { FLIP_BYTES = 64 << 10 }; /* of a value whose bits are tried */
 
@@ -69,24 +71,21 @@ static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 
 static void entry_tell(struct check *check, enum env_db db, struct bytes key)
 {
-	static const char digits[] = "0123456789abcdef";
 	const unsigned char *bytes = key.data;
 	char text[2 * DISK_VERSION_KEY + 1] = "";
-	size_t size = key.size < DISK_VERSION_KEY ? key.size : DISK_VERSION_KEY;
 
-	for (size_t i = 0; i < size; i++) {
-		text[2 * i] = digits[bytes[i] >> 4];
-		text[2 * i + 1] = digits[bytes[i] & 15];
-	}
-	if (env_key_is_id(db) && key.size == sizeof(uint64_t))
+	if (env_key_is_id(db) && key.size == sizeof(uint64_t)) {
 		check_finding(
 		    check, "%s: what %llu has is not what was written",
 		    env_db_name(db), (unsigned long long)check_number(key));
-	else
-		check_finding(check,
-			      "%s: what the key %s has, in hexadecimal, is not "
-			      "what was written",
-			      env_db_name(db), text);
+		return;
+	}
+	for (size_t i = 0; i < key.size && i < DISK_VERSION_KEY; i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	check_finding(check,
+		      "%s: what the key %s has, in hexadecimal, is not what "
+		      "was written",
+		      env_db_name(db), text);
 }
 
 static cop_err database_sums(struct check *check, enum env_db db)

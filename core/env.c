@@ -374,8 +374,10 @@ static int entries_prepare(struct env *env)
 	MDB_stat stat;
 	int err = mdb_env_stat(env->handle, &stat);
 
+	if (err)
+		return err;
 	env->page_bytes = stat.ms_psize;
-	return err ? err : mdb_env_set_userctx(env->handle, env);
+	return mdb_env_set_userctx(env->handle, env);
 }
 
 int env_data_fd(const struct env *env)
@@ -600,9 +602,12 @@ int env_held(struct env *env, env_txn *txn, uint64_t *bytes)
 static int list_check(struct env *env)
 {
 	env_txn *txn;
-	int err = env->is_sound ? 0 : env_read_begin(env, &txn);
+	int err;
 
-	if (err || env->is_sound)
+	if (env->is_sound)
+		return 0;
+	err = env_read_begin(env, &txn);
+	if (err)
 		return err;
 	err = pages_check(env, txn, PAGES_FREE, NULL);
 	env_read_abort(txn);

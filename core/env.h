@@ -16,9 +16,8 @@
  *	that only env_entry.c knows: XXH3 of the value, and of its key with the
  *	database's number, one XORed with the other; an entry in the wrong place
  *	is found, too.  They are looked at whenever an entry is read, and
- *nothing of it is used before: 30 ns of a get's 400.  What is read to be
- *written elsewhere, as history or into another generation, is thus never made
- *to look sound.
+ *	nothing of it is used before.  What is read to be written elsewhere, as
+ *	history or into another generation, is thus never made to look sound.
  *
  * rules
  *	LMDB's own mutexes may not be waited for: its writer mutex is taken

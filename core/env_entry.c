@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "env.h"
 #include "format.h"
+#include "pages.h"
 
 #include <lmdb.h>
 #include <string.h>
 #include <xxhash.h>
 
-/* Of LMDB's pages: flags, u16, and how many make up a run, u32, end it. */
-enum {
-	PAGE_HEADER = 16,
-	PAGE_FLAGS_AT = 10,
-	PAGE_RUN_AT = 12,
-	PAGE_IS_RUN = 4,
-	FIRST_NAMED = 1 /* LMDB's number of the main tree, DB_META */
-};
+enum { FIRST_NAMED = 1 }; /* LMDB's number of the main tree, DB_META */
 
 static MDB_val val_of(struct bytes bytes)
 {
@@ -54,23 +48,14 @@ uint64_t env_sum_stored(struct bytes value)
  */
 static int value_is_within(const struct env *env, const MDB_val *value)
 {
-	const unsigned char *data = value->mv_data;
-	uintptr_t at = (uintptr_t)data - env->map_at;
+	uintptr_t at = (uintptr_t)value->mv_data - env->map_at;
 	size_t offset = at & (env->page_bytes - 1);
 	uint64_t room = env->page_bytes - offset;
-	uint16_t flags;
-	uint32_t run;
 
 	if (!env->map_at || at >= env->map_bytes)
 		return 1;
-	if (offset == PAGE_HEADER) {
-		memcpy(&flags, data - PAGE_HEADER + PAGE_FLAGS_AT,
-		       sizeof flags);
-		memcpy(&run, data - PAGE_HEADER + PAGE_RUN_AT, sizeof run);
-		room = (uint64_t)run * env->page_bytes - PAGE_HEADER;
-		if (!(flags & PAGE_IS_RUN) || !run)
-			return 0;
-	}
+	if (offset == PAGES_HEADER)
+		room = pages_run_room(value->mv_data, env->page_bytes);
 	return value->mv_size <= room && room <= env->map_bytes - at;
 }
 

@@ -21,7 +21,6 @@ enum {
 	META_TRIES = 16,
 	PAGE_LEAST = 512,
 	PAGE_MOST = 32768,
-	PAGE_HEADER = 16,
 	NODE_HEADER = 8,
 	NUMBER_BYTES = 8,
 	DEPTH_MOST = 32,
@@ -70,7 +69,7 @@ struct node {
 	uint16_t key_bytes;
 };
 
-static_assert(sizeof(struct page_header) == PAGE_HEADER, "LMDB's");
+static_assert(sizeof(struct page_header) == PAGES_HEADER, "LMDB's");
 static_assert(sizeof(struct tree) == 48, "LMDB's");
 static_assert(sizeof(struct meta) == 152, "LMDB's");
 static_assert(sizeof(struct node) == NODE_HEADER, "LMDB's");
@@ -315,7 +314,7 @@ static const unsigned char *page_take(struct look *look, uint64_t number,
 
 static const unsigned char *node_at(const unsigned char *page, uint32_t index)
 {
-	return page + number16(page + PAGE_HEADER + 2 * (size_t)index);
+	return page + number16(page + PAGES_HEADER + 2 * (size_t)index);
 }
 
 static struct node node_of(const unsigned char *at)
@@ -363,14 +362,14 @@ static int nodes_check(struct look *look, uint64_t number,
 	uint32_t seen = 0;
 
 	memcpy(&header, page, sizeof header);
-	if (header.lower <= PAGE_HEADER || header.lower & 1 ||
+	if (header.lower <= PAGES_HEADER || header.lower & 1 ||
 	    header.lower > header.upper || header.upper & 1 ||
 	    header.upper > end)
 		return finding(look, number, "its nodes lie outside of it");
-	count = (header.lower - (uint32_t)PAGE_HEADER) / 2;
+	count = (header.lower - (uint32_t)PAGES_HEADER) / 2;
 	memset(look->sizes, 0, end);
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t at = number16(page + PAGE_HEADER + 2 * (size_t)i);
+		uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)i);
 		struct node node;
 		uint64_t bytes;
 
@@ -422,23 +421,38 @@ static int keys_check(struct look *look, const struct level *level, int is_leaf)
 
 /* ---- entries ------------------------------------------------------------ */
 
+uint64_t pages_run_room(const void *value, uint32_t page_bytes)
+{
+	const unsigned char *page = (const unsigned char *)value - PAGES_HEADER;
+	struct page_header header;
+	uint32_t count;
+
+	memcpy(&header, page, sizeof header);
+	memcpy(&count, page + offsetof(struct page_header, lower),
+	       sizeof count);
+	return header.flags == PAGE_RUN && count
+		   ? (uint64_t)count * page_bytes - PAGES_HEADER
+		   : 0;
+}
+
 /* The value that pages of its own have; NULL after a finding. */
 static const unsigned char *run_take(struct look *look, uint64_t number,
 				     uint64_t bytes)
 {
 	const unsigned char *page = page_take(look, number, PAGE_RUN);
-	uint32_t count;
+	uint64_t room;
+	uint64_t count;
 
 	if (!page)
 		return NULL;
-	memcpy(&count, page + offsetof(struct page_header, lower),
-	       sizeof count);
-	if (!count || bytes + PAGE_HEADER > (uint64_t)count * look->page_bytes)
-		finding(look, number, "%u pages have no room for its value",
-			count);
+	room = pages_run_room(page + PAGES_HEADER, look->page_bytes);
+	count = (room + PAGES_HEADER) / look->page_bytes;
+	if (!room || bytes > room)
+		finding(look, number, "%llu pages have no room for its value",
+			(unsigned long long)count);
 	else if (count == 1 || !pages_take(look, number + 1, count - 1)) {
 		look->seen.run_pages += count;
-		return page + PAGE_HEADER;
+		return page + PAGES_HEADER;
 	}
 	return NULL;
 }

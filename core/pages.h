@@ -53,6 +53,9 @@
 #include "coppice.h"
 #include "env.h"
 
+/* Bytes of LMDB's header of a page. */
+enum { PAGES_HEADER = 16 };
+
 enum pages_what {
 	PAGES_MAIN = 1,	 /* the main tree, which names the others */
 	PAGES_NAMED = 2, /* those, with the main one */
@@ -82,6 +85,13 @@ struct pages {
  */
 cop_err pages_check(const struct env *env, env_txn *txn, int what,
 		    struct pages *pages);
+
+/*
+ * Bytes that a value in pages of its own has there, by its page's header.
+ * value	that follows a header
+ * Returns	0 if that is of another page
+ */
+uint64_t pages_run_room(const void *value, uint32_t page_bytes);
 
 /*
  * The meta pages of a file that LMDB is to open: what it believes before

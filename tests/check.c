@@ -213,6 +213,15 @@ static void data_damage(const struct fixture *f, enum env_db db,
 	must(cop_detach(f->path), "detach");
 }
 
+/* A store that nobody has attached, with damage in its data file. */
+static void damaged_make(struct fixture *f, enum env_db db, enum damage damage)
+{
+	store_make(f);
+	fixture_close(f);
+	must(cop_detach(f->path), "detach");
+	data_damage(f, db, damage);
+}
+
 static void reader_run(const struct fixture *f)
 {
 	cop_store *store;
@@ -261,10 +270,7 @@ static void damage_is_found_and_mended(enum env_db db, enum damage damage,
 	uint64_t findings;
 	pid_t reader;
 
-	store_make(&f);
-	fixture_close(&f);
-	must(cop_detach(f.path), "detach");
-	data_damage(&f, db, damage);
+	damaged_make(&f, db, damage);
 	reader = reader_start(&f);
 	fixture_open(&f);
 	findings = check_run(&f, COP_CHECK_FULL, 0).left;
@@ -383,10 +389,7 @@ static void a_commit_that_meets_damage_names_it(void)
 	pid_t reader;
 	cop_err err;
 
-	store_make(&f);
-	fixture_close(&f);
-	must(cop_detach(f.path), "detach");
-	data_damage(&f, DB_EDGES_IN, DAMAGE_DROP);
+	damaged_make(&f, DB_EDGES_IN, DAMAGE_DROP);
 	reader = reader_start(&f);
 	fixture_open(&f);
 	err = edges_put_again(&f);
@@ -445,10 +448,7 @@ static void what_hangs_on_it_goes_when_told(enum env_db db)
 	struct cop_check_result result = {.size = sizeof result};
 	struct fixture f;
 
-	store_make(&f);
-	fixture_close(&f);
-	must(cop_detach(f.path), "detach");
-	data_damage(&f, db, DAMAGE_BITS);
+	damaged_make(&f, db, DAMAGE_BITS);
 	is_int(cop_open(f.path, NULL, &f.store), COP_CORRUPT,
 	       "%s: a store is not opened of what is damaged", env_db_name(db));
 	must(cop_check_file(f.path, &options, &result), "check the file");
@@ -540,10 +540,7 @@ static void a_damaged_record_is_told_and_stays(void)
 	struct fixture f;
 	uint64_t findings;
 
-	store_make(&f);
-	fixture_close(&f);
-	must(cop_detach(f.path), "detach");
-	data_damage(&f, DB_OPS, DAMAGE_CHANGE);
+	damaged_make(&f, DB_OPS, DAMAGE_CHANGE);
 	fixture_open(&f);
 	findings = check_run(&f, COP_CHECK_FULL, 0).left;
 	result = check_run(&f, COP_CHECK_FULL, 1);

@@ -377,48 +377,56 @@ static int32_t entity_pass(void *user, cop_read *read,
 	return 0;
 }
 
-static void a_list_whose_name_went_is_a_conflict(void)
+/* A transaction that has listed who has the tag: so many. */
+static cop_txn *txn_listed(struct fixture *f, int want, const char *what)
 {
-	struct cop_result result = {.size = sizeof result};
-	struct fixture f;
 	cop_txn *txn;
 	int seen = 0;
 
+	must(cop_txn_begin(f->store, &txn), "transaction");
+	must(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen), "scan");
+	is_int(seen, want, "a transaction lists who has a tag%s", what);
+	return txn;
+}
+
+/* Nobody has it any more; what the transaction then says. */
+static void name_drop(struct fixture *f, cop_txn *txn, const char *dropped,
+		      const char *said)
+{
+	struct cop_result result = {.size = sizeof result};
+
+	key_delete(f->store, "a");
+	is_u64(compacted(f, NULL).names_dropped, 4, "%s", dropped);
+	put_simple(cop_txn_write(txn), "b", NULL, NULL, 0);
+	is_int(cop_txn_commit(txn, NULL, &result), COP_CONFLICT, "%s", said);
+	cop_txn_end(txn);
+}
+
+static void a_list_whose_name_went_is_a_conflict(void)
+{
+	struct fixture f;
+	cop_txn *txn;
+
 	store_make(&f, COP_HISTORY_NONE);
 	name_put(f.store, "a", "listed");
-	must(cop_txn_begin(f.store, &txn), "transaction");
-	must(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen), "scan");
-	is_int(seen, 1, "a transaction lists who has a tag");
-	key_delete(f.store, "a");
-	is_u64(compacted(&f, NULL).names_dropped, 4,
-	       "nobody has it any more, and a compaction drops the name");
-	put_simple(cop_txn_write(txn), "b", NULL, NULL, 0);
-	is_int(cop_txn_commit(txn, NULL, &result), COP_CONFLICT,
-	       "the transaction sees that what it read is not so");
-	cop_txn_end(txn);
+	txn = txn_listed(&f, 1, "");
+	name_drop(&f, txn,
+		  "nobody has it any more, and a compaction drops the name",
+		  "the transaction sees that what it read is not so");
 	fixture_release(&f);
 }
 
 static void a_list_that_was_empty_before_and_after_is_one(void)
 {
-	struct cop_result result = {.size = sizeof result};
 	struct fixture f;
 	cop_txn *txn;
-	int seen = 0;
 
 	store_make(&f, COP_HISTORY_NONE);
 	name_put(f.store, "other", "stays");
-	must(cop_txn_begin(f.store, &txn), "transaction");
-	must(cop_txn_scan(txn, NULL, "listed", entity_pass, &seen), "scan");
-	is_int(seen, 0, "a transaction lists who has a tag: nobody");
+	txn = txn_listed(&f, 0, ": nobody");
 	name_put(f.store, "a", "listed");
-	key_delete(f.store, "a");
-	is_u64(compacted(&f, NULL).names_dropped, 4,
-	       "one came and went, and a compaction drops the name");
-	put_simple(cop_txn_write(txn), "b", NULL, NULL, 0);
-	is_int(cop_txn_commit(txn, NULL, &result), COP_CONFLICT,
-	       "the transaction sees that the list has changed");
-	cop_txn_end(txn);
+	name_drop(&f, txn, "one came and went, and a compaction drops the name",
+		  "the transaction sees that the list has changed");
 	fixture_release(&f);
 }
 

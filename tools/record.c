@@ -14,8 +14,9 @@
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
  *	their decimal text; one that is no UTF-8 is told by its bytes, in hex,
  *	beside it: `key_hex`, `source_hex`, `target_hex`.  null is the same as
- *absent, but `"vector": null` drops the vector that an absent one keeps.  Lines
- *of an assistant's memory.jsonl are taken, too: see record_of_memory().
+ *	absent, but `"vector": null` drops the vector that an absent one keeps.
+ *	Lines of an assistant's memory.jsonl are taken, too: see
+ *	record_of_memory().
  *
  * idea
  *	jansson reads the line; the put borrows its strings and a scratch's

@@ -6,10 +6,11 @@
  *	A client that asks slowly, reads slowly or says nothing keeps a
  *	connection, and there are so many.  So one more than an address's share
  *	closes the one of that address that has kept us waiting longest, and
- *	one more than CLIENTS_ROOM the one of all: room for the next is left at
- *any time, and who asks and reads without delay is answered beside any number
- *of slow ones.  Whoever takes longer than the server's patience for a request,
- *or for reading its answer, goes in any case, however often a byte comes.
+ *	one more than CLIENTS_ROOM the one of all: room for the next is left
+ *	at any time, and who asks and reads without delay is answered beside
+ *	any number of slow ones.  Whoever takes longer than the server's
+ *	patience for a request, or for reading its answer, goes in any case,
+ *	however often a byte comes.
  *
  * how
  *	A connection is libmicrohttpd's.  Here it is shut down alone, upon

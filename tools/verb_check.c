@@ -247,10 +247,6 @@ static int check_run(struct cli *cli)
 			check.options.depth = COP_CHECK_QUICK;
 		else if (id == CHECK_DEEP)
 			check.options.depth = COP_CHECK_DEEP;
-		else if (id == CHECK_REPAIR)
-			check.options.repair += !check.options.repair;
-		else if (id == CHECK_DROP)
-			check.options.repair = 2;
 		else if (id == ARG_JSON)
 			check.json = 1;
 		else if (id == CHECK_SAMPLES &&
@@ -269,6 +265,9 @@ static int check_run(struct cli *cli)
 		return cli->fault.code;
 	if (check_conflict(cli))
 		return cli->fault.code;
+	check.options.repair = args_given(cli, CHECK_DROP)
+				   ? 2
+				   : (uint32_t)args_given(cli, CHECK_REPAIR);
 	if (check.recall)
 		return check_recall(&check);
 	return check_all(&check);

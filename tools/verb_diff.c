@@ -4,8 +4,7 @@
  *
  * layout of the text
  *	+ KEY                       an entity that came
- *	~ KEY                       one with another type, tag, property,
- *content
+ *	~ KEY                       one that has another type, tag, ..
  *	- KEY                       one that went
  *	+ KEY vector
  *	+ KEY relation -> KEY       an edge; ~ : with other properties

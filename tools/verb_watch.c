@@ -16,8 +16,9 @@
  *	{"commit":8,"time":T,"op":"touch","key":K}	no history is kept
  *	{"commit":8,"time":T,"op":"commit","changes":4}	ends each commit
  *	A key that is no UTF-8 is in "key_hex" as well, likewise "source_hex"
- *	and "target_hex".  With --values a put has "entity", "vector" or "edge",
- *as `get --json` prints it, as of its commit.
+ *	and "target_hex".
+ *	With --values a put has "entity", "vector" or "edge", as `get --json`
+ *	prints it, as of its commit.
  */
 #include "instant.h"
 #include "out.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * models			lists the models: name, number of a mutant (0: the
- *model itself), what is claimed or what is missing models NAME NUMBER	runs all
- *executions of one
- * models NAME NUMBER -v	the same, and shows the execution that broke a
- *claim
+ * models	lists the models: name, number of a mutant (0: the model
+ *		itself), what is claimed or what is missing
+ * models NAME NUMBER
+ *		runs all executions of one
+ * models NAME NUMBER -v
+ *		the same, and shows the execution that broke a claim
  *
  * Exits 0 if the claims hold, 1 if they do not, 2 if there is no such model.
  */
