@@ -884,9 +884,8 @@ void attach_close(cop_store *store)
 	control_close(store);
 }
 
-cop_err attach_remove(cop_store *store)
+cop_err attach_exclude(cop_store *store)
 {
-	cop_err err;
 	int code = lock_take(store->lock_fd, LOCK_BUILD, LOCK_EXCLUSIVE,
 			     DETACH_WAIT_MS);
 
@@ -897,8 +896,17 @@ cop_err attach_remove(cop_store *store)
 		return error_set(COP_BUSY,
 				 "%s: processes are attached; stop them first",
 				 store->path);
-	if (code)
-		return error_system(code, "cannot lock %s/lock", store->path);
+	return code ? error_system(code, "cannot lock %s/lock", store->path)
+		    : 0;
+}
+
+cop_err attach_remove(cop_store *store)
+{
+	cop_err err = attach_exclude(store);
+	int code;
+
+	if (err)
+		return err;
 	err = folder_open(store, 0);
 	if (store->shm_fd < 0 && err == ENOENT) {
 		error_clear();

@@ -12,6 +12,7 @@
  *	check_segment.c	the segment against LMDB
  *	check_image.c	images on disk
  *	check_repair.c	one commit that mends LMDB
+ *	check_file.c	a data file by itself, if pages are damaged
  *	A quick check holds no lock and looks at what is counted or hashed
  *	already; a deep one also decodes every value and unpacks every image,
  *	and asks the vector graph what it finds.
@@ -147,8 +148,7 @@ static void page_found(void *user, const char *text)
 	check_finding(user, "%s", text);
 }
 
-/* Before LMDB is asked for what it would fall over; W held. */
-static cop_err pages_part(struct check *check)
+cop_err check_pages(struct check *check, struct pages *out)
 {
 	struct pages pages = {.found = page_found, .user = check};
 	cop_store *store = check->store;
@@ -161,20 +161,26 @@ static cop_err pages_part(struct check *check)
 	check->place = COP_PLACE_DATA;
 	err = pages_check(store->env, txn, PAGES_ALL, &pages);
 	env_read_abort(txn);
-	if (err)
-		return err;
-	if (pages.in_trees)
-		return error_set(COP_CORRUPT,
-				 "%s: pages of the data file are damaged; "
-				 "restore a backup",
-				 store->path);
-	return pages.in_list && check->options->repair
-		   ? error_set(COP_CORRUPT,
-			       "%s: the data file's list of free pages is "
-			       "damaged, so nothing is written; take a backup "
-			       "and restore that",
-			       store->path)
-		   : 0;
+	if (out)
+		*out = pages;
+	return err;
+}
+
+/* Before LMDB is asked for what it would fall over; W held. */
+static cop_err pages_part(struct check *check)
+{
+	struct pages pages = {0};
+	cop_err err = check_pages(check, &pages);
+
+	if (!err &&
+	    (pages.in_trees || (pages.in_list && check->options->repair)))
+		err = error_set(COP_CORRUPT,
+				"%s: pages of the data file are damaged; stop "
+				"every process that has it attached, then "
+				"`coppice check --repair` mends what can be, "
+				"or restore a backup",
+				check->store->path);
+	return err;
 }
 
 /* What is counted or hashed already: no lock is held. */
@@ -315,8 +321,8 @@ static cop_err check_all(struct check *check, uint64_t *mended)
 		   : check_graph(check);
 }
 
-static cop_err options_check(const struct cop_check_options *options,
-			     const struct cop_check_result *result)
+cop_err check_options(const struct cop_check_options *options,
+		      const struct cop_check_result *result)
 {
 	if (options->size != sizeof *options ||
 	    (result && result->size != sizeof *result))
@@ -342,7 +348,7 @@ cop_err cop_check_with(cop_store *store,
 	cop_err err = store_use(store);
 
 	if (!err)
-		err = options_check(options, result);
+		err = check_options(options, result);
 	if (err)
 		return err;
 	err = check_all(&check, &mended);
@@ -354,63 +360,6 @@ cop_err cop_check_with(cop_store *store,
 		result->mended = mended;
 	}
 	return err;
-}
-
-/* ---- a store that cannot be opened -------------------------------------- */
-
-static cop_err file_locked(struct check *check, uint64_t *mended)
-{
-	cop_store *store = check->store;
-	int code = lock_take(store->lock_fd, LOCK_W, LOCK_EXCLUSIVE,
-			     store->timeout_ms);
-	cop_err err;
-
-	if (code)
-		return error_system(code, "%s: cannot take the writer lock",
-				    store->path);
-	err = pages_part(check);
-	/* images have what is removed now */
-	if (!err && check->options->repair == CHECK_REMOVES)
-		checkpoint_remove(store);
-	if (!err)
-		err = check_entries_alone(check, mended);
-	lock_release(store->lock_fd, LOCK_W);
-	return err;
-}
-
-struct file_check {
-	const struct cop_check_options *options;
-	struct cop_check_result *result;
-};
-
-static cop_err file_work(cop_store *store, void *user)
-{
-	struct file_check *file = user;
-	struct check check = {
-	    .store = store, .options = file->options, .still = ""};
-	uint64_t mended = 0;
-	cop_err err = attach_remove(store); /* or somebody has it attached */
-
-	if (!err)
-		err = file_locked(&check, &mended);
-	buffer_release(&check.mends);
-	if (!err && file->result) {
-		file->result->left = check.findings;
-		file->result->mended = mended;
-	}
-	return err;
-}
-
-cop_err cop_check_file(const char *path,
-		       const struct cop_check_options *options,
-		       struct cop_check_result *result)
-{
-	struct file_check file = {options, result};
-	cop_err err;
-
-	error_clear();
-	err = options_check(options, result);
-	return err ? err : store_aside(path, file_work, &file);
 }
 
 /* ---- the simple form ---------------------------------------------------- */

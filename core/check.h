@@ -3,6 +3,7 @@
 #ifndef CORE_CHECK_H
 #define CORE_CHECK_H
 
+#include "pages.h"
 #include "store.h"
 #include "used.h"
 
@@ -41,6 +42,13 @@ check_finding(struct check *check, const char *format, ...);
 
 /* The state as of the transaction, and room for all names. */
 cop_err check_begin(struct check *check);
+
+/* COP_INVALID for options or a result that are none. */
+cop_err check_options(const struct cop_check_options *options,
+		      const struct cop_check_result *result);
+
+/* The data file's pages, before anything is read of it; pages may be NULL. */
+cop_err check_pages(struct check *check, struct pages *pages);
 
 /* Whether there is such a key, and its value; damaged, it is there. */
 int check_there(const struct check *check, enum env_db db, const void *key,
@@ -113,9 +121,9 @@ cop_err check_entries_alone(struct check *check, uint64_t *mended);
 /* What would mend a finding, if check->options ask for it. */
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 		    struct bytes value);
-/* The same of what is known to have been there: nothing is forgotten. */
+/* Of what is known to have been there, under this key or a damaged one. */
 void check_mend_back(struct check *check, enum env_db db, struct bytes key,
-		     struct bytes value);
+		     struct bytes to_key, struct bytes to);
 void check_mend_delete(struct check *check, enum env_db db, struct bytes key);
 
 /*

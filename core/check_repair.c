@@ -59,7 +59,7 @@ static void mend_note(struct check *check, const struct mend *mend,
 		check->failed = err;
 }
 
-void check_mend_back(struct check *check, enum env_db db, struct bytes key,
+static void put_note(struct check *check, enum env_db db, struct bytes key,
 		     struct bytes value)
 {
 	struct mend mend = {.db = db,
@@ -69,20 +69,33 @@ void check_mend_back(struct check *check, enum env_db db, struct bytes key,
 	mend_note(check, &mend, key.data, value.data);
 }
 
-void check_mend_put(struct check *check, enum env_db db, struct bytes key,
-		    struct bytes value)
-{
-	check->forgets = 1;
-	check_mend_back(check, db, key, value);
-}
-
-void check_mend_delete(struct check *check, enum env_db db, struct bytes key)
+static void delete_note(struct check *check, enum env_db db, struct bytes key)
 {
 	struct mend mend = {
 	    .db = db, .key_bytes = (uint32_t)key.size, .is_delete = 1};
 
-	check->forgets = 1;
 	mend_note(check, &mend, key.data, NULL);
+}
+
+void check_mend_back(struct check *check, enum env_db db, struct bytes key,
+		     struct bytes to_key, struct bytes to)
+{
+	if (env_key_compare(db, key, to_key))
+		delete_note(check, db, key);
+	put_note(check, db, to_key, to);
+}
+
+void check_mend_put(struct check *check, enum env_db db, struct bytes key,
+		    struct bytes value)
+{
+	check->forgets = 1;
+	put_note(check, db, key, value);
+}
+
+void check_mend_delete(struct check *check, enum env_db db, struct bytes key)
+{
+	check->forgets = 1;
+	delete_note(check, db, key);
 }
 
 /* ---- doing -------------------------------------------------------------- */

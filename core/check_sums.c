@@ -12,10 +12,9 @@
  *	would be taken for superfluous.
  */
 #include "check.h"
+#include "flip.h"
 
 #include <stdio.h>
-
-enum { FLIP_BYTES = 64 << 10 }; /* of a value whose bits are tried */
 
 /* Whether other entries say all that is in this database. */
 static int follows(enum env_db db)
@@ -24,49 +23,25 @@ static int follows(enum env_db db)
 	       db == DB_SYMBOLS;
 }
 
-/* Flips the bit of a value that makes its checksum right; 0: none does. */
-static int value_flip(enum env_db db, struct bytes key, struct buffer *value,
-		      uint64_t sum)
-{
-	struct bytes now = bytes_of(value->data, value->size);
-
-	for (size_t bit = 0; bit < value->size * 8; bit++) {
-		unsigned char *byte = value->data + bit / 8;
-		unsigned char mask = (unsigned char)(1 << bit % 8);
-
-		*byte ^= mask;
-		if (env_sum(db, key, now) == sum)
-			return 1;
-		*byte ^= mask;
-	}
-	return 0;
-}
-
-/* Whether the entry is sound but for one bit of its checksum. */
-static int sum_is_near(uint64_t sum, uint64_t stored)
-{
-	uint64_t differ = sum ^ stored;
-
-	return !(differ & (differ - 1));
-}
-
 /* Notes what would make an entry right, if anything would. */
 static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 		       struct bytes value)
 {
-	uint64_t stored = env_sum_stored(value);
-	struct buffer copy = {0};
-	int mended = 0;
+	struct buffer to_key = {0};
+	struct buffer to = {0};
 
-	if (value.size && value.size <= FLIP_BYTES &&
-	    !buffer_put(&copy, value.data, value.size))
-		mended = sum_is_near(env_sum(db, key, value), stored) ||
-			 value_flip(db, key, &copy, stored);
-	if (mended)
-		check_mend_back(check, db, key, bytes_of(copy.data, copy.size));
-	else if (follows(db) || check->options->repair == CHECK_REMOVES)
-		check_mend_delete(check, db, key);
-	buffer_release(&copy);
+	if (!value.size || buffer_put(&to_key, key.data, key.size) ||
+	    buffer_put(&to, value.data, value.size) ||
+	    !flip_back(db, &to_key, &to, env_sum_stored(value))) {
+		if (follows(db) || check->options->repair == CHECK_REMOVES)
+			check_mend_delete(check, db, key);
+	} else {
+		check_mend_back(check, db, key,
+				bytes_of(to_key.data, to_key.size),
+				bytes_of(to.data, to.size));
+	}
+	buffer_release(&to_key);
+	buffer_release(&to);
 }
 
 static void entry_tell(struct check *check, enum env_db db, struct bytes key)

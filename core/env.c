@@ -684,6 +684,17 @@ const char *env_db_name(enum env_db db)
 	return databases[db].name ? databases[db].name : "main";
 }
 
+int env_db_named(struct bytes name)
+{
+	int db = DB_META + 1;
+
+	while (db < DB_COUNT &&
+	       (strlen(databases[db].name) != name.size ||
+		memcmp(databases[db].name, name.data, name.size)))
+		db++;
+	return db;
+}
+
 int env_key_is_id(enum env_db db)
 {
 	return databases[db].flags & MDB_INTEGERKEY;

@@ -232,6 +232,9 @@ int env_cursor_move(env_cursor *cursor, enum env_move move, struct bytes *key,
 /* A database's name, as LMDB has it. */
 const char *env_db_name(enum env_db db);
 
+/* The database of that name, or DB_COUNT. */
+int env_db_named(struct bytes name);
+
 /* Whether its keys are numbers, u64 as the machine has them. */
 int env_key_is_id(enum env_db db);
 

@@ -501,12 +501,20 @@ cop_err generation_open(cop_store *store)
 	return 0;
 }
 
-/* cop_configure() commits what is no commit of the store's. */
+/*
+ * cop_configure() commits what is no commit of the store's, and a repair puts
+ * another data file in place.
+ */
 cop_err generation_again(cop_store *store)
 {
+	uint64_t number = 0;
 	uint64_t next;
-	cop_err err = successor_read(store->env, &next);
+	cop_err err = current_read(store, &number);
 
+	if (!err && number != store->generation->number)
+		return generation_open(store);
+	if (!err)
+		err = successor_read(store->env, &next);
 	return err || next ? err : base_find(store->env);
 }
 
@@ -688,10 +696,9 @@ static cop_err snapshot_begin(struct building *building)
 }
 
 /* A folder with nothing in it but databases. */
-static cop_err next_make(struct building *building)
+static cop_err next_make(cop_store *store, uint64_t number,
+			 struct generation **next)
 {
-	cop_store *store = building->store;
-	uint64_t number = building->from->number + 1;
 	char name[NAME_BYTES];
 	struct folder_owner owner;
 	cop_err err;
@@ -706,13 +713,11 @@ static cop_err next_make(struct building *building)
 		return error_system(code, "cannot make %s/%s", store->path,
 				    name);
 	point("switch-folder");
-	err = generation_make(store, number, ENV_CREATE | ENV_WHOLE,
-			      &building->next);
+	err = generation_make(store, number, ENV_CREATE | ENV_WHOLE, next);
 	if (err) { /* perhaps for want of the room that it takes */
 		folder_remove(store, number);
 		return err;
 	}
-	building->copy.to = &building->next->env;
 	code = files_own(store, name, &owner);
 	return code ? error_system(code, "cannot copy %s", store->path) : 0;
 }
@@ -731,13 +736,12 @@ static cop_err forward(struct building *building)
  * Has what is there so far on disk, with its name, so that little is to be
  * synced with W held.
  */
-static cop_err next_sync(struct building *building)
+static cop_err next_sync(const cop_store *store, struct generation *next)
 {
-	cop_store *store = building->store;
 	char name[NAME_BYTES];
-	int code = env_sync(&building->next->env);
+	int code = env_sync(&next->env);
 
-	name_of(name, building->next->number);
+	name_of(name, next->number);
 	if (!code)
 		code = folder_sync(store->folder_fd, name);
 	if (!code)
@@ -757,7 +761,7 @@ static cop_err forward_most(struct building *building)
 	     i++)
 		err = forward(building);
 	if (!err)
-		err = next_sync(building);
+		err = next_sync(building->store, building->next);
 	if (!err)
 		err = current_ready(building->store, building->next->number);
 	return err ? err : forward(building);
@@ -827,12 +831,15 @@ static cop_err building_run(struct building *building)
 	cop_err err = snapshot_begin(building);
 
 	if (!err)
-		err = next_make(building);
+		err = next_make(store, building->from->number + 1,
+				&building->next);
 	if (!err)
 		err = generation_disk(store, building->from->number,
 				      &building->out->bytes_before);
-	if (!err)
+	if (!err) {
+		building->copy.to = &building->next->env;
 		err = copy_all(&building->copy);
+	}
 	building->out->versions_dropped = building->copy.versions_dropped;
 	building->out->names_dropped = building->copy.names_dropped;
 	point("switch-copied");
@@ -877,6 +884,54 @@ static void building_end(struct building *building, cop_err err)
 	if (err)
 		(void)error_set(err, "%s", words);
 }
+
+/* ---- in place of a damaged one ------------------------------------------- */
+
+static cop_err next_fill(cop_store *store, uint64_t from, generation_fill *fill,
+			 void *user, struct generation *next)
+{
+	char path[NAME_BYTES + 16];
+	cop_err err;
+	int fd;
+
+	snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb", from);
+	fd = openat(store->folder_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_system(errno, "cannot open %s/%s", store->path,
+				    path);
+	err = fill(user, fd, &next->env);
+	close(fd);
+	return err ? err : next_sync(store, next);
+}
+
+cop_err generation_replace(cop_store *store, generation_fill *fill, void *user)
+{
+	struct generation *next = NULL;
+	uint64_t number;
+	uint64_t to;
+	cop_err err = current_read(store, &number);
+
+	if (err)
+		return err;
+	to = number + 1;
+	err = next_make(store, to, &next);
+	if (!err)
+		err = next_fill(store, number, fill, user, next);
+	if (next)
+		generation_close(next);
+	point("replace-filled");
+	if (!err)
+		err = current_ready(store, to);
+	if (!err)
+		err = current_install(store, to);
+	if (!err)
+		switch_remove(store, to);
+	else if (next)
+		folder_remove(store, to);
+	return err;
+}
+
+/* ---- compaction --------------------------------------------------------- */
 
 static int32_t copy_progress(void *user, uint64_t done, uint64_t total)
 {

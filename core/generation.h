@@ -18,6 +18,16 @@ cop_err generation_open(cop_store *store);
 cop_err generation_again(cop_store *store);
 
 /*
+ * Puts a data file in place of one that is damaged.  Nobody has the store
+ * attached, this process has no data file of its open; BUILD, ATTACH and W
+ * held.
+ * fill		puts what the old file has, by its descriptor, into an empty
+ *		environment; if it fails the old one stays
+ */
+typedef cop_err generation_fill(void *user, int fd, struct env *to);
+cop_err generation_replace(cop_store *store, generation_fill *fill, void *user);
+
+/*
  * One process at a time builds anew what is in use: its data file, its
  * segment.  From here to the end operation records are kept, which say what
  * copies lack.

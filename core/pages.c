@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pages.h"
 #include "error.h"
+#include "page.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,67 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define META_MAGIC UINT32_C(0xBEEFC0DE)
-#define NO_PAGE	   UINT64_MAX /* what an empty tree has as its root */
-
-enum {
-	META_VERSION = 1,
-	META_PAGES = 2,
-	META_TRIES = 16,
-	PAGE_LEAST = 512,
-	PAGE_MOST = 32768,
-	NODE_HEADER = 8,
-	NUMBER_BYTES = 8,
-	DEPTH_MOST = 32,
-	TREE_ID_KEYS = 8 /* a tree's flag */
-};
-
-enum page_flag { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_RUN = 4, PAGE_META = 8 };
-
-enum node_flag { NODE_RUN = 1, NODE_TREE = 2 };
-
-struct page_header {
-	uint64_t number;
-	uint16_t unused;
-	uint16_t flags;
-	uint16_t lower;
-	uint16_t upper;
-};
-
-struct tree {
-	uint32_t page_bytes;
-	uint16_t flags;
-	uint16_t depth;
-	uint64_t branches;
-	uint64_t leaves;
-	uint64_t run_pages;
-	uint64_t entries;
-	uint64_t root;
-};
-
-struct meta {
-	struct page_header header;
-	uint32_t magic;
-	uint32_t version;
-	uint64_t address;
-	uint64_t map_bytes;
-	struct tree list;
-	struct tree main;
-	uint64_t last;
-	uint64_t txn_id;
-};
-
-struct node {
-	uint16_t low;
-	uint16_t high;
-	uint16_t flags;
-	uint16_t key_bytes;
-};
-
-static_assert(sizeof(struct page_header) == PAGES_HEADER, "LMDB's");
-static_assert(sizeof(struct tree) == 48, "LMDB's");
-static_assert(sizeof(struct meta) == 152, "LMDB's");
-static_assert(sizeof(struct node) == NODE_HEADER, "LMDB's");
+enum { META_TRIES = 16 };
 
 /* The way down a tree: what is left of a page, and between which keys. */
 struct level {
@@ -105,22 +46,6 @@ struct look {
 	int is_over;	    /* a finding that nobody is told of */
 };
 
-static uint16_t number16(const unsigned char *at)
-{
-	uint16_t number;
-
-	memcpy(&number, at, sizeof number);
-	return number;
-}
-
-static uint64_t number64(const unsigned char *at)
-{
-	uint64_t number;
-
-	memcpy(&number, at, sizeof number);
-	return number;
-}
-
 /* Counts and tells, of a page or a whole tree (NO_PAGE); always -1. */
 __attribute__((format(printf, 3, 4))) static int
 finding(struct look *look, uint64_t page, const char *format, ...)
@@ -149,20 +74,6 @@ finding(struct look *look, uint64_t page, const char *format, ...)
 }
 
 /* ---- meta pages --------------------------------------------------------- */
-
-static int page_bytes_fit(uint32_t bytes)
-{
-	return bytes >= PAGE_LEAST && bytes <= PAGE_MOST &&
-	       !(bytes & (bytes - 1));
-}
-
-static int meta_is_sound(const struct meta *meta, uint64_t number)
-{
-	return meta->header.number == number &&
-	       meta->header.flags == PAGE_META && meta->magic == META_MAGIC &&
-	       meta->version == META_VERSION &&
-	       page_bytes_fit(meta->list.page_bytes);
-}
 
 /* A commit's transaction is the one after the other page's; at first both 0. */
 static int metas_fit(const struct meta metas[META_PAGES])
@@ -312,85 +223,15 @@ static const unsigned char *page_take(struct look *look, uint64_t number,
 
 /* ---- nodes -------------------------------------------------------------- */
 
-static const unsigned char *node_at(const unsigned char *page, uint32_t index)
-{
-	return page + number16(page + PAGES_HEADER + 2 * (size_t)index);
-}
-
-static struct node node_of(const unsigned char *at)
-{
-	struct node node;
-
-	memcpy(&node, at, sizeof node);
-	return node;
-}
-
-static struct bytes node_key(const unsigned char *at)
-{
-	return bytes_of(at + NODE_HEADER, node_of(at).key_bytes);
-}
-
-static uint64_t node_value_bytes(const struct node *node)
-{
-	return node->low | (uint64_t)node->high << 16;
-}
-
-static uint64_t node_child(const unsigned char *at)
-{
-	struct node node = node_of(at);
-
-	return node_value_bytes(&node) | (uint64_t)node.flags << 32;
-}
-
-static uint64_t node_bytes(const struct node *node, int is_leaf)
-{
-	uint64_t bytes = (uint64_t)NODE_HEADER + node->key_bytes;
-
-	if (is_leaf)
-		bytes += node->flags & NODE_RUN ? NUMBER_BYTES
-						: node_value_bytes(node);
-	return (bytes + 1) & ~UINT64_C(1);
-}
-
 /* How many nodes are at their places, with no gap; -1 after a finding. */
 static int nodes_check(struct look *look, uint64_t number,
 		       const unsigned char *page, int is_leaf)
 {
-	const uint32_t end = look->page_bytes;
-	struct page_header header;
-	uint32_t count;
-	uint32_t seen = 0;
+	char fault[PAGE_FAULT_BYTES];
+	int count =
+	    page_nodes(page, look->page_bytes, is_leaf, look->sizes, fault);
 
-	memcpy(&header, page, sizeof header);
-	if (header.lower <= PAGES_HEADER || header.lower & 1 ||
-	    header.lower > header.upper || header.upper & 1 ||
-	    header.upper > end)
-		return finding(look, number, "its nodes lie outside of it");
-	count = (header.lower - (uint32_t)PAGES_HEADER) / 2;
-	memset(look->sizes, 0, end);
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)i);
-		struct node node;
-		uint64_t bytes;
-
-		if (at & 1 || at < header.upper || at > end - NODE_HEADER)
-			return finding(look, number,
-				       "node %u lies outside of it", i);
-		node = node_of(page + at);
-		bytes = node_bytes(&node, is_leaf);
-		if (bytes > end - at)
-			return finding(look, number,
-				       "node %u is larger than it", i);
-		look->sizes[at / 2] = (uint16_t)bytes;
-	}
-	for (uint32_t at = header.upper; at < end; at += look->sizes[at / 2]) {
-		if (!look->sizes[at / 2])
-			return finding(look, number, "nothing has its byte %u",
-				       at);
-		seen++;
-	}
-	return seen == count ? (int)count
-			     : finding(look, number, "its nodes overlap");
+	return count < 0 ? finding(look, number, "%s", fault) : count;
 }
 
 /* Whether keys ascend, within the bounds that its parent sets. */
@@ -421,20 +262,6 @@ static int keys_check(struct look *look, const struct level *level, int is_leaf)
 
 /* ---- entries ------------------------------------------------------------ */
 
-uint64_t pages_run_room(const void *value, uint32_t page_bytes)
-{
-	const unsigned char *page = (const unsigned char *)value - PAGES_HEADER;
-	struct page_header header;
-	uint32_t count;
-
-	memcpy(&header, page, sizeof header);
-	memcpy(&count, page + offsetof(struct page_header, lower),
-	       sizeof count);
-	return header.flags == PAGE_RUN && count
-		   ? (uint64_t)count * page_bytes - PAGES_HEADER
-		   : 0;
-}
-
 /* The value that pages of its own have; NULL after a finding. */
 static const unsigned char *run_take(struct look *look, uint64_t number,
 				     uint64_t bytes)
@@ -457,23 +284,11 @@ static const unsigned char *run_take(struct look *look, uint64_t number,
 	return NULL;
 }
 
-/* The database of that name, or DB_COUNT. */
-static int db_named(struct bytes name)
-{
-	int db = DB_META + 1;
-
-	while (db < DB_COUNT &&
-	       (strlen(env_db_name((enum env_db)db)) != name.size ||
-		memcmp(env_db_name((enum env_db)db), name.data, name.size)))
-		db++;
-	return db;
-}
-
 /* What the main tree has of a database. */
 static int name_check(struct look *look, uint64_t number, struct bytes key,
 		      const unsigned char *value, const struct node *node)
 {
-	int db = db_named(key);
+	int db = env_db_named(key);
 
 	if ((db < DB_COUNT) != (node->flags == NODE_TREE))
 		return look->what & PAGES_NAMED || db < DB_COUNT
@@ -681,6 +496,33 @@ static void list_tree_check(struct look *look)
 	look->is_list = 1;
 	look->findings = &look->pages->in_list;
 	tree_check(look, &look->meta.list);
+}
+
+static void told(void *user, const char *text)
+{
+	(void)user;
+	(void)text;
+}
+
+int pages_free_mark(const unsigned char *map, uint64_t map_pages,
+		    const struct meta *meta, unsigned char *marked,
+		    int *is_sound)
+{
+	struct look *look = calloc(1, sizeof *look);
+	struct pages pages = {.found = told};
+
+	if (!look)
+		return ENOMEM;
+	look->pages = &pages;
+	look->meta = *meta;
+	look->map = map;
+	look->map_pages = map_pages;
+	look->page_bytes = meta->list.page_bytes;
+	look->reached = marked;
+	list_tree_check(look);
+	*is_sound = !pages.in_list;
+	free(look);
+	return 0;
 }
 
 /* ---- all ---------------------------------------------------------------- */

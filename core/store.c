@@ -164,14 +164,14 @@ cop_err store_config_read(cop_store *store)
 	return 0;
 }
 
-static cop_err data_open(cop_store *store)
+cop_err store_data_open(cop_store *store)
 {
 	cop_err err = generation_open(store);
 
 	return err ? err : store_config_read(store);
 }
 
-static void data_close(cop_store *store)
+void store_data_close(cop_store *store)
 {
 	if (store->generation)
 		generation_drop(store, store->generation);
@@ -257,7 +257,7 @@ static void store_let_go(cop_store *store)
 	read_pool_clear(store);
 	if (store->generation)
 		env_close(&store->generation->env);
-	data_close(store);
+	store_data_close(store);
 	attach_close(store);
 	dict_clear(&store->dict);
 }
@@ -275,7 +275,7 @@ static void store_unbind(cop_store *store)
 static cop_err store_bind(cop_store *store,
 			  const struct cop_open_options *options)
 {
-	cop_err err = data_open(store);
+	cop_err err = store_data_open(store);
 
 	if (!err)
 		err = attach_open(store, options);
@@ -482,7 +482,7 @@ void cop_close(cop_store *store)
 	process_end();
 }
 
-static cop_err aside_open(cop_store *store)
+static cop_err aside_open(cop_store *store, int opens)
 {
 	const cop_store *known;
 	cop_err err = lock_open(store);
@@ -495,10 +495,11 @@ static cop_err aside_open(cop_store *store)
 				 "%s is open in this process; close it first",
 				 store->path);
 	err = pid_claim(store);
-	return err ? err : data_open(store);
+	return err || !opens ? err : store_data_open(store);
 }
 
-cop_err store_aside(const char *path, store_work *work, void *user)
+static cop_err aside_run(const char *path, int opens, store_work *work,
+			 void *user)
 {
 	struct limit limit;
 	cop_store *store;
@@ -517,7 +518,7 @@ cop_err store_aside(const char *path, store_work *work, void *user)
 		store->timeout_ms = ASIDE_WAIT_MS;
 		atomic_store_explicit(&store->process, process_stamp(),
 				      memory_order_relaxed);
-		err = aside_open(store);
+		err = aside_open(store, opens);
 		if (!err)
 			err = work(store, user);
 		store_unbind(store);
@@ -527,6 +528,16 @@ cop_err store_aside(const char *path, store_work *work, void *user)
 	limit_leave(&limit);
 	process_end();
 	return err;
+}
+
+cop_err store_aside(const char *path, store_work *work, void *user)
+{
+	return aside_run(path, 1, work, user);
+}
+
+cop_err store_aside_closed(const char *path, store_work *work, void *user)
+{
+	return aside_run(path, 0, work, user);
 }
 
 int32_t cop_had(const cop_store *store, uint64_t *ns)

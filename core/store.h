@@ -180,6 +180,11 @@ int store_is_inherited(const cop_store *store);
 typedef cop_err store_work(cop_store *store, void *user);
 cop_err store_aside(const char *path, store_work *work, void *user);
 
+/* The same of one whose data file is left to `work` to open. */
+cop_err store_aside_closed(const char *path, store_work *work, void *user);
+cop_err store_data_open(cop_store *store);
+void store_data_close(cop_store *store);
+
 /* The parameters, as the data file has them. */
 cop_err store_config_read(cop_store *store);
 
@@ -255,9 +260,12 @@ cop_err attach_open(cop_store *store, const struct cop_open_options *options);
 void attach_close(cop_store *store);
 
 /*
- * Removes the segments' files; nobody is attached, nor can be from here on
- * until the store is closed.
+ * Nobody is attached, nor can be from here on until the store is closed; else
+ * COP_BUSY.
  */
+cop_err attach_exclude(cop_store *store);
+
+/* That, and removes the segments' files. */
 cop_err attach_remove(cop_store *store);
 
 /* Where the segments are, or would be: store->shm_path. */

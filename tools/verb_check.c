@@ -48,6 +48,8 @@ struct check {
 	int recall;
 	uint32_t samples;
 	uint32_t ef;
+	uint64_t told; /* findings */
+	uint64_t skip; /* of those that are told of again */
 };
 
 static const char *place_word(int32_t place)
@@ -63,8 +65,13 @@ static const char *place_word(int32_t place)
 
 static void finding_print(void *user, int32_t place, const char *text)
 {
-	const struct check *check = user;
+	struct check *check = user;
 
+	if (check->skip) {
+		check->skip--;
+		return;
+	}
+	check->told++;
 	if (!check->json) {
 		printf("%s: ", place_word(place));
 		out_plain(text, strlen(text));
@@ -101,27 +108,50 @@ static int result_tell(const struct check *check,
 	return result->left != 0;
 }
 
+/*
+ * The data file by itself, while the store is closed.
+ * Returns	-1 if it was mended: the store can be looked at
+ */
+static int file_check(struct check *check, struct cop_check_result *file)
+{
+	struct cli *cli = check->cli;
+	cop_err err = cop_check_file(cli->path, &check->options, file);
+
+	if (err)
+		return cli_cop(cli, err);
+	if (!file->left && file->mended)
+		return -1;
+	(void)result_tell(check, file);
+	return check->options.repair && !file->left ? 0 : EXIT_CORRUPT;
+}
+
 /* Opens the store, if need be after its data file was mended. */
-static int check_open(struct check *check, struct cop_check_result *before)
+static int check_open(struct check *check, struct cop_check_result *file)
 {
 	struct cli *cli = check->cli;
 	int code = cli_open(cli);
 
 	if (code != EXIT_CORRUPT || check->options.depth == COP_CHECK_QUICK)
 		return code;
-	/* if that is of no use, the open's fault says what is so */
-	if (cop_check_file(cli->path, &check->options, before) ||
-	    (!before->left && !before->mended)) {
-		finding_print(check, COP_PLACE_DATA, cli->fault.text);
-		return code;
-	}
 	fault_clear(&cli->fault);
-	return before->left ? result_tell(check, before) : cli_open(cli);
+	code = file_check(check, file);
+	return code < 0 ? cli_open(cli) : code;
+}
+
+/* What a store with damaged pages is mended by, once it is closed. */
+static int pages_mend(struct check *check, struct cop_check_result *file)
+{
+	struct cli *cli = check->cli;
+
+	cli_close(cli);
+	fault_clear(&cli->fault);
+	check->skip = check->told;
+	return file_check(check, file);
 }
 
 static int check_all(struct check *check)
 {
-	struct cop_check_result before = {.size = sizeof before};
+	struct cop_check_result file = {.size = sizeof file};
 	struct cop_check_result result = {.size = sizeof result};
 	struct cli *cli = check->cli;
 	int code;
@@ -129,13 +159,22 @@ static int check_all(struct check *check)
 
 	check->options.found = finding_print;
 	check->options.user = check;
-	code = check_open(check, &before);
+	code = check_open(check, &file);
 	if (code || !cli->store)
 		return code;
 	err = cop_check_with(cli->store, &check->options, &result);
+	if (err == COP_CORRUPT && check->options.repair && !file.mended) {
+		code = pages_mend(check, &file);
+		if (code >= 0)
+			return code;
+		code = cli_open(cli);
+		if (code)
+			return code;
+		err = cop_check_with(cli->store, &check->options, &result);
+	}
 	if (err)
 		return cli_cop(cli, err);
-	result.mended += before.mended;
+	result.mended += file.mended;
 	return result_tell(check, &result);
 }
 

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A data file that LMDB cannot be trusted with is repaired: of one bit that
+ * flipped nothing is lost, wherever it is; of more, what can be read is there
+ * afterwards, and nothing that never was.
+ *
+ * idea
+ *	Bits, sectors and pages of copies of a small store are changed, by
+ *	COPPICE_TEST_SEED.  Each copy is repaired, and if that leaves findings
+ *	what is damaged is removed; then it opens, another repair does the rest,
+ *	and a deep check finds nothing.  What a repair calls mended, with
+ *nothing removed, must say what the whole one said, as of an earlier commit,
+ *too. Of others each entity must be one of the whole one's.
+ */
+#include "damaged.h"
+
+#include "point.h"
+
+enum {
+	FLIPS = 100 / TEST_SLOW,
+	HOLES = 60 / TEST_SLOW,
+	SECTOR = 512,
+	NOISE = 64,
+	DEATHS = 64
+};
+
+/* What came of a repair. */
+enum end { MENDED, REMOVED, REFUSED, WRONG };
+
+static uint64_t known[KEYS + 1]; /* digests of the whole one's, by id */
+
+/* ---- repairing ---------------------------------------------------------- */
+
+static cop_err file_check(uint32_t repair, struct cop_check_result *result)
+{
+	struct cop_check_options options = {.size = sizeof options,
+					    .repair = repair};
+
+	*result = (struct cop_check_result){.size = sizeof *result};
+	return cop_check_file(copy.path, &options, result);
+}
+
+static void left_tell(void *user, int32_t place, const char *text)
+{
+	(void)user;
+	if (user || strstr(text, "still"))
+		diag("%d: %s", place, text);
+}
+
+static int64_t store_check(int32_t depth, uint32_t repair)
+{
+	struct cop_check_options options = {
+	    .size = sizeof options, .depth = depth, .repair = repair, .found = left_tell, .user = known};
+	struct cop_check_result result = {.size = sizeof result};
+	cop_err err = cop_check_with(copy.store, &options, &result);
+
+	if (err)
+		diag("check: %s", cop_last_error());
+	return err ? -1 : (int64_t)result.left;
+}
+
+static uint64_t entity_digest(const struct cop_entity *entity)
+{
+	return XXH3_64bits(entity->record, entity->record_size);
+}
+
+static int32_t entity_know(void *user, cop_read *read,
+			   const struct cop_entity *entity)
+{
+	(void)user;
+	(void)read;
+	known[entity->id] = entity_digest(entity);
+	return 0;
+}
+
+static int32_t entity_judge(void *user, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	int *strange = user;
+
+	(void)read;
+	*strange +=
+	    entity->id > KEYS || known[entity->id] != entity_digest(entity);
+	return 0;
+}
+
+/* Entities that are none of the whole one's. */
+static int strange_count(void)
+{
+	int strange = 0;
+	cop_read *read;
+
+	must(cop_read_begin(copy.store, &read), "read");
+	must(cop_keys(read, NULL, 0, entity_judge, &strange), "keys");
+	cop_read_end(read);
+	return strange;
+}
+
+static void known_make(void)
+{
+	cop_read *read;
+
+	fixture_open(&whole);
+	must(cop_read_begin(whole.store, &read), "read");
+	must(cop_keys(read, NULL, 0, entity_know, NULL), "keys");
+	cop_read_end(read);
+	fixture_close(&whole);
+	must(cop_detach(whole.path), "detach");
+}
+
+/* Of a file that was repaired by itself. */
+static enum end store_judge(int is_mended)
+{
+	int64_t left;
+
+	if (cop_open(copy.path, NULL, &copy.store)) {
+		diag("open: %s", cop_last_error());
+		return WRONG;
+	}
+	left = store_check(COP_CHECK_FULL, 1);
+	if (!left)
+		left = store_check(COP_CHECK_DEEP, 0);
+	if (left || strange_count() ||
+	    (is_mended && (digest_of(copy.store) != oracle ||
+			   digest_then(copy.store) != oracle_then))) {
+		diag("%lld findings are left, %d are strange", (long long)left,
+		     strange_count());
+		return WRONG;
+	}
+	fixture_close(&copy);
+	return is_mended ? MENDED : REMOVED;
+}
+
+static enum end repair(void)
+{
+	struct cop_check_result result;
+	cop_err err = file_check(1, &result);
+	int is_mended = !err && !result.left;
+
+	if (!err && result.left)
+		err = file_check(2, &result);
+	if (err == COP_CORRUPT && *cop_last_error())
+		return REFUSED;
+	if (err || result.left) {
+		diag("%s, %llu left", cop_strerror(err),
+		     (unsigned long long)result.left);
+		return WRONG;
+	}
+	return store_judge(is_mended);
+}
+
+static void copy_forget(void)
+{
+	if (copy.store)
+		fixture_close(&copy);
+	copy.store = NULL;
+	copy_release();
+}
+
+/* ---- claims ------------------------------------------------------------- */
+
+static enum end flip_try(off_t at, unsigned bit)
+{
+	unsigned char byte = bytes[at] ^ (unsigned char)(1 << bit);
+	enum end end;
+
+	copy_make();
+	copy_patch(at, &byte, 1);
+	end = repair();
+	copy_forget();
+	if (end != MENDED)
+		diag("byte %lld of page %lld, bit %u: %d",
+		     (long long)(at % PAGE), (long long)(at / PAGE), bit, end);
+	return end;
+}
+
+static void any_bit_is_put_back(uint64_t *state)
+{
+	int ends[WRONG + 1] = {0};
+
+	for (size_t i = 0; i < FLIPS; i++) {
+		unsigned bit = (unsigned)test_below(state, 8);
+
+		ends[flip_try(spots[test_below(state, spot_count)], bit)]++;
+		ends[flip_try((off_t)test_below(state, size), bit)]++;
+	}
+	is_int(ends[MENDED], 2 * FLIPS,
+	       "whichever bit flips, a repair puts it back, and history is "
+	       "whole");
+}
+
+static enum end hole_try(off_t at, const void *patch, size_t count)
+{
+	enum end end;
+
+	copy_make();
+	copy_patch(at, patch, count);
+	end = repair();
+	copy_forget();
+	if (end == WRONG)
+		diag("%zu bytes at %lld of page %lld", count,
+		     (long long)(at % PAGE), (long long)(at / PAGE));
+	return end;
+}
+
+static void what_is_left_of_a_file_is_kept(const char *what, size_t count,
+					   int is_noise, uint64_t *state)
+{
+	unsigned char patch[PAGE] = {0};
+	int ends[WRONG + 1] = {0};
+
+	for (size_t i = 0; i < HOLES; i++) {
+		off_t at = (off_t)(test_below(state, size / count) * count);
+
+		for (size_t b = 0; is_noise && b < count; b++)
+			patch[b] = (unsigned char)test_random(state);
+		ends[hole_try(at, patch, count)]++;
+	}
+	is_int(ends[WRONG], 0,
+	       "%s: what can be read is kept, and sound (%d whole, %d less, %d "
+	       "refused)",
+	       what, ends[MENDED], ends[REMOVED], ends[REFUSED]);
+	ok(ends[MENDED] + ends[REMOVED] > HOLES * 9 / 10,
+	   "which is so of most places");
+}
+
+int main(void)
+{
+	uint64_t state = test_seed();
+
+	test_begin(900);
+	whole_make(&state);
+	spots_find();
+	known_make();
+	any_bit_is_put_back(&state);
+	what_is_left_of_a_file_is_kept("a sector of zeros", SECTOR, 0, &state);
+	what_is_left_of_a_file_is_kept("noise", NOISE, 1, &state);
+	what_is_left_of_a_file_is_kept("a page of zeros", PAGE, 0, &state);
+	whole_release();
+	return done_testing();
+}
