@@ -140,7 +140,8 @@ COP_API const char *cop_strerror(cop_err error);
 
 /*
  * What failed in the calling thread's last call: what, why, and what to do, in
- * one line; "" if it succeeded.
+ * one line; "" if it succeeded.  After COP_STOPPED it is what failed in the
+ * callback, if that made a call that did.
  * Lifetime: until the thread's next call into coppice.  Never NULL.
  */
 COP_API const char *cop_last_error(void);

@@ -93,9 +93,8 @@ static cop_err visit_one(cop_read *read, enum env_db db, struct bytes key,
 		err = read_edge_view(record, &edge);
 	if (err || !seen)
 		return err;
-	if (visit(user, read, &edge))
-		return error_set(COP_STOPPED, "stopped by the caller");
-	return 0;
+	error_clear();
+	return error_answer(visit(user, read, &edge));
 }
 
 static cop_err visit_all(cop_read *read, enum env_db db, uint64_t id,

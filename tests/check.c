@@ -534,6 +534,73 @@ static void damage_stays_where_it_is(void)
 	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
 }
 
+/* ---- in a visit --------------------------------------------------------- */
+
+static int32_t vector_ask(void *user, uint32_t thread, cop_read *read,
+			  const struct cop_entity *entity)
+{
+	const float *vector;
+
+	(void)user;
+	(void)thread;
+	return cop_vector(read, entity->id, &vector) != 0;
+}
+
+static int32_t commit_ask(void *user, cop_read *read,
+			  const struct cop_version *version,
+			  const struct cop_entity *entity)
+{
+	struct cop_commit_info info = {.size = sizeof info};
+
+	(void)user;
+	(void)entity;
+	return cop_commit_info(read, version->born, &info) != 0;
+}
+
+static int32_t stop_at_once(void *user, uint32_t thread, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	(void)user;
+	(void)thread;
+	(void)read;
+	(void)entity;
+	return 1;
+}
+
+/* A visit that stops for what a call in it met ends in that call's words. */
+static void stopped_is(cop_err err, const char *what)
+{
+	is_int(err, COP_STOPPED, "%s is stopped", what);
+	ok(strstr(cop_last_error(), "restore a backup") != NULL,
+	   "in the words of what stopped it: %s", cop_last_error());
+}
+
+static void what_stops_a_visit_is_said(void)
+{
+	struct fixture f;
+	cop_read *read;
+
+	rot_make(&f, DB_VECTORS, DAMAGE_BITS);
+	read = read_of(&f);
+	for (uint32_t threads = 1; threads <= 2; threads++)
+		stopped_is(
+		    cop_scan(read, NULL, NULL, threads, vector_ask, NULL),
+		    "a scan that meets a damaged vector");
+	stopped_is(cop_scan(read, "even", NULL, 1, vector_ask, NULL),
+		   "one of a type");
+	is_int(cop_scan(read, NULL, NULL, 1, stop_at_once, NULL), COP_STOPPED,
+	       "one that is stopped for nothing");
+	is_str(cop_last_error(), "stopped by the caller", "says just that");
+	cop_read_end(read);
+	fixture_release(&f);
+	rot_make(&f, DB_OPS, DAMAGE_BITS);
+	read = read_of(&f);
+	stopped_is(cop_history(read, lookup(read, "key-0"), commit_ask, NULL),
+		   "history at a damaged commit");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 static void a_damaged_record_is_told_and_stays(void)
 {
 	struct cop_check_result result;
@@ -868,6 +935,7 @@ int main(void)
 	a_commit_that_meets_damage_names_it();
 	flipped_bits_are_put_back();
 	damage_stays_where_it_is();
+	what_stops_a_visit_is_said();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
