@@ -534,6 +534,108 @@ static void damage_stays_where_it_is(void)
 	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
 }
 
+/* ---- what is not found -------------------------------------------------- */
+
+static int32_t edge_count(void *user, cop_read *read,
+			  const struct cop_edge *edge)
+{
+	(void)read;
+	(void)edge;
+	++*(uint64_t *)user;
+	return 0;
+}
+
+/*
+ * The first entry's id becomes 0, in the file of a store that is in use: what
+ * asks for it finds nothing, as it would below a damaged branch.
+ */
+static void entry_lose(struct fixture *f, enum env_db db)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	cop_read *read = read_of(f);
+	env_cursor *cursor;
+	char path[128];
+	char zeros[8] = {0};
+	struct stat st;
+	char *map;
+	char *at;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/gen-000001/data.mdb", f->path);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || fstat(fd, &st))
+		bail_out("%s: %s", path, strerror(errno));
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	must(env_cursor_open(read->env, read->txn, db, &cursor), "cursor");
+	must(env_cursor_move(cursor, ENV_NEXT, &key, &value), "first");
+	at = memmem(map, (size_t)st.st_size, key.data, key.size + value.size);
+	for (; at; at = memmem(at + 8, (size_t)(map + st.st_size - at - 8),
+			       key.data, key.size + value.size))
+		if (pwrite(fd, zeros, sizeof zeros, at - map) != sizeof zeros)
+			break;
+	env_cursor_close(cursor);
+	cop_read_end(read);
+	munmap(map, (size_t)st.st_size);
+	close(fd);
+}
+
+/* The store's first, which has more than shared memory takes. */
+static void entity_put_large(struct fixture *f)
+{
+	static char content[1000];
+	cop_write *write = write_of(f);
+	struct cop_put put = {.size = sizeof put,
+			      .key = "key-0",
+			      .key_size = 5,
+			      .content = content,
+			      .content_size = sizeof content};
+	uint64_t random = 1;
+
+	for (size_t i = 0; i < sizeof content; i++)
+		content[i] = (char)(test_random(&random) % 90 + 33);
+	must(cop_put(write, &put), "put");
+	commit_of(write);
+}
+
+static void lost_is(cop_err err, const char *what, const char *key)
+{
+	is_int(err, COP_CORRUPT, "%s that is not found is no absence", what);
+	ok(strstr(cop_last_error(), key) &&
+	       strstr(cop_last_error(), "coppice check"),
+	   "but said, and whose: %s", cop_last_error());
+}
+
+static void what_is_not_found_is_no_absence(void)
+{
+	struct fixture f;
+	struct cop_entity entity;
+	const float *vector;
+	uint64_t edges = 0;
+	cop_read *read;
+
+	store_make(&f);
+	entity_put_large(&f);
+	entry_lose(&f, DB_ENTITIES);
+	entry_lose(&f, DB_VECTORS);
+	entry_lose(&f, DB_EDGES);
+	entry_lose(&f, DB_EDGES_IN);
+	read = read_of(&f);
+	lost_is(cop_get(read, "key-0", 5, &entity), "a record", "key-0");
+	lost_is(cop_vector(read, lookup(read, "key-0"), &vector), "a vector",
+		"key-0");
+	lost_is(
+	    cop_edges(read, lookup(read, "key-0"), COP_OUT, edge_count, &edges),
+	    "an edge", "key-0");
+	lost_is(
+	    cop_edges(read, lookup(read, "key-0"), COP_IN, edge_count, &edges),
+	    "an incoming edge", "key-0");
+	must(cop_vector(read, lookup(read, "key-1"), &vector), "vector");
+	ok(vector != NULL, "another has its own");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 /* ---- in a visit --------------------------------------------------------- */
 
 static int32_t vector_ask(void *user, uint32_t thread, cop_read *read,
@@ -935,6 +1037,7 @@ int main(void)
 	a_commit_that_meets_damage_names_it();
 	flipped_bits_are_put_back();
 	damage_stays_where_it_is();
+	what_is_not_found_is_no_absence();
 	what_stops_a_visit_is_said();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
