@@ -517,6 +517,48 @@ static void a_version_goes_when_told(enum env_db db)
 	fixture_release(&f);
 }
 
+static void history_forget(struct fixture *f)
+{
+	struct cop_retention retention = {.size = sizeof retention,
+					  .history = COP_HISTORY_NONE};
+	cop_write *write = write_of(f);
+
+	must(cop_retain(write, &retention), "retain");
+	commit_of(write);
+}
+
+static void what_ended_is_listed_again(enum damage damage)
+{
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t left;
+
+	store_make(&f);
+	store_fill(&f);
+	must(edges_put_again(&f), "put edges again");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, DB_DEATHS, damage);
+	fixture_open(&f);
+	if (damage != DAMAGE_DROP)
+		(void)check_run(&f, COP_CHECK_FULL, 2);
+	else
+		ok(check_run(&f, COP_CHECK_FULL, 0).left > 0,
+		   "versions that the index by death lacks are told");
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	left = check_run(&f, COP_CHECK_DEEP, 0).left;
+	ok(!result.left && !left,
+	   "what ended is listed again (%llu mended, %llu and %llu left)",
+	   (unsigned long long)result.mended, (unsigned long long)result.left,
+	   (unsigned long long)left);
+	if (damage == DAMAGE_DROP)
+		is_int(as_of_first(&f), 0, "and nothing is forgotten by that");
+	history_forget(&f);
+	is_int((int64_t)findings_of(f.store), 0,
+	       "history can be let go of then");
+	fixture_release(&f);
+}
+
 static void damage_stays_where_it_is(void)
 {
 	static const enum env_db dbs[] = {DB_ENTITIES, DB_VECTORS, DB_EDGES,
@@ -531,6 +573,8 @@ static void damage_stays_where_it_is(void)
 	a_version_goes_when_told(DB_VECTOR_VERSIONS);
 	a_version_goes_when_told(DB_EDGE_VERSIONS);
 	a_version_goes_when_told(DB_EDGE_IN_VERSIONS);
+	what_ended_is_listed_again(DAMAGE_DROP);
+	what_ended_is_listed_again(DAMAGE_BITS);
 	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
 }
 
