@@ -66,10 +66,11 @@ static cop_err options_check(const struct cop_backup_options *options,
 static cop_err progress_tell(const struct cop_backup_options *options,
 			     const char *what, uint64_t done, uint64_t total)
 {
-	return options && options->progress &&
-		       options->progress(options->user, what, done, total)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
-		   : 0;
+	if (!options || !options->progress)
+		return 0;
+	error_clear();
+	return error_answer(
+	    options->progress(options->user, what, done, total));
 }
 
 /* ---- taking one --------------------------------------------------------- */

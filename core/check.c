@@ -9,6 +9,7 @@
  *	check_sums.c	entries against their checksums
  *	check_truth.c	LMDB's databases against each other
  *	check_history.c	versions of what was
+ *	check_deaths.c	which of them the index by death lacks
  *	check_segment.c	the segment against LMDB
  *	check_image.c	images on disk
  *	check_repair.c	one commit that mends LMDB

@@ -26,7 +26,7 @@ struct check {
 	uint64_t members;      /* that the records ask for */
 	uint64_t *used;	       /* by a name's number: how often they do */
 	struct used names;     /* that any record has, of history, too */
-	uint64_t ended;	       /* versions that the index by death lists */
+	uint64_t ended;	       /* versions that the index by death lists so */
 	uint64_t chain_commit; /* of the operation record seen last */
 	uint64_t chain;
 	uint64_t records;	       /* that heads name in the segment */
@@ -95,6 +95,11 @@ void check_content_wanted(struct check *check, struct bytes record);
 /* ---- check_history.c ---------------------------------------------------- */
 
 cop_err check_history(struct check *check);
+
+/* ---- check_deaths.c ----------------------------------------------------- */
+
+/* What would list the versions that the index by death does not; to repair. */
+cop_err check_deaths_mend(struct check *check);
 
 /* ---- check_segment.c: the segment against LMDB; W held ------------------ */
 

@@ -134,7 +134,9 @@ static int death_is_so(struct check *check, const struct death *death,
 	int in = !death->has_in ||
 		 version_ended(check, DB_EDGE_IN_VERSIONS, &death->in, died);
 
-	if (!ended)
+	if (ended)
+		check->ended++;
+	else
 		check_finding(check,
 			      "the index of what ended at %llu lists what did "
 			      "not",
@@ -169,7 +171,6 @@ static void death_check(struct check *check, struct bytes key,
 	int code;
 
 	while (!(code = death_next(value, &at, &death))) {
-		check->ended++;
 		int is_so = death_is_so(check, &death, died);
 
 		if (removes && is_so)
@@ -222,6 +223,11 @@ cop_err check_history(struct check *check)
 			      "%llu versions have ended, and %llu are listed",
 			      (unsigned long long)ended,
 			      (unsigned long long)check->ended);
+	if (check->ended < ended && check->options->repair) {
+		err = check_deaths_mend(check);
+		if (err)
+			return err;
+	}
 	check_count(check, DB_EDGE_IN_VERSIONS,
 		    check_entries(check, DB_EDGE_VERSIONS),
 		    "incoming edges that ended");

@@ -140,7 +140,8 @@ COP_API const char *cop_strerror(cop_err error);
 
 /*
  * What failed in the calling thread's last call: what, why, and what to do, in
- * one line; "" if it succeeded.
+ * one line; "" if it succeeded.  After COP_STOPPED it is what failed in the
+ * callback, if that made a call that did.
  * Lifetime: until the thread's next call into coppice.  Never NULL.
  */
 COP_API const char *cop_last_error(void);
@@ -676,6 +677,7 @@ COP_MUST cop_err cop_content_read(cop_read *read,
 /*
  * The vector of an entity as it was put, float32 x cop_dim(), borrowed from
  * LMDB without a copy; *vector is NULL if it has none.
+ * Returns	COP_CORRUPT, too, if shared memory knows of one that LMDB lacks.
  */
 COP_MUST cop_err cop_vector(cop_read *read, uint64_t id, const float **vector);
 
@@ -798,6 +800,8 @@ COP_MUST cop_err cop_edge_property_at(cop_read *read,
  * Calls `visit` for every edge of an entity, with its properties.
  * direction	enum cop_direction; both: outgoing ones first, a self loop
  *		once in each direction.
+ * Returns	COP_CORRUPT, too, after the last one if LMDB lacks some that
+ *		shared memory knows of.
  */
 COP_MUST cop_err cop_edges(cop_read *read, uint64_t id, int32_t direction,
 			   int32_t (*visit)(void *user, cop_read *read,

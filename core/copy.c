@@ -108,10 +108,11 @@ static cop_err batch_step(struct copying *copying)
 		code = env_write_begin(copy->to, 1, &copying->to_txn);
 	if (code)
 		return failed(code);
-	if (copying->total && copy->progress &&
-	    copy->progress(copy->user, copying->done, copying->total))
-		return error_set(COP_STOPPED, "stopped by the caller");
-	return 0;
+	if (!copying->total || !copy->progress)
+		return 0;
+	error_clear();
+	return error_answer(
+	    copy->progress(copy->user, copying->done, copying->total));
 }
 
 /* ---- content ------------------------------------------------------------ */

@@ -70,9 +70,8 @@ static cop_err records_tell(const struct diff *diff,
 	difference->how = !before.data	? COP_ADDED
 			  : !after.data ? COP_REMOVED
 					: COP_CHANGED;
-	return diff->visit(diff->user, diff->read, difference)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
-		   : 0;
+	error_clear();
+	return error_answer(diff->visit(diff->user, diff->read, difference));
 }
 
 static cop_err record_compare(const struct diff *diff, enum env_db db,

@@ -65,6 +65,14 @@ void error_clear(void)
 	last_line[0] = 0;
 }
 
+cop_err error_answer(int32_t answer)
+{
+	if (!answer)
+		return 0;
+	return last_line[0] ? COP_STOPPED
+			    : error_set(COP_STOPPED, "stopped by the caller");
+}
+
 /*
  * Keys and names are shown cut, and may be any bytes: what is no UTF-8 then
  * becomes a question mark.

@@ -42,4 +42,10 @@ void error_prefix(const char *format, ...)
 /* Forgets the line: at the start of a call that may fail. */
 void error_clear(void);
 
+/*
+ * What a callback's answer comes to: COP_STOPPED unless it is 0.  A line that
+ * a call in it has left stays, for that is why; error_clear() comes before.
+ */
+cop_err error_answer(int32_t answer);
+
 #endif

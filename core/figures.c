@@ -184,7 +184,7 @@ static void reads_tell(struct processes *room,
 	}
 }
 
-static int32_t
+static cop_err
 process_tell(cop_store *store, struct processes *room, uint32_t place,
 	     int32_t (*visit)(void *user, const struct cop_process *one),
 	     void *user)
@@ -209,7 +209,8 @@ process_tell(cop_store *store, struct processes *room, uint32_t place,
 	figures_add(&store->figures, place, &room->sum);
 	sum_tell(&room->sum, &room->figures);
 	reads_tell(room, &owner, &process);
-	return visit(user, &process);
+	error_clear();
+	return error_answer(visit(user, &process));
 }
 
 cop_err cop_processes(cop_store *store,
@@ -228,8 +229,7 @@ cop_err cop_processes(cop_store *store,
 		return no_memory();
 	limit = figures_limit(&store->figures);
 	for (uint32_t i = 0; i < limit && !err; i++)
-		if (process_tell(store, room, i, visit, user))
-			err = error_set(COP_STOPPED, "stopped by the caller");
+		err = process_tell(store, room, i, visit, user);
 	free(room);
 	return err;
 }

@@ -113,14 +113,14 @@ cop_err cop_touched(cop_read *read, uint64_t commit,
 		return cannot_read(read, EBADMSG);
 	if (info)
 		*info = figures;
-	for (uint64_t i = 0; i < op.head.touched; i++) {
+	for (uint64_t i = 0; i < op.head.touched && !err; i++) {
 		uint32_t id;
 
 		memcpy(&id, op.ids + i * sizeof id, sizeof id);
-		if (visit(user, read, id))
-			return error_set(COP_STOPPED, "stopped by the caller");
+		error_clear();
+		err = error_answer(visit(user, read, id));
 	}
-	return 0;
+	return err;
 }
 
 cop_err cop_commit_at(cop_read *read, int64_t time_ns, uint64_t *commit)
@@ -203,9 +203,8 @@ rule_tell(cop_read *read, const struct disk_retention *rule,
 	if (text.data && text.size < sizeof type)
 		memcpy(type, text.data, text.size);
 	view.type = rule->type ? type : NULL;
-	return visit(user, read, &view)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
-		   : 0;
+	error_clear();
+	return error_answer(visit(user, read, &view));
 }
 
 cop_err cop_retentions(cop_read *read,

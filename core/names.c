@@ -139,9 +139,9 @@ static cop_err name_tell(const struct listing *listing, struct bytes key,
 	err = count_of(listing, name.name, &name.count);
 	if (err || (!name.count && listing->space != NAME_PROPERTY))
 		return err;
-	return listing->visit(listing->user, listing->read, &name)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
-		   : 0;
+	error_clear();
+	return error_answer(
+	    listing->visit(listing->user, listing->read, &name));
 }
 
 /* ---- all ---------------------------------------------------------------- */

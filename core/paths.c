@@ -139,10 +139,9 @@ static cop_err list_branch(struct paths *paths, uint32_t hops,
 static cop_err path_tell(struct paths *paths, uint32_t hops)
 {
 	paths->told++;
-	return paths->visit(paths->user, paths->read, paths->steps,
-			    hops + (size_t)1)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
-		   : 0;
+	error_clear();
+	return error_answer(paths->visit(paths->user, paths->read, paths->steps,
+					 hops + (size_t)1));
 }
 
 /* Branches of one level: where they begin, and which is next. */

@@ -33,6 +33,7 @@
 #include "build.h"
 #include "content.h"
 #include "generation.h"
+#include "graph.h"
 #include "past.h"
 #include "prefetch.h"
 #include "timed.h"
@@ -513,6 +514,33 @@ static cop_err key_check(const void *key, size_t size)
 			 size, COP_KEY_BYTES);
 }
 
+cop_err read_lost(const cop_read *read, uint64_t id, const char *what)
+{
+	const struct segment *segment = read_segment(read);
+	const struct head *head = graph_head(read, id);
+	uint32_t size = 0;
+	const char *key =
+	    head ? head_key(segment->header,
+			    segment_region(segment, REGION_TEXT), head, &size)
+		 : NULL;
+
+	return error_set(COP_CORRUPT,
+			 "%s: the data file lacks %s of '%.*s' (%llu), "
+			 "which shared memory knows of; `coppice check` says "
+			 "more",
+			 read->store->path, what, error_shown(size),
+			 key ? key : "", (unsigned long long)id);
+}
+
+/* The head's state, unless it has changed since the read's moment. */
+static int head_state_of(const cop_read *read, uint64_t id,
+			 struct head_state *state)
+{
+	const struct head *head = graph_head(read, id);
+
+	return head && head_read(head, read->moment, state);
+}
+
 /*
  * What the segment knows of an entity's record: 0 if LMDB has to be asked.  A
  * copy that makes no sense is passed over, as LMDB has the record, too.
@@ -537,6 +565,17 @@ static int record_kept(const cop_read *read, uint64_t id, struct bytes *record)
 	return record->data && !codec_entity_fault(*record);
 }
 
+/* LMDB has no record. */
+static __attribute__((noinline)) cop_err record_absent(const cop_read *read,
+						       uint64_t id)
+{
+	struct head_state state;
+
+	return head_state_of(read, id, &state) && state.alive
+		   ? read_lost(read, id, "the record")
+		   : 0;
+}
+
 /* With all that it ever is. */
 static inline cop_err read_entity_raw(cop_read *read, uint64_t id,
 				      struct bytes *record)
@@ -552,7 +591,8 @@ static inline cop_err read_entity_raw(cop_read *read, uint64_t id,
 	err = past_get(&past, DB_ENTITIES, bytes_of(&id, sizeof id), record);
 	if (err)
 		return error_system(err, "%s: cannot read", read->store->path);
-	return record->data ? codec_entity_check(*record) : 0;
+	return record->data ? codec_entity_check(*record)
+			    : record_absent(read, id);
 }
 
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record)
@@ -890,6 +930,7 @@ cop_err cop_key(cop_read *read, uint64_t id, const void **key, size_t *key_size)
 cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 {
 	struct past past = past_of(read);
+	struct head_state state;
 	struct bytes value;
 	const float *floats;
 	cop_err err = read_check(read);
@@ -900,6 +941,9 @@ cop_err cop_vector(cop_read *read, uint64_t id, const float **vector)
 	code = past_get(&past, DB_VECTORS, bytes_of(&id, sizeof id), &value);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
+	if (!value.data && head_state_of(read, id, &state) && state.alive &&
+	    state.row)
+		return read_lost(read, id, "the vector");
 	if (!value.data) {
 		*vector = NULL;
 		return 0;

@@ -216,11 +216,11 @@ static cop_err restoring_tell(void *user)
 	struct restoring *restoring = user;
 	const struct cop_restore_options *options = restoring->options;
 
-	return options->progress &&
-		       options->progress(options->user, "restoring",
-					 restoring->entries,
-					 restoring->in.header.entries)
-		   ? error_set(COP_STOPPED, "stopped by the caller")
+	error_clear();
+	return options->progress
+		   ? error_answer(options->progress(
+			 options->user, "restoring", restoring->entries,
+			 restoring->in.header.entries))
 		   : 0;
 }
 

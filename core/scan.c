@@ -81,8 +81,8 @@ static cop_err scan_one(const struct scan *scan, cop_read *copy,
 
 	if (err || !passes(scan, record.data, at))
 		return err;
-	if (scan->visit(scan->user, thread, copy, &entity))
-		err = error_set(COP_STOPPED, "stopped by the caller");
+	error_clear();
+	err = error_answer(scan->visit(scan->user, thread, copy, &entity));
 	if (copy->arena.blocks)
 		arena_release(&copy->arena);
 	return err;
@@ -357,9 +357,10 @@ static cop_err key_visit(cop_read *read, struct bytes value,
 	err = read_entity_record(read, id, &record);
 	if (!err && record.data)
 		err = read_entity_view(id, record, &entity);
-	if (!err && record.data && visit(user, read, &entity))
-		err = error_set(COP_STOPPED, "stopped by the caller");
-	return err;
+	if (err || !record.data)
+		return err;
+	error_clear();
+	return error_answer(visit(user, read, &entity));
 }
 
 cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,

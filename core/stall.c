@@ -316,7 +316,6 @@ cop_err cop_readers(cop_store *store,
 	struct slot_owner owner;
 	struct cop_reader reader;
 	cop_read *read;
-	int stopped = 0;
 	int present;
 	int code = 0;
 	cop_err err;
@@ -324,22 +323,20 @@ cop_err cop_readers(cop_store *store,
 	err = cop_read_begin(store, &read);
 	if (err)
 		return err;
+	error_clear();
 	if (writer_look(store, &owner, &reader))
-		stopped = visit(user, &reader);
-	for (uint32_t i = 0;
-	     i < slots_limit(&store->slots) && !code && !stopped; i++) {
+		err = error_answer(visit(user, &reader));
+	for (uint32_t i = 0; i < slots_limit(&store->slots) && !code && !err;
+	     i++) {
 		if (i == read->slot)
 			continue;
 		code = reader_look(read, i, &owner, &reader, &present);
+		error_clear();
 		if (!code && present)
-			stopped = visit(user, &reader);
+			err = error_answer(visit(user, &reader));
 	}
 	cop_read_end(read);
-	if (code)
-		return error_system(code, "%s: cannot read", store->path);
-	return stopped ? error_set(COP_STOPPED, "the callback returned "
-						"non-zero")
-		       : 0;
+	return code ? error_system(code, "%s: cannot read", store->path) : err;
 }
 
 cop_err stall_stat(const cop_read *read, struct cop_stats *out)

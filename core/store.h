@@ -362,6 +362,12 @@ cop_err read_symbol(cop_read *read, enum name_space space, const char *text,
  */
 cop_err read_entity_record(cop_read *read, uint64_t id, struct bytes *record);
 
+/*
+ * COP_CORRUPT: LMDB has nothing of what shared memory says an entity has.  A
+ * page of it may be damaged so that what lies below is not found.
+ */
+cop_err read_lost(const cop_read *read, uint64_t id, const char *what);
+
 /* Makes a record, checked, what is valid at the read's point in time. */
 cop_err read_entity_narrow(cop_read *read, struct bytes *record);
 

@@ -104,12 +104,13 @@ static cop_err events_show(const struct journal *journal, uint64_t *next,
 			   void *user)
 {
 	uint64_t last = journal_last(journal);
+	cop_err err = 0;
 
 	if (*next > last + 1 || !*next)
 		*next = 1;
 	if (last - *next + 1 > JOURNAL_RECORDS && last >= *next)
 		*next = last - JOURNAL_RECORDS + 1;
-	while (*next <= last) {
+	while (*next <= last && !err) {
 		struct journal_record record;
 		struct cop_event event;
 
@@ -123,10 +124,10 @@ static cop_err events_show(const struct journal *journal, uint64_t *next,
 					   .pid = record.pid,
 					   .name = record.name,
 					   .text = record.text};
-		if (visit(user, &event))
-			return error_set(COP_STOPPED, "stopped by the caller");
+		error_clear();
+		err = error_answer(visit(user, &event));
 	}
-	return 0;
+	return err;
 }
 
 cop_err cop_events(cop_store *store, int32_t which, uint32_t timeout_ms,
@@ -196,15 +197,17 @@ cop_err cop_lock_look(cop_store *store, struct cop_lock *out,
 	holder_look(store, &lock);
 	places =
 	    mailbox_limit(&store->mailboxes) + figures_limit(&store->figures);
-	for (uint32_t i = 0; i < places; i++) {
+	for (uint32_t i = 0; i < places && !err; i++) {
 		uint32_t pid = waiting_pid(store, i);
 
 		if (!pid)
 			continue;
 		lock.waiting++;
-		if (waiting && waiting(user, pid))
-			return error_set(COP_STOPPED, "stopped by the caller");
+		error_clear();
+		if (waiting)
+			err = error_answer(waiting(user, pid));
 	}
-	*out = lock;
-	return 0;
+	if (!err)
+		*out = lock;
+	return err;
 }

@@ -2,11 +2,6 @@
 /* The versions of one entity, vector or edge, newest first. */
 #include "past.h"
 
-static cop_err stopped(int32_t answer)
-{
-	return answer ? error_set(COP_STOPPED, "stopped by the caller") : 0;
-}
-
 /* ---- entities ----------------------------------------------------------- */
 
 struct entities {
@@ -26,9 +21,11 @@ static cop_err entity_tell(void *user, uint64_t born, uint64_t died,
 
 	if (!err)
 		err = read_entity_view(entities->id, record, &entity);
-	return err ? err
-		   : stopped(entities->visit(entities->user, entities->read,
-					     &version, &entity));
+	if (err)
+		return err;
+	error_clear();
+	return error_answer(
+	    entities->visit(entities->user, entities->read, &version, &entity));
 }
 
 cop_err cop_history(cop_read *read, uint64_t id,
@@ -65,7 +62,8 @@ static cop_err vector_tell(void *user, uint64_t born, uint64_t died,
 		return error_set(COP_CORRUPT,
 				 "%s: a vector has %zu bytes; restore a backup",
 				 vectors->read->store->path, record.size);
-	return stopped(
+	error_clear();
+	return error_answer(
 	    vectors->visit(vectors->user, vectors->read, &version, floats));
 }
 
@@ -102,7 +100,9 @@ static cop_err edge_tell(void *user, uint64_t born, uint64_t died,
 
 	if (err)
 		return err;
-	return stopped(edges->visit(edges->user, edges->read, &version, &edge));
+	error_clear();
+	return error_answer(
+	    edges->visit(edges->user, edges->read, &version, &edge));
 }
 
 cop_err cop_edge_history(cop_read *read, uint64_t source, const char *relation,

@@ -517,6 +517,48 @@ static void a_version_goes_when_told(enum env_db db)
 	fixture_release(&f);
 }
 
+static void history_forget(struct fixture *f)
+{
+	struct cop_retention retention = {.size = sizeof retention,
+					  .history = COP_HISTORY_NONE};
+	cop_write *write = write_of(f);
+
+	must(cop_retain(write, &retention), "retain");
+	commit_of(write);
+}
+
+static void what_ended_is_listed_again(enum damage damage)
+{
+	struct cop_check_result result;
+	struct fixture f;
+	uint64_t left;
+
+	store_make(&f);
+	store_fill(&f);
+	must(edges_put_again(&f), "put edges again");
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	data_damage(&f, DB_DEATHS, damage);
+	fixture_open(&f);
+	if (damage != DAMAGE_DROP)
+		(void)check_run(&f, COP_CHECK_FULL, 2);
+	else
+		ok(check_run(&f, COP_CHECK_FULL, 0).left > 0,
+		   "versions that the index by death lacks are told");
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	left = check_run(&f, COP_CHECK_DEEP, 0).left;
+	ok(!result.left && !left,
+	   "what ended is listed again (%llu mended, %llu and %llu left)",
+	   (unsigned long long)result.mended, (unsigned long long)result.left,
+	   (unsigned long long)left);
+	if (damage == DAMAGE_DROP)
+		is_int(as_of_first(&f), 0, "and nothing is forgotten by that");
+	history_forget(&f);
+	is_int((int64_t)findings_of(f.store), 0,
+	       "history can be let go of then");
+	fixture_release(&f);
+}
+
 static void damage_stays_where_it_is(void)
 {
 	static const enum env_db dbs[] = {DB_ENTITIES, DB_VECTORS, DB_EDGES,
@@ -531,7 +573,178 @@ static void damage_stays_where_it_is(void)
 	a_version_goes_when_told(DB_VECTOR_VERSIONS);
 	a_version_goes_when_told(DB_EDGE_VERSIONS);
 	a_version_goes_when_told(DB_EDGE_IN_VERSIONS);
+	what_ended_is_listed_again(DAMAGE_DROP);
+	what_ended_is_listed_again(DAMAGE_BITS);
 	a_bit_is_put_back_in_a_store_that_cannot_be_opened();
+}
+
+/* ---- what is not found -------------------------------------------------- */
+
+static int32_t edge_count(void *user, cop_read *read,
+			  const struct cop_edge *edge)
+{
+	(void)read;
+	(void)edge;
+	++*(uint64_t *)user;
+	return 0;
+}
+
+/*
+ * The first entry's id becomes 0, in the file of a store that is in use: what
+ * asks for it finds nothing, as it would below a damaged branch.
+ */
+static void entry_lose(struct fixture *f, enum env_db db)
+{
+	struct bytes key = bytes_of("", 0);
+	struct bytes value;
+	cop_read *read = read_of(f);
+	env_cursor *cursor;
+	char path[128];
+	char zeros[8] = {0};
+	struct stat st;
+	char *map;
+	char *at;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/gen-000001/data.mdb", f->path);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || fstat(fd, &st))
+		bail_out("%s: %s", path, strerror(errno));
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	must(env_cursor_open(read->env, read->txn, db, &cursor), "cursor");
+	must(env_cursor_move(cursor, ENV_NEXT, &key, &value), "first");
+	at = memmem(map, (size_t)st.st_size, key.data, key.size + value.size);
+	for (; at; at = memmem(at + 8, (size_t)(map + st.st_size - at - 8),
+			       key.data, key.size + value.size))
+		if (pwrite(fd, zeros, sizeof zeros, at - map) != sizeof zeros)
+			break;
+	env_cursor_close(cursor);
+	cop_read_end(read);
+	munmap(map, (size_t)st.st_size);
+	close(fd);
+}
+
+/* The store's first, which has more than shared memory takes. */
+static void entity_put_large(struct fixture *f)
+{
+	static char content[1000];
+	cop_write *write = write_of(f);
+	struct cop_put put = {.size = sizeof put,
+			      .key = "key-0",
+			      .key_size = 5,
+			      .content = content,
+			      .content_size = sizeof content};
+	uint64_t random = 1;
+
+	for (size_t i = 0; i < sizeof content; i++)
+		content[i] = (char)(test_random(&random) % 90 + 33);
+	must(cop_put(write, &put), "put");
+	commit_of(write);
+}
+
+static void lost_is(cop_err err, const char *what, const char *key)
+{
+	is_int(err, COP_CORRUPT, "%s that is not found is no absence", what);
+	ok(strstr(cop_last_error(), key) &&
+	       strstr(cop_last_error(), "coppice check"),
+	   "but said, and whose: %s", cop_last_error());
+}
+
+static void what_is_not_found_is_no_absence(void)
+{
+	struct fixture f;
+	struct cop_entity entity;
+	const float *vector;
+	uint64_t edges = 0;
+	cop_read *read;
+
+	store_make(&f);
+	entity_put_large(&f);
+	entry_lose(&f, DB_ENTITIES);
+	entry_lose(&f, DB_VECTORS);
+	entry_lose(&f, DB_EDGES);
+	entry_lose(&f, DB_EDGES_IN);
+	read = read_of(&f);
+	lost_is(cop_get(read, "key-0", 5, &entity), "a record", "key-0");
+	lost_is(cop_vector(read, lookup(read, "key-0"), &vector), "a vector",
+		"key-0");
+	lost_is(
+	    cop_edges(read, lookup(read, "key-0"), COP_OUT, edge_count, &edges),
+	    "an edge", "key-0");
+	lost_is(
+	    cop_edges(read, lookup(read, "key-0"), COP_IN, edge_count, &edges),
+	    "an incoming edge", "key-0");
+	must(cop_vector(read, lookup(read, "key-1"), &vector), "vector");
+	ok(vector != NULL, "another has its own");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
+/* ---- in a visit --------------------------------------------------------- */
+
+static int32_t vector_ask(void *user, uint32_t thread, cop_read *read,
+			  const struct cop_entity *entity)
+{
+	const float *vector;
+
+	(void)user;
+	(void)thread;
+	return cop_vector(read, entity->id, &vector) != 0;
+}
+
+static int32_t commit_ask(void *user, cop_read *read,
+			  const struct cop_version *version,
+			  const struct cop_entity *entity)
+{
+	struct cop_commit_info info = {.size = sizeof info};
+
+	(void)user;
+	(void)entity;
+	return cop_commit_info(read, version->born, &info) != 0;
+}
+
+static int32_t stop_at_once(void *user, uint32_t thread, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	(void)user;
+	(void)thread;
+	(void)read;
+	(void)entity;
+	return 1;
+}
+
+/* A visit that stops for what a call in it met ends in that call's words. */
+static void stopped_is(cop_err err, const char *what)
+{
+	is_int(err, COP_STOPPED, "%s is stopped", what);
+	ok(strstr(cop_last_error(), "restore a backup") != NULL,
+	   "in the words of what stopped it: %s", cop_last_error());
+}
+
+static void what_stops_a_visit_is_said(void)
+{
+	struct fixture f;
+	cop_read *read;
+
+	rot_make(&f, DB_VECTORS, DAMAGE_BITS);
+	read = read_of(&f);
+	for (uint32_t threads = 1; threads <= 2; threads++)
+		stopped_is(
+		    cop_scan(read, NULL, NULL, threads, vector_ask, NULL),
+		    "a scan that meets a damaged vector");
+	stopped_is(cop_scan(read, "even", NULL, 1, vector_ask, NULL),
+		   "one of a type");
+	is_int(cop_scan(read, NULL, NULL, 1, stop_at_once, NULL), COP_STOPPED,
+	       "one that is stopped for nothing");
+	is_str(cop_last_error(), "stopped by the caller", "says just that");
+	cop_read_end(read);
+	fixture_release(&f);
+	rot_make(&f, DB_OPS, DAMAGE_BITS);
+	read = read_of(&f);
+	stopped_is(cop_history(read, lookup(read, "key-0"), commit_ask, NULL),
+		   "history at a damaged commit");
+	cop_read_end(read);
+	fixture_release(&f);
 }
 
 static void a_damaged_record_is_told_and_stays(void)
@@ -868,6 +1081,8 @@ int main(void)
 	a_commit_that_meets_damage_names_it();
 	flipped_bits_are_put_back();
 	damage_stays_where_it_is();
+	what_is_not_found_is_no_absence();
+	what_stops_a_visit_is_said();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);

@@ -113,6 +113,40 @@ while [ $page -lt $pages ] && [ $page -lt 60 ]; do
 done
 is "$worst" 0 'a check of torn pages ends with a status, whatever LMDB does'
 
+# An entry of which bits flip while its store is in shared memory: what prints
+# it from within a visit says so, too.
+rot()
+{
+	perl -e '($file, $hex) = @ARGV; $what = pack "H*", $hex; local $/;
+		open $f, "+<:raw", $file or die; $all = <$f>;
+		for ($at = 0; ($at = index $all, $what, $at) >= 0; $at++) {
+			seek $f, $at, 0; print $f chr(3 ^ ord $what)
+		}' "$1/gen-000001/data.mdb" "$2"
+}
+exits 0 'a store' init "$work/rot" --dim 2
+exits 0 'of two' put "$work/rot" -q <<-'END'
+	{"key":"a","vector":[123.25,7]}
+	{"key":"b","vector":[1,7]}
+	{"source":"a","relation":"r","target":"b","properties":{"p":"of it"}}
+END
+exits 0 'their commit' log "$work/rot" --json
+rot "$work/rot" "$(perl -e 'print unpack "H*", pack "q<", @ARGV' \
+	"$(field time_ns <"$work/out")")"
+exits 4 'history at a damaged commit' history "$work/rot" a
+like "$err" '*is not what was written*restore a backup*' 'says what is'
+rot "$work/rot" "$(perl -e 'print unpack "H*", pack "f<2", 123.25, 7')"
+for verb in 'get a --json --vector' 'scan --vector'; do
+	# shellcheck disable=SC2086
+	set -- $verb
+	what=$1
+	shift
+	exits 4 "$what at a damaged vector" "$what" "$work/rot" "$@"
+	like "$err" '*is not what was written*restore a backup*' 'says what is'
+done
+rot "$work/rot" "$(printf 'of it' | od -An -tx1 | tr -d ' ')"
+exits 4 'scan at a damaged edge' scan "$work/rot" --edges
+like "$err" '*is not what was written*restore a backup*' 'says what is'
+
 exits 2 'an audit that repairs' check "$store" --recall --repair
 exits 2 'an audit of a depth' check "$store" --recall --deep
 exits 0 'an audit as JSON' check "$store" --recall --json

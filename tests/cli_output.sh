@@ -247,6 +247,18 @@ for word in help --version 'help scan' 'scan --help' 'complete s'; do
 	"$COPPICE" $word >&- 2>"$work/err"
 	is "$?" 2 "coppice $word, too"
 done
+for words in "metrics $store -o" "backup $store"; do
+	for name in /dev/stdout /dev/fd/1; do
+		# shellcheck disable=SC2086 # words
+		"$COPPICE" $words $name >&- 2>"$work/err"
+		is "$?" 2 "coppice $words $name, too"
+		like "$(cat "$work/err")" '*output is closed*' 'in words'
+	done
+done
+"$COPPICE" metrics "$store" -o /dev/null >&-
+is "$?" 0 'another device is not meant'
+"$COPPICE" import "$store" /dev/stdin --format ndjson <&- >"$work/out" 2>&1
+is "$?" 0 'standard input that is closed has nothing under its name, either'
 "$COPPICE" scan "$store" 0<&- 1>"$work/out" 2>&-
 is $? 0 'others may be closed'
 is "$(wc -l <"$work/out")" 4 'and what there is, is printed'

@@ -98,6 +98,25 @@ def hosts(served):
                          ("graph.example", 200)):
         got = served.ask("ready", headers={"Host": host})[0]
         ok(got == status, f"the host {host!r} is answered with {status}", got)
+    for line, status in (
+            ("GET http://localhost/ready HTTP/1.0", 200),
+            ("GET HTTP://[::1]:9475/ready HTTP/1.0", 200),
+            ("GET http://localhost/ready HTTP/1.1\r\nHost: localhost", 200),
+            ("GET http://localhost/none HTTP/1.0", 404),
+            ("GET http://localhost HTTP/1.0", 200),
+            ("GET http://evil.example/ready HTTP/1.0", 403),
+            ("GET http://localhost@evil.example/ready HTTP/1.0", 403),
+            ("GET http:///ready HTTP/1.0", 403),
+            ("GET http://" + "l" * 300 + "/ready HTTP/1.0", 403),
+            ("GET http://evil.example/ready HTTP/1.1\r\nHost: localhost", 403),
+            ("GET http://localhost/ready HTTP/1.1\r\nHost: evil", 403),
+            ("GET /ready HTTP/1.0", 403),
+            ("GET /ready HTTP/1.1\r\nHost: localhost\r\nHost: evil", 400),
+            ("GET /ready HTTP/1.1\r\nHost: localhost\r\nhost: localhost", 400),
+            ("rub bish", 400)):
+        got = raw(served, line.encode() + b"\r\n\r\n")
+        ok(got.split(b" ")[1:2] == [b"%d" % status],
+           f"{line[:70]!r} is answered with {status}", got)
     headers = served.ask("")[1]
     ok("default-src 'none'" in headers["Content-Security-Policy"] and
        headers["X-Content-Type-Options"] == "nosniff" and

@@ -174,17 +174,16 @@ static int command_run(int argc, char **argv)
 
 /*
  * A file must not be opened under a number that people print to: one that is
- * closed becomes what can be neither read nor written.
+ * closed becomes what can be neither read nor written.  By its name, such as
+ * /dev/stdout, it can be: then it has nothing, or takes nothing.
  */
 static void descriptors_fill(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_PATH);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open(fd == STDIN_FILENO ? "/dev/null" : "/dev/full",
+			 O_PATH) < 0)
+			return;
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,8 @@
  *	that a person has open must not read the store through their browser:
  *	the Host header has to be a name that is ours (else a foreign name may
  *	be made to lead here), no other origin is allowed in, and what we send
- *	runs nothing but what came from here.
+ *	runs nothing but what came from here.  A whole address in the request's
+ *	line, as for a proxy, is taken if its host is ours, too.
  *
  * threads
  *	A pool of THREADS, each with its own poll loop and its share of the
@@ -21,6 +22,9 @@
  *	MEMORY_BYTES for a request's line and headers, IDLE_S of silence; over
  *	them the library refuses.  serve_clients.c has those of connections and
  *	of slowness; no thread has as many as it may, so that each listens.
+ *	A first line without a space is no request: the library closes the
+ *	connection, and has shut it for writing before it tells us, so that
+ *	there is no answer.
  */
 #include "serve.h"
 
@@ -38,6 +42,8 @@ enum {
 	IDLE_S = 15,
 	HOST_BYTES = 255
 };
+
+#define SCHEME "http://"
 
 static const char policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -134,7 +140,7 @@ static int host_is_ours(const struct serve *serve, const char *host)
 {
 	if (serve->is_local)
 		return 1;
-	for (size_t i = 0; host && i < serve->host_count; i++)
+	for (size_t i = 0; i < serve->host_count; i++)
 		if (host_is(host, serve->hosts[i]))
 			return 1;
 	return 0;
@@ -153,16 +159,73 @@ static int has_body(struct MHD_Connection *asked)
 	       header_of(asked, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
-static void refuse(const struct serve *serve, struct MHD_Connection *asked,
-		   const char *method, struct reply *reply)
-{
-	const char *host = header_of(asked, MHD_HTTP_HEADER_HOST);
+/* What a request says of the host that it is for. */
+struct asked_host {
+	const char *header; /* the first one */
+	int count;	    /* of headers */
+	char address[HOST_BYTES + 1];
+	int has_address; /* the request's line has it, too */
+};
 
-	if (!host_is_ours(serve, host))
+static enum MHD_Result host_take(void *user, enum MHD_ValueKind kind,
+				 const char *name, const char *value)
+{
+	struct asked_host *host = user;
+
+	(void)kind;
+	if (strcasecmp(name, MHD_HTTP_HEADER_HOST))
+		return MHD_YES;
+	if (!host->count++)
+		host->header = value ? value : "";
+	return MHD_YES;
+}
+
+/* Where the path begins in what the request's line has. */
+static const char *path_of(const char *line)
+{
+	size_t scheme = strlen(SCHEME);
+
+	if (strncasecmp(line, SCHEME, scheme))
+		return line;
+	line += scheme;
+	line += strcspn(line, "/");
+	return *line ? line : "/";
+}
+
+static struct asked_host host_of(struct MHD_Connection *asked, const char *line)
+{
+	struct asked_host host = {.count = 0};
+	const char *name = line + strlen(SCHEME);
+
+	MHD_get_connection_values(asked, MHD_HEADER_KIND, host_take, &host);
+	host.has_address = path_of(line) != line;
+	if (host.has_address) /* one that is too long is nobody's, cut */
+		snprintf(host.address, sizeof host.address, "%.*s",
+			 (int)strcspn(name, "/"), name);
+	return host;
+}
+
+static void refuse(const struct serve *serve, struct MHD_Connection *asked,
+		   const char *line, const char *method, struct reply *reply)
+{
+	struct asked_host host = host_of(asked, line);
+	const char *foreign = NULL;
+
+	if (host.has_address && !host_is_ours(serve, host.address))
+		foreign = host.address;
+	else if (host.header && !host_is_ours(serve, host.header))
+		foreign = host.header;
+	else if (!host.header && !host.has_address && !serve->is_local)
+		foreign = "";
+	if (host.count > 1)
+		reply_fail(reply, MHD_HTTP_BAD_REQUEST,
+			   "a request is for one host: it has %d Host headers",
+			   host.count);
+	else if (foreign)
 		reply_fail(reply, MHD_HTTP_FORBIDDEN,
 			   "'%.*s' is no name of this server's; allow it with "
 			   "--host",
-			   HOST_BYTES, host ? host : "");
+			   HOST_BYTES, foreign);
 	else if (strcmp(method, MHD_HTTP_METHOD_GET) &&
 		 strcmp(method, MHD_HTTP_METHOD_HEAD))
 		reply_fail(reply, MHD_HTTP_METHOD_NOT_ALLOWED,
@@ -284,10 +347,10 @@ static enum MHD_Result request_take(void *user, struct MHD_Connection *asked,
 	(void)data;
 	if (*state) {
 		*data_size = 0;
-		return answer(user, asked, path);
+		return answer(user, asked, path_of(path));
 	}
 	*state = &seen;
-	refuse(user, asked, method, &reply);
+	refuse(user, asked, path, method, &reply);
 	return reply.status ? reply_send(asked, &reply) : MHD_YES;
 }
 

@@ -86,6 +86,22 @@ static int replace_check(const struct target *target, struct fault *fault)
 
 /* ---- opening ------------------------------------------------------------ */
 
+static int output_closed(struct fault *fault)
+{
+	return fault_set(fault, EXIT_USAGE,
+			 "standard output is closed; name a file, or a pipe to "
+			 "something");
+}
+
+/* Whether it is another name of standard output, /dev/stdout perhaps. */
+static int is_output(const struct stat *st)
+{
+	struct stat output;
+
+	return !fstat(STDOUT_FILENO, &output) && output.st_dev == st->st_dev &&
+	       output.st_ino == st->st_ino;
+}
+
 /* A disk that is mounted is in use, and cannot be had so. */
 static int stream_open(struct target *target, const struct stat *st,
 		       struct fault *fault)
@@ -99,6 +115,8 @@ static int stream_open(struct target *target, const struct stat *st,
 				 target->name);
 	if (S_ISBLK(st->st_mode) && !target->replaces)
 		return there_already(target, fault);
+	if (is_output(st) && !out_is_open())
+		return output_closed(fault);
 	target->fd = open(target->name, how);
 	return target->fd < 0 ? target_fault(target, errno, fault) : 0;
 }
@@ -106,9 +124,7 @@ static int stream_open(struct target *target, const struct stat *st,
 static int output_open(struct target *target, struct fault *fault)
 {
 	if (!out_is_open())
-		return fault_set(fault, EXIT_USAGE,
-				 "standard output is closed; name a file, or a "
-				 "pipe to something");
+		return output_closed(fault);
 	if (isatty(STDOUT_FILENO))
 		return fault_set(fault, EXIT_USAGE,
 				 "standard output is a terminal, and this is "

@@ -62,6 +62,7 @@ struct walk_seen {
 	size_t size;
 	uint32_t names[16];
 	size_t count;
+	cop_err err; /* from inside a visit */
 };
 
 static int32_t walk_see(void *user, cop_read *read, const struct cop_edge *edge)
@@ -74,7 +75,8 @@ static int32_t walk_see(void *user, cop_read *read, const struct cop_edge *edge)
 	for (size_t i = 0; i < seen->count; i++)
 		if (seen->names[i] == edge->relation)
 			return 0;
-	if (cop_name(read, edge->relation, &name, &size))
+	seen->err = cop_name(read, edge->relation, &name, &size);
+	if (seen->err)
 		return 1;
 	added =
 	    snprintf(seen->text + seen->size, sizeof seen->text - seen->size,
@@ -94,7 +96,9 @@ static int walk_no_relation(struct walk *walk)
 
 	memset(&seen, 0, sizeof seen);
 	err = cop_edges(cli->read, walk->walk.start, COP_BOTH, walk_see, &seen);
-	if (err && err != COP_STOPPED)
+	if (err == COP_STOPPED)
+		err = seen.err;
+	if (err)
 		return cli_cop(cli, err);
 	return fault_set(&cli->fault, EXIT_USAGE,
 			 "this store has no relation '%s'. At '%s' there %s%s",
