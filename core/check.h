@@ -28,6 +28,8 @@ struct check {
 	struct used names;     /* that any record has, of history, too */
 	uint64_t ended;	       /* versions that the index by death lists so */
 	uint64_t chain_commit; /* of the operation record seen last */
+	uint64_t chain_broken; /* at this one, last; 0: nowhere */
+	int seals; /* the newest commit is to get an operation record */
 	uint64_t chain;
 	uint64_t records;	       /* that heads name in the segment */
 	struct disk_content_key chunk; /* seen last, and the head before it */

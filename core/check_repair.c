@@ -167,6 +167,7 @@ static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 	}
 	check->silent = 0;
 	mended_count(check, found, mended);
+	*changed |= check->seals;
 	if (!err && *changed && check->findings) { /* told as such */
 		check->findings = 0;
 		check->still = "still: ";

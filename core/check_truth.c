@@ -459,6 +459,49 @@ static void name_check(struct check *check, struct bytes key,
 			      value.size - DISK_NAME_SYMBOL));
 }
 
+/* A name that is missing, by what its symbol says. */
+static void name_put(struct check *check, uint64_t number, struct bytes symbol)
+{
+	unsigned char record[DISK_NAME_TEXT + COP_NAME_BYTES];
+	size_t bytes = DISK_NAME_SYMBOL + symbol.size;
+
+	check_finding(check, "name %llu is in one direction only",
+		      (unsigned long long)number);
+	if (bytes <= DISK_NAME_TEXT || bytes > sizeof record)
+		return;
+	memcpy(record, &check->state.commit, sizeof check->state.commit);
+	memcpy(record + DISK_NAME_COUNT, &check->used[number],
+	       sizeof *check->used);
+	memcpy(record + DISK_NAME_SYMBOL, symbol.data, symbol.size);
+	check_mend_put(check, DB_NAMES, bytes_of(&number, sizeof number),
+		       bytes_of(record, bytes));
+}
+
+/* Whose name has another text, or none that there may be, is superfluous. */
+static void symbol_back_check(struct check *check, struct bytes key,
+			      struct bytes value)
+{
+	uint64_t number = check_number(value);
+	struct bytes name;
+
+	if (value.size != sizeof number || !number ||
+	    number >= check->state.next_name) {
+		check_finding(check,
+			      "a symbol has number %llu, which never was",
+			      (unsigned long long)number);
+		check_mend_delete(check, DB_SYMBOLS, key);
+	} else if (!check_there(check, DB_NAMES, &number, sizeof number,
+				&name)) {
+		name_put(check, number, key);
+	} else if (name.size != DISK_NAME_SYMBOL + key.size ||
+		   memcmp((const char *)name.data + DISK_NAME_SYMBOL, key.data,
+			  key.size) != 0) {
+		check_finding(check, "name %llu has two symbols",
+			      (unsigned long long)number);
+		check_mend_delete(check, DB_SYMBOLS, key);
+	}
+}
+
 /* Each record follows from the one before; the first one may be any. */
 static void op_check(struct check *check, struct bytes key, struct bytes value)
 {
@@ -475,11 +518,37 @@ static void op_check(struct check *check, struct bytes key, struct bytes value)
 	if (check->chain_commit &&
 	    (commit != check->chain_commit + 1 ||
 	     op.chain !=
-		 apply_chain(check->chain, commit, op.time_ns, op.hash)))
+		 apply_chain(check->chain, commit, op.time_ns, op.hash))) {
 		check_finding(check, "the chain of commits is broken at %llu",
 			      (unsigned long long)commit);
+		check->chain_broken = commit;
+	}
 	check->chain_commit = commit;
 	check->chain = op.chain;
+}
+
+static void op_drop(struct check *check, struct bytes key, struct bytes value)
+{
+	(void)value;
+	if (check_number(key) < check->chain_broken)
+		check_mend_delete(check, DB_OPS, key);
+}
+
+/*
+ * A chain is from its first record on: what is before a break goes, or all if
+ * the newest one is missing; then the repair's own commit begins another.
+ */
+static cop_err chain_mend(struct check *check)
+{
+	const uint64_t newest = check->state.commit;
+
+	if (check->chain_commit != newest ||
+	    check->chain != check->state.chain) {
+		check->chain_broken = newest + 1;
+		check->seals = 1;
+		check->findings--;
+	}
+	return check->chain_broken ? check_database(check, DB_OPS, op_drop) : 0;
 }
 
 /* From a commit on. */
@@ -488,16 +557,18 @@ static cop_err chain_check(struct check *check, uint64_t from)
 	cop_err err;
 
 	check->chain_commit = 0;
+	check->chain_broken = 0;
 	err = check_database_from(check, DB_OPS, bytes_of(&from, sizeof from),
 				  op_check);
-	if (!err &&
-	    (check->chain_commit != check->state.commit ||
-	     (check->state.commit && check->chain != check->state.chain)))
+	if (err || !check->state.commit)
+		return err;
+	if (check->chain_commit != check->state.commit ||
+	    check->chain != check->state.chain)
 		check_finding(check,
 			      "the newest commit, %llu, has no operation "
 			      "record, or another one's",
 			      (unsigned long long)check->state.commit);
-	return err;
+	return check->options->repair == CHECK_REMOVES ? chain_mend(check) : 0;
 }
 
 /* The store's counters, and what is in its databases. */
@@ -561,6 +632,8 @@ cop_err check_truth(struct check *check)
 		err = check_database(check, DB_EDGES_IN, edge_in_check);
 	if (!err)
 		err = check_database(check, DB_NAMES, name_check);
+	if (!err)
+		err = check_database(check, DB_SYMBOLS, symbol_back_check);
 	if (!err)
 		err = contents_check(check);
 	if (err)

@@ -2094,7 +2094,7 @@ struct cop_check_result {
  * Returns	0 even if there are findings; or as cop_check and cop_commit.
  *		COP_CORRUPT after the findings if pages of the data file are
  *		damaged, since nothing else can be read then; also to repair if
- *		only its list of free pages is.
+ *		only its list of free pages is.  cop_check_file mends those.
  * Progress	the writer lock is held, but for a quick check.
  */
 COP_MUST cop_err cop_check_with(cop_store *store,
@@ -2102,11 +2102,18 @@ COP_MUST cop_err cop_check_with(cop_store *store,
 				struct cop_check_result *result);
 
 /*
- * Checks a store that cannot be opened since entries are damaged that its
- * segment is built of: each entry of the data file against its checksum, and
- * no more.  What is mended is as of cop_check_with; then it can be opened, and
- * that one does the rest.
- * Returns	as cop_check_with; COP_BUSY if somebody has the store attached.
+ * Checks the data file of a store that nobody has attached: its pages, and
+ * each entry against its checksum, and no more.  For one that cannot be opened
+ * since it is damaged, or whose pages are.
+ * Damaged entries are mended as by cop_check_with.  If pages are damaged, what
+ * can be read of all is put into another data file, which takes the place of
+ * the old one: with repair 1 if nothing is lost, with 2 in any case; then
+ * history before the newest commit is not known any more.  It takes room on
+ * the disk for another file.  Afterwards the store can be opened, and
+ * cop_check_with does the rest.
+ * Returns	0 even if there are findings; COP_BUSY if somebody has the
+ *		store attached; COP_CORRUPT if nothing can be read; COP_NO_SPACE
+ * Progress	the writer lock is held.
  */
 COP_MUST cop_err cop_check_file(const char *path,
 				const struct cop_check_options *options,

@@ -68,7 +68,8 @@ finding(struct look *look, uint64_t page, const char *format, ...)
 	}
 	look->is_over = 1;
 	(void)error_set(COP_CORRUPT,
-			"the data file is damaged (%s); restore a backup",
+			"the data file is damaged (%s); `coppice check "
+			"--repair` mends what can be, or restore a backup",
 			text);
 	return -1;
 }
@@ -119,6 +120,7 @@ static cop_err metas_error(int err)
 		   : error_set(COP_CORRUPT,
 			       "the data file is damaged (its meta pages are "
 			       "not of two commits that follow each other); "
+			       "`coppice check --repair` mends what can be, or "
 			       "restore a backup");
 }
 

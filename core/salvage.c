@@ -34,6 +34,7 @@ struct run {
 	uint64_t pages; /* whole ones in the file */
 	uint32_t page_bytes;
 	struct meta meta;
+	int has_state;
 	uint64_t commit;      /* that it has */
 	unsigned char *taken; /* a bit a page: a tree has it */
 	unsigned char *free;  /* a bit a page: it is listed as free */
@@ -117,6 +118,7 @@ static void state_look(struct run *run, struct bytes key, struct bytes value)
 		return;
 	memcpy(&state, value.data, sizeof state);
 	run->commit = state.commit;
+	run->has_state = 1;
 }
 
 /*
@@ -618,7 +620,7 @@ static void run_reset(struct run *run)
 	memset(run->taken, 0, MARKED(run->pages));
 	memset(run->has_tree, 0, sizeof run->has_tree);
 	run->is_lost = 0;
-	run->commit = 0;
+	run->has_state = 0;
 }
 
 static void main_look(struct run *run)
@@ -655,26 +657,37 @@ static uint32_t page_bytes_find(const struct run *run, uint64_t bytes)
 	return PAGE_USUAL;
 }
 
+/* Whether a meta page that leads to no state is older than any that does. */
+static int is_of_nothing(const struct meta *meta)
+{
+	return meta->main.root == NO_PAGE && meta->txn_id < META_PAGES;
+}
+
 /* The meta page that leads to the newest state. */
 static cop_err meta_choose(struct run *run)
 {
 	struct meta best = {0};
 	uint64_t commit = 0;
+	int found = 0;
 	int refused = 0;
 
 	for (uint64_t i = 0; i < META_PAGES; i++) {
 		memcpy(&run->meta, page_at(run, i), sizeof run->meta);
-		run->commit = 0;
+		run->has_state = 0;
 		if (meta_flip(&run->meta, i))
 			main_look(run);
-		refused += !run->commit;
-		if (run->commit > commit || (run->commit == commit && commit &&
-					     run->meta.txn_id > best.txn_id)) {
+		if (!run->has_state) {
+			refused += !is_of_nothing(&run->meta);
+			continue;
+		}
+		if (!found || run->commit > commit ||
+		    (run->commit == commit && run->meta.txn_id > best.txn_id)) {
 			best = run->meta;
 			commit = run->commit;
 		}
+		found = 1;
 	}
-	if (!commit)
+	if (!found)
 		return error_set(COP_CORRUPT,
 				 "neither of the data file's meta pages leads "
 				 "to a state of the store; restore a backup");

@@ -24,9 +24,10 @@ enum {
 
 static struct fixture whole;
 static struct fixture copy;
-static char memory[64];	     /* where the copies have their segments */
-static uint64_t oracle;	     /* of all of it */
-static uint64_t oracle_then; /* and as of an earlier commit */
+static char memory[64];	       /* where the copies have their segments */
+static uint64_t oracle;	       /* of all of it */
+static uint64_t oracle_before; /* before its newest commit */
+static uint64_t oracle_then;   /* and as of an earlier commit */
 static unsigned char *bytes;
 static size_t size;
 static off_t *spots;
@@ -138,6 +139,7 @@ static inline void whole_make(uint64_t *state)
 	for (uint64_t step = 1; step <= STEPS; step++)
 		step_commit(step, state);
 	must(cop_compact(whole.store, NULL, NULL), "compact");
+	oracle_before = digest_of(whole.store);
 	step_commit(KEYS / 2, state); /* frees some pages */
 	oracle = digest_of(whole.store);
 	oracle_then = digest_then(whole.store);

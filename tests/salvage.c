@@ -16,6 +16,8 @@
 
 #include "point.h"
 
+#include <dirent.h>
+
 enum {
 	FLIPS = 100 / TEST_SLOW,
 	HOLES = 60 / TEST_SLOW,
@@ -40,17 +42,10 @@ static cop_err file_check(uint32_t repair, struct cop_check_result *result)
 	return cop_check_file(copy.path, &options, result);
 }
 
-static void left_tell(void *user, int32_t place, const char *text)
-{
-	(void)user;
-	if (user || strstr(text, "still"))
-		diag("%d: %s", place, text);
-}
-
 static int64_t store_check(int32_t depth, uint32_t repair)
 {
 	struct cop_check_options options = {
-	    .size = sizeof options, .depth = depth, .repair = repair, .found = left_tell, .user = known};
+	    .size = sizeof options, .depth = depth, .repair = repair};
 	struct cop_check_result result = {.size = sizeof result};
 	cop_err err = cop_check_with(copy.store, &options, &result);
 
@@ -117,10 +112,12 @@ static enum end store_judge(int is_mended)
 		diag("open: %s", cop_last_error());
 		return WRONG;
 	}
-	left = store_check(COP_CHECK_FULL, 1);
+	left = store_check(COP_CHECK_FULL, is_mended ? 1 : 2);
 	if (!left)
 		left = store_check(COP_CHECK_DEEP, 0);
-	if (left || strange_count() ||
+	/* without its newest state a store is as of the commit before */
+	if (left ||
+	    (strange_count() && digest_of(copy.store) != oracle_before) ||
 	    (is_mended && (digest_of(copy.store) != oracle ||
 			   digest_then(copy.store) != oracle_then))) {
 		diag("%lld findings are left, %d are strange", (long long)left,
@@ -147,6 +144,21 @@ static enum end repair(void)
 		return WRONG;
 	}
 	return store_judge(is_mended);
+}
+
+/* Folders of generations in the store's, but for one. */
+static int litter_there(void)
+{
+	struct dirent *entry;
+	DIR *folder = opendir(copy.path);
+	int count = 0;
+
+	while (folder && (entry = readdir(folder)))
+		count += !strncmp(entry->d_name, "gen-", 4) ||
+			 !strcmp(entry->d_name, "CURRENT.new");
+	if (folder)
+		closedir(folder);
+	return count != 1;
 }
 
 static void copy_forget(void)
@@ -210,7 +222,9 @@ static void what_is_left_of_a_file_is_kept(const char *what, size_t count,
 	int ends[WRONG + 1] = {0};
 
 	for (size_t i = 0; i < HOLES; i++) {
-		off_t at = (off_t)(test_below(state, size / count) * count);
+		size_t metas = 2 * PAGE / count;
+		size_t places = size / count - metas;
+		off_t at = (off_t)((metas + test_below(state, places)) * count);
 
 		for (size_t b = 0; is_noise && b < count; b++)
 			patch[b] = (unsigned char)test_random(state);
@@ -224,6 +238,89 @@ static void what_is_left_of_a_file_is_kept(const char *what, size_t count,
 	   "which is so of most places");
 }
 
+/* Of two meta pages one leads to the newest commit. */
+static void without_a_meta_page_there_is_the_other(void)
+{
+	const unsigned char zeros[PAGE] = {0};
+	struct cop_check_result result;
+	int newest = 0;
+	int before = 0;
+
+	for (off_t page = 0; page < 2; page++) {
+		uint64_t digest;
+
+		copy_make();
+		copy_patch(page * PAGE, zeros, PAGE);
+		must(file_check(1, &result), "repair");
+		if (result.left)
+			must(file_check(2, &result), "remove");
+		fixture_open(&copy);
+		digest = digest_of(copy.store);
+		newest += digest == oracle;
+		before +=
+		    digest == oracle_before && !store_check(COP_CHECK_DEEP, 0);
+		copy_forget();
+	}
+	ok(newest == 1 && before == 1,
+	   "without a meta page there is the newest commit, or the one before");
+}
+
+/* ---- killed ------------------------------------------------------------- */
+
+static int points_left;
+
+static void die_at_point(const char *name)
+{
+	(void)name;
+	if (!points_left--)
+		raise(SIGKILL);
+}
+
+/* Whether it was killed at its n-th point. */
+static int repair_is_killed(int n)
+{
+	struct cop_check_result result;
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		bail_out("fork: %s", strerror(errno));
+	if (!pid) {
+		alarm(60);
+		points_left = n;
+		point_hook = die_at_point;
+		_exit(file_check(1, &result) || result.left);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		bail_out("waitpid: %s", strerror(errno));
+	return WIFSIGNALED(status);
+}
+
+static void a_repair_may_be_killed(void)
+{
+	const off_t at = spots[spot_count / 2];
+	const unsigned char flipped = bytes[at] ^ 1;
+	int killed = 0;
+	int wrong = 0;
+
+	for (int n = 0; n < DEATHS; n++) {
+		int is_killed;
+
+		copy_make();
+		copy_patch(at, &flipped, 1);
+		is_killed = repair_is_killed(n);
+		killed += is_killed;
+		wrong += repair() == WRONG || litter_there();
+		copy_forget();
+		if (!is_killed)
+			break;
+	}
+	ok(killed > 3, "killed at each of %d points of a repair", killed);
+	is_int(wrong, 0, "another one does it, and nothing is left behind");
+}
+
 int main(void)
 {
 	uint64_t state = test_seed();
@@ -233,6 +330,8 @@ int main(void)
 	spots_find();
 	known_make();
 	any_bit_is_put_back(&state);
+	without_a_meta_page_there_is_the_other();
+	a_repair_may_be_killed();
 	what_is_left_of_a_file_is_kept("a sector of zeros", SECTOR, 0, &state);
 	what_is_left_of_a_file_is_kept("noise", NOISE, 1, &state);
 	what_is_left_of_a_file_is_kept("a page of zeros", PAGE, 0, &state);

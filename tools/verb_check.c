@@ -101,8 +101,8 @@ static int result_tell(const struct check *check,
 			   result->left,
 			   check->options.repair
 			       ? "these cannot be mended: restore a backup, or "
-				 "put what they name again; --drop-damaged "
-				 "removes what is damaged"
+				 "put what they name again; --repair "
+				 "--drop-damaged goes on without them"
 			       : "`coppice check --repair` mends what can be "
 				 "mended, after a copy of the folder was made");
 	return result->left != 0;
