@@ -14,8 +14,8 @@
  *	check_image.c	images on disk
  *	check_repair.c	one commit that mends LMDB
  *	A quick check holds no lock and looks at what is counted or hashed
- *	already; a deep one also decodes every value and unpacks every image,
- *	and asks the vector graph what it finds.
+ *	already, with the pages that it is on; a deep one also decodes every
+ *value and unpacks every image, and asks the vector graph what it finds.
  *
  * repair
  *	LMDB is mended first, since all else follows from it; then the segment
@@ -148,8 +148,8 @@ static void page_found(void *user, const char *text)
 	check_finding(user, "%s", text);
 }
 
-/* Before LMDB is asked for what it would fall over; W held. */
-static cop_err pages_part(struct check *check)
+/* Before LMDB is asked for what it would fall over. */
+static cop_err pages_part(struct check *check, int what)
 {
 	struct pages pages = {.found = page_found, .user = check};
 	cop_store *store = check->store;
@@ -160,7 +160,7 @@ static cop_err pages_part(struct check *check)
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
 	check->place = COP_PLACE_DATA;
-	err = pages_check(store->env, txn, PAGES_ALL, &pages);
+	err = pages_check(store->env, txn, what, &pages);
 	env_read_abort(txn);
 	if (err)
 		return err;
@@ -181,8 +181,10 @@ static cop_err pages_part(struct check *check)
 /* What is counted or hashed already: no lock is held. */
 static cop_err check_quick(struct check *check)
 {
-	cop_err err = read_begin(check);
+	cop_err err = pages_part(check, PAGES_MAIN | PAGES_ONE(DB_OPS));
 
+	if (!err)
+		err = read_begin(check);
 	if (err)
 		return err;
 	err = check_counts(check);
@@ -248,7 +250,7 @@ static cop_err settle(struct check *check)
 /* W held. */
 static cop_err check_locked(struct check *check, uint64_t *mended)
 {
-	cop_err err = pages_part(check);
+	cop_err err = pages_part(check, PAGES_ALL);
 
 	if (!err)
 		err = settle(check);
@@ -369,7 +371,7 @@ static cop_err file_locked(struct check *check, uint64_t *mended)
 	if (code)
 		return error_system(code, "%s: cannot take the writer lock",
 				    store->path);
-	err = pages_part(check);
+	err = pages_part(check, PAGES_ALL);
 	/* images have what is removed now */
 	if (!err && check->options->repair == CHECK_REMOVES)
 		checkpoint_remove(store);
