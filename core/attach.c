@@ -172,17 +172,20 @@ static cop_err absent(const cop_store *store)
 							 : detached(store);
 }
 
-cop_err attach_check(const cop_store *store)
+static cop_err removed(const cop_store *store)
 {
-	struct stat st;
-
-	if (fstat(store->slots.fd, &st) || st.st_nlink)
-		return 0;
 	return error_set(COP_FOREIGN,
 			 "the shared memory files in %s were removed while in "
 			 "use (logind's RemoveIPC does that); close the store "
 			 "in every process and open it again",
 			 store->shm_path);
+}
+
+cop_err attach_check(const cop_store *store)
+{
+	struct stat st;
+
+	return fstat(store->slots.fd, &st) || st.st_nlink ? 0 : removed(store);
 }
 
 cop_err cop_attached_check(cop_store *store)
@@ -337,6 +340,8 @@ static cop_err index_error(const cop_store *store, int err)
 				    "COPPICE_RESERVE, run `coppice detach`, "
 				    "open again",
 				    store->path);
+	if (err == ENOENT)
+		return removed(store);
 	return error_system(err, "cannot map the index segment in %s",
 			    store->shm_path);
 }

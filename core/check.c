@@ -15,8 +15,8 @@
  *	check_repair.c	one commit that mends LMDB
  *	check_file.c	a data file by itself, if pages are damaged
  *	A quick check holds no lock and looks at what is counted or hashed
- *	already; a deep one also decodes every value and unpacks every image,
- *	and asks the vector graph what it finds.
+ *	already, with the pages that it is on; a deep one also decodes every
+ *	value and unpacks every image, and asks the vector graph what it finds.
  *
  * repair
  *	LMDB is mended first, since all else follows from it; then the segment
@@ -149,7 +149,7 @@ static void page_found(void *user, const char *text)
 	check_finding(user, "%s", text);
 }
 
-cop_err check_pages(struct check *check, struct pages *out)
+cop_err check_pages(struct check *check, int what, struct pages *out)
 {
 	struct pages pages = {.found = page_found, .user = check};
 	cop_store *store = check->store;
@@ -160,18 +160,18 @@ cop_err check_pages(struct check *check, struct pages *out)
 	if (code)
 		return error_system(code, "%s: cannot read", store->path);
 	check->place = COP_PLACE_DATA;
-	err = pages_check(store->env, txn, PAGES_ALL, &pages);
+	err = pages_check(store->env, txn, what, &pages);
 	env_read_abort(txn);
 	if (out)
 		*out = pages;
 	return err;
 }
 
-/* Before LMDB is asked for what it would fall over; W held. */
-static cop_err pages_part(struct check *check)
+/* Before LMDB is asked for what it would fall over. */
+static cop_err pages_part(struct check *check, int what)
 {
 	struct pages pages = {0};
-	cop_err err = check_pages(check, &pages);
+	cop_err err = check_pages(check, what, &pages);
 
 	if (!err &&
 	    (pages.in_trees || (pages.in_list && check->options->repair)))
@@ -187,8 +187,10 @@ static cop_err pages_part(struct check *check)
 /* What is counted or hashed already: no lock is held. */
 static cop_err check_quick(struct check *check)
 {
-	cop_err err = read_begin(check);
+	cop_err err = pages_part(check, PAGES_MAIN | PAGES_ONE(DB_OPS));
 
+	if (!err)
+		err = read_begin(check);
 	if (err)
 		return err;
 	err = check_counts(check);
@@ -254,7 +256,7 @@ static cop_err settle(struct check *check)
 /* W held. */
 static cop_err check_locked(struct check *check, uint64_t *mended)
 {
-	cop_err err = pages_part(check);
+	cop_err err = pages_part(check, PAGES_ALL);
 
 	if (!err)
 		err = settle(check);

@@ -50,7 +50,7 @@ cop_err check_options(const struct cop_check_options *options,
 		      const struct cop_check_result *result);
 
 /* The data file's pages, before anything is read of it; pages may be NULL. */
-cop_err check_pages(struct check *check, struct pages *pages);
+cop_err check_pages(struct check *check, int what, struct pages *pages);
 
 /* Whether there is such a key, and its value; damaged, it is there. */
 int check_there(const struct check *check, enum env_db db, const void *key,

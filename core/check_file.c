@@ -47,7 +47,7 @@ static cop_err file_open(struct file_check *file)
 		check_finding(check, "%s", cop_last_error());
 		err = 0;
 	} else if (!err) {
-		err = check_pages(check, NULL);
+		err = check_pages(check, PAGES_ALL, NULL);
 	}
 	file->is_damaged = check->findings != before;
 	return err;

@@ -2029,7 +2029,9 @@ struct cop_recall {
  * graph is made of.
  * samples	0: 200
  * ef		as of cop_search; 0: what a search takes
- * Returns	COP_BAD_VECTOR for a store without vectors.
+ * Returns	COP_BAD_VECTOR for a store without vectors; COP_CORRUPT, too, if
+ *		a page of the data file that has them is damaged: all of them
+ *		are looked at first, a third of a second a gigabyte.
  * Progress	reads only.  What is being linked meanwhile may be counted as
  *		one way or broken.
  */
@@ -2059,8 +2061,9 @@ enum cop_place {			/* of a finding */
 
 enum cop_check_depth {
 	COP_CHECK_FULL = 0,  /* as cop_check */
-	COP_CHECK_QUICK = 1, /* counters, the newest thousand commits, the
-				heads of images: no lock, seconds at most */
+	COP_CHECK_QUICK = 1, /* counters, the newest thousand commits and the
+				pages that these are on, the heads of images:
+				no lock, seconds at most */
 	COP_CHECK_DEEP = 2   /* FULL, and every value decoded, every image
 				unpacked, and recall and reach of the graph */
 };

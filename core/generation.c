@@ -508,7 +508,7 @@ cop_err generation_open(cop_store *store)
 cop_err generation_again(cop_store *store)
 {
 	uint64_t number = 0;
-	uint64_t next;
+	uint64_t next = 0;
 	cop_err err = current_read(store, &number);
 
 	if (!err && number != store->generation->number)

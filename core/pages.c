@@ -443,19 +443,28 @@ static int counts_fit(const struct tree *tree, const struct tree *seen)
 	       tree->entries == seen->entries;
 }
 
+/* What is said of a tree, before it is looked at. */
+static int description_check(struct look *look, const struct tree *tree)
+{
+	if (tree->flags != (env_key_is_id(look->keys) ? TREE_ID_KEYS : 0))
+		return finding(look, NO_PAGE, "its tree has flags %u",
+			       tree->flags);
+	if (tree->depth > DEPTH_MOST || (tree->root == NO_PAGE) != !tree->depth)
+		return finding(look, NO_PAGE, "its tree is %u pages deep",
+			       tree->depth);
+	if (tree->root != NO_PAGE && tree->root > look->meta.last)
+		return finding(look, NO_PAGE, "its root is page %llu",
+			       (unsigned long long)tree->root);
+	return 0;
+}
+
 /* Its own counts are compared only where all of it could be counted. */
 static void tree_check(struct look *look, const struct tree *tree)
 {
 	const uint64_t before = *look->findings;
-	const int is_empty = tree->root == NO_PAGE;
 
 	look->seen = (struct tree){0};
-	if (tree->flags != (env_key_is_id(look->keys) ? TREE_ID_KEYS : 0))
-		finding(look, NO_PAGE, "its tree has flags %u", tree->flags);
-	else if (tree->depth > DEPTH_MOST || is_empty != !tree->depth)
-		finding(look, NO_PAGE, "its tree is %u pages deep",
-			tree->depth);
-	else if (!is_empty)
+	if (!description_check(look, tree) && tree->root != NO_PAGE)
 		tree_walk(look, tree);
 	if (*look->findings == before && !counts_fit(tree, &look->seen))
 		finding(look, NO_PAGE,
@@ -482,11 +491,16 @@ static void main_check(struct look *look)
 static void named_check(struct look *look)
 {
 	for (int db = DB_META + 1; db < DB_COUNT && !look->is_over; db++) {
+		const int is_wanted =
+		    look->what & (PAGES_NAMED | PAGES_ONE(db));
+
 		look->keys = (enum env_db)db;
 		look->name = env_db_name(look->keys);
-		if (look->is_there[db])
+		if (look->is_there[db] && is_wanted)
 			tree_check(look, &look->named[db]);
-		else
+		else if (look->is_there[db])
+			(void)description_check(look, &look->named[db]);
+		else if (look->what & ~(PAGES_MAIN | PAGES_FREE))
 			finding(look, NO_PAGE, "it is missing");
 	}
 }
@@ -590,7 +604,7 @@ cop_err pages_check(const struct env *env, env_txn *txn, int what,
 		err = look_begin(look, fd);
 	if (!err && what & PAGES_MAIN)
 		main_check(look);
-	if (!err && what & PAGES_NAMED && !look->is_over)
+	if (!err && !look->is_over)
 		named_check(look);
 	if (!err && what & PAGES_FREE && !look->is_over)
 		list_tree_check(look);

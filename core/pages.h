@@ -64,6 +64,9 @@ enum pages_what {
 	PAGES_ALL = PAGES_TREES | PAGES_FREE
 };
 
+/* One of those that are named; with PAGES_MAIN. */
+#define PAGES_ONE(db) (8 << (db))
+
 struct pages {
 	/* told of each finding; NULL: the first one is the error */
 	void (*found)(void *user, const char *text);
@@ -79,7 +82,7 @@ struct pages {
 /*
  * Looks the pages of a read's snapshot through.
  * txn		begun anew if commits came between: nothing was read with it
- * what		of enum pages_what
+ * what		of enum pages_what, and PAGES_ONE()
  * pages	may be NULL
  * Returns	0 also with findings that were told; COP_CORRUPT.
  */

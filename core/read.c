@@ -58,6 +58,9 @@ cop_err read_state(const struct env *env, env_txn *txn,
 	struct bytes value;
 	int err = env_get(env, txn, DB_META, bytes_of("state", 5), &value);
 
+	if (err == ENV_ABSENT)
+		return error_set(COP_CORRUPT, "the data file lacks the store's "
+					      "state; restore a backup");
 	if (err)
 		return error_system(err, "cannot read the store's state");
 	if (value.size != sizeof *state)

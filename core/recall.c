@@ -15,6 +15,7 @@
  */
 #include "store.h"
 #include "head.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <math.h>
@@ -163,6 +164,21 @@ static uint64_t entity_of(const cop_read *read, uint32_t row)
 		   : 0;
 }
 
+/* The pages that are read, before LMDB trusts them; the read's own stay. */
+static cop_err pages_look(const cop_read *read)
+{
+	struct env *env = read->env;
+	env_txn *txn;
+	int code = env_read_begin(env, &txn);
+	cop_err err;
+
+	if (code)
+		return error_system(code, "%s: cannot read", read->store->path);
+	err = pages_check(env, txn, PAGES_MAIN | PAGES_ONE(DB_VECTORS), NULL);
+	env_read_abort(txn);
+	return err;
+}
+
 static double share_of(uint64_t found, uint64_t wanted)
 {
 	return wanted ? (double)found / (double)wanted : 1;
@@ -227,7 +243,9 @@ cop_err cop_recall(cop_read *read, uint32_t samples, uint32_t ef,
 				 "%s was made without vectors; `init --dim` "
 				 "makes a store with them",
 				 read->store->path);
-	err = samples_ask(read, samples ? samples : SAMPLES, ef, &made);
+	err = pages_look(read);
+	if (!err)
+		err = samples_ask(read, samples ? samples : SAMPLES, ef, &made);
 	if (!err && hnsw_validate(read_segment(read), &figures) == ENOMEM)
 		err = error_system(ENOMEM, "no memory to look at the graph");
 	if (err)

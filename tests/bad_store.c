@@ -1324,6 +1324,40 @@ static void who_comes_first_builds_once(void)
 	fixture_release(&f);
 }
 
+/* Only the index, of one who reads: who opens the store makes another. */
+static void an_index_that_was_removed_is_told(void)
+{
+	struct fixture f;
+	char path[128];
+	pid_t pid;
+
+	store_make(&f);
+	fixture_close(&f);
+	fixture_open(&f); /* and has not written */
+	segment_folder(f.store, path);
+	strcat(path, "/index-1");
+	if (unlink(path))
+		bail_out("unlink %s: %s", path, strerror(errno));
+	is_int(step_run(f.store, 2), COP_FOREIGN,
+	       "a writer whose index was removed is told");
+	ok(strstr(cop_last_error(), "were removed while in use") != NULL,
+	   "in the words that there are for it: %s", cop_last_error());
+	ok(sum_of(f.store) != 0, "a reader goes on");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		cop_store *store;
+
+		alarm(60);
+		must(cop_open(f.path, NULL, &store), "open");
+		_exit(step_run(store, 2) != 0);
+	}
+	is_int(child_wait(pid), 0, "who opens it makes another, and writes");
+	is_int(step_run(f.store, 3), 0, "and that is followed");
+	is_u64(findings_of(f.store), 0, "nothing is found");
+	fixture_release(&f);
+}
+
 /* ---- segments' files ---------------------------------------------------- */
 
 static void *file_map(const char *folder, const char *name, size_t *size)
@@ -2135,6 +2169,7 @@ int main(void)
 	no_room(full_disk_create, "no store is made where there is no room");
 	a_map_too_small_is_told();
 	who_comes_first_builds_once();
+	an_index_that_was_removed_is_told();
 	damaged_segments_are_built_anew(&seed);
 	a_copy_has_a_segment_of_its_own();
 	nibbles_that_are_not_the_codes_are_found();

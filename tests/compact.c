@@ -6,7 +6,10 @@
 #include "fixture.h"
 #include "content.h"
 #include "generation.h"
+#include "lock.h"
 #include "point.h"
+
+#include <fcntl.h>
 
 enum { DIM = 16, KEYS = 600 };
 
@@ -647,6 +650,62 @@ static void litter_goes_with_the_next_open(void)
 	fixture_release(&f);
 }
 
+/* ---- who tidies up ------------------------------------------------------ */
+
+/* Holds the lock of generations for so long, from when it says so. */
+static pid_t holder_start(const struct fixture *f, unsigned ms)
+{
+	char path[128];
+	char word;
+	int said[2];
+	pid_t pid;
+
+	snprintf(path, sizeof path, "%s/lock", f->path);
+	if (pipe(said))
+		bail_out("pipe: %s", strerror(errno));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		int fd = open(path, O_RDWR);
+
+		alarm(60);
+		if (lock_take(fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 10000) ||
+		    write(said[1], "", 1) != 1)
+			_exit(1);
+		usleep(ms * 1000);
+		_exit(0);
+	}
+	close(said[1]);
+	if (pid < 0 || read(said[0], &word, 1) != 1)
+		bail_out("nobody holds the lock");
+	close(said[0]);
+	return pid;
+}
+
+/* Once is enough: a machine that is busy may take the holder's time. */
+static void who_tidies_up_is_waited_for(void)
+{
+	cop_err err = COP_BUSY;
+	struct fixture f;
+	pid_t holder;
+
+	store_make(&f, COP_HISTORY_NONE);
+	round_put(&f, 0, NULL);
+	for (int i = 0; err == COP_BUSY && i < 10; i++) {
+		holder = holder_start(&f, 50);
+		err = cop_compact(f.store, NULL, NULL);
+		child_wait(holder);
+	}
+	is_int(err, 0, "a compaction waits a little for who tidies up");
+	holder = holder_start(&f, 30000);
+	is_int(cop_compact(f.store, NULL, NULL), COP_BUSY,
+	       "who goes on is another compaction");
+	kill(holder, SIGKILL);
+	child_wait(holder);
+	is_int(cop_compact(f.store, NULL, NULL), 0, "killed, it is in no way");
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	test_begin(120);
@@ -661,5 +720,6 @@ int main(void)
 	a_write_from_before_finds_its_names_again();
 	damaged_content_stops_it();
 	litter_goes_with_the_next_open();
+	who_tidies_up_is_waited_for();
 	return done_testing();
 }
