@@ -208,37 +208,28 @@ static int csv_discriminator(const struct csv *csv,
 	return 0;
 }
 
-/* *is_put is set to 0 if the edge was left out. */
-static int csv_put(struct import *import, const struct csv *csv,
-		   const struct columns *columns, int *is_put)
+/* What a record is, with its place; 0 or an exit status. */
+static int csv_edge(const struct csv *csv, const struct columns *columns,
+		    struct cop_validity *valid, struct cop_put_edge *edge,
+		    struct fault *fault)
 {
-	struct fault *fault = &import->cli->fault;
-	struct cop_validity valid = {{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
-	struct cop_put_edge edge;
-	cop_err err;
-
+	*valid = (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
+	*edge = (struct cop_put_edge){.size = sizeof *edge};
 	if (csv_check(csv, columns, fault) ||
-	    csv_instant(csv, columns, columns->valid_from, &valid.from,
+	    csv_instant(csv, columns, columns->valid_from, &valid->from,
 			fault) ||
-	    csv_instant(csv, columns, columns->valid_to, &valid.to, fault))
+	    csv_instant(csv, columns, columns->valid_to, &valid->to, fault) ||
+	    csv_discriminator(csv, columns, &edge->discriminator, fault))
 		return fault->code;
-	memset(&edge, 0, sizeof edge);
-	edge.size = sizeof edge;
-	if (csv_discriminator(csv, columns, &edge.discriminator, fault))
-		return fault->code;
-	edge.dangling = import->dangling;
-	if (valid.from.seconds != INT64_MIN || valid.to.seconds != INT64_MAX)
-		edge.valid = &valid;
-	edge.source = csv_field(csv, columns->source, &edge.source_size);
-	edge.relation = csv_field(csv, columns->relation, &edge.relation_size);
-	edge.target = csv_field(csv, columns->target, &edge.target_size);
-	edge.property_count = csv_properties(csv, columns);
-	edge.properties = columns->properties;
-	*is_put = !record_is_endless(&import->record, &edge);
-	if (!*is_put)
-		return 0;
-	err = cop_put_edge(import->batch.write, &edge);
-	return err ? fault_input(fault, err) : 0;
+	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
+		edge->valid = valid;
+	edge->source = csv_field(csv, columns->source, &edge->source_size);
+	edge->relation =
+	    csv_field(csv, columns->relation, &edge->relation_size);
+	edge->target = csv_field(csv, columns->target, &edge->target_size);
+	edge->property_count = csv_properties(csv, columns);
+	edge->properties = columns->properties;
+	return 0;
 }
 
 static int csv_records(struct import *import, struct csv *csv,
@@ -246,7 +237,9 @@ static int csv_records(struct import *import, struct csv *csv,
 {
 	struct fault *fault = &import->cli->fault;
 	struct place place = {.file = import->reader.name};
-	int code, is_put = 0;
+	struct cop_validity valid;
+	struct cop_put_edge edge;
+	int code;
 
 	for (;;) {
 		if (csv_next(csv, fault))
@@ -254,12 +247,10 @@ static int csv_records(struct import *import, struct csv *csv,
 		if (csv->field_count == 0)
 			return 0;
 		place.number = csv->line;
-		if (csv_put(import, csv, columns, &is_put))
+		if (csv_edge(csv, columns, &valid, &edge, fault))
 			code = import_bad(import, &place);
-		else if (!is_put)
-			code = import_step(import);
 		else
-			code = import_added(import, &place);
+			code = import_edge(import, &place, &edge);
 		if (code)
 			return code;
 	}

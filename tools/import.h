@@ -46,6 +46,16 @@ int import_step(struct import *import);
  */
 int import_bad(struct import *import, const struct place *place);
 
+/*
+ * Put an entity or an edge that stands at a place, and do what follows: commit
+ * when it is time, draw progress, leave it out if it is bad.  What they point
+ * to is copied.  Return 0 to go on, or the exit status.
+ */
+int import_entity(struct import *import, const struct place *place,
+		  const struct cop_put *put);
+int import_edge(struct import *import, const struct place *place,
+		struct cop_put_edge *edge);
+
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
 int csv_import(struct import *import);

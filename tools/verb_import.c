@@ -139,6 +139,35 @@ int import_bad(struct import *import, const struct place *place)
 	return 0;
 }
 
+int import_entity(struct import *import, const struct place *place,
+		  const struct cop_put *put)
+{
+	cop_err err = cop_put(import->batch.write, put);
+
+	if (err) {
+		fault_input(&import->cli->fault, err);
+		return import_bad(import, place);
+	}
+	import->vectors += put->vector != NULL;
+	return import_added(import, place);
+}
+
+int import_edge(struct import *import, const struct place *place,
+		struct cop_put_edge *edge)
+{
+	cop_err err;
+
+	edge->dangling = import->dangling;
+	if (record_is_endless(&import->record, edge))
+		return import_step(import);
+	err = cop_put_edge(import->batch.write, edge);
+	if (err) {
+		fault_input(&import->cli->fault, err);
+		return import_bad(import, place);
+	}
+	return import_added(import, place);
+}
+
 /* ---- files -------------------------------------------------------------- */
 
 static int import_dispatch(struct import *import)
