@@ -5,6 +5,8 @@
 
 #include "fault.h"
 
+#include <pthread.h>
+
 /* Where a record stands: a line of a text file or a row of vectors. */
 struct place {
 	const char *file; /* NULL: nowhere */
@@ -12,32 +14,64 @@ struct place {
 	int is_row;
 };
 
+/* What goes into one commit, and where each of its operations stands. */
+struct load {
+	cop_write *write;
+	struct place *places;
+	size_t count, room;
+};
+
 struct batch {
 	/* chosen by the caller, the rest zero */
-	cop_write *write;
+	cop_store *store;  /* of which batch_begin() begins writes */
+	cop_write *write;  /* the one that is filled: the caller's, or those */
+	int ahead;	   /* it is filled while another is committed */
 	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
 	size_t byte_max;
 	int lazy;	  /* commits are COP_LAZY */
 	uint32_t threads; /* that link vectors, 0: 1 */
 	/* the batch's own */
-	struct place *places; /* of each operation in the write */
-	size_t count, room;
-	struct place done; /* the last one that was committed */
-	uint64_t commit;   /* the newest commit's number */
+	struct load filling;   /* its write is `write` */
+	struct load under_way; /* being committed by the thread */
+	int is_under_way;      /* there is one */
+	pthread_t thread;
+	struct cop_result result; /* of the thread */
+	struct fault fault;	  /* that it met */
+	struct place done;	  /* the last one that was committed */
+	uint64_t commit;	  /* the newest commit's number */
 	uint64_t commits;
 	struct cop_result total; /* sums over all commits */
 };
+
+/* Begins the first write of batch->store, NULL: the caller's is there. */
+int batch_begin(struct batch *batch, struct fault *fault);
 
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault);
 
+/* Operations that no commit was begun for. */
+size_t batch_count(const struct batch *batch);
+
 /* Whether it is time to commit. */
 int batch_is_full(const struct batch *batch);
 
-/* Commits; a fault names the place of the operation that caused it. */
+/*
+ * Has what was added committed, ahead by a thread, after what was passed
+ * before is: a fault may be of that.
+ */
+int batch_pass(struct batch *batch, struct fault *fault);
+
+/*
+ * Commits all there is, and waits for it; a fault names the place of the
+ * operation that caused it.
+ */
 int batch_commit(struct batch *batch, struct fault *fault);
 
+/* Waits for what was passed; the rest is dropped with the batch. */
+int batch_settle(struct batch *batch, struct fault *fault);
+
+/* After batch_commit or batch_settle. */
 void batch_release(struct batch *batch);
 
 /* "FILE:LINE" or "FILE: row N" into `out`. */

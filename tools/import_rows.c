@@ -157,12 +157,14 @@ static int rows_ready(struct import *import)
 	struct cli *cli = import->cli;
 	cop_err err;
 
-	if (import->is_atomic && import->batch.count)
+	if (import->is_atomic && batch_count(&import->batch))
 		return fault_set(&cli->fault, EXIT_USAGE,
 				 "%s: with --atomic vectors are imported on "
 				 "their own",
 				 import->reader.name);
-	if (import->batch.count && batch_commit(&import->batch, &cli->fault))
+	if (batch_count(&import->batch)
+		? batch_commit(&import->batch, &cli->fault)
+		: batch_settle(&import->batch, &cli->fault))
 		return cli->fault.code;
 	err = cli->read ? cop_read_refresh(cli->read)
 			: cop_read_begin(cli->store, &cli->read);

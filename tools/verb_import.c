@@ -115,8 +115,7 @@ int import_added(struct import *import, const struct place *place)
 
 	if (batch_add(&import->batch, place, fault))
 		return fault->code;
-	if (batch_is_full(&import->batch) &&
-	    batch_commit(&import->batch, fault))
+	if (batch_is_full(&import->batch) && batch_pass(&import->batch, fault))
 		return fault->code;
 	return import_step(import);
 }
@@ -277,12 +276,25 @@ static void import_say_where(struct import *import)
 		 where, batch->commit);
 }
 
+/* What is under way stands before what a fault is of, and comes first. */
+static int import_settle(struct import *import, int code)
+{
+	struct fault before = {0};
+
+	if (!batch_settle(&import->batch, &before))
+		return code;
+	import->cli->fault = before;
+	return before.code;
+}
+
 static int import_end(struct import *import, int code)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (!code && import->batch.count)
+	if (!code && batch_count(&import->batch))
 		code = batch_commit(&import->batch, fault);
+	else
+		code = import_settle(import, code);
 	progress_end(&import->progress);
 	if (stop_signal() && code == 128 + stop_signal())
 		import->cli->stop_signal = stop_signal();
@@ -376,7 +388,10 @@ static int import_files(struct import *import)
 	struct cli *cli = import->cli;
 	int code;
 
-	import->batch.write = cli->write;
+	import->batch.store = cli->store;
+	import->batch.ahead = !import->is_atomic;
+	if (batch_begin(&import->batch, &cli->fault))
+		return cli->fault.code;
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
 	progress_begin(&import->progress, import->progress_mode,
@@ -411,7 +426,7 @@ static int import_run(struct cli *cli)
 	code = import_options(&import);
 	if (code || cli->helped)
 		return code;
-	code = cli_open_write(cli);
+	code = cli_open(cli);
 	if (!code)
 		code = import_end(&import, import_files(&import));
 	batch_release(&import.batch);
