@@ -14,8 +14,8 @@
  *	check_image.c	images on disk
  *	check_repair.c	one commit that mends LMDB
  *	A quick check holds no lock and looks at what is counted or hashed
- *	already, with the pages that it is on; a deep one also decodes every
- *value and unpacks every image, and asks the vector graph what it finds.
+ *	already, and the pages that this is on; a deep one also decodes every
+ *	value and unpacks every image, and asks the vector graph what it finds.
  *
  * repair
  *	LMDB is mended first, since all else follows from it; then the segment
