@@ -15,7 +15,7 @@
  *	check_repair.c	one commit that mends LMDB
  *	check_file.c	a data file by itself, if pages are damaged
  *	A quick check holds no lock and looks at what is counted or hashed
- *	already, with the pages that it is on; a deep one also decodes every
+ *	already, and the pages that this is on; a deep one also decodes every
  *	value and unpacks every image, and asks the vector graph what it finds.
  *
  * repair

@@ -15,7 +15,6 @@
 #include "check.h"
 #include "version.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <xxhash.h>
 

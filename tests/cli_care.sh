@@ -132,14 +132,16 @@ rot()
 		}' "$1/gen-000001/data.mdb" "$2"
 }
 exits 0 'a store' init "$work/rot" --dim 2
-exits 0 'of two' put "$work/rot" -q <<-'END'
+exits 0 'of two, by' put "$work/rot" -q <<-'END'
 	{"key":"a","vector":[123.25,7]}
+END
+exits 0 'the first commit' log "$work/rot" --json
+time=$(field time_ns <"$work/out")
+exits 0 'and another' put "$work/rot" -q <<-'END'
 	{"key":"b","vector":[1,7]}
 	{"source":"a","relation":"r","target":"b","properties":{"p":"of it"}}
 END
-exits 0 'their commit' log "$work/rot" --json
-rot "$work/rot" "$(perl -e 'print unpack "H*", pack "q<", @ARGV' \
-	"$(field time_ns <"$work/out")")"
+rot "$work/rot" "$(perl -e 'print unpack "H*", pack "q<", @ARGV' "$time")"
 exits 4 'history at a damaged commit' history "$work/rot" a
 like "$err" '*is not what was written*restore a backup*' 'says what is'
 rot "$work/rot" "$(perl -e 'print unpack "H*", pack "f<2", 123.25, 7')"
