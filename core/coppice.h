@@ -688,6 +688,7 @@ COP_MUST cop_err cop_vector(cop_read *read, uint64_t id, const float **vector);
  *		One that the store has never seen: none.
  * threads	0 or 1: the calling thread only; else visit is called by
  *		several threads at once, `thread` (from 0) tells which.
+ * Returns	COP_CORRUPT, too, after the last one if some are missing.
  * Lifetime	the entity and what is borrowed from it: until visit returns.
  */
 COP_MUST cop_err cop_scan(cop_read *read, const char *type, const char *tag,

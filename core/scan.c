@@ -38,6 +38,7 @@ struct scan {
 	uint32_t threads;
 	scan_visit *visit;
 	void *user;
+	_Atomic uint64_t records; /* that were run through, of all */
 };
 
 /* ---- which -------------------------------------------------------------- */
@@ -90,13 +91,14 @@ static cop_err scan_one(const struct scan *scan, cop_read *copy,
 
 /* ---- running through ---------------------------------------------------- */
 
-static cop_err scan_entities(const struct scan *scan, cop_read *copy,
-			     uint32_t thread, uint64_t from, uint64_t to)
+static cop_err scan_entities(struct scan *scan, cop_read *copy, uint32_t thread,
+			     uint64_t from, uint64_t to)
 {
 	struct past past = past_of(copy);
 	struct past_range range;
 	struct bytes key;
 	struct bytes value;
+	uint64_t records = 0;
 	cop_err err = 0;
 	int code = past_open(&range, &past, DB_ENTITIES,
 			     bytes_of(&from, sizeof from), 0);
@@ -109,6 +111,7 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 		memcpy(&id, key.data, sizeof id);
 		if (id >= to)
 			break;
+		records++;
 		err = codec_entity_check(value);
 		if (!err)
 			err = read_entity_narrow(copy, &value);
@@ -116,9 +119,29 @@ static cop_err scan_entities(const struct scan *scan, cop_read *copy,
 			err = scan_one(scan, copy, thread, id, value, 0);
 	}
 	past_close(&range);
+	/* relaxed: read when all threads are joined */
+	atomic_fetch_add_explicit(&scan->records, records,
+				  memory_order_relaxed);
 	return !err && code && code != ENV_ABSENT
 		   ? error_system(code, "cannot scan")
 		   : err;
+}
+
+/* A damaged page may lose some without a word. */
+static cop_err records_check(const struct scan *scan)
+{
+	const cop_read *read = scan->read;
+	uint64_t found =
+	    atomic_load_explicit(&scan->records, memory_order_relaxed);
+
+	if (scan->member || scan->by_any || read_is_past(read) ||
+	    found == read->state.entities)
+		return 0;
+	return error_set(COP_CORRUPT,
+			 "%s: the data file has %llu of %llu entities; "
+			 "`coppice check` says what else is damaged",
+			 read->store->path, (unsigned long long)found,
+			 (unsigned long long)read->state.entities);
 }
 
 /* at: of `any`, which list it is */
@@ -158,7 +181,7 @@ static cop_err scan_members(const struct scan *scan, cop_read *copy,
 
 static cop_err scan_part(void *user, uint32_t thread)
 {
-	const struct scan *scan = user;
+	struct scan *scan = user;
 	uint64_t ids = scan->read->state.next_entity;
 	uint64_t from = ids * thread / scan->threads;
 	uint64_t to = ids * (thread + (uint64_t)1) / scan->threads;
@@ -281,7 +304,7 @@ static cop_err scan_run(struct scan *scan)
 	err = threads_run(scan->threads, scan_part, scan);
 	if (process_is(read->process)) /* no child that visit has forked */
 		slot_role_set(&read->store->slots, read->slot, SLOT_READ);
-	return err;
+	return err ? err : records_check(scan);
 }
 
 /* A selection by keys alone goes through these. */

@@ -680,6 +680,33 @@ static void what_is_not_found_is_no_absence(void)
 	fixture_release(&f);
 }
 
+static int32_t nothing_do(void *user, uint32_t thread, cop_read *read,
+			  const struct cop_entity *entity)
+{
+	(void)user;
+	(void)thread;
+	(void)read;
+	(void)entity;
+	return 0;
+}
+
+static void a_scan_counts_what_it_finds(void)
+{
+	struct fixture f;
+	cop_read *read;
+
+	store_make(&f);
+	read = read_of(&f);
+	is_int(cop_scan(read, NULL, NULL, 2, nothing_do, NULL), 0,
+	       "a scan finds as many entities as there are");
+	read->state.entities++;
+	is_int(cop_scan(read, NULL, NULL, 2, nothing_do, NULL), COP_CORRUPT,
+	       "one that finds fewer says so");
+	ok(strstr(cop_last_error(), "coppice check") != NULL, "and what to do");
+	cop_read_end(read);
+	fixture_release(&f);
+}
+
 /* ---- in a visit --------------------------------------------------------- */
 
 static int32_t vector_ask(void *user, uint32_t thread, cop_read *read,
@@ -1082,6 +1109,7 @@ int main(void)
 	flipped_bits_are_put_back();
 	damage_stays_where_it_is();
 	what_is_not_found_is_no_absence();
+	a_scan_counts_what_it_finds();
 	what_stops_a_visit_is_said();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
