@@ -394,6 +394,7 @@ cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,
 	struct bytes key = bytes_of(prefix, prefix_size);
 	struct bytes value;
 	env_cursor *cursor;
+	cop_read copy; /* whose memory is given back after each visit */
 	cop_err err = read_check(read);
 	int code;
 
@@ -406,14 +407,17 @@ cop_err cop_keys(cop_read *read, const void *prefix, size_t prefix_size,
 	code = env_cursor_open(read->env, read->txn, DB_KEYS, &cursor);
 	if (code)
 		return error_system(code, "cannot scan");
+	read_copy(read, &copy);
 	code = env_cursor_move(cursor, prefix_size ? ENV_SEEK : ENV_NEXT, &key,
 			       &value);
 	while (!code && !err && key.size >= prefix_size &&
 	       !memcmp(key.data, prefix_size ? prefix : "", prefix_size)) {
-		err = key_visit(read, value, visit, user);
+		err = key_visit(&copy, value, visit, user);
+		arena_release(&copy.arena);
 		if (!err)
 			code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
 	}
+	read_copy_end(&copy);
 	env_cursor_close(cursor);
 	return !err && code && code != ENV_ABSENT
 		   ? error_system(code, "cannot scan")

@@ -28,18 +28,18 @@
 #include <unistd.h>
 
 const struct verb *const verbs[] = {
-    &verb_init,	       &verb_import,  &verb_put,	&verb_get,
-    &verb_delete,      &verb_search,  &verb_walk,	&verb_path,
-    &verb_neighbors,   &verb_scan,    &verb_count,	&verb_content_put,
-    &verb_content_get, &verb_tag,     &verb_untag,	&verb_history,
-    &verb_diff,	       &verb_log,     &verb_undelete,	&verb_retain,
-    &verb_mcp,	       &verb_stat,    &verb_top,	&verb_latency,
-    &verb_readers,     &verb_locks,   &verb_slow,	&verb_trace,
-    &verb_watch,       &verb_metrics, &verb_serve,	&verb_ping,
-    &verb_check,       &verb_doctor,  &verb_config,	&verb_maintain,
-    &verb_compact,     &verb_rebuild, &verb_checkpoint, &verb_attach,
-    &verb_detach,      &verb_backup,  &verb_verify,	&verb_restore,
-    &verb_upgrade,
+    &verb_init,	       &verb_import,	  &verb_export,	 &verb_put,
+    &verb_get,	       &verb_delete,	  &verb_search,	 &verb_walk,
+    &verb_path,	       &verb_neighbors,	  &verb_scan,	 &verb_count,
+    &verb_content_put, &verb_content_get, &verb_tag,	 &verb_untag,
+    &verb_history,     &verb_diff,	  &verb_log,	 &verb_undelete,
+    &verb_retain,      &verb_mcp,	  &verb_stat,	 &verb_top,
+    &verb_latency,     &verb_readers,	  &verb_locks,	 &verb_slow,
+    &verb_trace,       &verb_watch,	  &verb_metrics, &verb_serve,
+    &verb_ping,	       &verb_check,	  &verb_doctor,	 &verb_config,
+    &verb_maintain,    &verb_compact,	  &verb_rebuild, &verb_checkpoint,
+    &verb_attach,      &verb_detach,	  &verb_backup,	 &verb_verify,
+    &verb_restore,     &verb_upgrade,
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

@@ -251,6 +251,21 @@ cop_err out_value(const struct cop_value *value)
 	return out_nested(value, 0);
 }
 
+/* glibc's stdout is a variable, for such ends. */
+cop_err out_value_text(const struct cop_value *value, char **text, size_t *size)
+{
+	FILE *memory = open_memstream(text, size);
+	FILE *before = stdout;
+	cop_err err;
+
+	if (!memory)
+		return ENOMEM;
+	stdout = memory;
+	err = out_value(value);
+	stdout = before;
+	return fclose(memory) && !err ? ENOMEM : err;
+}
+
 cop_err out_name_json(cop_read *read, uint32_t name)
 {
 	const char *text;
@@ -370,30 +385,57 @@ static cop_err out_entity_properties(cop_read *read,
 	return 0;
 }
 
+static int tag_compare(const void *a, const void *b)
+{
+	const struct out_tag *x = a;
+	const struct out_tag *y = b;
+	int order =
+	    memcmp(x->text, y->text, x->size < y->size ? x->size : y->size);
+
+	return order ? order : x->size < y->size ? -1 : x->size > y->size;
+}
+
+/* By their texts: a store has them in the order of its own numbers. */
+cop_err out_tags(cop_read *read, const struct cop_entity *entity,
+		 struct out_tag **tags, uint32_t *count, uint32_t *timed)
+{
+	cop_err err = 0;
+
+	*count = 0;
+	*tags = malloc((entity->tag_count + (size_t)1) * sizeof **tags);
+	if (!*tags)
+		return ENOMEM;
+	for (uint32_t i = 0; i < entity->tag_count && !err; i++) {
+		struct out_tag *tag = &(*tags)[*count];
+		struct cop_validity valid;
+
+		err = cop_entity_tag(read, entity, i, &tag->text, &tag->size);
+		if (!err)
+			err = cop_entity_tag_valid(read, entity, i, &valid);
+		if (!err && out_is_always(&valid))
+			++*count;
+		else if (!err)
+			++*timed;
+	}
+	if (!err)
+		qsort(*tags, *count, sizeof **tags, tag_compare);
+	return err;
+}
+
 static cop_err out_entity_tags(cop_read *read, const struct cop_entity *entity,
 			       uint32_t *timed)
 {
-	uint32_t count = 0;
+	struct out_tag *tags;
+	uint32_t count;
+	cop_err err = out_tags(read, entity, &tags, &count, timed);
 
-	for (uint32_t i = 0; i < entity->tag_count; i++) {
-		struct cop_validity valid;
-		const char *tag;
-		size_t size;
-		cop_err err = cop_entity_tag(read, entity, i, &tag, &size);
-
-		if (!err)
-			err = cop_entity_tag_valid(read, entity, i, &valid);
-		if (err)
-			return err;
-		if (!out_is_always(&valid)) {
-			++*timed;
-			continue;
-		}
-		if (count++)
+	for (uint32_t i = 0; i < count && !err; i++) {
+		if (i)
 			out_byte(',');
-		out_string(tag, size);
+		out_string(tags[i].text, tags[i].size);
 	}
-	return 0;
+	free(tags);
+	return err;
 }
 
 /* A member of "timed", up to its validity. */
@@ -475,8 +517,41 @@ cop_err out_content(cop_read *read, const struct cop_entity *entity,
 	return err;
 }
 
-static cop_err out_entity_content(cop_read *read,
+static void out_base64(const unsigned char *data, size_t size)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < size; i += 3) {
+		size_t left = size - i;
+		uint32_t bits = (uint32_t)data[i] << 16;
+
+		bits |= left > 1 ? (uint32_t)data[i + 1] << 8 : 0;
+		bits |= left > 2 ? data[i + 2] : 0;
+		out_byte(digits[bits >> 18]);
+		out_byte(digits[bits >> 12 & 63]);
+		out_byte(left > 1 ? digits[bits >> 6 & 63] : '=');
+		out_byte(left > 2 ? digits[bits & 63] : '=');
+	}
+}
+
+static cop_err out_content_base64(cop_read *read,
 				  const struct cop_entity *entity)
+{
+	const void *data;
+	size_t size;
+	cop_err err = cop_entity_content(read, entity, &data, &size);
+
+	if (err)
+		return err;
+	out_words(",\"content_base64\":\"");
+	out_base64(data, size);
+	out_byte('"');
+	return 0;
+}
+
+static cop_err out_entity_content(cop_read *read,
+				  const struct cop_entity *entity, int parts)
 {
 	const void *data;
 	size_t size;
@@ -489,6 +564,8 @@ static cop_err out_entity_content(cop_read *read,
 		out_string(data, size);
 	else
 		out_words("null");
+	if (size && !data && parts & OUT_BASE64 && size <= COP_CONTENT_BYTES)
+		return out_content_base64(read, entity);
 	if (size && !data)
 		printf(",\"content_bytes\":%zu", size);
 	return 0;
@@ -530,7 +607,7 @@ cop_err out_entity_object(cop_store *store, cop_read *read,
 		err = out_entity_timed(read, entity);
 	out_words(",\"content\":");
 	if (!err)
-		err = out_entity_content(read, entity);
+		err = out_entity_content(read, entity, parts);
 	if (parts & OUT_VECTOR) {
 		out_words(",\"vector\":");
 		if (!err)

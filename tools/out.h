@@ -17,10 +17,29 @@ void out_double(double value);
 /* float32 x dim as a JSON list, each number reads back as the same float. */
 void out_vector(const float *vector, uint32_t dim);
 
-/* A value as JSON. */
+/* A value as JSON; the same as text, which the caller frees. */
 cop_err out_value(const struct cop_value *value);
+cop_err out_value_text(const struct cop_value *value, char **text,
+		       size_t *size);
 
-enum out_parts { OUT_VECTOR = 1, OUT_EDGES = 2, OUT_VERSION = 4 };
+enum out_parts {
+	OUT_VECTOR = 1,
+	OUT_EDGES = 2,
+	OUT_VERSION = 4,
+	OUT_BASE64 = 8 /* content that is no text, too */
+};
+
+struct out_tag {
+	const char *text;
+	size_t size;
+};
+
+/*
+ * The tags that an entity has always, in order of their texts; the caller frees
+ * them, also after an error.  The others are added to *timed.
+ */
+cop_err out_tags(cop_read *read, const struct cop_entity *entity,
+		 struct out_tag **tags, uint32_t *count, uint32_t *timed);
 
 /* An entity as the line that import reads; parts: enum out_parts. */
 cop_err out_entity(cop_store *store, cop_read *read,

@@ -13,7 +13,8 @@
  *	`valid_from` and `valid_to`.  Every other member is a property, as if
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
  *	their decimal text; one that is no UTF-8 is told by its bytes, in hex,
- *	beside it: `key_hex`, `source_hex`, `target_hex`.  null is the same as
+ *	beside it: `key_hex`, `source_hex`, `target_hex`; content that is no
+ *	text is in `content_base64`.  null is the same as
  *	absent, but `"vector": null` drops the vector that an absent one keeps.
  *	Lines of an assistant's memory.jsonl are taken, too: see
  *	record_of_memory().
@@ -523,15 +524,69 @@ static int record_kept(const json_t *bytes, struct cop_put *put,
 	return 0;
 }
 
+/* A base64 digit's six bits, or 64. */
+static uint32_t base64_bits(char digit)
+{
+	if (digit >= 'A' && digit <= 'Z')
+		return (uint32_t)(digit - 'A');
+	if (digit >= 'a' && digit <= 'z')
+		return (uint32_t)(digit - 'a') + 26;
+	if (digit >= '0' && digit <= '9')
+		return (uint32_t)(digit - '0') + 52;
+	return digit == '+' ? 62 : digit == '/' ? 63 : 64;
+}
+
+/* Content that is no text. */
+static int record_base64(struct record *record, const json_t *json,
+			 struct cop_put *put, struct fault *fault)
+{
+	const char *text = json_string_value(json);
+	size_t size = json_string_length(json);
+	size_t pads = size && text[size - 1] == '=';
+	unsigned char *out;
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (!text || size % 4 || !size || put->content)
+		return record_bad(fault, "content_base64",
+				  "is not base64 of a content that is not in "
+				  "the line as text");
+	pads += pads && text[size - 2] == '=';
+	out = scratch_take(&record->scratch, size / 4 * 3, 1);
+	if (!out)
+		return record_no_memory(fault);
+	for (size_t i = 0; i < size; i += 4) {
+		uint32_t bits = 0;
+
+		for (size_t j = i; j < i + 4; j++) {
+			uint32_t six =
+			    j < size - pads ? base64_bits(text[j]) : 0;
+
+			if (six > 63)
+				return record_bad(fault, "content_base64",
+						  "has a byte that is no "
+						  "digit of base64");
+			bits = bits << 6 | six;
+		}
+		out[i / 4 * 3] = (unsigned char)(bits >> 16);
+		out[i / 4 * 3 + 1] = (unsigned char)(bits >> 8);
+		out[i / 4 * 3 + 2] = (unsigned char)bits;
+	}
+	put->content = out;
+	put->content_size = size / 4 * 3 - pads;
+	return 0;
+}
+
 static int record_put_entity(struct record *record, cop_write *write,
 			     json_t *line, struct fault *fault)
 {
 	static const char *const with_key[] = {
-	    "key",	     "key_hex", "type",	 "tags", "content",
-	    "content_bytes", "vector",	"timed", NULL};
+	    "key",	     "key_hex",	       "type",	 "tags",  "content",
+	    "content_bytes", "content_base64", "vector", "timed", NULL};
 	static const char *const with_id[] = {
-	    "id",     "type",  "tags", "content", "content_bytes",
-	    "vector", "timed", NULL};
+	    "id",      "type",		"tags",
+	    "content", "content_bytes", "content_base64",
+	    "vector",  "timed",		NULL};
 	int has_key = json_object_get(line, "key") != NULL;
 	const char *member = has_key ? "key" : "id", *content;
 	struct record_properties properties;
@@ -561,7 +616,9 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.key = key.data;
 	put.key_size = key.size > UINT32_MAX ? UINT32_MAX : (uint32_t)key.size;
 	put.content = content;
-	if (record_kept(json_object_get(line, "content_bytes"), &put, fault))
+	if (record_base64(record, json_object_get(line, "content_base64"), &put,
+			  fault) ||
+	    record_kept(json_object_get(line, "content_bytes"), &put, fault))
 		return fault->code;
 	put.properties = properties.items;
 	put.property_count = (uint32_t)properties.count;

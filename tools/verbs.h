@@ -20,6 +20,7 @@ void complete_print(int argc, char **argv);
 
 extern const struct verb verb_init;
 extern const struct verb verb_import;
+extern const struct verb verb_export;
 extern const struct verb verb_put;
 extern const struct verb verb_get;
 extern const struct verb verb_delete;

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One export: what is chosen, and how formats are given it; export.c. */
+#ifndef TOOLS_EXPORT_H
+#define TOOLS_EXPORT_H
+
+#include "args.h"
+#include "select.h"
+
+struct export_ids {
+	uint64_t *ids; /* ascending */
+	size_t count;
+};
+
+/* A property, by name, of all that are exported: its column, its type. */
+struct export_field {
+	char *name;
+	size_t size;
+	int of_edges;
+	unsigned kinds;	     /* a bit each: 1 << enum cop_kind */
+	unsigned item_kinds; /* of lists */
+};
+
+struct export_fields {
+	struct export_field *fields;
+	size_t count, room;
+	int has_content, has_vector;
+};
+
+struct export
+{
+	struct cli *cli;
+	/* chosen */
+	struct select which;
+	const char *around; /* a key, NULL: all */
+	uint32_t hops;
+	const char *output; /* a file or, of several, what they begin with */
+	int replaces;
+	int vectors; /* with them, where that is left open */
+	/* state */
+	struct export_ids near;	     /* of `around` */
+	struct export_fields fields; /* after export_survey() */
+	uint64_t entities, edges;
+	uint64_t left_out; /* what the format has no place for */
+	cop_err err;	   /* from inside a visit */
+	const void *pass;  /* what is under way */
+	int of_edges;	   /* whose properties are visited; the format's */
+	char name[4096];   /* of the file that is written */
+};
+
+typedef cop_err export_entity_visit(struct export *run, cop_read *read,
+				    const struct cop_entity *entity);
+typedef cop_err export_edge_visit(struct export *run, cop_read *read,
+				  const struct cop_edge *edge);
+
+/* All that is chosen, in order of keys; 0 or an exit status. */
+int export_entities(struct export *run, export_entity_visit *visit);
+
+/*
+ * All edges of which both ends are chosen, by source, relation, target and
+ * discriminator, in order of their texts; 0 or an exit status.
+ */
+int export_edges(struct export *run, export_edge_visit *visit);
+
+/* Names and types of all properties into run->fields. */
+int export_survey(struct export *run);
+
+/* Calls `visit` for each property that an entity or an edge has always. */
+typedef cop_err export_property_visit(struct export *run, const char *name,
+				      size_t size,
+				      const struct cop_value *value);
+cop_err export_entity_properties(struct export *run, cop_read *read,
+				 const struct cop_entity *entity,
+				 export_property_visit *visit);
+cop_err export_edge_properties(struct export *run, cop_read *read,
+			       const struct cop_edge *edge,
+			       export_property_visit *visit);
+
+void export_fields_release(struct export_fields *fields);
+
+/* Calls `visit` for the type, "" for none, then for each tag in order. */
+typedef void export_label_visit(const char *text, size_t size, int is_type);
+cop_err export_labels(struct export *run, cop_read *read,
+		      const struct cop_entity *entity,
+		      export_label_visit *visit);
+
+/* NULL if there is none. */
+struct export_field *export_field_find(struct export_fields *fields,
+				       const char *name, size_t size,
+				       int of_edges);
+
+/* The kind, enum cop_kind, that all values have, by bits; else COP_STRING. */
+int export_kind_of(unsigned kinds);
+
+/* A value as text: a scalar as it is, else its JSON. */
+cop_err export_plain(const struct cop_value *value,
+		     void (*text)(const void *data, size_t size));
+cop_err export_json(const struct cop_value *value,
+		    void (*text)(const void *data, size_t size));
+
+/* Sends stdout to run->output with `tail`; or leaves it, if that is "-". */
+int export_begin(struct export *run, const char *tail);
+int export_end(struct export *run, int code);
+
+/* The formats; each an exit status. */
+int export_ndjson(struct export *run);
+int export_csv(struct export *run);
+int export_graphml(struct export *run);
+int export_ntriples(struct export *run);
+int export_dot(struct export *run);
+int export_npy(struct export *run);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * csv: as neo4j-admin imports it, in two files: PREFIX-nodes.csv and
+ * PREFIX-relationships.csv.
+ *
+ * layout
+ *	:ID,:LABEL,NAME:TYPE..,content,vector:float[]
+ *	:START_ID,:END_ID,:TYPE,NAME:TYPE..
+ *	:LABEL is the type, then the tags, with `;` between; so are the items of
+ *	lists.  A column has the type that all of its values have, of numbers
+ *	the wider one; else it is a string, and what is no text in it is JSON.
+ *
+ * limits
+ *	Lists whose items are of several types, or have a `;` in them, are JSON.
+ *	Validities and discriminators, and content that is no text, are left
+ *	out, and counted.
+ */
+#include "export.h"
+#include "out.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A cell that is put together; and the cells of a row, by column. */
+struct cell {
+	char *data;
+	size_t size, room;
+};
+
+static struct {
+	struct cell *cells;
+	struct cell *now;
+	int of_edges;
+	int failed; /* memory is out */
+} row;
+
+static void cell_add(const void *data, size_t size)
+{
+	struct cell *cell = row.now;
+
+	if (cell->room - cell->size < size) {
+		size_t room = (cell->size + size) * 2;
+		char *grown = realloc(cell->data, room);
+
+		if (!grown) {
+			row.failed = 1;
+			return;
+		}
+		cell->data = grown;
+		cell->room = room;
+	}
+	if (size)
+		memcpy(cell->data + cell->size, data, size);
+	cell->size += size;
+}
+
+/* An item of a list must not look like two. */
+static void item_add(const void *data, size_t size)
+{
+	row.failed |= memchr(data, ';', size) ? 2 : 0;
+	cell_add(data, size);
+}
+
+static void cell_write(const char *text, size_t size)
+{
+	int plain = 1;
+
+	for (size_t i = 0; i < size && plain; i++)
+		plain = text[i] != '"' && text[i] != ',' && text[i] != '\n' &&
+			text[i] != '\r';
+	if (!plain)
+		putchar('"');
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"')
+			putchar('"');
+		putchar(text[i]);
+	}
+	if (!plain)
+		putchar('"');
+}
+
+/* ---- columns ------------------------------------------------------------ */
+
+static const char *scalar_word(int kind)
+{
+	switch (kind) {
+	case COP_BOOL: return "boolean";
+	case COP_INT: return "long";
+	case COP_FLOAT: return "double";
+	default: return "string";
+	}
+}
+
+static int is_list(const struct export_field *field)
+{
+	return export_kind_of(field->kinds) == COP_LIST;
+}
+
+static void header_write(const struct export *run, int of_edges)
+{
+	for (size_t i = 0; i < run->fields.count; i++) {
+		const struct export_field *field = &run->fields.fields[i];
+		char tail[24];
+
+		if (field->of_edges != of_edges)
+			continue;
+		snprintf(tail, sizeof tail, ":%s%s",
+			 scalar_word(export_kind_of(is_list(field)
+							? field->item_kinds
+							: field->kinds)),
+			 is_list(field) ? "[]" : "");
+		putchar(',');
+		row.now = &row.cells[i];
+		row.now->size = 0;
+		cell_add(field->name, field->size);
+		cell_add(tail, strlen(tail));
+		cell_write(row.now->data, row.now->size);
+	}
+}
+
+/* ---- rows --------------------------------------------------------------- */
+
+static cop_err list_add(const struct cop_value *value)
+{
+	cop_err err = 0;
+
+	for (uint32_t i = 0; i < value->count && !err; i++) {
+		struct cop_value item;
+
+		if (i)
+			cell_add(";", 1);
+		err = cop_value_item(value, i, NULL, NULL, &item);
+		if (!err)
+			err = export_plain(&item, item_add);
+	}
+	if (row.failed & 2) { /* as one that has no such items */
+		row.failed &= ~2;
+		row.now->size = 0;
+		err = export_json(value, cell_add);
+	}
+	return err;
+}
+
+static cop_err property_note(struct export *run, const char *name, size_t size,
+			     const struct cop_value *value)
+{
+	struct export_field *field =
+	    export_field_find(&run->fields, name, size, row.of_edges);
+
+	if (!field)
+		return 0;
+	row.now = &row.cells[field - run->fields.fields];
+	return is_list(field) ? list_add(value) : export_plain(value, cell_add);
+}
+
+static void row_begin(const struct export *run, int of_edges)
+{
+	for (size_t i = 0; i < run->fields.count; i++)
+		row.cells[i].size = 0;
+	row.of_edges = of_edges;
+}
+
+static cop_err row_end(const struct export *run)
+{
+	for (size_t i = 0; i < run->fields.count; i++)
+		if (run->fields.fields[i].of_edges == row.of_edges) {
+			putchar(',');
+			cell_write(row.cells[i].data, row.cells[i].size);
+		}
+	return row.failed ? ENOMEM : 0;
+}
+
+static void label_add(const char *text, size_t size, int is_type)
+{
+	cell_add(";", !is_type);
+	cell_add(text, size);
+}
+
+static cop_err labels_write(struct export *run, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	struct cell *labels = &row.cells[run->fields.count];
+	cop_err err;
+
+	row.now = labels;
+	labels->size = 0;
+	err = export_labels(run, read, entity, label_add);
+	cell_write(labels->data, labels->size);
+	return err;
+}
+
+static cop_err content_write(struct export *run, cop_read *read,
+			     const struct cop_entity *entity)
+{
+	const void *data;
+	size_t size;
+	cop_err err = out_content(read, entity, &data, &size);
+
+	putchar(',');
+	if (!err && data)
+		cell_write(data, size);
+	else
+		run->left_out += size != 0;
+	return err;
+}
+
+static cop_err vector_write(const struct export *run, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	const float *vector;
+	cop_err err = cop_vector(read, entity->id, &vector);
+
+	putchar(',');
+	for (uint32_t i = 0; !err && vector && i < cop_dim(run->cli->store);
+	     i++)
+		printf("%s%.9g", i ? ";" : "", (double)vector[i]);
+	return err;
+}
+
+static cop_err entity_write(struct export *run, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	cop_err err;
+
+	run->entities++;
+	cell_write(entity->key, entity->key_size);
+	putchar(',');
+	err = labels_write(run, read, entity);
+	row_begin(run, 0);
+	if (!err)
+		err =
+		    export_entity_properties(run, read, entity, property_note);
+	if (!err)
+		err = row_end(run);
+	if (!err && run->fields.has_content)
+		err = content_write(run, read, entity);
+	if (!err && run->fields.has_vector)
+		err = vector_write(run, read, entity);
+	putchar('\n');
+	return err;
+}
+
+static cop_err key_write(cop_read *read, uint64_t id)
+{
+	const void *key;
+	size_t size;
+	cop_err err = cop_key(read, id, &key, &size);
+
+	if (!err)
+		cell_write(key, size);
+	return err;
+}
+
+static cop_err edge_write(struct export *run, cop_read *read,
+			  const struct cop_edge *edge)
+{
+	const char *relation;
+	size_t size;
+	cop_err err = key_write(read, edge->source);
+
+	run->edges++;
+	run->left_out += edge->discriminator != 0;
+	putchar(',');
+	if (!err)
+		err = key_write(read, edge->target);
+	putchar(',');
+	if (!err)
+		err = cop_name(read, edge->relation, &relation, &size);
+	if (!err)
+		cell_write(relation, size);
+	row_begin(run, 1);
+	if (!err)
+		err = export_edge_properties(run, read, edge, property_note);
+	if (!err)
+		err = row_end(run);
+	putchar('\n');
+	return err;
+}
+
+static int nodes_write(struct export *run)
+{
+	int code = export_begin(run, "-nodes.csv");
+
+	if (code)
+		return code;
+	fputs(":ID,:LABEL", stdout);
+	header_write(run, 0);
+	fputs(run->fields.has_content ? ",content:string" : "", stdout);
+	fputs(run->fields.has_vector ? ",vector:float[]" : "", stdout);
+	putchar('\n');
+	return export_end(run, export_entities(run, entity_write));
+}
+
+static int edges_write(struct export *run)
+{
+	int code = export_begin(run, "-relationships.csv");
+
+	if (code)
+		return code;
+	fputs(":START_ID,:END_ID,:TYPE", stdout);
+	header_write(run, 1);
+	putchar('\n');
+	return export_end(run, export_edges(run, edge_write));
+}
+
+int export_csv(struct export *run)
+{
+	int code = export_survey(run);
+
+	row.cells = calloc(run->fields.count + 1, sizeof *row.cells);
+	if (!code && !row.cells)
+		code =
+		    fault_set(&run->cli->fault, EXIT_NO_SPACE, "out of memory");
+	if (!code)
+		code = nodes_write(run);
+	if (!code)
+		code = edges_write(run);
+	for (size_t i = 0; row.cells && i <= run->fields.count; i++)
+		free(row.cells[i].data);
+	free(row.cells);
+	return code;
+}

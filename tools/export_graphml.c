@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graphml: nodes and edges with typed keys, as Gephi, NetworkX and yEd read it.
+ *
+ * layout
+ *	A node's id is its key.  `labels` is ":TYPE:TAG..", an edge's `label`
+ *its relation, as Neo4j's tools have it; properties are keys of their own
+ *	names, lists and maps as JSON.  Content is `content`.
+ *
+ * limits
+ *	Vectors are left out, and so are, counted, validities and
+ *	characters that XML cannot have.
+ */
+#include "export.h"
+#include "out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct export *current;
+
+static void xml(const void *data, size_t size)
+{
+	const unsigned char *text = data;
+
+	for (size_t i = 0; i < size; i++) {
+		switch (text[i]) {
+		case '&': fputs("&amp;", stdout); break;
+		case '<': fputs("&lt;", stdout); break;
+		case '>': fputs("&gt;", stdout); break;
+		case '"': fputs("&quot;", stdout); break;
+		case '\n':
+		case '\r':
+		case '\t': printf("&#%u;", (unsigned)text[i]); break;
+		default:
+			if (text[i] < ' ') {
+				current->left_out++;
+				fputs("\xef\xbf\xbd", stdout);
+			} else {
+				putchar(text[i]);
+			}
+		}
+	}
+}
+
+static const char *type_word(const struct export_field *field)
+{
+	switch (export_kind_of(field->kinds)) {
+	case COP_BOOL: return "boolean";
+	case COP_INT: return "long";
+	case COP_FLOAT: return "double";
+	default: return "string";
+	}
+}
+
+static void keys_write(const struct export *run)
+{
+	for (size_t i = 0; i < run->fields.count; i++) {
+		const struct export_field *field = &run->fields.fields[i];
+
+		printf("  <key id=\"p%zu\" for=\"%s\" attr.name=\"", i,
+		       field->of_edges ? "edge" : "node");
+		xml(field->name, field->size);
+		printf("\" attr.type=\"%s\"/>\n", type_word(field));
+	}
+}
+
+static cop_err property_write(struct export *run, const char *name, size_t size,
+			      const struct cop_value *value)
+{
+	const struct export_field *field =
+	    export_field_find(&run->fields, name, size, run->of_edges);
+	cop_err err = 0;
+
+	if (!field || value->kind == COP_NULL)
+		return 0;
+	printf("      <data key=\"p%zu\">",
+	       (size_t)(field - run->fields.fields));
+	err = export_plain(value, xml);
+	fputs("</data>\n", stdout);
+	return err;
+}
+
+static void label_write(const char *text, size_t size, int is_type)
+{
+	(void)is_type;
+	putchar(':');
+	xml(text, size);
+}
+
+static cop_err labels_write(struct export *run, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	cop_err err;
+
+	if (!entity->type && !entity->tag_count)
+		return 0;
+	fputs("      <data key=\"labels\">", stdout);
+	err = export_labels(run, read, entity, label_write);
+	fputs("</data>\n", stdout);
+	return err;
+}
+
+static cop_err content_write(struct export *run, cop_read *read,
+			     const struct cop_entity *entity)
+{
+	const void *data;
+	size_t size;
+	cop_err err = out_content(read, entity, &data, &size);
+
+	if (err || !data || !size) {
+		run->left_out += !err && size;
+		return err;
+	}
+	fputs("      <data key=\"content\">", stdout);
+	xml(data, size);
+	fputs("</data>\n", stdout);
+	return 0;
+}
+
+static cop_err entity_write(struct export *run, cop_read *read,
+			    const struct cop_entity *entity)
+{
+	cop_err err;
+
+	run->entities++;
+	run->of_edges = 0;
+	fputs("    <node id=\"", stdout);
+	xml(entity->key, entity->key_size);
+	fputs("\">\n", stdout);
+	err = labels_write(run, read, entity);
+	if (!err)
+		err =
+		    export_entity_properties(run, read, entity, property_write);
+	if (!err)
+		err = content_write(run, read, entity);
+	fputs("    </node>\n", stdout);
+	return err;
+}
+
+static cop_err end_write(cop_read *read, const char *name, uint64_t id)
+{
+	const void *key;
+	size_t size;
+	cop_err err = cop_key(read, id, &key, &size);
+
+	printf(" %s=\"", name);
+	if (!err)
+		xml(key, size);
+	putchar('"');
+	return err;
+}
+
+static cop_err edge_write(struct export *run, cop_read *read,
+			  const struct cop_edge *edge)
+{
+	const char *relation;
+	size_t size;
+	cop_err err;
+
+	run->edges++;
+	run->of_edges = 1;
+	fputs("    <edge", stdout);
+	err = end_write(read, "source", edge->source);
+	if (!err)
+		err = end_write(read, "target", edge->target);
+	fputs(">\n      <data key=\"label\">", stdout);
+	if (!err)
+		err = cop_name(read, edge->relation, &relation, &size);
+	if (!err)
+		xml(relation, size);
+	fputs("</data>\n", stdout);
+	if (!err && edge->discriminator)
+		printf("      <data key=\"discriminator\">%" PRIu32 "</data>\n",
+		       edge->discriminator);
+	if (!err)
+		err = export_edge_properties(run, read, edge, property_write);
+	fputs("    </edge>\n", stdout);
+	return err;
+}
+
+int export_graphml(struct export *run)
+{
+	int code = export_survey(run);
+
+	current = run;
+	if (!code)
+		code = export_begin(run, "");
+	if (code)
+		return code;
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+	      "<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n"
+	      "  <key id=\"labels\" for=\"node\" attr.name=\"labels\" "
+	      "attr.type=\"string\"/>\n"
+	      "  <key id=\"content\" for=\"node\" attr.name=\"content\" "
+	      "attr.type=\"string\"/>\n"
+	      "  <key id=\"label\" for=\"edge\" attr.name=\"label\" "
+	      "attr.type=\"string\"/>\n"
+	      "  <key id=\"discriminator\" for=\"edge\" "
+	      "attr.name=\"discriminator\" attr.type=\"long\"/>\n",
+	      stdout);
+	keys_write(run);
+	fputs("  <graph id=\"G\" edgedefault=\"directed\">\n", stdout);
+	code = export_entities(run, entity_write);
+	if (!code)
+		code = export_edges(run, edge_write);
+	fputs("  </graph>\n</graphml>\n", stdout);
+	return export_end(run, code);
+}
