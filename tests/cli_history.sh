@@ -281,7 +281,7 @@ exits 0 'get' get "$store" rome
 like "$out" '*capital (*to 0330*), capital (1871*on)*ruler*Augustus (*' \
 	'says when'
 exits 0 'get at a time' get "$store" rome --valid-at 20 --json
-like "$out" '*"tags":\["city","capital"\]*"ruler":"Tiberius"*' \
+like "$out" '*"tags":\["capital","city"\]*"ruler":"Tiberius"*' \
 	'has what was so then'
 exits 0 'get at another' get "$store" rome --valid-at 1000 --json
 like "$out" '*"tags":\["city"\]*{"name":"Rome"}*' 'has none of them'

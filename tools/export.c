@@ -121,7 +121,6 @@ static cop_err id_is_chosen(const struct export *run, cop_read *read,
 struct pass {
 	struct export *run;
 	export_entity_visit *entity;
-	export_edge_visit *edge;
 };
 
 static int32_t pass_entity(void *user, cop_read *read,
@@ -248,7 +247,6 @@ static int edge_compare(const void *a, const void *b)
 static cop_err edges_of(struct export *run, cop_read *read,
 			const struct cop_entity *entity)
 {
-	const struct pass *pass = run->pass;
 	struct out_edges edges = {.run = run};
 	cop_err err =
 	    cop_edges(read, entity->id, COP_OUT, edge_collect, &edges);
@@ -259,16 +257,16 @@ static cop_err edges_of(struct export *run, cop_read *read,
 		qsort(edges.items, edges.count, sizeof *edges.items,
 		      edge_compare);
 	for (size_t i = 0; i < edges.count && !err && !out_failed(); i++)
-		err = pass->edge(run, read, &edges.items[i].edge);
+		err = run->edge(run, read, &edges.items[i].edge);
 	free(edges.items);
 	return err;
 }
 
 int export_edges(struct export *run, export_edge_visit *visit)
 {
-	struct pass pass = {.run = run, .entity = edges_of, .edge = visit};
+	struct pass pass = {.run = run, .entity = edges_of};
 
-	run->pass = &pass;
+	run->edge = visit;
 	return pass_run(&pass);
 }
 

@@ -40,17 +40,12 @@ struct export
 	struct export_ids near;	     /* of `around` */
 	struct export_fields fields; /* after export_survey() */
 	uint64_t entities, edges;
-	uint64_t left_out; /* what the format has no place for */
-	cop_err err;	   /* from inside a visit */
-	const void *pass;  /* what is under way */
-	int of_edges;	   /* whose properties are visited; the format's */
-	char name[4096];   /* of the file that is written */
+	uint64_t left_out;	 /* what the format has no place for */
+	cop_err err;		 /* from inside a visit */
+	export_edge_visit *edge; /* of the pass that is under way */
+	int of_edges;	 /* whose properties are visited; the format's */
+	char name[4096]; /* of the file that is written */
 };
-
-typedef cop_err export_entity_visit(struct export *run, cop_read *read,
-				    const struct cop_entity *entity);
-typedef cop_err export_edge_visit(struct export *run, cop_read *read,
-				  const struct cop_edge *edge);
 
 /* All that is chosen, in order of keys; 0 or an exit status. */
 int export_entities(struct export *run, export_entity_visit *visit);
