@@ -475,12 +475,12 @@ static cop_err index_fill(cop_store *store, int fd,
 	}
 	store->had_ns = clock_ns(CLOCK_MONOTONIC);
 	err = read_state(store->env, txn, &state);
+	/* W is held: the snapshot stays that of `state` */
+	if (!err)
+		err = pages_check(store->env, txn, PAGES_TREES, NULL);
 	if (!err)
 		err = restore_run(store, txn, &state, &segment, options,
 				  &restored);
-	/* W is held: the snapshot stays that of `state` */
-	if (!err && !restored)
-		err = pages_check(store->env, txn, PAGES_TREES, NULL);
 	if (!err && !restored)
 		err = build_run(store, txn, &state, &segment, BUILD_STILL,
 				options);

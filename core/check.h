@@ -9,6 +9,9 @@
 
 enum { CHECK_REMOVES = 2 }; /* cop_check_options.repair */
 
+/* Rounds of mending by what the rest says; what is left is removed then. */
+enum { ROUND_PATIENT = 2 };
+
 struct check {
 	cop_store *store;
 	const struct segment *segment;
@@ -21,6 +24,9 @@ struct check {
 	uint64_t damaged;  /* entries; nothing else is looked at then */
 	uint64_t findings;
 	struct buffer mends;   /* struct mend, and its bytes; repair.c */
+	int round;	       /* of mending, from 1; 0: the first look */
+	enum env_db dropping;  /* all of it */
+	int headless;	       /* the content that is looked at */
 	int recount;	       /* the counters are to be mended */
 	int forgets;	       /* a mend is no more than likely */
 	uint64_t members;      /* that the records ask for */
@@ -92,7 +98,7 @@ cop_err check_truth(struct check *check);
 cop_err check_counts(struct check *check);
 
 /* What a record names in DB_CONTENT must be there. */
-void check_content_wanted(struct check *check, struct bytes record);
+int check_content_wanted(struct check *check, struct bytes record);
 
 /* ---- check_history.c ---------------------------------------------------- */
 
@@ -128,6 +134,10 @@ cop_err check_entries_alone(struct check *check, uint64_t *mended);
 /* What would mend a finding, if check->options ask for it. */
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 		    struct bytes value);
+/* Of what follows from a record that is there: nothing is forgotten. */
+void check_mend_derived(struct check *check, enum env_db db, struct bytes key,
+			struct bytes value);
+void check_mend_unlist(struct check *check, enum env_db db, struct bytes key);
 /* Of what is known to have been there, under this key or a damaged one. */
 void check_mend_back(struct check *check, enum env_db db, struct bytes key,
 		     struct bytes to_key, struct bytes to);

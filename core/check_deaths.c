@@ -120,9 +120,9 @@ static int version_note(struct deaths *deaths, enum env_db db, struct bytes key,
 		return 0; /* told of as it is */
 	one = entry_of(db, key, died);
 	hash = entry_hash(&one);
-	return bsearch(&hash, deaths->listed.data,
-		       deaths->listed.size / sizeof hash, sizeof hash,
-		       hash_compare)
+	return deaths->listed.size && bsearch(&hash, deaths->listed.data,
+					      deaths->listed.size / sizeof hash,
+					      sizeof hash, hash_compare)
 		   ? 0
 		   : buffer_put(&deaths->unlisted, &one, sizeof one);
 }

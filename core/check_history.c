@@ -75,7 +75,7 @@ static void version_check(struct check *check, enum env_db db, struct bytes key,
 		check_finding(check, "a version of commit %llu is damaged",
 			      (unsigned long long)born);
 	else if (db == DB_ENTITY_VERSIONS)
-		check_content_wanted(check, record);
+		(void)check_content_wanted(check, record);
 	if (born >= died || died > check->state.commit || died > began)
 		check_finding(
 		    check,
@@ -192,6 +192,30 @@ static void death_check(struct check *check, struct bytes key,
 	buffer_release(&kept);
 }
 
+static void entry_drop(struct check *check, struct bytes key,
+		       struct bytes value)
+{
+	(void)value;
+	check_mend_delete(check, check->dropping, key);
+}
+
+/* All of it: what does not fit together is not read as of then, anyhow. */
+static cop_err history_drop(struct check *check)
+{
+	static const enum env_db dbs[] = {
+	    DB_ENTITY_VERSIONS, DB_VECTOR_VERSIONS,
+	    DB_EDGE_VERSIONS,	DB_EDGE_IN_VERSIONS,
+	    DB_MEMBER_VERSIONS, DB_DEATHS,
+	    DB_FLOORS};
+	cop_err err = 0;
+
+	for (size_t i = 0; i < sizeof dbs / sizeof *dbs && !err; i++) {
+		check->dropping = dbs[i];
+		err = check_database(check, dbs[i], entry_drop);
+	}
+	return err;
+}
+
 cop_err check_history(struct check *check)
 {
 	static const struct {
@@ -204,6 +228,7 @@ cop_err check_history(struct check *check)
 	    {DB_EDGE_IN_VERSIONS, DISK_VERSION_KEY},
 	    {DB_MEMBER_VERSIONS, sizeof(struct disk_member_key) + 8},
 	};
+	const uint64_t before = check->findings;
 	uint64_t ended = 0;
 	cop_err err = 0;
 
@@ -231,5 +256,8 @@ cop_err check_history(struct check *check)
 	check_count(check, DB_EDGE_IN_VERSIONS,
 		    check_entries(check, DB_EDGE_VERSIONS),
 		    "incoming edges that ended");
-	return 0;
+	return check->findings != before && check->round > ROUND_PATIENT &&
+		       check->options->repair == CHECK_REMOVES
+		   ? history_drop(check)
+		   : 0;
 }

@@ -85,6 +85,17 @@ void check_mend_back(struct check *check, enum env_db db, struct bytes key,
 	put_note(check, db, to_key, to);
 }
 
+void check_mend_derived(struct check *check, enum env_db db, struct bytes key,
+			struct bytes value)
+{
+	put_note(check, db, key, value);
+}
+
+void check_mend_unlist(struct check *check, enum env_db db, struct bytes key)
+{
+	delete_note(check, db, key);
+}
+
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 		    struct bytes value)
 {
@@ -146,6 +157,13 @@ static void mended_count(const struct check *check, uint64_t found,
 		*mended += found - check->findings;
 }
 
+/* What is left after some rounds is removed, if it is to be. */
+static int must_go_on(const struct check *check)
+{
+	return check->options->repair == CHECK_REMOVES && check->findings &&
+	       check->round <= ROUND_PATIENT;
+}
+
 /* Mends until nothing is noted; *changed if anything was. */
 static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 {
@@ -153,9 +171,9 @@ static cop_err rounds_run(struct check *check, int *changed, uint64_t *mended)
 	uint64_t found = check->findings;
 	int code = 0;
 
-	for (int i = 0; i < ROUNDS && !err && !check->failed &&
-			(check->mends.size || check->recount);
-	     i++) {
+	while (check->round < ROUNDS && !err && !check->failed &&
+	       (check->mends.size || check->recount || must_go_on(check))) {
+		check->round++;
 		*changed = 1;
 		code = mends_do(check);
 		if (code)

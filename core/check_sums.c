@@ -33,7 +33,9 @@ static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 	if (!value.size || buffer_put(&to_key, key.data, key.size) ||
 	    buffer_put(&to, value.data, value.size) ||
 	    !flip_back(db, &to_key, &to, env_sum_stored(value))) {
-		if (follows(db) || check->options->repair == CHECK_REMOVES)
+		if (follows(db))
+			check_mend_unlist(check, db, key);
+		else if (check->options->repair == CHECK_REMOVES)
 			check_mend_delete(check, db, key);
 	} else {
 		check_mend_back(check, db, key,

@@ -13,6 +13,7 @@
 #include "content.h"
 #include "timed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Commits that a quick check looks at. */
@@ -20,11 +21,28 @@ enum { CHAIN_NEWEST = 1000 };
 
 /* ---- content ------------------------------------------------------------ */
 
+static int removes(const struct check *check)
+{
+	return check->options->repair == CHECK_REMOVES;
+}
+
+/* What is left of a content goes with its head; then no record finds it. */
+static void content_drop(struct check *check)
+{
+	struct disk_content_key head = check->chunk;
+
+	head.number = 0;
+	if (removes(check) && check->content.chunks)
+		check_mend_delete(check, DB_CONTENT,
+				  bytes_of(&head, sizeof head));
+}
+
 /* A content of which all chunks were seen. */
 static void content_end(struct check *check)
 {
 	if (be32toh(check->chunk.number) != check->content.chunks ||
-	    check->content_size != check->content.size)
+	    check->content_size != check->content.size) {
+		content_drop(check);
 		check_finding(
 		    check,
 		    "a content of %u chunks, %llu bytes, has %u and %llu",
@@ -32,6 +50,7 @@ static void content_end(struct check *check)
 		    (unsigned long long)check->content.size,
 		    be32toh(check->chunk.number),
 		    (unsigned long long)check->content_size);
+	}
 }
 
 static void content_begin(struct check *check,
@@ -43,7 +62,8 @@ static void content_begin(struct check *check,
 	check->content_size = 0;
 	check->has_content = 1;
 	check->chunk = *key;
-	if (key->number || value.size != sizeof check->content)
+	check->headless = key->number || value.size != sizeof check->content;
+	if (check->headless)
 		check_finding(check, "a content has no head");
 	else
 		memcpy(&check->content, value.data, sizeof check->content);
@@ -63,8 +83,12 @@ static void chunk_check(struct check *check, struct bytes key,
 	if (!check->has_content ||
 	    memcmp(parts.id, check->chunk.id, sizeof parts.id) != 0) {
 		content_begin(check, &parts, value);
+		if (check->headless && removes(check))
+			check_mend_delete(check, DB_CONTENT, key);
 		return;
 	}
+	if (check->headless && removes(check))
+		check_mend_delete(check, DB_CONTENT, key);
 	if (be32toh(parts.number) != be32toh(check->chunk.number) + 1 ||
 	    !content_chunk_is_sound(value)) {
 		check_finding(check,
@@ -78,24 +102,43 @@ static void chunk_check(struct check *check, struct bytes key,
 }
 
 /* What a record names must be there, whole. */
-void check_content_wanted(struct check *check, struct bytes record)
+int check_content_wanted(struct check *check, struct bytes record)
 {
+	const struct disk_entity *entity = record.data;
 	struct disk_content_head head = {0};
 	struct disk_content content;
 	struct disk_content_key key;
 	struct bytes value;
 
 	if (!content_named(record, &content))
-		return;
+		return 0;
 	key = content_key(&content, 0);
 	if (check_there(check, DB_CONTENT, &key, sizeof key, &value) &&
 	    value.size == sizeof head)
 		memcpy(&head, value.data, sizeof head);
-	if (!head.chunks || head.chunks != content.chunks ||
-	    head.size != content.size || head.added_ns)
-		check_finding(check,
-			      "a record's content of %llu bytes is not there",
-			      (unsigned long long)content.size);
+	if (head.chunks && head.chunks == content.chunks &&
+	    head.size == content.size && !head.added_ns)
+		return 0;
+	check_finding(check,
+		      "the content of '%.*s', of %llu bytes, is not there",
+		      (int)entity->key_size, (const char *)entity->key,
+		      (unsigned long long)content.size);
+	return 1;
+}
+
+/* The same entity, without a content that is lost. */
+static void content_mend(struct check *check, struct bytes key,
+			 struct bytes record)
+{
+	const struct content_part none = {0};
+	struct buffer out = {0};
+
+	if (codec_recontent(&out, record, &none))
+		check->failed = ENOMEM;
+	else
+		check_mend_put(check, DB_ENTITIES, key,
+			       bytes_of(out.data, out.size));
+	buffer_release(&out);
 }
 
 static cop_err contents_check(struct check *check)
@@ -148,8 +191,8 @@ static void key_mend(struct check *check, const struct disk_entity *head,
 	if (check_there(check, DB_KEYS, head->key, head->key_size, &value) &&
 	    key_is_of(check, head, check_number(value)))
 		return;
-	check_mend_put(check, DB_KEYS, bytes_of(head->key, head->key_size),
-		       bytes_of(&id, sizeof id));
+	check_mend_derived(check, DB_KEYS, bytes_of(head->key, head->key_size),
+			   bytes_of(&id, sizeof id));
 }
 
 static void name_count(struct check *check, uint32_t name)
@@ -170,8 +213,8 @@ static void member_wanted(struct check *check, uint32_t name, uint64_t id,
 		return;
 	check_finding(check, "entity %llu is not in the list of name %u",
 		      (unsigned long long)id, name);
-	check_mend_put(check, DB_MEMBERS, bytes_of(&key, sizeof key),
-		       bytes_of(&version, sizeof version));
+	check_mend_derived(check, DB_MEMBERS, bytes_of(&key, sizeof key),
+			   bytes_of(&version, sizeof version));
 }
 
 /* One that no record asks for; looked for if there are too many. */
@@ -285,7 +328,8 @@ static void entity_check(struct check *check, struct bytes key,
 		if (!tag_was_before(head, i))
 			member_wanted(check, codec_tags(head)[i], id,
 				      head->version);
-	check_content_wanted(check, value);
+	if (check_content_wanted(check, value) && removes(check))
+		content_mend(check, key, value);
 	if (timed_is(head) && !timed_is_sound(value))
 		check_finding(check,
 			      "entity %llu has a time that ends before it "
@@ -333,8 +377,9 @@ static void edge_in_mend(struct check *check, const struct disk_edge_key *back,
 
 	if (valid)
 		in.valid = *valid;
-	check_mend_put(check, DB_EDGES_IN, bytes_of(back, sizeof *back),
-		       bytes_of(&in, valid ? sizeof in : sizeof in.version));
+	check_mend_derived(
+	    check, DB_EDGES_IN, bytes_of(back, sizeof *back),
+	    bytes_of(&in, valid ? sizeof in : sizeof in.version));
 }
 
 /* It stands in one index only; the record is the outgoing one's. */
@@ -428,8 +473,8 @@ static void symbol_check(struct check *check, uint64_t number,
 		return;
 	check_finding(check, "name %llu has another number the other way",
 		      (unsigned long long)number);
-	check_mend_put(check, DB_SYMBOLS, symbol,
-		       bytes_of(&number, sizeof number));
+	check_mend_derived(check, DB_SYMBOLS, symbol,
+			   bytes_of(&number, sizeof number));
 }
 
 static void name_check(struct check *check, struct bytes key,
@@ -596,19 +641,38 @@ static cop_err members_check(struct check *check)
 		   : check_database(check, DB_MEMBERS, member_check);
 }
 
+/* One of which no text is left, so that what has it can be read. */
+static void name_invent(struct check *check, uint64_t number)
+{
+	unsigned char record[DISK_NAME_TEXT + 32] = {0};
+	int size;
+
+	memcpy(record, &check->state.commit, sizeof check->state.commit);
+	memcpy(record + DISK_NAME_COUNT, &check->used[number],
+	       sizeof *check->used);
+	record[DISK_NAME_SYMBOL] = NAME_TYPE;
+	size = snprintf((char *)record + DISK_NAME_TEXT, 32, "lost-name-%llu",
+			(unsigned long long)number);
+	check_mend_put(check, DB_NAMES, bytes_of(&number, sizeof number),
+		       bytes_of(record, DISK_NAME_TEXT + (size_t)size));
+}
+
 /* Names that nothing has may be missing: a compaction drops them. */
 static void names_check(struct check *check)
 {
 	for (uint64_t number = 1; number < check->names.end; number++) {
 		struct bytes value;
 
-		if (used_has(&check->names, number) &&
-		    !check_there(check, DB_NAMES, &number, sizeof number,
-				 &value))
-			check_finding(check,
-				      "name %llu is used, and not in the "
-				      "dictionary",
-				      (unsigned long long)number);
+		if (!used_has(&check->names, number) ||
+		    check_there(check, DB_NAMES, &number, sizeof number,
+				&value))
+			continue;
+		check_finding(check,
+			      "name %llu is used, and not in the dictionary",
+			      (unsigned long long)number);
+		if (removes(check) && check->round > ROUND_PATIENT &&
+		    number < check->state.next_name)
+			name_invent(check, number);
 	}
 }
 

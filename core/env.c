@@ -221,24 +221,31 @@ static int map_read_only(struct env *env, const char *path)
 }
 
 /* What LMDB believes before anything can be asked; R held. */
-static int metas_check(const char *path)
+static int metas_check(const char *path, int how)
 {
 	char name[PATH_MAX];
-	int err;
+	struct stat st;
+	int err = 0;
 	int fd;
 
 	if (snprintf(name, sizeof name, "%s/data.mdb", path) >= PATH_MAX)
 		return ENAMETOOLONG;
-	fd = open(name, O_RDONLY | O_CLOEXEC);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : errno;
-	err = pages_metas_check(fd);
+		return errno == ENOENT && how & ENV_CREATE ? 0 : errno;
+	if (fstat(fd, &st))
+		err = errno;
+	else if (!S_ISREG(st.st_mode) || (!st.st_size && !(how & ENV_CREATE)))
+		err = ENOENT; /* LMDB would make one */
+	if (!err)
+		err = pages_metas_check(fd);
 	close(fd);
 	return err;
 }
 
 /* An open may meet a peer that is just closing: try again for a while. */
-static int open_patient(struct env *env, const char *path, unsigned mode)
+static int open_patient(struct env *env, const char *path, unsigned mode,
+			int how)
 {
 	const struct timespec pause = {0, 2000000};
 	int err = 0;
@@ -248,7 +255,7 @@ static int open_patient(struct env *env, const char *path, unsigned mode)
 				env->timeout_ms);
 		if (err)
 			return err;
-		err = metas_check(path);
+		err = metas_check(path, how);
 		if (!err)
 			err = readers_allocate(path, mode);
 		if (!err)
@@ -365,7 +372,7 @@ static int readers_clear(struct env *env, const char *path, unsigned mode)
 	if (err < 0 || !count)
 		return err < 0 ? EIO : 0;
 	env_close(env);
-	return open_patient(env, path, mode);
+	return open_patient(env, path, mode, 0);
 }
 
 /* Entries' own functions get from a cursor to the environment, and no more. */
@@ -402,7 +409,7 @@ int env_open(struct env *env, const char *path, int lock_fd,
 	env->map_bytes = setting_bytes("COPPICE_MAP_SIZE", MAP_DEFAULT);
 	if (env->map_bytes < MAP_MIN)
 		env->map_bytes = MAP_MIN;
-	err = open_patient(env, path, mode);
+	err = open_patient(env, path, mode, how);
 	if (err)
 		return err;
 	err = main_check(env, how);

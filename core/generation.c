@@ -91,6 +91,55 @@ static uint64_t control_generation(const cop_store *store)
 
 /* ---- CURRENT ------------------------------------------------------------ */
 
+/* The oldest generation's folder that has a data file, 0 if none has. */
+static uint64_t oldest_find(int folder_fd)
+{
+	int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	uint64_t oldest = 0;
+	uint64_t found;
+
+	while (folder && (entry = readdir(folder))) {
+		char path[NAME_BYTES + 16];
+
+		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) != 1 ||
+		    !found || found > GENERATION_MAX)
+			continue;
+		snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb",
+			 found);
+		if (!faccessat(folder_fd, path, F_OK, 0) &&
+		    (!oldest || found < oldest))
+			oldest = found;
+	}
+	if (folder)
+		closedir(folder);
+	else if (fd >= 0)
+		close(fd);
+	return oldest;
+}
+
+/* If there is a data file, the store is not to be thrown away. */
+static cop_err current_unknown(int folder_fd, const char *path)
+{
+	uint64_t oldest = oldest_find(folder_fd);
+
+	if (oldest)
+		return error_set(COP_CORRUPT,
+				 "%s/CURRENT is missing, or does not say which "
+				 "generation is in use; the data is there: "
+				 "write the two lines `coppice %d` and "
+				 "`gen-%06llu` into it",
+				 path, FORMAT_VERSION,
+				 (unsigned long long)oldest);
+	return error_set(COP_NOT_A_STORE,
+			 "%s is not a store: its file CURRENT is missing or "
+			 "damaged, and no data file is there; its creation may "
+			 "have been cut off, then remove it and run `coppice "
+			 "init` again",
+			 path);
+}
+
 cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 			 uint64_t *number)
 {
@@ -100,11 +149,7 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 	int err;
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set(COP_NOT_A_STORE,
-				 "%s is not a store: it has no file CURRENT; "
-				 "its creation may have been cut off, then "
-				 "remove it and run `coppice init` again",
-				 path);
+		return current_unknown(folder_fd, path);
 	if (fd < 0)
 		return error_system(errno, "cannot read %s/CURRENT", path);
 	bytes = read(fd, text, sizeof text - 1);
@@ -116,10 +161,7 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 	if (sscanf(text, "coppice %" SCNu32 "\ngen-%" SCNu64 "\n", format,
 		   number) != 2 ||
 	    !*number || *number > GENERATION_MAX)
-		return error_set(COP_NOT_A_STORE,
-				 "%s/CURRENT does not say what generation is "
-				 "in use; restore it from a backup",
-				 path);
+		return current_unknown(folder_fd, path);
 	return 0;
 }
 

@@ -119,9 +119,20 @@ static cop_err metas_error(int err)
 		   ? error_system(err, "cannot read the data file")
 		   : error_set(COP_CORRUPT,
 			       "the data file is damaged (its meta pages are "
-			       "not of two commits that follow each other); "
+			       "not of two commits that follow each other, or "
+			       "name pages past its end); "
 			       "`coppice check --repair` mends what can be, or "
 			       "restore a backup");
+}
+
+/* A page that the file lacks is listed as free: 8 bytes of the list in it. */
+static int last_fits(const struct meta *meta, uint64_t file_bytes)
+{
+	uint64_t bytes = meta->list.page_bytes;
+	uint64_t pages = file_bytes / bytes;
+
+	return pages >= META_PAGES &&
+	       meta->last / (bytes / NUMBER_BYTES + 1) < pages;
 }
 
 cop_err pages_metas_check(int fd)
@@ -136,7 +147,11 @@ cop_err pages_metas_check(int fd)
 		return 0;
 	for (int i = 0; i < META_TRIES; i++) {
 		err = metas_read(fd, metas);
-		if (!err && metas_fit(metas))
+		if (!err && fstat(fd, &st)) /* it only grows */
+			err = errno;
+		if (!err && metas_fit(metas) &&
+		    last_fits(&metas[0], (uint64_t)st.st_size) &&
+		    last_fits(&metas[1], (uint64_t)st.st_size))
 			return 0;
 	}
 	return metas_error(err);

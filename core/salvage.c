@@ -15,11 +15,7 @@
 
 #define BATCH_BYTES (UINT64_C(64) << 20)
 
-enum {
-	PAGE_USUAL = 4096,
-	CHILD_BITS = 48, /* of a page's number, in a branch */
-	BYTE_BITS = 8
-};
+enum { PAGE_USUAL = 4096, NUMBER_BITS = 64, BYTE_BITS = 8 };
 
 /* Bytes of marks: pages at the file's end may be free and never written. */
 #define LISTED	      UINT64_C(2)
@@ -398,6 +394,22 @@ static struct bytes key_at(const struct run *run, enum env_db db,
 		   : none;
 }
 
+/* Whether a page has entries of a database, or one below its second node. */
+static int leads_to(const struct run *run, enum env_db db, uint64_t number)
+{
+	for (int depth = 0; depth < DEPTH_MOST && is_there(run, number);
+	     depth++) {
+		const unsigned char *page = page_at(run, number);
+
+		if (page_flags(page) == PAGE_LEAF)
+			return leaf_is_of(run, db, page);
+		if (!key_at(run, db, page, 1).data)
+			return 0;
+		number = node_child(node_at(page, 1));
+	}
+	return 0;
+}
+
 /* Whether a page that is there could be at a place. */
 static int fits(const struct run *run, const struct place *place,
 		uint64_t number)
@@ -413,8 +425,7 @@ static int fits(const struct run *run, const struct place *place,
 	    (place->high.data &&
 	     env_key_compare(place->db, key, place->high) >= 0))
 		return 0;
-	return page_flags(page) == PAGE_BRANCH ||
-	       leaf_is_of(run, place->db, page);
+	return leads_to(run, place->db, number);
 }
 
 /* The kind of a page of whose header a bit is wrong; 0: more than one is. */
@@ -445,9 +456,9 @@ static uint64_t page_find(const struct run *run, const struct place *place)
 	const uint64_t said = place->number;
 	int is_said = is_there(run, said) && fits(run, place, said);
 
-	if (is_said && (!place->depth || !bit_is_set(run->free, said)))
+	if (is_said && !bit_is_set(run->free, said))
 		return said;
-	for (int bit = 0; bit < CHILD_BITS; bit++) {
+	for (int bit = 0; bit < NUMBER_BITS; bit++) {
 		uint64_t number = said ^ UINT64_C(1) << bit;
 
 		if (is_there(run, number) && !bit_is_set(run->free, number) &&
@@ -614,6 +625,21 @@ static void losses_tell(struct run *run)
 
 /* ---- meta pages --------------------------------------------------------- */
 
+/* The list of free pages; what a damaged one says is not believed. */
+static int free_mark(struct run *run)
+{
+	int err = 0;
+
+	run->list_is_sound = 0;
+	memset(run->free, 0, MARKED(run->pages));
+	if (run->meta.last < LISTED * run->pages)
+		err = pages_free_mark(run->map, run->pages, &run->meta,
+				      run->free, &run->list_is_sound);
+	if (!err && !run->list_is_sound)
+		memset(run->free, 0, MARKED(run->pages));
+	return err;
+}
+
 /* As if nothing of the file had been looked at. */
 static void run_reset(struct run *run)
 {
@@ -623,37 +649,57 @@ static void run_reset(struct run *run)
 	run->has_state = 0;
 }
 
-static void main_look(struct run *run)
+static int main_look(struct run *run)
 {
+	int err;
+
 	run_reset(run);
+	err = free_mark(run);
+	if (err)
+		return err;
 	run->is_looking = 1;
 	database_take(run, DB_META, &run->meta.main);
 	run->is_looking = 0;
+	return run->err;
+}
+
+/* LMDB writes a transaction's meta page to the page of its last bit. */
+static int meta_is_own(const struct run *run, const struct meta *meta,
+		       uint64_t number)
+{
+	return meta_is_sound(meta, number) &&
+	       meta->list.page_bytes == run->page_bytes &&
+	       (!meta->txn_id || (meta->txn_id & 1) == number);
 }
 
 /* Puts back a bit of the header's, if one is wrong. */
-static int meta_flip(struct meta *meta, uint64_t number)
+static int meta_flip(const struct run *run, struct meta *meta, uint64_t number)
 {
 	unsigned char *bytes = (unsigned char *)meta;
 
+	if (meta_is_own(run, meta, number))
+		return 1;
 	for (size_t bit = 0; bit < sizeof *meta * BYTE_BITS; bit++) {
-		if (meta_is_sound(meta, number))
-			return 1;
 		bytes[bit / BYTE_BITS] ^= (unsigned char)(1 << bit % BYTE_BITS);
-		if (meta_is_sound(meta, number))
+		if (meta_is_own(run, meta, number))
 			return 1;
 		bytes[bit / BYTE_BITS] ^= (unsigned char)(1 << bit % BYTE_BITS);
 	}
 	return 0;
 }
 
-static uint32_t page_bytes_find(const struct run *run, uint64_t bytes)
+/* The size that a meta page has which is where it should be by it. */
+static uint32_t page_bytes_find(const struct run *run)
 {
-	struct meta meta;
+	for (uint32_t bytes = PAGE_LEAST; bytes <= PAGE_MOST; bytes *= 2)
+		for (uint64_t i = 0; i < META_PAGES; i++) {
+			struct meta meta;
 
-	memcpy(&meta, run->map, sizeof meta);
-	if (meta_flip(&meta, 0) && bytes / meta.list.page_bytes >= META_PAGES)
-		return meta.list.page_bytes;
+			memcpy(&meta, run->map + i * bytes, sizeof meta);
+			if (meta_is_sound(&meta, i) &&
+			    meta.list.page_bytes == bytes)
+				return bytes;
+		}
 	return PAGE_USUAL;
 }
 
@@ -674,8 +720,13 @@ static cop_err meta_choose(struct run *run)
 	for (uint64_t i = 0; i < META_PAGES; i++) {
 		memcpy(&run->meta, page_at(run, i), sizeof run->meta);
 		run->has_state = 0;
-		if (meta_flip(&run->meta, i))
-			main_look(run);
+		if (meta_flip(run, &run->meta, i)) {
+			int err = main_look(run);
+
+			if (err)
+				return error_system(err,
+						    "no memory to salvage");
+		}
 		if (!run->has_state) {
 			refused += !is_of_nothing(&run->meta);
 			continue;
@@ -721,7 +772,7 @@ static cop_err run_begin(struct run *run, int fd)
 		run->map = NULL;
 		return error_system(errno, "cannot map the data file");
 	}
-	run->page_bytes = page_bytes_find(run, bytes);
+	run->page_bytes = page_bytes_find(run);
 	run->pages = bytes / run->page_bytes;
 	run->taken = calloc(MARKED(run->pages), 1);
 	run->free = calloc(MARKED(run->pages), 1);
@@ -744,15 +795,10 @@ static void run_end(struct run *run)
 
 static int trees_take(struct run *run)
 {
-	int err = run->meta.last < LISTED * run->pages
-		      ? pages_free_mark(run->map, run->pages, &run->meta,
-					run->free, &run->list_is_sound)
-		      : 0;
+	int err = free_mark(run);
 
 	if (err)
 		return err;
-	if (!run->list_is_sound) /* what it marked is not to be believed */
-		memset(run->free, 0, MARKED(run->pages));
 	run->has_tree[DB_META] = 1;
 	run->trees[DB_META] = run->meta.main;
 	database_take(run, DB_META, &run->meta.main);

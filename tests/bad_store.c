@@ -474,22 +474,22 @@ static void current_is_read_with_care(void)
 		cop_err want;
 		const char *what;
 	} cases[] = {
-	    {"", COP_NOT_A_STORE, "an empty CURRENT"},
-	    {"\n\n\n", COP_NOT_A_STORE, "a CURRENT of blank lines"},
-	    {"coppice", COP_NOT_A_STORE, "a CURRENT cut off"},
-	    {"coppice 4\n", COP_NOT_A_STORE, "a CURRENT without folder"},
-	    {"coppice x\ngen-000001\n", COP_NOT_A_STORE,
+	    {"", COP_CORRUPT, "an empty CURRENT"},
+	    {"\n\n\n", COP_CORRUPT, "a CURRENT of blank lines"},
+	    {"coppice", COP_CORRUPT, "a CURRENT cut off"},
+	    {"coppice 4\n", COP_CORRUPT, "a CURRENT without folder"},
+	    {"coppice x\ngen-000001\n", COP_CORRUPT,
 	     "a CURRENT without number"},
-	    {"walnut 1\ngen-000001\n", COP_NOT_A_STORE, "another program's"},
+	    {"walnut 1\ngen-000001\n", COP_CORRUPT, "another program's"},
 	    {"coppice 3\ngen-000001\n", COP_VERSION, "an older CURRENT"},
 	    {"coppice 5\ngen-000001\n", COP_VERSION, "a newer CURRENT"},
 	    {"coppice 4000000000\ngen-000001\n", COP_VERSION,
 	     "a far newer CURRENT"},
-	    {"coppice 4\n../../../../etc\n", COP_NOT_A_STORE,
+	    {"coppice 4\n../../../../etc\n", COP_CORRUPT,
 	     "a CURRENT that leads elsewhere"},
-	    {"coppice 4\ngen-000000\n", COP_NOT_A_STORE,
+	    {"coppice 4\ngen-000000\n", COP_CORRUPT,
 	     "a CURRENT of generation 0"},
-	    {"coppice 4\ngen--00001\n", COP_NOT_A_STORE,
+	    {"coppice 4\ngen--00001\n", COP_CORRUPT,
 	     "a CURRENT of a generation below"},
 	    {"coppice 4\ngen-999999\n", COP_CORRUPT,
 	     "a CURRENT of a generation that is not there"},
@@ -500,7 +500,7 @@ static void current_is_read_with_care(void)
 
 	copy_make(&f);
 	file_remove(&f, "CURRENT");
-	copy_refused(&f, COP_NOT_A_STORE, "no CURRENT");
+	copy_refused(&f, COP_CORRUPT, "no CURRENT");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		copy_make(&f);
 		file_write(&f, "CURRENT", cases[i].text, strlen(cases[i].text));
@@ -510,7 +510,7 @@ static void current_is_read_with_care(void)
 		long_text[i] = (char)test_random(&state);
 	copy_make(&f);
 	file_write(&f, "CURRENT", long_text, sizeof long_text);
-	copy_refused(&f, COP_NOT_A_STORE, "a CURRENT of random bytes");
+	copy_refused(&f, COP_CORRUPT, "a CURRENT of random bytes");
 	memset(long_text, 'a', sizeof long_text);
 	memcpy(long_text, "coppice 4\n", 10);
 	copy_make(&f);

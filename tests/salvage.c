@@ -265,6 +265,48 @@ static void without_a_meta_page_there_is_the_other(void)
 	   "without a meta page there is the newest commit, or the one before");
 }
 
+/* The other one's bytes are no meta page in this place. */
+static void a_meta_page_over_the_other_is_told(void)
+{
+	struct cop_check_result result;
+	uint64_t digest;
+	int told = 0;
+
+	for (off_t page = 0; page < 2; page++) {
+		copy_make();
+		copy_patch(page * PAGE, bytes + (1 - page) * PAGE, PAGE);
+		must(file_check(1, &result), "repair");
+		told += result.left != 0;
+		must(file_check(2, &result), "remove");
+		fixture_open(&copy);
+		digest = digest_of(copy.store);
+		told += digest == oracle || digest == oracle_before;
+		copy_forget();
+	}
+	is_int(told, 4, "a meta page in the place of the other is told");
+}
+
+/* A store that an image leads to is looked at as one that is built. */
+static void an_image_does_not_hide_damage(void)
+{
+	const unsigned char zeros[PAGE] = {0};
+	size_t page = 2;
+	cop_err err;
+
+	while (number_at(page * PAGE + 10) != 1 && page < size / PAGE)
+		page++; /* the first branch */
+	copy_make();
+	fixture_open(&copy);
+	must(cop_checkpoint(copy.store, NULL), "image");
+	fixture_close(&copy);
+	must(cop_detach(copy.path), "detach");
+	copy_patch((off_t)(page * PAGE), zeros, PAGE);
+	err = cop_open(copy.path, NULL, &copy.store);
+	ok(err == COP_CORRUPT && strstr(cop_last_error(), "--repair"),
+	   "a store with an image is not opened with damaged pages, either");
+	copy_forget();
+}
+
 /* ---- killed ------------------------------------------------------------- */
 
 static int points_left;
@@ -331,6 +373,8 @@ int main(void)
 	known_make();
 	any_bit_is_put_back(&state);
 	without_a_meta_page_there_is_the_other();
+	a_meta_page_over_the_other_is_told();
+	an_image_does_not_hide_damage();
 	a_repair_may_be_killed();
 	what_is_left_of_a_file_is_kept("a sector of zeros", SECTOR, 0, &state);
 	what_is_left_of_a_file_is_kept("noise", NOISE, 1, &state);
