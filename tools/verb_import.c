@@ -49,7 +49,8 @@ enum {
 };
 
 static const struct arg_row import_rows[] = {
-    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs",
+    {IMPORT_FORMAT, "format",
+     "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
@@ -82,7 +83,8 @@ static const char import_notes[] =
     "\"value\":..}]; an MCP memory server's memory.jsonl is read, too\n"
     "  csv     edges: source,type,target and columns that become properties\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
-    "  fvecs   likewise\n"
+    "  fvecs   likewise; so are bvecs, ivecs, fbin, u8bin, i8bin and ibin\n"
+    "  word2vec, text or binary, and glove: the words are the keys\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
@@ -178,10 +180,10 @@ static int import_dispatch(struct import *import)
 	if (format == FORMAT_UNKNOWN &&
 	    format_find(&import->reader, &format, fault))
 		return fault->code;
-	if (import->ids && format != FORMAT_NPY && format != FORMAT_FVECS)
+	if (import->ids && !format_has_rows(format))
 		return args_fault(import->cli,
-				  "%s is %s; --ids goes with vectors, npy or "
-				  "fvecs",
+				  "%s is %s; --ids goes with vectors, such as "
+				  "npy or fvecs",
 				  import->reader.name, format_names[format]);
 	if (format == FORMAT_NDJSON)
 		return ndjson_import(import);
