@@ -10,7 +10,9 @@
  *	    say, for these files begin like others;
  *	  - a little-endian number from 2 to COP_DIM_MAX, so with two zero bytes
  *	    that no text has, is fvecs;
- *	  - '{' after white space and a byte order mark is NDJSON;
+ *	  - '[' after white space and a byte order mark is JSON; so is '{' if
+ *	    there are lists of records in it or its first line is not complete;
+ *	    else '{' is NDJSON;
  *	  - a name in .csv or .tsv, or a first line with "source" and "target"
  *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs as they say;
  *	  - two whole numbers in the first line, and a word and as many numbers
@@ -30,7 +32,7 @@ enum { FORMAT_PEEK_BYTES = 4096, FORMAT_GLOVE_MIN = 8 };
 
 const char *const format_names[] = {
     "ndjson", "csv",   "npy",  "fvecs",	   "bvecs", "ivecs", "fbin",
-    "u8bin",  "i8bin", "ibin", "word2vec", "glove", NULL};
+    "u8bin",  "i8bin", "ibin", "word2vec", "glove", "json",  NULL};
 
 int format_has_rows(enum format format)
 {
@@ -77,6 +79,18 @@ static enum format format_by_name(const char *name)
 		}
 	}
 	return FORMAT_UNKNOWN;
+}
+
+/* A record a line, or a document of many lines or with lists in it. */
+static enum format format_of_object(const char *text, size_t size)
+{
+	const char *end = memchr(text, '\n', size);
+
+	while (end && end > text && isspace((unsigned char)end[-1]))
+		end--;
+	if ((end && strchr("{[,:", end[-1])) || document_has_lists(text, size))
+		return FORMAT_JSON;
+	return FORMAT_NDJSON;
 }
 
 /* Words with vectors; `found` is what the name says. */
@@ -130,8 +144,10 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		*out = FORMAT_NPY;
 	else if (!format_is_table(*out) && format_is_fvecs(data, size))
 		*out = FORMAT_FVECS;
+	else if (at < size && data[at] == '[')
+		*out = FORMAT_JSON;
 	else if (at < size && data[at] == '{')
-		*out = FORMAT_NDJSON;
+		*out = format_of_object((const char *)data + at, size - at);
 	else if (*out == FORMAT_UNKNOWN && format_has_columns(data, size))
 		*out = FORMAT_CSV;
 	else if (*out == FORMAT_UNKNOWN && at == size)

@@ -19,7 +19,8 @@ enum format {
 	FORMAT_I8BIN,
 	FORMAT_IBIN,
 	FORMAT_WORD2VEC,
-	FORMAT_GLOVE
+	FORMAT_GLOVE,
+	FORMAT_JSON
 };
 
 /* Their names, in the order of enum format; ends in NULL. */
@@ -27,6 +28,9 @@ extern const char *const format_names[];
 
 /* The format of a file, by how it begins and what it is called. */
 int format_find(struct reader *reader, enum format *out, struct fault *fault);
+
+/* Whether an object that begins so has lists of records in it. */
+int document_has_lists(const char *data, size_t size);
 
 /* Whether it is rows of vectors, which rows.c reads. */
 int format_has_rows(enum format format);

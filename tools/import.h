@@ -58,6 +58,7 @@ int import_edge(struct import *import, const struct place *place,
 
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
+int document_import(struct import *import);
 int csv_import(struct import *import);
 int rows_import(struct import *import, int format);
 

@@ -50,7 +50,8 @@ enum {
 
 static const struct arg_row import_rows[] = {
     {IMPORT_FORMAT, "format",
-     "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove",
+     "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
+     "json",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
@@ -81,6 +82,9 @@ static const char import_notes[] =
     "\"valid_to\", entities\n"
     "          \"timed\":[{\"tag\":..,\"valid_from\":..},{\"property\":..,"
     "\"value\":..}]; an MCP memory server's memory.jsonl is read, too\n"
+    "  json    lists of these, alone or as \"nodes\", \"edges\" and the "
+    "like of an\n          object; Qdrant's and Pinecone's points, here "
+    "and there\n"
     "  csv     edges: source,type,target and columns that become properties\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise; so are bvecs, ivecs, fbin, u8bin, i8bin and ibin\n"
@@ -187,6 +191,8 @@ static int import_dispatch(struct import *import)
 				  import->reader.name, format_names[format]);
 	if (format == FORMAT_NDJSON)
 		return ndjson_import(import);
+	if (format == FORMAT_JSON)
+		return document_import(import);
 	if (format == FORMAT_CSV)
 		return csv_import(import);
 	return rows_import(import, (int)format);
