@@ -135,6 +135,14 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 	size = reader_peek(reader, &data);
 	if (size > FORMAT_PEEK_BYTES)
 		size = FORMAT_PEEK_BYTES;
+	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe &&
+	    reader_skip_mark(reader, fault))
+		return fault->code;
+	if (size >= 4 && !memcmp(data, "PK\3\4", 4))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: is a zip archive. Try: unzip -p FILE | "
+				 "coppice import STORE -",
+				 reader->name);
 	if (size >= 3 && !memcmp(data, "\xef\xbb\xbf", 3))
 		at = 3;
 	while (at < size && isspace(data[at]))

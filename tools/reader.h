@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file, plain or gzip, read as it comes; reader.c. */
+/* A file, plain or packed, read as it comes; reader.c. */
 #ifndef TOOLS_READER_H
 #define TOOLS_READER_H
 
 #include "fault.h"
 
-#include <zlib.h>
+struct ahead;
 
 enum { READER_LINE_BYTES = 67108864 /* the longest line or record */ };
 
@@ -13,14 +13,15 @@ struct reader {
 	const char *name; /* for messages */
 	int fd;
 	int ended;	     /* no more bytes will come */
-	int kind;	     /* plain, gzip, or not known yet */
+	int is_known;	     /* whether it is packed */
 	uint64_t file_bytes; /* 0: not known */
 	uint64_t raw_bytes;  /* read from the file so far */
 	uint64_t line;	     /* of the line returned last, from 1 */
-	z_stream gzip;
-	unsigned char *raw; /* as read from the file */
-	size_t raw_begin, raw_end;
-	unsigned char *data; /* unpacked; begin to end is there to be taken */
+	uint64_t limit;	     /* bytes that may be read from the file yet */
+	struct ahead *ahead; /* unpacks it; NULL: it is plain */
+	const unsigned char *block; /* unpacked, not yet in data */
+	size_t block_size;
+	unsigned char *data; /* begin to end is there to be taken */
 	size_t begin, end, room;
 };
 
@@ -53,7 +54,7 @@ void reader_take(struct reader *reader, size_t size);
 int reader_line(struct reader *reader, const char **line, size_t *size,
 		struct fault *fault);
 
-/* Takes a UTF-8 byte order mark if one is next. */
+/* Takes a UTF-8 byte order mark if one is next; UTF-16's is refused. */
 int reader_skip_mark(struct reader *reader, struct fault *fault);
 
 #endif
