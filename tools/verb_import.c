@@ -69,7 +69,7 @@ static const struct arg_row import_rows[] = {
 };
 
 static const char import_notes[] =
-    "FILE is plain or gzip, `-` is standard input.\n"
+    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input.\n"
     "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
     "\"content\":..,\n"
     "          \"vector\":[..]} and {\"source\":..,\"relation\":..,"
