@@ -118,6 +118,50 @@ fresh
 npy "$work/c.npy" '<c8' '1, 3' 'd<' 1 2 3
 refused "$work/c.npy" "kind '<c8'*astype" 'complex numbers'
 
+# ---- .npz
+
+if command -v zip >/dev/null; then
+	npy "$work/x.npy" '<f4' '2, 3' 'f<' 1 2 3 4 5 6
+	npy "$work/emb_a.npy" '<f4' '2, 3' 'f<' 6 5 4 3 2 1
+	npy "$work/vectors.npy" '<f4' '2, 3' 'f<' 7 8 9 1 2 3
+	npy "$work/labels.npy" '<i4' '4,' 'l<' 1 2 3 4
+	for how in -0 -9; do
+		rm -f "$work"/*.npz
+		(cd "$work" && zip -q $how one.npz labels.npy x.npy &&
+			zip -q $how two.npz x.npy vectors.npy emb_a.npy &&
+			zip -q $how like.npz x.npy k.npy &&
+			cp k.npy y.npy && zip -q $how none.npz labels.npy)
+		fresh
+		exits 0 ".npz, zip $how" import "$store" "$work/one.npz"
+		is "$(vectors)" '0=1,2,3 1=4,5,6 ' 'its only array with rows'
+		exits 0 'more' import "$store" "$work/two.npz"
+		is "$(vectors)" '0=7,8,9 1=1,2,3 ' 'the one called vectors'
+		exits 0 'the one asked for' import "$store" "$work/two.npz" \
+			--array emb_a
+		is "$(vectors)" '0=6,5,4 1=3,2,1 ' 'is taken'
+		refused "$work/like.npz" 'more than one*x, k' 'two alike'
+		refused "$work/none.npz" 'none of its arrays*labels' 'none'
+		refused "$work/two.npz" "no array 'z'" 'another' --array z
+		head -c 200 "$work/two.npz" >"$work/cut.npz"
+		refused "$work/cut.npz" 'directory' 'cut off'
+		i=0
+		worst=0
+		while [ $i -lt 40 ]; do
+			i=$((i + 1))
+			perl -pe 'BEGIN { $/ = undef; srand shift }
+				substr($_, rand length, 1) = chr rand 256 for 1 .. 4' \
+				$i "$work/two.npz" >"$work/mutant.npz"
+			run import "$store" "$work/mutant.npz" -q
+			[ "$status" -lt 70 ] || worst=$status
+		done
+		is "$worst" 0 '40 mutants: never a crash'
+	done
+	cat "$work/one.npz" | "$COPPICE" import "$store" - 2>/dev/null
+	is "$?" 7 "from a pipe it is refused"
+else
+	skip 'no zip here' '.npz'
+fi
+
 # ---- words and their vectors
 
 fresh
@@ -178,4 +222,24 @@ refused "$work/w3.bin" 'promises 2' 'binary, a word too few'
 refused "$work/w3.bin" 'bytes follow' 'binary, more than promised'
 (echo 2 3 && head -c 9000 /dev/zero) >"$work/w3.bin"
 refused "$work/w3.bin" 'no word' 'binary, no word' --format word2vec
+
+# ---- real data
+
+if [ $has_data = 0 ]; then
+	skip 'no data here' 'arrays of others'
+	done_testing
+fi
+for file in "$data"/csv/kuzu/dataset/npy-2d/two_dim_*.npy; do
+	fresh
+	exits 0 "kuzu's ${file##*/}" import "$store" "$file" --json
+	is "$(field vectors_put <"$work/out")" 3 'three vectors'
+done
+fresh 5
+exits 7 'three dimensions' import "$store" \
+	"$data/csv/kuzu/dataset/npy-3d/three_dim_int64.npy"
+exits 7 'sparse arrays' import "$store" "$data/citation/cora.npz"
+like "$err" '*none of its arrays*adj_data*' 'say what there is'
+fresh 10
+exits 0 '.ivecs' import "$store" "$data/sift10k/gt_l2_top10.ivecs" --json
+is "$(field vectors_put <"$work/out")" 1000 'all rows'
 done_testing

@@ -5,7 +5,7 @@
  * idea
  *	The content is asked first, for names lie and pipes have none; the name
  *	settles what the content leaves open.  In this order:
- *	  - "\x93NUMPY" is npy;
+ *	  - "\x93NUMPY" is npy, a zip with .npy in its first name npz;
  *	  - names in .bvecs, .ivecs, .fbin, .u8bin, .i8bin and .ibin as they
  *	    say, for these files begin like others;
  *	  - a little-endian number from 2 to COP_DIM_MAX, so with two zero bytes
@@ -31,12 +31,12 @@
 enum { FORMAT_PEEK_BYTES = 4096, FORMAT_GLOVE_MIN = 8 };
 
 const char *const format_names[] = {
-    "ndjson", "csv",   "npy",  "fvecs",	   "bvecs", "ivecs", "fbin",
-    "u8bin",  "i8bin", "ibin", "word2vec", "glove", "json",  NULL};
+    "ndjson", "csv",  "npy",	  "fvecs", "bvecs", "ivecs", "fbin", "u8bin",
+    "i8bin",  "ibin", "word2vec", "glove", "npz",   "json",  NULL};
 
 int format_has_rows(enum format format)
 {
-	return format >= FORMAT_NPY && format <= FORMAT_GLOVE;
+	return format >= FORMAT_NPY && format <= FORMAT_NPZ;
 }
 
 static int format_is_fvecs(const unsigned char *data, size_t size)
@@ -130,6 +130,7 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 	const unsigned char *data;
 	size_t size, at = 0;
 
+	*out = FORMAT_UNKNOWN;
 	if (reader_need(reader, 8, fault))
 		return fault->code;
 	size = reader_peek(reader, &data);
@@ -138,7 +139,10 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe &&
 	    reader_skip_mark(reader, fault))
 		return fault->code;
-	if (size >= 4 && !memcmp(data, "PK\3\4", 4))
+	if (size >= 4 && !memcmp(data, "PK\3\4", 4) &&
+	    memmem(data, size < 256 ? size : 256, ".npy", 4))
+		*out = FORMAT_NPZ;
+	else if (size >= 4 && !memcmp(data, "PK\3\4", 4))
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "%s: is a zip archive. Try: unzip -p FILE | "
 				 "coppice import STORE -",
@@ -147,7 +151,8 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		at = 3;
 	while (at < size && isspace(data[at]))
 		at++;
-	*out = format_by_name(reader->name);
+	if (*out != FORMAT_NPZ)
+		*out = format_by_name(reader->name);
 	if (size >= 6 && !memcmp(data, "\x93NUMPY", 6))
 		*out = FORMAT_NPY;
 	else if (!format_is_table(*out) && format_is_fvecs(data, size))

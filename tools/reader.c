@@ -72,6 +72,25 @@ void reader_close(struct reader *reader)
 	reader->fd = -1;
 }
 
+int reader_window(struct reader *reader, uint64_t offset, uint64_t size,
+		  int is_deflated, struct fault *fault)
+{
+	ahead_stop(reader->ahead);
+	reader->ahead = NULL;
+	reader->block_size = reader->begin = reader->end = 0;
+	reader->ended = 0;
+	reader->is_known = 1;
+	reader->limit = size;
+	if (offset > INT64_MAX ||
+	    lseek(reader->fd, (off_t)offset, SEEK_SET) < 0)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: cannot be sought in", reader->name);
+	if (!is_deflated)
+		return 0;
+	return ahead_start(&reader->ahead, reader->fd, UNPACK_DEFLATE, size,
+			   reader->data, 0, reader->name, fault);
+}
+
 /* Adds what one read() gives to the data; none: the file has ended. */
 static int reader_read(struct reader *reader, struct fault *fault)
 {

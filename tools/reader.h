@@ -10,7 +10,8 @@ struct ahead;
 enum { READER_LINE_BYTES = 67108864 /* the longest line or record */ };
 
 struct reader {
-	const char *name; /* for messages */
+	const char *name;   /* for messages */
+	const char *member; /* wanted of an archive, NULL: not said */
 	int fd;
 	int ended;	     /* no more bytes will come */
 	int is_known;	     /* whether it is packed */
@@ -27,6 +28,13 @@ struct reader {
 
 /* "-" is standard input.  Returns 0 or an exit status. */
 int reader_open(struct reader *reader, const char *path, struct fault *fault);
+
+/*
+ * Goes on with `size` bytes of the file at an offset, deflated or as they are,
+ * and with nothing after them.
+ */
+int reader_window(struct reader *reader, uint64_t offset, uint64_t size,
+		  int is_deflated, struct fault *fault);
 
 /* Allowed on one that is all zero. */
 void reader_close(struct reader *reader);

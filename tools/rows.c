@@ -40,6 +40,7 @@ static int rows_begin(struct rows *rows, int format, uint32_t dim,
 
 	switch (format) {
 	case FORMAT_NPY: return npy_begin(rows, fault);
+	case FORMAT_NPZ: return npz_begin(rows, fault);
 	case FORMAT_WORD2VEC:
 	case FORMAT_GLOVE: return wordvec_begin(rows, format, dim, fault);
 	default: break;

@@ -58,6 +58,7 @@ void rows_close(struct rows *rows);
 
 /* The formats: each reads its header and sets kind, dim and count. */
 int npy_begin(struct rows *rows, struct fault *fault);
+int npz_begin(struct rows *rows, struct fault *fault);
 int vecs_begin(struct rows *rows, struct fault *fault);
 int bin_begin(struct rows *rows, struct fault *fault);
 int wordvec_begin(struct rows *rows, int format, uint32_t dim,

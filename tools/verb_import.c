@@ -40,6 +40,7 @@ enum {
 enum {
 	IMPORT_FORMAT = ARG_OWN,
 	IMPORT_IDS,
+	IMPORT_ARRAY,
 	IMPORT_DANGLING,
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
@@ -54,6 +55,9 @@ static const struct arg_row import_rows[] = {
      "json",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
+    {IMPORT_ARRAY, "array", "NAME",
+     "which of an .npz (default: \"vectors\", "
+     "\"emb...\" or the only one)"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
      "edges to entities not there (default: reject)"},
     {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
@@ -202,6 +206,7 @@ static int import_file(struct import *import, const char *path)
 {
 	int code = reader_open(&import->reader, path, &import->cli->fault);
 
+	import->reader.member = import->array;
 	if (!code)
 		code = import_dispatch(import);
 	import->bytes_before += import->reader.raw_bytes;
@@ -343,6 +348,7 @@ static int import_option(struct import *import, int id)
 		if (!args_u64(cli, 1, COP_THREAD_MAX, &number))
 			import->batch.threads = (uint32_t)number;
 		return cli->fault.code;
+	case IMPORT_ARRAY: import->array = cli->value; break;
 	case IMPORT_IDS: import->ids = cli->value; break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
