@@ -52,7 +52,7 @@ enum {
 static const struct arg_row import_rows[] = {
     {IMPORT_FORMAT, "format",
      "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
-     "json",
+     "npz|json",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_ARRAY, "array", "NAME",
