@@ -191,7 +191,7 @@ while [ "$round" -lt "$rounds" ]; do
 	round=$((round + 1))
 	perl -e 'srand $ARGV[0]; print map { chr rand 256 } 0 .. rand 400' \
 		$((seed * 1000 + round)) >"$work/mutant"
-	for format in ndjson csv npy fvecs; do
+	for format in ndjson csv npy fvecs fbin word2vec glove; do
 		"$COPPICE" import "$work/fuzz" "$work/mutant" -q \
 			--format $format >/dev/null 2>&1
 		status=$?

@@ -315,7 +315,8 @@ badrows()
 (export NPY_FORTRAN=True; npy "$work/fo.npy" '<f4' '2, 3' 'f<' 1 2 3 4 5 6)
 badrows "$work/fo.npy" 'Fortran order*ascontiguousarray' 'Fortran order'
 npy "$work/be.npy" '>f4' '2, 3' 'f>' 1 2 3 4 5 6
-badrows "$work/be.npy" "kind '>f4'" 'big endian'
+exits 0 'big endian' import "$store" "$work/be.npy"
+vec '[1,2,3]' 'is turned round'
 npy "$work/wide.npy" '<f4' '3, 2' 'f<' 1 2 3 4 5 6
 badrows "$work/wide.npy" '2 numbers, this store' 'another dimension'
 npy "$work/d3.npy" '<f4' '1, 2, 3' 'f<' 1 2 3 4 5 6

@@ -79,7 +79,7 @@ static void args_help_rows(const struct verb *verb, FILE *to)
 	const struct arg_row *row;
 
 	for (size_t i = 0; (row = args_row(verb, i)); i++) {
-		char left[64];
+		char left[192];
 		const char *equals = row->value ? "=" : "";
 		const char *value = row->value ? row->value : "";
 

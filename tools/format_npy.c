@@ -15,10 +15,10 @@
  *	any order, and nothing else may stand there.
  *
  * limits
- *	float16, float32, float64, uint8, int8; little endian; two dimensions,
- *	or one, which is one row.  Fortran order is refused: its rows lie across
- *	the file, and it is one call in Python to turn it round.  The header has
- *	64 KiB at most.
+ *	float16, float32, float64, and whole numbers of 8 to 64 bits, of either
+ *	byte order; two dimensions, or one, which is one row.  Fortran order is
+ *refused: its rows lie across the file, and it is one call in Python to turn it
+ *round.  The header has 64 KiB at most.
  */
 #include "rows.h"
 
@@ -234,20 +234,22 @@ static int npy_read(struct rows *rows, struct npy_header *header,
 	return 0;
 }
 
-static int npy_kind(const char *descr)
+static int npy_kind(struct rows *rows, const char *descr)
 {
 	static const struct {
 		const char *descr;
 		int kind;
 	} kinds[] = {
-	    {"<f4", ROW_F32}, {"=f4", ROW_F32}, {"<f2", ROW_F16},
-	    {"=f2", ROW_F16}, {"<f8", ROW_F64}, {"=f8", ROW_F64},
-	    {"|u1", ROW_U8},  {"<u1", ROW_U8},	{"|i1", ROW_I8},
-	    {"<i1", ROW_I8},
+	    {"f4", ROW_F32}, {"f2", ROW_F16}, {"f8", ROW_F64}, {"u1", ROW_U8},
+	    {"i1", ROW_I8},  {"u2", ROW_U16}, {"i2", ROW_I16}, {"u4", ROW_U32},
+	    {"i4", ROW_I32}, {"u8", ROW_U64}, {"i8", ROW_I64},
 	};
 
+	rows->is_big = descr[0] == '>';
+	if (!descr[0] || !strchr("<=>|", descr[0]))
+		return 0;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-		if (!strcmp(kinds[i].descr, descr))
+		if (!strcmp(kinds[i].descr, descr + 1))
 			return kinds[i].kind;
 	return 0;
 }
@@ -260,12 +262,12 @@ int npy_begin(struct rows *rows, struct fault *fault)
 
 	if (npy_read(rows, &header, fault))
 		return fault->code;
-	rows->kind = npy_kind(header.descr);
+	rows->kind = npy_kind(rows, header.descr);
 	if (!rows->kind)
 		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: numbers of kind '%s'; float16, float32, "
-				 "float64, uint8 and int8 are known, little "
-				 "endian. Try: a.astype('<f4')",
+				 "%s: numbers of kind '%s'; floats of 16, 32 "
+				 "and 64 bits and whole numbers of up to 64 "
+				 "are known. Try: a.astype('<f4')",
 				 name, header.descr);
 	if (header.dim_count < 1 || header.dim_count > 2)
 		return fault_set(fault, EXIT_BAD_INPUT,

@@ -12,11 +12,12 @@
 struct import {
 	struct cli *cli;
 	/* options */
-	int format;	  /* enum format */
-	const char *ids;  /* file of keys for vectors, NULL: none */
-	int32_t dangling; /* enum cop_dangling */
-	int is_atomic;	  /* all in one commit */
-	int skips_bad;	  /* go on after bad records */
+	int format;	   /* enum format */
+	const char *ids;   /* file of keys for vectors, NULL: none */
+	const char *array; /* of .npz, NULL: not said */
+	int32_t dangling;  /* enum cop_dangling */
+	int is_atomic;	   /* all in one commit */
+	int skips_bad;	   /* go on after bad records */
 	int prints_json;
 	int progress_mode;
 	const char *type; /* of entities that name none */
@@ -58,6 +59,7 @@ int import_edge(struct import *import, const struct place *place,
 
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
+int document_import(struct import *import);
 int csv_import(struct import *import);
 int rows_import(struct import *import, int format);
 

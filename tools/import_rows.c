@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * import_rows: vectors from .npy and .fvecs.
+ * import_rows: rows of vectors, from any format that has them.
  *
  * idea
  *	Alone, row n belongs to the entity whose key is n in decimal ("0",
  *	"1", ...), which is put if it is not there yet.  With --ids, row n
- *	belongs to the key in line n + 1 of that file, which must be there.  An
- *	entity that is there keeps everything but its vector.
+ *	belongs to the key in line n + 1 of that file, which must be there.
+ *	Where rows begin with a word, that is the key, and put if it is not
+ *	there.  An entity that is there keeps everything but its vector.
  *
  * how it is known whether an entity is there
  *	By a look-up as of the last commit.  If another process deletes it in
@@ -27,11 +28,17 @@ struct row_keys {
 	size_t size;
 };
 
-/* The key of row `index`. */
-static int row_key(struct row_keys *keys, uint64_t index, struct fault *fault)
+/* The key of row `index`, the one that was read last. */
+static int row_key(struct row_keys *keys, const struct rows *rows,
+		   uint64_t index, struct fault *fault)
 {
 	const char *line;
 
+	if (rows->words) {
+		keys->key = rows->key;
+		keys->size = rows->key_size;
+		return 0;
+	}
 	if (!keys->is_open) {
 		keys->key = keys->digits;
 		keys->size = (size_t)snprintf(keys->digits, sizeof keys->digits,
@@ -80,7 +87,8 @@ static int row_put(struct import *import, const struct row_keys *keys,
 	memset(&put, 0, sizeof put);
 	put.size = sizeof put;
 	put.key = keys->key;
-	put.key_size = (uint32_t)keys->size;
+	put.key_size =
+	    keys->size > UINT32_MAX ? UINT32_MAX : (uint32_t)keys->size;
 	put.type = import->type;
 	put.type_size = import->type ? strlen(import->type) : 0;
 	put.vector = row;
@@ -105,20 +113,26 @@ static int rows_added(struct import *import, const struct place *place)
 static int rows_each(struct import *import, struct rows *rows,
 		     struct row_keys *keys)
 {
-	struct place place = {.file = import->reader.name, .is_row = 1};
+	struct place place = {.file = import->reader.name};
 	struct fault *fault = &import->cli->fault;
+	uint64_t index;
 	const float *row;
 	int code;
 
 	for (;;) {
-		place.number = rows->index;
-		if (rows_next(rows, &row, fault))
-			return fault->code;
-		if (!row)
+		index = rows->index;
+		code = rows_next(rows, &row, fault);
+		place.is_row = rows->line == 0;
+		place.number = place.is_row ? index : rows->line;
+		if (code && !rows->is_bad)
+			return code;
+		if (!code && !row)
 			return 0;
-		if (row_key(keys, place.number, fault))
+		if (!code && row_key(keys, rows, index, fault))
 			return fault->code;
-		if (row_put(import, keys, rows, row)) {
+		if (code) {
+			code = import_bad(import, &place);
+		} else if (row_put(import, keys, rows, row)) {
 			row_quoted(keys, fault);
 			code = import_bad(import, &place);
 		} else {
@@ -184,6 +198,12 @@ int rows_import(struct import *import, int format)
 	code = rows_ready(import);
 	if (code)
 		return code;
+	if (import->ids &&
+	    (format == FORMAT_WORD2VEC || format == FORMAT_GLOVE))
+		return args_fault(cli,
+				  "%s: --ids goes with rows that have no "
+				  "keys; the words of %s are keys",
+				  import->reader.name, format_names[format]);
 	if (import->ids) {
 		keys.is_open = 1;
 		code = reader_open(&keys.ids, import->ids, fault);

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reader: a file, plain or gzip, read as it comes.
+ * reader: a file, plain or packed, read as it comes.
  *
  * idea
- *	read() into one buffer, unpacked or copied into a second one, from which
- *	lines and runs of bytes are taken.  Whether a file is gzip is seen by
- *	its first two bytes, never by its name, so a pipe may carry it too.
- *	What a read() gave is handed on at once, it does not wait for a full
- *	buffer: `put --each` answers a line while its sender waits.  (zlib's
- *	own gzread() waits.)
+ *	read() into one buffer, from which lines and runs of bytes are taken.
+ *	A packed file is seen by its first bytes (unpack.c); a thread unpacks it
+ *	(ahead.c), and its blocks are copied into the buffer.  What a read()
+ *	gave is handed on at once, it does not wait for a full buffer:
+ *	`put --each` answers a line while its sender waits.
  *
- * layout of the second buffer
+ * layout of the buffer
  *	data      begin          end       room
  *	 | taken   | to be taken  | free    |
  *
  * limits
  *	The buffer grows to the longest line or row, READER_LINE_BYTES at most;
- *	otherwise memory is constant.  A gzip file that breaks off, or has
- *	anything but another member after its end, is bad input.
+ *	otherwise memory is constant.  A packed file that breaks off, or has
+ *	anything but another member or frame after its end, is bad input.
  */
 #include "reader.h"
+#include "ahead.h"
 #include "stop.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READER_RAW_BYTES = 262144, READER_START_BYTES = 1048576 };
-enum { READER_UNKNOWN, READER_PLAIN, READER_GZIP };
+enum { READER_READ_BYTES = 262144, READER_START_BYTES = 1048576 };
 
 int reader_open(struct reader *reader, const char *path, struct fault *fault)
 {
@@ -47,10 +47,10 @@ int reader_open(struct reader *reader, const char *path, struct fault *fault)
 		return fault->code =
 			   errno == EACCES ? EXIT_DENIED : EXIT_BAD_INPUT;
 	}
-	reader->raw = malloc(READER_RAW_BYTES);
+	reader->limit = UINT64_MAX;
 	reader->data = malloc(READER_START_BYTES);
 	reader->room = READER_START_BYTES;
-	if (!reader->raw || !reader->data)
+	if (!reader->data)
 		return fault_errno(fault, reader->name, ENOMEM);
 	if (fstat(reader->fd, &st))
 		return fault_errno(fault, reader->name, errno);
@@ -64,25 +64,46 @@ int reader_open(struct reader *reader, const char *path, struct fault *fault)
 
 void reader_close(struct reader *reader)
 {
-	if (reader->kind == READER_GZIP)
-		inflateEnd(&reader->gzip);
+	ahead_stop(reader->ahead);
 	if (reader->name && reader->fd >= 0)
 		close(reader->fd);
-	free(reader->raw);
 	free(reader->data);
 	memset(reader, 0, sizeof *reader);
 	reader->fd = -1;
 }
 
-/* Adds what one read() gives to the raw bytes; none: the file has ended. */
+int reader_window(struct reader *reader, uint64_t offset, uint64_t size,
+		  int is_deflated, struct fault *fault)
+{
+	ahead_stop(reader->ahead);
+	reader->ahead = NULL;
+	reader->block_size = reader->begin = reader->end = 0;
+	reader->ended = 0;
+	reader->is_known = 1;
+	reader->limit = size;
+	if (offset > INT64_MAX ||
+	    lseek(reader->fd, (off_t)offset, SEEK_SET) < 0)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: cannot be sought in", reader->name);
+	if (!is_deflated)
+		return 0;
+	return ahead_start(&reader->ahead, reader->fd, UNPACK_DEFLATE, size,
+			   reader->data, 0, reader->name, fault);
+}
+
+/* Adds what one read() gives to the data; none: the file has ended. */
 static int reader_read(struct reader *reader, struct fault *fault)
 {
+	size_t room = reader->room - reader->end;
 	ssize_t got;
 
-	if (reader->raw_begin == reader->raw_end)
-		reader->raw_begin = reader->raw_end = 0;
-	got = read(reader->fd, reader->raw + reader->raw_end,
-		   READER_RAW_BYTES - reader->raw_end);
+	if (room > READER_READ_BYTES)
+		room = READER_READ_BYTES;
+	if (!reader->is_known && room > READER_READ_BYTES - reader->end)
+		room = READER_READ_BYTES - reader->end; /* ahead takes it */
+	if (room > reader->limit)
+		room = (size_t)reader->limit;
+	got = read(reader->fd, reader->data + reader->end, room);
 	if (got < 0 && errno == EINTR && stop_signal())
 		return fault_set(fault, 128 + stop_signal(), "%s: interrupted",
 				 reader->name);
@@ -92,78 +113,62 @@ static int reader_read(struct reader *reader, struct fault *fault)
 		fault_errno(fault, reader->name, errno);
 		return fault->code = EXIT_BAD_INPUT;
 	}
-	reader->raw_end += (size_t)got;
+	reader->end += (size_t)got;
 	reader->raw_bytes += (uint64_t)got;
+	reader->limit -= (uint64_t)got;
 	if (got == 0)
 		reader->ended = 1;
 	return 0;
 }
 
+/* By the first bytes, which are the only ones in the buffer. */
 static int reader_find_kind(struct reader *reader, struct fault *fault)
 {
-	const unsigned char *raw = reader->raw;
+	enum unpack_kind kind;
+	const char *tool;
+	size_t size;
+	int needs_more;
 
-	while (!reader->ended &&
-	       (reader->raw_end == 0 || (reader->raw_end == 1 && *raw == 0x1f)))
+	do {
 		if (reader_read(reader, fault))
 			return fault->code;
-	if (reader->raw_end < 2 || raw[0] != 0x1f || raw[1] != 0x8b) {
-		reader->kind = READER_PLAIN;
+		kind =
+		    unpack_find(reader->data, reader->end, &needs_more, &tool);
+	} while (needs_more && !reader->ended);
+	reader->is_known = 1;
+	if (kind == UNPACK_PLAIN)
 		return 0;
-	}
-	if (inflateInit2(&reader->gzip, 15 + 16) != Z_OK)
-		return fault_errno(fault, reader->name, ENOMEM);
-	reader->kind = READER_GZIP;
-	return 0;
+	if (kind == UNPACK_REFUSED)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: is packed in a way that is not read "
+				 "here; gzip, zstd and lz4 are. Try: %s FILE | "
+				 "coppice import STORE -",
+				 reader->name, tool);
+	size = reader->end;
+	reader->end = 0;
+	return ahead_start(&reader->ahead, reader->fd, (int)kind, reader->limit,
+			   reader->data, size, reader->name, fault);
 }
 
-static void reader_copy(struct reader *reader)
+static int reader_copy(struct reader *reader, struct fault *fault)
 {
-	size_t size = reader->raw_end - reader->raw_begin;
+	size_t size = reader->room - reader->end;
 
-	if (size > reader->room - reader->end)
-		size = reader->room - reader->end;
-	memcpy(reader->data + reader->end, reader->raw + reader->raw_begin,
-	       size);
-	reader->raw_begin += size;
+	if (reader->block_size == 0 &&
+	    ahead_next(reader->ahead, &reader->block, &reader->block_size,
+		       &reader->raw_bytes, fault))
+		return fault->code;
+	if (reader->block_size == 0) {
+		reader->ended = 1;
+		return 0;
+	}
+	if (size > reader->block_size)
+		size = reader->block_size;
+	memcpy(reader->data + reader->end, reader->block, size);
+	reader->block += size;
+	reader->block_size -= size;
 	reader->end += size;
-}
-
-static int reader_inflate(struct reader *reader, struct fault *fault)
-{
-	z_stream *gzip = &reader->gzip;
-	size_t room = reader->room - reader->end;
-	int status;
-
-	gzip->next_in = reader->raw + reader->raw_begin;
-	gzip->avail_in = (uInt)(reader->raw_end - reader->raw_begin);
-	gzip->next_out = reader->data + reader->end;
-	gzip->avail_out = (uInt)room;
-	status = inflate(gzip, Z_NO_FLUSH);
-	reader->raw_begin = reader->raw_end - gzip->avail_in;
-	reader->end = reader->room - gzip->avail_out;
-	if (status == Z_STREAM_END) {
-		/* Another member may follow; anything else is not gzip. */
-		inflateReset(gzip);
-		return 0;
-	}
-	if (status == Z_OK || status == Z_BUF_ERROR)
-		return 0;
-	return fault_set(
-	    fault, EXIT_BAD_INPUT, "%s: damaged gzip data near byte %llu (%s)",
-	    reader->name,
-	    (unsigned long long)(reader->raw_bytes - gzip->avail_in),
-	    gzip->msg ? gzip->msg : "bad header");
-}
-
-static int reader_gzip_end(struct reader *reader, struct fault *fault)
-{
-	/* Between members total_in is 0 again, see inflateReset(). */
-	if (reader->kind != READER_GZIP || reader->gzip.total_in == 0)
-		return 0;
-	return fault_set(fault, EXIT_BAD_INPUT,
-			 "%s: the gzip data breaks off; is the file complete?",
-			 reader->name);
+	return 0;
 }
 
 /* Adds at least a byte to the data, unless the file has ended. */
@@ -171,31 +176,12 @@ static int reader_fill(struct reader *reader, struct fault *fault)
 {
 	size_t before = reader->end;
 
-	if (reader->kind == READER_UNKNOWN && reader_find_kind(reader, fault))
+	if (!reader->is_known && reader_find_kind(reader, fault))
 		return fault->code;
-	while (reader->end == before) {
-		if (reader->raw_begin == reader->raw_end && !reader->ended &&
-		    reader_read(reader, fault))
+	while (reader->end == before && !reader->ended)
+		if (reader->ahead ? reader_copy(reader, fault)
+				  : reader_read(reader, fault))
 			return fault->code;
-		if (reader->raw_begin == reader->raw_end) {
-			if (!reader->ended)
-				continue;
-			/* what is left inside of the unpacker comes first */
-			if (reader->kind == READER_PLAIN)
-				return 0;
-			if (reader->gzip.total_in == 0)
-				return 0;
-			if (reader_inflate(reader, fault))
-				return fault->code;
-			if (reader->end == before)
-				return reader_gzip_end(reader, fault);
-			continue;
-		}
-		if (reader->kind == READER_PLAIN)
-			reader_copy(reader);
-		else if (reader_inflate(reader, fault))
-			return fault->code;
-	}
 	return 0;
 }
 
@@ -255,7 +241,18 @@ int reader_skip_mark(struct reader *reader, struct fault *fault)
 
 	if (reader_need(reader, 1, fault))
 		return fault->code;
-	if (reader_peek(reader, &data) < 1 || *data != 0xef)
+	if (reader_peek(reader, &data) < 1 || *data < 0xef)
+		return 0;
+	if (reader_need(reader, 2, fault))
+		return fault->code;
+	if (reader_peek(reader, &data) >= 2 &&
+	    (!memcmp(data, "\xff\xfe", 2) || !memcmp(data, "\xfe\xff", 2)))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: is in UTF-16; text is read in UTF-8. "
+				 "Try: iconv -f UTF-16 -t UTF-8 FILE | coppice "
+				 "import STORE -",
+				 reader->name);
+	if (*data != 0xef)
 		return 0;
 	if (reader_need(reader, 3, fault))
 		return fault->code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record: one line of NDJSON, put into a write.
+ * record: one record in JSON, such as a line of NDJSON, put into a write.
  *
  * layout
  *	An entity:
@@ -16,13 +16,18 @@
  *	beside it: `key_hex`, `source_hex`, `target_hex`; content that is no
  *	text is in `content_base64`.  null is the same as
  *	absent, but `"vector": null` drops the vector that an absent one keeps.
- *	Lines of an assistant's memory.jsonl are taken, too: see
- *	record_of_memory().
+ *	Lines of an assistant's memory.jsonl are taken, too, and points as
+ *	Qdrant and Pinecone write them: see record_of_memory() and
+ *	record_of_point().
  *
  * idea
  *	jansson reads the line; the put borrows its strings and a scratch's
  *	arrays, and both are given back when the library has copied them.  The
  *	line's UTF-8 is checked first because that gives the byte's position.
+ *	A vector's numbers would cost jansson an allocation each, so they are
+ *	read before (number.c), and jansson is given the line with an empty list
+ *	in their place (record_cut).  If it turns out that they are no vector,
+ *	but a property, or if anything is odd about them, it reads all.
  *	Members given twice in one object are refused: one of them would be
  *	lost.  Where a line has a property itself and again in `properties` (as
  *	real files do with `name`), the line's is taken and `doubled` counts.
@@ -34,6 +39,8 @@
  */
 #include "record.h"
 #include "instant.h"
+#include "json_scan.h"
+#include "number.h"
 #include "words.h"
 
 #include <float.h>
@@ -41,6 +48,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RECORD_KEY_TEXT = 24 };
@@ -387,6 +395,12 @@ static int record_vector(struct record *record, const json_t *json,
 	if (!json_is_array(json))
 		return record_bad(fault, "vector",
 				  "is neither a list nor null");
+	record->has_vector = 1;
+	if (record->number_count) {
+		put->vector = record->numbers;
+		put->dim = record->number_count;
+		return 0;
+	}
 	vector = scratch_take(&record->scratch, count, sizeof *vector);
 	if (!vector)
 		return record_no_memory(fault);
@@ -403,7 +417,6 @@ static int record_vector(struct record *record, const json_t *json,
 	}
 	put->vector = vector;
 	put->dim = (uint32_t)count;
-	record->has_vector = 1;
 	return 0;
 }
 
@@ -726,6 +739,65 @@ static json_t *record_of_memory(const json_t *line)
 	return NULL;
 }
 
+/* Whether all members of an object are among those named. */
+static int record_has_only(json_t *line, const char *const *names)
+{
+	json_t *member;
+	const char *name;
+
+	json_object_foreach(line, name, member)
+	{
+		if (!record_is_one_of(name, names))
+			return 0;
+	}
+	return 1;
+}
+
+/* Qdrant's named vectors: the one that there is, NULL if there is not one. */
+static json_t *record_named_vector(json_t *vector)
+{
+	json_t *named = json_object_iter_value(json_object_iter(vector));
+
+	if (json_is_object(vector) && json_object_size(vector) == 1 &&
+	    json_is_array(named))
+		return named;
+	return vector;
+}
+
+/*
+ * Points of databases of vectors, in the names of here:
+ *	{"id": 1, "vector": [], "payload": {}}		Qdrant
+ *	{"id": "a", "values": [], "metadata": {}}	Pinecone
+ * NULL for any other; to be released.
+ */
+static json_t *record_of_point(const struct record *record, json_t *line)
+{
+	static const char *const qdrant[] = {
+	    "id",	   "vector",	"payload", "version",
+	    "order_value", "shard_key", "score",   NULL};
+	static const char *const pinecone[] = {
+	    "id",    "values", "metadata", "sparseValues", "sparse_values",
+	    "score", NULL};
+	json_t *payload = json_object_get(line, "payload");
+	json_t *metadata = json_object_get(line, "metadata");
+	json_t *values = json_object_get(line, "values");
+
+	if (!json_object_get(line, "id"))
+		return NULL;
+	if (payload && (json_is_object(payload) || json_is_null(payload)) &&
+	    record_has_only(line, qdrant))
+		return json_pack(
+		    "{sOsO*sO}", "id", json_object_get(line, "id"), "vector",
+		    record_named_vector(json_object_get(line, "vector")),
+		    "properties", payload);
+	if (json_is_array(values) &&
+	    (record->is_point || json_is_object(metadata)) &&
+	    record_has_only(line, pinecone))
+		return json_pack("{sOsOsO*}", "id", json_object_get(line, "id"),
+				 "vector", values, "properties", metadata);
+	return NULL;
+}
+
 static int record_put_json(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
@@ -746,19 +818,163 @@ static int record_put_json(struct record *record, cop_write *write,
 			 "an edge (it lacks \"source\" or \"target\")");
 }
 
-static int record_syntax(const json_error_t *error, struct fault *fault)
+/* ---- numbers cut out of a line ------------------------------------------ */
+
+/* A list's inside. */
+struct record_cut {
+	size_t begin, end; /* in the line; both 0: nothing is cut */
+	int is_values;	   /* Pinecone's */
+};
+
+/* The numbers up to a bracket; returns the bytes, 0 if it is odd. */
+static size_t record_numbers(struct record *record, const char *text,
+			     size_t size)
 {
+	uint32_t count = 0;
+	size_t at = json_scan_space(text, size), used;
+	float value;
+
+	for (;;) {
+		used = number_float(text + at, size - at, NUMBER_JSON, &value);
+		if (!used || !isfinite(value) || count == COP_DIM_MAX)
+			return 0;
+		record->numbers[count++] = value;
+		at += used;
+		at += json_scan_space(text + at, size - at);
+		if (at == size || (text[at] != ',' && text[at] != ']'))
+			return 0;
+		if (text[at] == ']')
+			break;
+		at++;
+		at += json_scan_space(text + at, size - at);
+	}
+	record->number_count = count;
+	return at;
+}
+
+static void record_find_cut(struct record *record, const char *line,
+			    size_t size, struct record_cut *cut)
+{
+	struct json_members member;
+	size_t space = json_scan_space(line, size), used;
+
+	memset(cut, 0, sizeof *cut);
+	record->number_count = 0;
+	if (space == size || line[space] != '{')
+		return;
+	if (!record->numbers)
+		record->numbers = malloc(COP_DIM_MAX * sizeof *record->numbers);
+	if (!record->numbers)
+		return;
+	json_members_begin(&member, line + space, size - space);
+	while (json_members_next(&member)) {
+		cut->is_values = json_members_is(&member, "values");
+		if (*member.value != '[' ||
+		    (!cut->is_values && !json_members_is(&member, "vector")))
+			continue;
+		used = record_numbers(record, member.value + 1,
+				      (size_t)(member.end - member.value) - 1);
+		if (!used)
+			return;
+		cut->begin = (size_t)(member.value - line) + 1;
+		cut->end = cut->begin + used;
+		return;
+	}
+}
+
+/* Says where in the line the parser stopped. */
+static int record_syntax(const json_error_t *error, const char *line,
+			 size_t size, const struct record_cut *cut,
+			 struct fault *fault)
+{
+	size_t position = (size_t)(error->position < 0 ? 0 : error->position);
+	size_t row = 1, column = 0;
+
+	if (position > cut->begin)
+		position += cut->end - cut->begin;
+	for (size_t at = 0; at < position && at < size; at++) {
+		column += ((unsigned char)line[at] & 0xc0) != 0x80;
+		if (line[at] == '\n') {
+			row++;
+			column = 0;
+		}
+	}
+	if (row == 1)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "no valid JSON at column %zu: %s", column,
+				 error->text);
 	return fault_set(fault, EXIT_BAD_INPUT,
-			 "no valid JSON at column %d: %s", error->column,
-			 error->text);
+			 "no valid JSON in its line %zu at column %zu: %s", row,
+			 column, error->text);
+}
+
+static json_t *record_load(struct record *record, const char *line, size_t size,
+			   const struct record_cut *cut, struct fault *fault)
+{
+	size_t less = size - (cut->end - cut->begin);
+	json_error_t error;
+	json_t *json;
+	char *text;
+
+	if (cut->end) {
+		text = scratch_take(&record->scratch, less, 1);
+		if (!text) {
+			record_no_memory(fault);
+			return NULL;
+		}
+		memcpy(text, line, cut->begin);
+		memcpy(text + cut->begin, line + cut->end, size - cut->end);
+	}
+	json = json_loadb(cut->end ? text : line, less,
+			  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (!json)
+		record_syntax(&error, line, size, cut, fault);
+	return json;
+}
+
+/* Whether the numbers that were cut out are the vector of the record. */
+static int record_needs_cut(const json_t *json, const json_t *other,
+			    const struct record_cut *cut)
+{
+	if (cut->is_values)
+		return other != NULL;
+	return json_is_object(json) && !(json_object_get(json, "source") &&
+					 json_object_get(json, "target"));
+}
+
+static int record_put_line(struct record *record, cop_write *write,
+			   const char *line, size_t size,
+			   struct record_cut *cut, struct fault *fault)
+{
+	json_t *json = record_load(record, line, size, cut, fault), *other;
+	int code;
+
+	if (!json)
+		return fault->code;
+	other = record_of_memory(json);
+	if (!other)
+		other = record_of_point(record, json);
+	if (cut->end && !record_needs_cut(json, other, cut)) {
+		json_decref(other);
+		json_decref(json);
+		return -1;
+	}
+	if (json_is_object(json))
+		code =
+		    record_put_json(record, write, other ? other : json, fault);
+	else
+		code = fault_set(fault, EXIT_BAD_INPUT,
+				 "a record is one JSON object, this is a list");
+	json_decref(other);
+	json_decref(json);
+	return code;
 }
 
 int record_put(struct record *record, cop_write *write, const char *line,
 	       size_t size, struct fault *fault)
 {
 	size_t valid = words_utf8(line, size);
-	json_error_t error;
-	json_t *json, *other;
+	struct record_cut cut;
 	int code;
 
 	/* jansson passes over a NUL that follows a number. */
@@ -769,21 +985,13 @@ int record_put(struct record *record, cop_write *write, const char *line,
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "byte %zu (0x%02x) is not UTF-8", valid + 1,
 				 (unsigned char)line[valid]);
-	json = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-			  &error);
-	if (!json)
-		return record_syntax(&error, fault);
-	other = record_of_memory(json);
-	if (other) {
-		json_decref(json);
-		json = other;
+	record_find_cut(record, line, size, &cut);
+	code = record_put_line(record, write, line, size, &cut, fault);
+	if (code < 0) {
+		memset(&cut, 0, sizeof cut);
+		record->number_count = 0;
+		code = record_put_line(record, write, line, size, &cut, fault);
 	}
-	if (json_is_object(json))
-		code = record_put_json(record, write, json, fault);
-	else
-		code = fault_set(fault, EXIT_BAD_INPUT,
-				 "a line is one JSON object, this is a list");
-	json_decref(json);
 	scratch_reset(&record->scratch);
 	return code;
 }
@@ -799,4 +1007,6 @@ int record_is_empty(const char *line, size_t size)
 void record_release(struct record *record)
 {
 	scratch_release(&record->scratch);
+	free(record->numbers);
+	record->numbers = NULL;
 }

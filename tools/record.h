@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line of NDJSON, put into a write; record.c. */
+/* One record in JSON, put into a write; record.c. */
 #ifndef TOOLS_RECORD_H
 #define TOOLS_RECORD_H
 
@@ -14,6 +14,7 @@ struct record {
 	const char *type; /* of entities that name none, NULL: none */
 	int conditional;  /* entities are put if they have this version: */
 	uint64_t version; /* 0: if they are absent */
+	int is_point;	  /* {"id", "values"} is a point of Pinecone's */
 	/* of the line put last */
 	int kind;	/* enum record_kind, 0: an edge left out */
 	int has_vector; /* it came with one */
@@ -22,6 +23,8 @@ struct record {
 	uint64_t doubled; /* properties in a line and in its `properties` */
 	/* the record's own */
 	struct scratch scratch;
+	float *numbers;	       /* room for COP_DIM_MAX, NULL: none yet */
+	uint32_t number_count; /* read from the line without jansson */
 };
 
 /* Puts one line; 0 or an exit status, with nothing put. */

@@ -8,10 +8,9 @@
  *	is one row, whatever the header claims.
  *
  * numbers
- *	float32 as it is; float16 (IEEE 754 binary16) exactly; float64 rounded
- *	to nearest, beyond float32's range it becomes infinity, which the store
- *	refuses; uint8 and int8 as whole numbers.  Little endian, as the
- *machine.
+ *	float32 as it is; float16 (IEEE 754 binary16) exactly; float64 and whole
+ *	numbers rounded to nearest; beyond float32's range they become infinity,
+ *	which the store refuses.  Little endian, as the machine, unless is_big.
  *
  * limits
  *	A row has COP_DIM_MAX numbers at most.  What the header promises must
@@ -26,20 +25,39 @@
 #include <string.h>
 
 static const uint32_t rows_bytes[] = {
-    [ROW_F32] = 4, [ROW_F16] = 2, [ROW_F64] = 8, [ROW_U8] = 1, [ROW_I8] = 1};
+    [ROW_F32] = 4, [ROW_F16] = 2, [ROW_F64] = 8, [ROW_U8] = 1,
+    [ROW_I8] = 1,  [ROW_U16] = 2, [ROW_I16] = 2, [ROW_U32] = 4,
+    [ROW_I32] = 4, [ROW_U64] = 8, [ROW_I64] = 8};
+
+static int rows_begin(struct rows *rows, int format, uint32_t dim,
+		      struct fault *fault)
+{
+	static const int kinds[] = {
+	    [FORMAT_FVECS] = ROW_F32, [FORMAT_BVECS] = ROW_U8,
+	    [FORMAT_IVECS] = ROW_I32, [FORMAT_FBIN] = ROW_F32,
+	    [FORMAT_U8BIN] = ROW_U8,  [FORMAT_I8BIN] = ROW_I8,
+	    [FORMAT_IBIN] = ROW_I32};
+
+	switch (format) {
+	case FORMAT_NPY: return npy_begin(rows, fault);
+	case FORMAT_NPZ: return npz_begin(rows, fault);
+	case FORMAT_WORD2VEC:
+	case FORMAT_GLOVE: return wordvec_begin(rows, format, dim, fault);
+	default: break;
+	}
+	rows->kind = kinds[format];
+	return format <= FORMAT_IVECS ? vecs_begin(rows, fault)
+				      : bin_begin(rows, fault);
+}
 
 int rows_open(struct rows *rows, struct reader *reader, int format,
 	      uint32_t dim, struct fault *fault)
 {
-	int code;
-
 	memset(rows, 0, sizeof *rows);
 	rows->reader = reader;
 	rows->count = UINT64_MAX;
-	code = format == FORMAT_NPY ? npy_begin(rows, fault)
-				    : fvecs_begin(rows, fault);
-	if (code)
-		return code;
+	if (rows_begin(rows, format, dim, fault))
+		return fault->code;
 	if (dim && rows->dim && rows->dim != dim)
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "%s: its rows have %u numbers, this store's "
@@ -92,30 +110,54 @@ static float row_from_double(double value)
 	return (float)value;
 }
 
+/* One number, its bytes in the machine's order. */
+static float row_number(int kind, const unsigned char *from)
+{
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
+	double wide;
+	float narrow;
+
+	memcpy(&u16, from, sizeof u16);
+	memcpy(&u32, from, sizeof u32);
+	memcpy(&u64, from, sizeof u64);
+	memcpy(&wide, from, sizeof wide);
+	switch (kind) {
+	case ROW_F16: return row_from_half(u16);
+	case ROW_F64: return row_from_double(wide);
+	case ROW_U16: return (float)u16;
+	case ROW_I16: return (float)(int16_t)u16;
+	case ROW_U32: return (float)u32;
+	case ROW_I32: return (float)(int32_t)u32;
+	case ROW_U64: return (float)u64;
+	case ROW_I64: return (float)(int64_t)u64;
+	default: memcpy(&narrow, from, sizeof narrow); return narrow;
+	}
+}
+
 static void rows_convert(const struct rows *rows, const unsigned char *from)
 {
+	uint32_t bytes = rows_bytes[rows->kind];
+	unsigned char number[8] = {0};
 	float *to = rows->row;
 
-	if (rows->kind == ROW_F32) {
+	if (rows->kind == ROW_F32 && !rows->is_big) {
 		memcpy(to, from, rows->dim * sizeof *to);
 		return;
 	}
-	for (uint32_t i = 0; i < rows->dim; i++) {
-		uint16_t half;
-		double wide;
-
-		switch (rows->kind) {
-		case ROW_F16:
-			memcpy(&half, from + i * sizeof half, sizeof half);
-			to[i] = row_from_half(half);
-			break;
-		case ROW_F64:
-			memcpy(&wide, from + i * sizeof wide, sizeof wide);
-			to[i] = row_from_double(wide);
-			break;
-		case ROW_U8: to[i] = (float)from[i]; break;
-		default: to[i] = (float)(signed char)from[i]; break;
+	for (uint32_t i = 0; i < rows->dim; i++, from += bytes) {
+		if (rows->kind == ROW_U8) {
+			to[i] = (float)*from;
+			continue;
 		}
+		if (rows->kind == ROW_I8) {
+			to[i] = (float)(signed char)*from;
+			continue;
+		}
+		for (uint32_t j = 0; j < bytes; j++)
+			number[j] = from[rows->is_big ? bytes - 1 - j : j];
+		to[i] = row_number(rows->kind, number);
 	}
 }
 
@@ -161,6 +203,9 @@ int rows_next(struct rows *rows, const float **row, struct fault *fault)
 	size_t have;
 
 	*row = NULL;
+	rows->is_bad = 0;
+	if (rows->words)
+		return wordvec_next(rows, row, fault);
 	if (rows->index == rows->count)
 		size = 1;
 	if (reader_need(rows->reader, size, fault))

@@ -40,6 +40,7 @@ enum {
 enum {
 	IMPORT_FORMAT = ARG_OWN,
 	IMPORT_IDS,
+	IMPORT_ARRAY,
 	IMPORT_DANGLING,
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
@@ -49,9 +50,14 @@ enum {
 };
 
 static const struct arg_row import_rows[] = {
-    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs",
+    {IMPORT_FORMAT, "format",
+     "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
+     "npz|json",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
+    {IMPORT_ARRAY, "array", "NAME",
+     "which of an .npz (default: \"vectors\", "
+     "\"emb...\" or the only one)"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
      "edges to entities not there (default: reject)"},
     {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
@@ -67,7 +73,7 @@ static const struct arg_row import_rows[] = {
 };
 
 static const char import_notes[] =
-    "FILE is plain or gzip, `-` is standard input.\n"
+    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input.\n"
     "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
     "\"content\":..,\n"
     "          \"vector\":[..]} and {\"source\":..,\"relation\":..,"
@@ -80,9 +86,13 @@ static const char import_notes[] =
     "\"valid_to\", entities\n"
     "          \"timed\":[{\"tag\":..,\"valid_from\":..},{\"property\":..,"
     "\"value\":..}]; an MCP memory server's memory.jsonl is read, too\n"
+    "  json    lists of these, alone or as \"nodes\", \"edges\" and the "
+    "like of an\n          object; Qdrant's and Pinecone's points, here "
+    "and there\n"
     "  csv     edges: source,type,target and columns that become properties\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
-    "  fvecs   likewise\n"
+    "  fvecs   likewise; so are bvecs, ivecs, fbin, u8bin, i8bin and ibin\n"
+    "  word2vec, text or binary, and glove: the words are the keys\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
@@ -177,13 +187,15 @@ static int import_dispatch(struct import *import)
 	if (format == FORMAT_UNKNOWN &&
 	    format_find(&import->reader, &format, fault))
 		return fault->code;
-	if (import->ids && format != FORMAT_NPY && format != FORMAT_FVECS)
+	if (import->ids && !format_has_rows(format))
 		return args_fault(import->cli,
-				  "%s is %s; --ids goes with vectors, npy or "
-				  "fvecs",
+				  "%s is %s; --ids goes with vectors, such as "
+				  "npy or fvecs",
 				  import->reader.name, format_names[format]);
 	if (format == FORMAT_NDJSON)
 		return ndjson_import(import);
+	if (format == FORMAT_JSON)
+		return document_import(import);
 	if (format == FORMAT_CSV)
 		return csv_import(import);
 	return rows_import(import, (int)format);
@@ -193,6 +205,7 @@ static int import_file(struct import *import, const char *path)
 {
 	int code = reader_open(&import->reader, path, &import->cli->fault);
 
+	import->reader.member = import->array;
 	if (!code)
 		code = import_dispatch(import);
 	import->bytes_before += import->reader.raw_bytes;
@@ -347,6 +360,7 @@ static int import_option(struct import *import, int id)
 		if (!args_u64(cli, 1, COP_THREAD_MAX, &number))
 			import->batch.threads = (uint32_t)number;
 		return cli->fault.code;
+	case IMPORT_ARRAY: import->array = cli->value; break;
 	case IMPORT_IDS: import->ids = cli->value; break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;

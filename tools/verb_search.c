@@ -431,9 +431,11 @@ static int search_many(struct search *search)
 	code = reader_open(&reader, search->queries, fault);
 	if (!code)
 		code = format_find(&reader, &format, fault);
-	if (!code && format != FORMAT_NPY && format != FORMAT_FVECS)
+	if (!code && !format_has_rows(format))
 		code = fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: is neither .npy nor .fvecs", reader.name);
+				 "%s: is %s, which has no rows of vectors. "
+				 "Try: .npy or .fvecs",
+				 reader.name, format_names[format]);
 	if (!code)
 		code =
 		    rows_open(&rows, &reader, (int)format, search->dim, fault);
