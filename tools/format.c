@@ -9,7 +9,7 @@
  *	  - a little-endian number from 2 to COP_DIM_MAX, so with two zero bytes
  *	    that no text has, is fvecs;
  *	  - '{' after white space and a byte order mark is NDJSON;
- *	  - a name in .csv or .tsv, or a first line with "source" and "target"
+ *	  - a name in .csv or .tsv, or a first line with the names of columns
  *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs as they say;
  *	  - an empty file is NDJSON without a line.
  */
@@ -22,7 +22,8 @@
 
 enum { FORMAT_PEEK_BYTES = 4096 };
 
-const char *const format_names[] = {"ndjson", "csv", "npy", "fvecs", NULL};
+const char *const format_names[] = {"ndjson", "csv",	 "npy", "fvecs",
+				    "edges",  "triples", NULL};
 
 static int format_is_fvecs(const unsigned char *data, size_t size)
 {
@@ -56,12 +57,20 @@ static enum format format_by_name(const char *name)
 
 static int format_has_columns(const unsigned char *data, size_t size)
 {
+	static const char *const names[][2] = {{"source", "target"},
+					       {":START_ID", ":END_ID"},
+					       {"~from", "~to"},
+					       {":ID", ":ID"},
+					       {"~id", "~label"}};
 	const unsigned char *end = memchr(data, '\n', size);
 
 	if (end)
 		size = (size_t)(end - data);
-	return memmem(data, size, "source", 6) &&
-	       memmem(data, size, "target", 6);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (memmem(data, size, names[i][0], strlen(names[i][0])) &&
+		    memmem(data, size, names[i][1], strlen(names[i][1])))
+			return 1;
+	return 0;
 }
 
 int format_find(struct reader *reader, enum format *out, struct fault *fault)
@@ -93,6 +102,7 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
 			 "%s: its format is not known by its content or name. "
-			 "Try: --format ndjson, csv, npy or fvecs",
+			 "Try: --format ndjson, csv, npy or fvecs; `coppice "
+			 "help import` has all",
 			 reader->name);
 }

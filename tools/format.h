@@ -10,7 +10,9 @@ enum format {
 	FORMAT_NDJSON = 0,
 	FORMAT_CSV = 1,
 	FORMAT_NPY = 2,
-	FORMAT_FVECS = 3
+	FORMAT_FVECS = 3,
+	FORMAT_EDGES,
+	FORMAT_TRIPLES
 };
 
 /* Their names, in the order of enum format; ends in NULL. */

@@ -8,6 +8,7 @@
 #include "format.h"
 #include "progress.h"
 #include "record.h"
+#include "table.h"
 
 struct import {
 	struct cli *cli;
@@ -19,7 +20,9 @@ struct import {
 	int skips_bad;	  /* go on after bad records */
 	int prints_json;
 	int progress_mode;
-	const char *type; /* of entities that name none */
+	const char *type;     /* of entities that name none */
+	const char *relation; /* of edges that name none, NULL: usual */
+	struct table table;
 	/* state */
 	struct reader reader;
 	struct batch batch;
@@ -59,6 +62,8 @@ int import_edge(struct import *import, const struct place *place,
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
 int csv_import(struct import *import);
+int triples_import(struct import *import);
+int edges_import(struct import *import);
 int rows_import(struct import *import, int format);
 
 #endif
