@@ -387,15 +387,20 @@ static int columns_prefix(const struct csv *csv, struct fault *fault)
 int columns_read(struct columns *columns, struct csv *csv, int has_relation,
 		 struct fault *fault)
 {
+	size_t count;
+
 	memset(columns, 0, sizeof *columns);
 	if (csv_next(csv, fault))
 		return fault->code;
+	count = csv->field_count;
+	if (count > 1 && csv_has_fields(csv, count - 1))
+		count--;
 	columns->items = calloc(csv->field_count + 1, sizeof *columns->items);
 	if (!columns->items)
 		return columns_memory(fault);
 	if (csv->mistake)
 		fault_set(fault, EXIT_BAD_INPUT, "%s", csv->mistake);
-	for (size_t i = 0; i < csv->field_count && !fault->code; i++) {
+	for (size_t i = 0; i < count && !fault->code; i++) {
 		size_t size;
 		const char *text = csv_field(csv, i, &size);
 

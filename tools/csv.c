@@ -102,6 +102,13 @@ const char *csv_field(const struct csv *csv, size_t index, size_t *size)
 	return csv->text + csv->fields[index].begin;
 }
 
+int csv_has_fields(const struct csv *csv, size_t count)
+{
+	return csv->field_count == count ||
+	       (count && csv->field_count == count + 1 &&
+		csv->fields[count].size == 0);
+}
+
 static int csv_append(struct csv *csv, const unsigned char *data, size_t size)
 {
 	if (size > csv->room - csv->size) {

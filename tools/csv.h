@@ -46,6 +46,12 @@ void csv_take_delimiter(struct csv *csv, int delimiter);
  */
 int csv_next(struct csv *csv, struct fault *fault);
 
+/*
+ * Whether the record has `count` fields; a delimiter behind the last one is
+ * allowed.
+ */
+int csv_has_fields(const struct csv *csv, size_t count);
+
 const char *csv_field(const struct csv *csv, size_t index, size_t *size);
 
 void csv_release(struct csv *csv);

@@ -8,6 +8,12 @@
  *	column's type does not fit makes the record a bad one.  A column without
  *	a type is of strings.
  *
+ * parallel edges
+ *	In neo4j-admin's and Gremlin's files two edges with the same ends and
+ *	relation are two (parallel.c tells them apart, over all files of one
+ *	import).  In ours the second one replaces the first, unless a column
+ *	`discriminator` keeps them apart; so it is in triples.
+ *
  * without names
  *	--header FILE has the names for all files; of several files with commas
  *	between, as neo4j-admin takes them, the first one has those of the
@@ -16,8 +22,9 @@
  *	quotes.
  *
  * what is bad
- *	More or fewer cells than columns, a mistake in the quotes, what is not
- *	UTF-8 or has a NUL in it, an entity without a key.
+ *	More or fewer cells than columns (but for a delimiter behind the last
+ *	one), a mistake in the quotes, what is not UTF-8 or has a NUL in it, an
+ *	entity without a key.
  */
 #include "columns.h"
 #include "import.h"
@@ -224,7 +231,7 @@ static int sheet_check(const struct sheet *sheet)
 	if (csv->mistake)
 		return fault_set(sheet_fault(sheet), EXIT_BAD_INPUT, "%s",
 				 csv->mistake);
-	if (csv->field_count != columns)
+	if (!csv_has_fields(csv, columns))
 		return fault_set(sheet_fault(sheet), EXIT_BAD_INPUT,
 				 "%zu fields, the first line has %zu",
 				 csv->field_count, columns);
@@ -298,6 +305,16 @@ static int sheet_record(struct sheet *sheet)
 	return 0;
 }
 
+static int sheet_edge(struct sheet *sheet, const struct place *place)
+{
+	struct import *import = sheet->import;
+
+	if ((sheet->columns.is_neo4j || sheet->columns.is_gremlin) &&
+	    parallel_next(&import->parallel, &sheet->edge))
+		return sheet_memory(sheet);
+	return import_edge(import, place, &sheet->edge);
+}
+
 /* The record at hand, and those that follow. */
 static int sheet_records(struct sheet *sheet)
 {
@@ -310,7 +327,7 @@ static int sheet_records(struct sheet *sheet)
 		if (sheet_record(sheet))
 			code = import_bad(import, &place);
 		else if (sheet->columns.is_edges)
-			code = import_edge(import, &place, &sheet->edge);
+			code = sheet_edge(sheet, &place);
 		else
 			code = import_entity(import, &place, &sheet->put);
 		if (!code)
@@ -388,7 +405,7 @@ int csv_import(struct import *import)
 	return table_import(import, &import->table);
 }
 
-int triples_import(struct import *import)
+int csv_import_triples(struct import *import)
 {
 	struct table table = import->table;
 

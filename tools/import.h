@@ -6,6 +6,7 @@
 #include "args.h"
 #include "batch.h"
 #include "format.h"
+#include "parallel.h"
 #include "progress.h"
 #include "record.h"
 #include "table.h"
@@ -27,6 +28,7 @@ struct import {
 	struct reader reader;
 	struct batch batch;
 	struct record record;
+	struct parallel parallel; /* edges of tables */
 	struct progress progress;
 	uint64_t bytes_before; /* of the files before this one */
 	uint64_t records;      /* taken */
@@ -62,7 +64,7 @@ int import_edge(struct import *import, const struct place *place,
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
 int csv_import(struct import *import);
-int triples_import(struct import *import);
+int csv_import_triples(struct import *import);
 int edges_import(struct import *import);
 int rows_import(struct import *import, int format);
 

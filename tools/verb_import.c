@@ -216,7 +216,7 @@ static int import_dispatch(struct import *import)
 	case FORMAT_NDJSON: return ndjson_import(import);
 	case FORMAT_CSV: return csv_import(import);
 	case FORMAT_EDGES: return edges_import(import);
-	case FORMAT_TRIPLES: return triples_import(import);
+	case FORMAT_TRIPLES: return csv_import_triples(import);
 	default: return rows_import(import, (int)format);
 	}
 }
@@ -579,6 +579,7 @@ static int import_run(struct cli *cli)
 		code = import_end(&import, import_files(&import));
 	batch_release(&import.batch);
 	record_release(&import.record);
+	parallel_release(&import.parallel);
 	return code;
 }
 
