@@ -190,6 +190,9 @@ holds '{"key":"a","properties":{"all":[1,2]}}' 'is used'
 printf 'key,a\r\rb,1\r"c\rd",2\r\r\nx,3\r\n' >"$work/cr.csv"
 takes 'lines that end in CR, or CRLF' "$work/cr.csv"
 is "$("$COPPICE" scan "$store" | wc -l)" 4 'are lines, but not in quotes'
+printf 'key\na|b;c\n"d,e"\n' >"$work/one.csv"
+takes 'a single column' "$work/one.csv"
+exits 0 'is not split by what is no comma' get "$store" 'a|b;c' 'd,e'
 printf 'key,a,\nb,5,\n' >"$work/trail.csv"
 takes 'a delimiter behind the last field' "$work/trail.csv"
 is "$("$COPPICE" get "$store" b --json | field properties)" '{"a":"5"}' \
@@ -221,6 +224,7 @@ refuses 'key,a\nx,b\0000c\n' 2 "column 'a': byte 2 is NUL*" 'a NUL'
 refuses 'key,a\nx,b\0377c\n' 2 "column 'a': byte 2 (0xff) is not UTF-8*" 'not UTF-8'
 refuses 'key,a\0000\n' 1 'column 2 has a name that is not UTF-8*' 'a NUL in the header'
 refuses 'key,a,,b\n' 1 'column 3 has no name*' 'a column without a name'
+refuses 'key,:int\n' 1 'column 2 has no name*' 'a column with a type alone'
 refuses 'key,a,a:int\n' 1 "column 3, 'a:int', is there twice*" 'a property twice'
 refuses ':ID,n:itn\n' 1 "column 'n:itn': 'itn' is not a type*" 'a type that is none'
 refuses '~id,~name\n' 1 "column '~name': *" 'a name with ~'

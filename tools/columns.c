@@ -204,12 +204,14 @@ static int column_take(struct columns *columns, const char *data, size_t size,
 	if (!column->title)
 		return columns_memory(fault);
 	columns->count++;
-	if (!text.size)
+	if (text.size && column_parse(columns, column, text, fault))
+		return fault->code;
+	if (!text.size || (column->name && !column->name_size))
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "column %zu has no name; give it one, or "
 				 ":IGNORE to leave it out",
 				 columns->count);
-	return column_parse(columns, column, text, fault);
+	return 0;
 }
 
 /* ---- all of them -------------------------------------------------------- */

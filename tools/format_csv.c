@@ -374,6 +374,8 @@ static int sheet_begin(struct sheet *sheet, const struct table *table)
 	if (!table->header && !table->has_no_header &&
 	    columns_read(&sheet->columns, &sheet->csv, has_relation, fault))
 		return fault->code;
+	if (sheet->columns.count == 1 && !sheet->csv.dialect.delimiter)
+		csv_take_delimiter(&sheet->csv, ',');
 	if (csv_next(&sheet->csv, fault))
 		return fault->code;
 	if (!table->header && table->has_no_header && sheet->csv.field_count &&
