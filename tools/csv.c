@@ -3,19 +3,23 @@
  * csv: records of a CSV file.
  *
  * source
- *	RFC 4180, and what files do beyond it: LF or CRLF, a byte order mark, no
- *	end of line after the last record, empty lines (skipped).  The
- *	delimiter is the first of `,` tab `;` `|` in the first line outside
- *	quotes.  A quote inside of a field that does not begin with one is an
- *	ordinary character.
+ *	RFC 4180, and what files do beyond it: LF, CRLF or CR, a byte order
+ *	mark, no end of line after the last record, empty lines (skipped).  The
+ *	delimiter, unless it is given, is the first of `,` tab `;` `|` in the
+ *	file outside quotes.  A quote inside of a field that does not begin with
+ *	one is an ordinary character.  An escape, where there is one, stands in
+ *	quotes, before a quote or itself; in a file without quotes it stands
+ *	before anything.
  *
  * idea
- *	A state machine, a byte at a time, into one buffer.  A mistake in the
- *	quotes is noted and the record read on to its end, so that an import
- *	which skips bad records finds the next one.
+ *	A state machine; runs of bytes that mean nothing to it are copied at
+ *	once into one buffer.  A mistake in the quotes is noted and the record
+ *	read on to its end, so that an import which skips bad records finds the
+ *	next one.
  *
  * limits
- *	A record has READER_LINE_BYTES at most; memory is one record.
+ *	A record has READER_LINE_BYTES and CSV_FIELDS fields at most; memory is
+ *	one record.
  */
 #include "csv.h"
 
@@ -25,19 +29,64 @@
 enum csv_state {
 	CSV_START, /* of a field */
 	CSV_PLAIN,
+	CSV_PLAIN_ESCAPE, /* after an escape */
 	CSV_QUOTED,
-	CSV_QUOTE, /* after a quote in a quoted field */
-	CSV_RETURN /* after that and a carriage return */
+	CSV_QUOTED_ESCAPE,
+	CSV_QUOTE /* after a quote in a quoted field */
 };
+
+enum { CSV_FIELDS = 65536 };
 
 enum csv_step { CSV_MORE, CSV_RECORD, CSV_MEMORY };
 
-int csv_begin(struct csv *csv, struct reader *reader, struct fault *fault)
+/* In csv->stops: a byte that ends a run outside and inside of quotes. */
+enum csv_stop { CSV_STOPS_PLAIN = 1, CSV_STOPS_QUOTED = 2 };
+
+static void csv_set_stops(struct csv *csv)
 {
+	const struct csv_dialect *dialect = &csv->dialect;
+	const char *found = ",\t;|";
+
+	memset(csv->stops, 0, sizeof csv->stops);
+	csv->stops['\n'] = CSV_STOPS_PLAIN | CSV_STOPS_QUOTED;
+	csv->stops['\r'] = CSV_STOPS_PLAIN;
+	if (dialect->delimiter)
+		csv->stops[dialect->delimiter] |= CSV_STOPS_PLAIN;
+	for (; !dialect->delimiter && *found; found++)
+		csv->stops[(unsigned char)*found] |= CSV_STOPS_PLAIN;
+	if (dialect->quote != CSV_NONE)
+		csv->stops[dialect->quote] |= CSV_STOPS_QUOTED;
+	if (dialect->escape != CSV_NONE)
+		csv->stops[dialect->escape] |= dialect->quote == CSV_NONE
+						   ? CSV_STOPS_PLAIN
+						   : CSV_STOPS_QUOTED;
+}
+
+int csv_begin(struct csv *csv, struct reader *reader,
+	      const struct csv_dialect *dialect, struct fault *fault)
+{
+	const unsigned char *data;
+
 	memset(csv, 0, sizeof *csv);
 	csv->reader = reader;
+	csv->dialect = *dialect;
 	csv->next_line = 1;
+	csv_set_stops(csv);
+	if (reader_need(reader, 2, fault))
+		return fault->code;
+	if (reader_peek(reader, &data) >= 2 &&
+	    (!memcmp(data, "\xff\xfe", 2) || !memcmp(data, "\xfe\xff", 2)))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s: is UTF-16, not UTF-8; convert it by "
+				 "`iconv -f UTF-16 -t UTF-8`",
+				 reader->name);
 	return reader_skip_mark(reader, fault);
+}
+
+void csv_take_delimiter(struct csv *csv, int delimiter)
+{
+	csv->dialect.delimiter = delimiter;
+	csv_set_stops(csv);
 }
 
 void csv_release(struct csv *csv)
@@ -53,24 +102,40 @@ const char *csv_field(const struct csv *csv, size_t index, size_t *size)
 	return csv->text + csv->fields[index].begin;
 }
 
-static int csv_append(struct csv *csv, unsigned char c)
+int csv_has_fields(const struct csv *csv, size_t count)
 {
-	if (csv->size == csv->room) {
-		size_t room = csv->room ? csv->room * 2 : 4096;
-		char *text = realloc(csv->text, room);
+	return csv->field_count == count ||
+	       (count && csv->field_count == count + 1 &&
+		csv->fields[count].size == 0);
+}
 
+static int csv_append(struct csv *csv, const unsigned char *data, size_t size)
+{
+	if (size > csv->room - csv->size) {
+		size_t room = csv->room ? csv->room * 2 : 4096;
+		char *text;
+
+		while (room - csv->size < size)
+			room *= 2;
+		text = realloc(csv->text, room);
 		if (!text)
 			return CSV_MEMORY;
 		csv->text = text;
 		csv->room = room;
 	}
-	csv->text[csv->size++] = (char)c;
+	memcpy(csv->text + csv->size, data, size);
+	csv->size += size;
 	return CSV_MORE;
 }
 
-/* Opens a field at the end of the text. */
+/* Opens a field at the end of the text; one too many is the last one again. */
 static int csv_open(struct csv *csv)
 {
+	csv->state = CSV_START;
+	if (csv->field_count == CSV_FIELDS) {
+		csv->mistake = "the record has more than 65,536 fields";
+		return CSV_MORE;
+	}
 	if (csv->field_count == csv->field_room) {
 		size_t room = csv->field_room ? csv->field_room * 2 : 16;
 		struct csv_field *fields;
@@ -82,7 +147,6 @@ static int csv_open(struct csv *csv)
 		csv->field_room = room;
 	}
 	csv->fields[csv->field_count++] = (struct csv_field){csv->size, 0};
-	csv->state = CSV_START;
 	return CSV_MORE;
 }
 
@@ -93,75 +157,104 @@ static void csv_shut(struct csv *csv)
 	field->size = csv->size - field->begin;
 }
 
-/* Ends the record: an unquoted field may have a carriage return too many. */
-static int csv_end(struct csv *csv)
+/* Whether a byte ends the field or the record; *step says what is next. */
+static int csv_is_end(struct csv *csv, unsigned char c, int *step)
 {
+	if (c != '\n' && c != '\r') {
+		if (!csv->dialect.delimiter && c && strchr(",\t;|", c)) {
+			csv->dialect.delimiter = c;
+			csv_set_stops(csv);
+		}
+		if (c != csv->dialect.delimiter || !c)
+			return 0;
+		csv_shut(csv);
+		*step = csv_open(csv);
+		return 1;
+	}
+	csv->next_line++;
+	csv->returned = c == '\r';
 	csv_shut(csv);
-	if (csv->state == CSV_PLAIN && csv->fields[csv->field_count - 1].size &&
-	    csv->text[csv->size - 1] == '\r')
-		csv->fields[csv->field_count - 1].size--;
-	return CSV_RECORD;
+	*step = CSV_RECORD;
+	return 1;
 }
 
-static int csv_is_delimiter(struct csv *csv, unsigned char c)
+/* After an escape in quotes. */
+static int csv_escaped(struct csv *csv, const unsigned char *c)
 {
-	if (!csv->delimiter && c && strchr(",\t;|", c))
-		csv->delimiter = c;
-	return c == csv->delimiter && c;
+	if (*c != csv->dialect.quote && *c != csv->dialect.escape)
+		csv->mistake = "an escape stands before what is neither a "
+			       "quote nor an escape";
+	csv->next_line += *c == '\n';
+	csv->state = CSV_QUOTED;
+	return csv_append(csv, c, 1);
 }
 
-static int csv_unquoted(struct csv *csv, unsigned char c)
+/* A byte that ends a run, or the one after it. */
+static int csv_byte(struct csv *csv, const unsigned char *c)
 {
-	if (c == '\n')
-		return csv_end(csv);
-	if (csv_is_delimiter(csv, c)) {
-		csv_shut(csv);
-		return csv_open(csv);
-	}
-	if (csv->state == CSV_START && c == '"') {
-		csv->state = CSV_QUOTED;
-		return CSV_MORE;
-	}
-	csv->state = CSV_PLAIN;
-	return csv_append(csv, c);
-}
+	int step = CSV_MORE;
 
-static int csv_after_quote(struct csv *csv, unsigned char c)
-{
-	if (c == '\n')
-		return csv_end(csv);
-	if (csv->state == CSV_QUOTE && c == '"') {
-		csv->state = CSV_QUOTED;
-		return csv_append(csv, c);
-	}
-	if (csv->state == CSV_QUOTE && c == '\r') {
-		csv->state = CSV_RETURN;
-		return CSV_MORE;
-	}
-	if (csv->state == CSV_QUOTE && csv_is_delimiter(csv, c)) {
-		csv_shut(csv);
-		return csv_open(csv);
-	}
-	csv->mistake = "text follows after a closing quote";
-	csv->state = CSV_PLAIN;
-	return csv_append(csv, c);
-}
-
-static int csv_byte(struct csv *csv, unsigned char c)
-{
-	if (c == '\n')
-		csv->next_line++;
 	switch (csv->state) {
-	case CSV_START:
-	case CSV_PLAIN: return csv_unquoted(csv, c);
+	case CSV_PLAIN_ESCAPE:
+		csv->next_line += *c == '\n';
+		csv->state = CSV_PLAIN;
+		return csv_append(csv, c, 1);
+	case CSV_QUOTED_ESCAPE: return csv_escaped(csv, c);
+	case CSV_QUOTED:
+		if (*c != csv->dialect.escape && *c != csv->dialect.quote) {
+			csv->next_line++;
+			return csv_append(csv, c, 1);
+		}
+		csv->state =
+		    *c == csv->dialect.escape ? CSV_QUOTED_ESCAPE : CSV_QUOTE;
+		return CSV_MORE;
 	case CSV_QUOTE:
-	case CSV_RETURN: return csv_after_quote(csv, c);
+		if (csv_is_end(csv, *c, &step))
+			return step;
+		if (*c == csv->dialect.quote) {
+			csv->state = CSV_QUOTED;
+			return csv_append(csv, c, 1);
+		}
+		csv->mistake = "text follows after a closing quote";
+		csv->state = CSV_PLAIN;
+		return csv_append(csv, c, 1);
 	default: break;
 	}
-	if (c != '"')
-		return csv_append(csv, c);
-	csv->state = CSV_QUOTE;
-	return CSV_MORE;
+	if (!csv_is_end(csv, *c, &step))
+		csv->state = CSV_PLAIN_ESCAPE;
+	return step;
+}
+
+/* Takes bytes up to the end of the record; *at is after the last one taken. */
+static int csv_take(struct csv *csv, const unsigned char *data, size_t have,
+		    size_t *at)
+{
+	size_t i = 0;
+	int step = CSV_MORE;
+
+	while (i < have && step == CSV_MORE) {
+		size_t from = i;
+		int stop = csv->state == CSV_QUOTED ? CSV_STOPS_QUOTED
+						    : CSV_STOPS_PLAIN;
+
+		if (csv->state == CSV_START && data[i] == csv->dialect.quote) {
+			csv->state = CSV_QUOTED;
+			i++;
+			continue;
+		}
+		if (csv->state <= CSV_PLAIN || csv->state == CSV_QUOTED)
+			while (i < have && !(csv->stops[data[i]] & stop))
+				i++;
+		if (i == from) {
+			step = csv_byte(csv, &data[i++]);
+			continue;
+		}
+		if (csv->state == CSV_START)
+			csv->state = CSV_PLAIN;
+		step = csv_append(csv, data + from, i - from);
+	}
+	*at = i;
+	return step;
 }
 
 /* At the end of the file: what was begun is a record. */
@@ -169,10 +262,12 @@ static int csv_end_of_file(struct csv *csv)
 {
 	if (csv->state == CSV_QUOTED)
 		csv->mistake = "a quote is never closed";
+	if (csv->state == CSV_QUOTED_ESCAPE || csv->state == CSV_PLAIN_ESCAPE)
+		csv->mistake = "the file ends after an escape";
 	if (csv->state == CSV_START && csv->field_count == 1)
 		csv->field_count = 0;
 	else
-		csv_end(csv);
+		csv_shut(csv);
 	return 0;
 }
 
@@ -193,8 +288,13 @@ static int csv_record(struct csv *csv, struct fault *fault)
 		have = reader_peek(csv->reader, &data);
 		if (have == 0)
 			return csv_end_of_file(csv);
-		for (at = 0; at < have && step == CSV_MORE; at++)
-			step = csv_byte(csv, data[at]);
+		if (csv->returned && *data == '\n') {
+			csv->returned = 0;
+			reader_take(csv->reader, 1);
+			continue;
+		}
+		csv->returned = 0;
+		step = csv_take(csv, data, have, &at);
 		reader_take(csv->reader, at);
 		if (csv->size > READER_LINE_BYTES)
 			return fault_set(fault, EXIT_BAD_INPUT,
@@ -213,7 +313,6 @@ int csv_next(struct csv *csv, struct fault *fault)
 	do {
 		if (csv_record(csv, fault))
 			return fault->code;
-	} while (csv->field_count == 1 && csv->size <= 1 &&
-		 csv->fields[0].size == 0 && csv->state < CSV_QUOTED);
+	} while (csv->field_count == 1 && csv->state == CSV_START);
 	return 0;
 }

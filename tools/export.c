@@ -38,7 +38,7 @@ static int id_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int near_take(struct export *run, const struct cop_step *steps,
+static int near_take(struct exporter *run, const struct cop_step *steps,
 		     size_t count)
 {
 	run->near.ids = calloc(count, sizeof *run->near.ids);
@@ -53,7 +53,7 @@ static int near_take(struct export *run, const struct cop_step *steps,
 }
 
 /* Whoever is within so many hops of a key, over edges of both directions. */
-static int near_find(struct export *run)
+static int near_find(struct exporter *run)
 {
 	struct cop_walk walk = {
 	    .size = sizeof walk, .hops = run->hops, .direction = COP_BOTH};
@@ -84,13 +84,13 @@ static int near_find(struct export *run)
 	return code;
 }
 
-static int is_near(const struct export *run, uint64_t id)
+static int is_near(const struct exporter *run, uint64_t id)
 {
 	return !run->around || bsearch(&id, run->near.ids, run->near.count,
 				       sizeof id, id_compare);
 }
 
-static cop_err entity_is_chosen(const struct export *run, cop_read *read,
+static cop_err entity_is_chosen(const struct exporter *run, cop_read *read,
 				const struct cop_entity *entity, int *chosen)
 {
 	*chosen = is_near(run, entity->id);
@@ -99,7 +99,7 @@ static cop_err entity_is_chosen(const struct export *run, cop_read *read,
 		   : 0;
 }
 
-static cop_err id_is_chosen(const struct export *run, cop_read *read,
+static cop_err id_is_chosen(const struct exporter *run, cop_read *read,
 			    uint64_t id, int *chosen)
 {
 	struct cop_entity entity;
@@ -119,7 +119,7 @@ static cop_err id_is_chosen(const struct export *run, cop_read *read,
 /* ---- entities ----------------------------------------------------------- */
 
 struct pass {
-	struct export *run;
+	struct exporter *run;
 	export_entity_visit *entity;
 };
 
@@ -127,7 +127,7 @@ static int32_t pass_entity(void *user, cop_read *read,
 			   const struct cop_entity *entity)
 {
 	struct pass *pass = user;
-	struct export *run = pass->run;
+	struct exporter *run = pass->run;
 	int chosen;
 
 	run->err = entity_is_chosen(run, read, entity, &chosen);
@@ -138,7 +138,7 @@ static int32_t pass_entity(void *user, cop_read *read,
 
 static int pass_run(struct pass *pass)
 {
-	struct export *run = pass->run;
+	struct exporter *run = pass->run;
 	const struct cop_select *wanted = &run->which.select;
 	struct cli *cli = run->cli;
 	cop_err err = run->around && !run->near.ids && near_find(run)
@@ -158,7 +158,7 @@ static int pass_run(struct pass *pass)
 	return err ? cli_cop(cli, err) : 0;
 }
 
-int export_entities(struct export *run, export_entity_visit *visit)
+int export_entities(struct exporter *run, export_entity_visit *visit)
 {
 	struct pass pass = {.run = run, .entity = visit};
 
@@ -176,7 +176,7 @@ struct out_edge {
 };
 
 struct out_edges {
-	const struct export *run;
+	const struct exporter *run;
 	struct out_edge *items;
 	size_t count, room;
 	cop_err err;
@@ -244,7 +244,7 @@ static int edge_compare(const void *a, const void *b)
 	return order;
 }
 
-static cop_err edges_of(struct export *run, cop_read *read,
+static cop_err edges_of(struct exporter *run, cop_read *read,
 			const struct cop_entity *entity)
 {
 	struct out_edges edges = {.run = run};
@@ -262,7 +262,7 @@ static cop_err edges_of(struct export *run, cop_read *read,
 	return err;
 }
 
-int export_edges(struct export *run, export_edge_visit *visit)
+int export_edges(struct exporter *run, export_edge_visit *visit)
 {
 	struct pass pass = {.run = run, .entity = edges_of};
 
@@ -272,7 +272,7 @@ int export_edges(struct export *run, export_edge_visit *visit)
 
 /* ---- where to ----------------------------------------------------------- */
 
-int export_begin(struct export *run, const char *tail)
+int export_begin(struct exporter *run, const char *tail)
 {
 	struct fault *fault = &run->cli->fault;
 	char name[PATH_MAX];
@@ -292,7 +292,7 @@ int export_begin(struct export *run, const char *tail)
 	return fault->code;
 }
 
-int export_end(struct export *run, int code)
+int export_end(struct exporter *run, int code)
 {
 	struct fault *fault = &run->cli->fault;
 	int is_lost = fflush(stdout) || ferror(stdout);

@@ -26,8 +26,14 @@ struct export_fields {
 	int has_content, has_vector;
 };
 
-struct export
-{
+struct exporter;
+
+typedef cop_err export_entity_visit(struct exporter *run, cop_read *read,
+				    const struct cop_entity *entity);
+typedef cop_err export_edge_visit(struct exporter *run, cop_read *read,
+				  const struct cop_edge *edge);
+
+struct exporter {
 	struct cli *cli;
 	/* chosen */
 	struct select which;
@@ -48,25 +54,25 @@ struct export
 };
 
 /* All that is chosen, in order of keys; 0 or an exit status. */
-int export_entities(struct export *run, export_entity_visit *visit);
+int export_entities(struct exporter *run, export_entity_visit *visit);
 
 /*
  * All edges of which both ends are chosen, by source, relation, target and
  * discriminator, in order of their texts; 0 or an exit status.
  */
-int export_edges(struct export *run, export_edge_visit *visit);
+int export_edges(struct exporter *run, export_edge_visit *visit);
 
 /* Names and types of all properties into run->fields. */
-int export_survey(struct export *run);
+int export_survey(struct exporter *run);
 
 /* Calls `visit` for each property that an entity or an edge has always. */
-typedef cop_err export_property_visit(struct export *run, const char *name,
+typedef cop_err export_property_visit(struct exporter *run, const char *name,
 				      size_t size,
 				      const struct cop_value *value);
-cop_err export_entity_properties(struct export *run, cop_read *read,
+cop_err export_entity_properties(struct exporter *run, cop_read *read,
 				 const struct cop_entity *entity,
 				 export_property_visit *visit);
-cop_err export_edge_properties(struct export *run, cop_read *read,
+cop_err export_edge_properties(struct exporter *run, cop_read *read,
 			       const struct cop_edge *edge,
 			       export_property_visit *visit);
 
@@ -74,7 +80,7 @@ void export_fields_release(struct export_fields *fields);
 
 /* Calls `visit` for the type, "" for none, then for each tag in order. */
 typedef void export_label_visit(const char *text, size_t size, int is_type);
-cop_err export_labels(struct export *run, cop_read *read,
+cop_err export_labels(struct exporter *run, cop_read *read,
 		      const struct cop_entity *entity,
 		      export_label_visit *visit);
 
@@ -93,15 +99,15 @@ cop_err export_json(const struct cop_value *value,
 		    void (*text)(const void *data, size_t size));
 
 /* Sends stdout to run->output with `tail`; or leaves it, if that is "-". */
-int export_begin(struct export *run, const char *tail);
-int export_end(struct export *run, int code);
+int export_begin(struct exporter *run, const char *tail);
+int export_end(struct exporter *run, int code);
 
 /* The formats; each an exit status. */
-int export_ndjson(struct export *run);
-int export_csv(struct export *run);
-int export_graphml(struct export *run);
-int export_ntriples(struct export *run);
-int export_dot(struct export *run);
-int export_npy(struct export *run);
+int export_ndjson(struct exporter *run);
+int export_csv(struct exporter *run);
+int export_graphml(struct exporter *run);
+int export_ntriples(struct exporter *run);
+int export_dot(struct exporter *run);
+int export_npy(struct exporter *run);
 
 #endif

@@ -98,7 +98,7 @@ static int is_list(const struct export_field *field)
 	return export_kind_of(field->kinds) == COP_LIST;
 }
 
-static void header_write(const struct export *run, int of_edges)
+static void header_write(const struct exporter *run, int of_edges)
 {
 	for (size_t i = 0; i < run->fields.count; i++) {
 		const struct export_field *field = &run->fields.fields[i];
@@ -143,8 +143,8 @@ static cop_err list_add(const struct cop_value *value)
 	return err;
 }
 
-static cop_err property_note(struct export *run, const char *name, size_t size,
-			     const struct cop_value *value)
+static cop_err property_note(struct exporter *run, const char *name,
+			     size_t size, const struct cop_value *value)
 {
 	struct export_field *field =
 	    export_field_find(&run->fields, name, size, row.of_edges);
@@ -155,14 +155,14 @@ static cop_err property_note(struct export *run, const char *name, size_t size,
 	return is_list(field) ? list_add(value) : export_plain(value, cell_add);
 }
 
-static void row_begin(const struct export *run, int of_edges)
+static void row_begin(const struct exporter *run, int of_edges)
 {
 	for (size_t i = 0; i < run->fields.count; i++)
 		row.cells[i].size = 0;
 	row.of_edges = of_edges;
 }
 
-static cop_err row_end(const struct export *run)
+static cop_err row_end(const struct exporter *run)
 {
 	for (size_t i = 0; i < run->fields.count; i++)
 		if (run->fields.fields[i].of_edges == row.of_edges) {
@@ -178,7 +178,7 @@ static void label_add(const char *text, size_t size, int is_type)
 	cell_add(text, size);
 }
 
-static cop_err labels_write(struct export *run, cop_read *read,
+static cop_err labels_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	struct cell *labels = &row.cells[run->fields.count];
@@ -191,7 +191,7 @@ static cop_err labels_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err content_write(struct export *run, cop_read *read,
+static cop_err content_write(struct exporter *run, cop_read *read,
 			     const struct cop_entity *entity)
 {
 	const void *data;
@@ -206,7 +206,7 @@ static cop_err content_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err vector_write(const struct export *run, cop_read *read,
+static cop_err vector_write(const struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	const float *vector;
@@ -219,7 +219,7 @@ static cop_err vector_write(const struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err entity_write(struct export *run, cop_read *read,
+static cop_err entity_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	cop_err err;
@@ -253,7 +253,7 @@ static cop_err key_write(cop_read *read, uint64_t id)
 	return err;
 }
 
-static cop_err edge_write(struct export *run, cop_read *read,
+static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
 	const char *relation;
@@ -279,7 +279,7 @@ static cop_err edge_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static int nodes_write(struct export *run)
+static int nodes_write(struct exporter *run)
 {
 	int code = export_begin(run, "-nodes.csv");
 
@@ -293,7 +293,7 @@ static int nodes_write(struct export *run)
 	return export_end(run, export_entities(run, entity_write));
 }
 
-static int edges_write(struct export *run)
+static int edges_write(struct exporter *run)
 {
 	int code = export_begin(run, "-relationships.csv");
 
@@ -305,7 +305,7 @@ static int edges_write(struct export *run)
 	return export_end(run, export_edges(run, edge_write));
 }
 
-int export_csv(struct export *run)
+int export_csv(struct exporter *run)
 {
 	int code = export_survey(run);
 

@@ -42,7 +42,7 @@ static cop_err key_write(cop_read *read, uint64_t id)
 	return err;
 }
 
-static cop_err entity_write(struct export *run, cop_read *read,
+static cop_err entity_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	cop_err err = 0;
@@ -56,7 +56,7 @@ static cop_err entity_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err edge_write(struct export *run, cop_read *read,
+static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
 	cop_err err;
@@ -73,7 +73,7 @@ static cop_err edge_write(struct export *run, cop_read *read,
 	return err;
 }
 
-int export_dot(struct export *run)
+int export_dot(struct exporter *run)
 {
 	int code = export_begin(run, "");
 

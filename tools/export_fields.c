@@ -22,7 +22,7 @@ static int is_always(const struct cop_validity *valid)
 	       valid->to.seconds == INT64_MAX;
 }
 
-cop_err export_entity_properties(struct export *run, cop_read *read,
+cop_err export_entity_properties(struct exporter *run, cop_read *read,
 				 const struct cop_entity *entity,
 				 export_property_visit *visit)
 {
@@ -47,7 +47,7 @@ cop_err export_entity_properties(struct export *run, cop_read *read,
 	return err;
 }
 
-cop_err export_edge_properties(struct export *run, cop_read *read,
+cop_err export_edge_properties(struct exporter *run, cop_read *read,
 			       const struct cop_edge *edge,
 			       export_property_visit *visit)
 {
@@ -65,7 +65,7 @@ cop_err export_edge_properties(struct export *run, cop_read *read,
 	return err;
 }
 
-cop_err export_labels(struct export *run, cop_read *read,
+cop_err export_labels(struct exporter *run, cop_read *read,
 		      const struct cop_entity *entity,
 		      export_label_visit *visit)
 {
@@ -130,7 +130,7 @@ static struct export_field *field_add(struct export_fields *fields,
 	return field;
 }
 
-static cop_err field_note(struct export *run, const char *name, size_t size,
+static cop_err field_note(struct exporter *run, const char *name, size_t size,
 			  const struct cop_value *value, int of_edges)
 {
 	struct export_field *field =
@@ -153,19 +153,19 @@ static cop_err field_note(struct export *run, const char *name, size_t size,
 	return err;
 }
 
-static cop_err entity_field(struct export *run, const char *name, size_t size,
+static cop_err entity_field(struct exporter *run, const char *name, size_t size,
 			    const struct cop_value *value)
 {
 	return field_note(run, name, size, value, 0);
 }
 
-static cop_err edge_field(struct export *run, const char *name, size_t size,
+static cop_err edge_field(struct exporter *run, const char *name, size_t size,
 			  const struct cop_value *value)
 {
 	return field_note(run, name, size, value, 1);
 }
 
-static cop_err entity_survey(struct export *run, cop_read *read,
+static cop_err entity_survey(struct exporter *run, cop_read *read,
 			     const struct cop_entity *entity)
 {
 	const float *vector = NULL;
@@ -178,7 +178,7 @@ static cop_err entity_survey(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err edge_survey(struct export *run, cop_read *read,
+static cop_err edge_survey(struct exporter *run, cop_read *read,
 			   const struct cop_edge *edge)
 {
 	return export_edge_properties(run, read, edge, edge_field);
@@ -192,7 +192,7 @@ static int field_compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int export_survey(struct export *run)
+int export_survey(struct exporter *run)
 {
 	int code = export_entities(run, entity_survey);
 

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct export *current;
+static struct exporter *current;
 
 static void xml(const void *data, size_t size)
 {
@@ -54,7 +54,7 @@ static const char *type_word(const struct export_field *field)
 	}
 }
 
-static void keys_write(const struct export *run)
+static void keys_write(const struct exporter *run)
 {
 	for (size_t i = 0; i < run->fields.count; i++) {
 		const struct export_field *field = &run->fields.fields[i];
@@ -66,8 +66,8 @@ static void keys_write(const struct export *run)
 	}
 }
 
-static cop_err property_write(struct export *run, const char *name, size_t size,
-			      const struct cop_value *value)
+static cop_err property_write(struct exporter *run, const char *name,
+			      size_t size, const struct cop_value *value)
 {
 	const struct export_field *field =
 	    export_field_find(&run->fields, name, size, run->of_edges);
@@ -89,7 +89,7 @@ static void label_write(const char *text, size_t size, int is_type)
 	xml(text, size);
 }
 
-static cop_err labels_write(struct export *run, cop_read *read,
+static cop_err labels_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	cop_err err;
@@ -102,7 +102,7 @@ static cop_err labels_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err content_write(struct export *run, cop_read *read,
+static cop_err content_write(struct exporter *run, cop_read *read,
 			     const struct cop_entity *entity)
 {
 	const void *data;
@@ -119,7 +119,7 @@ static cop_err content_write(struct export *run, cop_read *read,
 	return 0;
 }
 
-static cop_err entity_write(struct export *run, cop_read *read,
+static cop_err entity_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	cop_err err;
@@ -152,7 +152,7 @@ static cop_err end_write(cop_read *read, const char *name, uint64_t id)
 	return err;
 }
 
-static cop_err edge_write(struct export *run, cop_read *read,
+static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
 	const char *relation;
@@ -180,7 +180,7 @@ static cop_err edge_write(struct export *run, cop_read *read,
 	return err;
 }
 
-int export_graphml(struct export *run)
+int export_graphml(struct exporter *run)
 {
 	int code = export_survey(run);
 

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-static cop_err entity_write(struct export *run, cop_read *read,
+static cop_err entity_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	run->entities++;
@@ -21,14 +21,14 @@ static cop_err entity_write(struct export *run, cop_read *read,
 			  OUT_VECTOR | OUT_BASE64);
 }
 
-static cop_err edge_write(struct export *run, cop_read *read,
+static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
 	run->edges++;
 	return out_edge(read, edge);
 }
 
-int export_ndjson(struct export *run)
+int export_ndjson(struct exporter *run)
 {
 	int code = export_begin(run, "");
 

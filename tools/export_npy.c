@@ -17,7 +17,7 @@
 
 enum { NPY_HEADER = 128 };
 
-static cop_err vector_of(struct export *run, cop_read *read,
+static cop_err vector_of(struct exporter *run, cop_read *read,
 			 const struct cop_entity *entity, const float **vector)
 {
 	cop_err err = cop_vector(read, entity->id, vector);
@@ -32,7 +32,7 @@ static cop_err vector_of(struct export *run, cop_read *read,
 	return 0;
 }
 
-static cop_err count_one(struct export *run, cop_read *read,
+static cop_err count_one(struct exporter *run, cop_read *read,
 			 const struct cop_entity *entity)
 {
 	const float *vector;
@@ -42,7 +42,7 @@ static cop_err count_one(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err row_write(struct export *run, cop_read *read,
+static cop_err row_write(struct exporter *run, cop_read *read,
 			 const struct cop_entity *entity)
 {
 	const float *vector;
@@ -54,7 +54,7 @@ static cop_err row_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err key_write(struct export *run, cop_read *read,
+static cop_err key_write(struct exporter *run, cop_read *read,
 			 const struct cop_entity *entity)
 {
 	const float *vector;
@@ -68,7 +68,7 @@ static cop_err key_write(struct export *run, cop_read *read,
 }
 
 /* Version 1.0: a dictionary of Python's, padded to a multiple of 64 bytes. */
-static void header_write(const struct export *run)
+static void header_write(const struct exporter *run)
 {
 	char text[NPY_HEADER + 1];
 
@@ -80,7 +80,7 @@ static void header_write(const struct export *run)
 	       NPY_HEADER - 11, text);
 }
 
-int export_npy(struct export *run)
+int export_npy(struct exporter *run)
 {
 	int code = export_entities(run, count_one);
 	uint64_t left_out = run->left_out;

@@ -129,8 +129,8 @@ static cop_err value_write(const char *name, size_t size,
 	return err;
 }
 
-static cop_err property_write(struct export *run, const char *name, size_t size,
-			      const struct cop_value *value)
+static cop_err property_write(struct exporter *run, const char *name,
+			      size_t size, const struct cop_value *value)
 {
 	cop_err err = 0;
 
@@ -160,7 +160,7 @@ static void type_write(const char *text, size_t size, int is_type)
 	puts(" .");
 }
 
-static cop_err entity_write(struct export *run, cop_read *read,
+static cop_err entity_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
 	const void *data = NULL;
@@ -187,7 +187,7 @@ static cop_err entity_write(struct export *run, cop_read *read,
 	return err;
 }
 
-static cop_err edge_write(struct export *run, cop_read *read,
+static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
 	const char *relation;
@@ -213,7 +213,7 @@ static cop_err edge_write(struct export *run, cop_read *read,
 	return 0;
 }
 
-int export_ntriples(struct export *run)
+int export_ntriples(struct exporter *run)
 {
 	int code = export_begin(run, "");
 

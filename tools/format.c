@@ -13,7 +13,7 @@
  *	  - '[' after white space and a byte order mark is JSON; so is '{' if
  *	    there are lists of records in it or its first line is not complete;
  *	    else '{' is NDJSON;
- *	  - a name in .csv or .tsv, or a first line with "source" and "target"
+ *	  - a name in .csv or .tsv, or a first line with the names of columns
  *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs as they say;
  *	  - two whole numbers in the first line, and a word and as many numbers
  *	    as the second of them in the next, is word2vec; a word and eight
@@ -31,8 +31,9 @@
 enum { FORMAT_PEEK_BYTES = 4096, FORMAT_GLOVE_MIN = 8 };
 
 const char *const format_names[] = {
-    "ndjson", "csv",  "npy",	  "fvecs", "bvecs", "ivecs", "fbin", "u8bin",
-    "i8bin",  "ibin", "word2vec", "glove", "npz",   "json",  NULL};
+    "ndjson", "csv",   "npy",	"fvecs",   "bvecs",    "ivecs",
+    "fbin",   "u8bin", "i8bin", "ibin",	   "word2vec", "glove",
+    "npz",    "json",  "edges", "triples", NULL};
 
 int format_has_rows(enum format format)
 {
@@ -117,12 +118,20 @@ static enum format format_of_words(const unsigned char *data, size_t size,
 
 static int format_has_columns(const unsigned char *data, size_t size)
 {
+	static const char *const names[][2] = {{"source", "target"},
+					       {":START_ID", ":END_ID"},
+					       {"~from", "~to"},
+					       {":ID", ":ID"},
+					       {"~id", "~label"}};
 	const unsigned char *end = memchr(data, '\n', size);
 
 	if (end)
 		size = (size_t)(end - data);
-	return memmem(data, size, "source", 6) &&
-	       memmem(data, size, "target", 6);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (memmem(data, size, names[i][0], strlen(names[i][0])) &&
+		    memmem(data, size, names[i][1], strlen(names[i][1])))
+			return 1;
+	return 0;
 }
 
 int format_find(struct reader *reader, enum format *out, struct fault *fault)

@@ -21,7 +21,9 @@ enum format {
 	FORMAT_WORD2VEC,
 	FORMAT_GLOVE,
 	FORMAT_NPZ,
-	FORMAT_JSON
+	FORMAT_JSON,
+	FORMAT_EDGES,
+	FORMAT_TRIPLES
 };
 
 /* Their names, in the order of enum format; ends in NULL. */

@@ -6,8 +6,10 @@
 #include "args.h"
 #include "batch.h"
 #include "format.h"
+#include "parallel.h"
 #include "progress.h"
 #include "record.h"
+#include "table.h"
 
 struct import {
 	struct cli *cli;
@@ -20,11 +22,14 @@ struct import {
 	int skips_bad;	   /* go on after bad records */
 	int prints_json;
 	int progress_mode;
-	const char *type; /* of entities that name none */
+	const char *type;     /* of entities that name none */
+	const char *relation; /* of edges that name none, NULL: usual */
+	struct table table;
 	/* state */
 	struct reader reader;
 	struct batch batch;
 	struct record record;
+	struct parallel parallel; /* edges of tables */
 	struct progress progress;
 	uint64_t bytes_before; /* of the files before this one */
 	uint64_t records;      /* taken */
@@ -61,6 +66,8 @@ int import_edge(struct import *import, const struct place *place,
 int ndjson_import(struct import *import);
 int document_import(struct import *import);
 int csv_import(struct import *import);
+int csv_import_triples(struct import *import);
+int edges_import(struct import *import);
 int rows_import(struct import *import, int format);
 
 #endif

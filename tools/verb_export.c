@@ -47,12 +47,12 @@ static const char *const format_words[] = {"ndjson", "csv", "graphml", "nt",
 					   "dot",    "npy", NULL};
 
 static const struct {
-	int (*run)(struct export *run);
+	int (*run)(struct exporter *run);
 	int is_two; /* files */
 } formats[] = {{export_ndjson, 0},   {export_csv, 1}, {export_graphml, 0},
 	       {export_ntriples, 0}, {export_dot, 0}, {export_npy, 1}};
 
-static int export_option(struct export *run, int *format, int id)
+static int export_option(struct exporter *run, int *format, int id)
 {
 	struct cli *cli = run->cli;
 	uint64_t hops;
@@ -75,7 +75,7 @@ static int export_option(struct export *run, int *format, int id)
 	return 0;
 }
 
-static void export_tell(const struct export *run)
+static void export_tell(const struct exporter *run)
 {
 	char a[64], b[64];
 
@@ -89,7 +89,7 @@ static void export_tell(const struct export *run)
 			words_things(b, run->edges, "edge", "edges"));
 }
 
-static int export_options(struct export *run, int *format)
+static int export_options(struct exporter *run, int *format)
 {
 	struct cli *cli = run->cli;
 	int id;
@@ -110,7 +110,7 @@ static int export_options(struct export *run, int *format)
 
 static int export_run(struct cli *cli)
 {
-	struct export run = {.cli = cli, .hops = 1, .output = "-"};
+	struct exporter run = {.cli = cli, .hops = 1, .output = "-"};
 	int format = 0;
 	int code;
 

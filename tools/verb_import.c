@@ -46,13 +46,20 @@ enum {
 	IMPORT_SKIP_BAD,
 	IMPORT_SIZE,
 	IMPORT_TYPE,
+	IMPORT_RELATION,
+	IMPORT_DELIMITER,
+	IMPORT_QUOTE,
+	IMPORT_ESCAPE,
+	IMPORT_ARRAY_DELIMITER,
+	IMPORT_NO_HEADER,
+	IMPORT_HEADER,
 	IMPORT_THREADS
 };
 
 static const struct arg_row import_rows[] = {
     {IMPORT_FORMAT, "format",
      "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
-     "npz|json",
+     "npz|json|edges|triples",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_ARRAY, "array", "NAME",
@@ -64,6 +71,19 @@ static const struct arg_row import_rows[] = {
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
+    {IMPORT_RELATION, "relation", "NAME",
+     "relation of edges that name none (default: edge)"},
+    {IMPORT_DELIMITER, "delimiter", "CHAR",
+     "csv: between cells, `tab` is one (default: as the file has it)"},
+    {IMPORT_QUOTE, "quote", "CHAR", "csv: around cells, or none (default: \")"},
+    {IMPORT_ESCAPE, "escape", "CHAR",
+     "csv: in quotes, before a quote (default: none, they are doubled)"},
+    {IMPORT_ARRAY_DELIMITER, "array-delimiter", "CHAR",
+     "csv: between members of lists, and tags (default: ;)"},
+    {IMPORT_NO_HEADER, "no-header", NULL,
+     "csv: no names; source,target or source,relation,target"},
+    {IMPORT_HEADER, "header", "FILE",
+     "csv: its first line has the names of all files' columns"},
     {IMPORT_THREADS, "threads", "N",
      "threads that link vectors (default: a processor each, at most 8)"},
     {ARG_PROGRESS, "progress", "auto|never|always",
@@ -89,7 +109,16 @@ static const char import_notes[] =
     "  json    lists of these, alone or as \"nodes\", \"edges\" and the "
     "like of an\n          object; Qdrant's and Pinecone's points, here "
     "and there\n"
-    "  csv     edges: source,type,target and columns that become properties\n"
+    "  csv     entities: key,type,tags,content,vector, edges: source,type,"
+    "target, and\n"
+    "          columns that become properties, with types: born:int, "
+    "names:string[];\n"
+    "          or headers as of neo4j-admin (:ID, :START_ID) and Gremlin (~id, "
+    "~from);\n"
+    "          HEADER,FILE,...: the names of the columns are in the first one\n"
+    "  edges   two words a line, source and target, and maybe a number, the "
+    "weight\n"
+    "  triples source, relation and target between tabs\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise; so are bvecs, ivecs, fbin, u8bin, i8bin and ibin\n"
     "  word2vec, text or binary, and glove: the words are the keys\n"
@@ -192,13 +221,14 @@ static int import_dispatch(struct import *import)
 				  "%s is %s; --ids goes with vectors, such as "
 				  "npy or fvecs",
 				  import->reader.name, format_names[format]);
-	if (format == FORMAT_NDJSON)
-		return ndjson_import(import);
-	if (format == FORMAT_JSON)
-		return document_import(import);
-	if (format == FORMAT_CSV)
-		return csv_import(import);
-	return rows_import(import, (int)format);
+	switch (format) {
+	case FORMAT_NDJSON: return ndjson_import(import);
+	case FORMAT_JSON: return document_import(import);
+	case FORMAT_CSV: return csv_import(import);
+	case FORMAT_EDGES: return edges_import(import);
+	case FORMAT_TRIPLES: return csv_import_triples(import);
+	default: return rows_import(import, (int)format);
+	}
 }
 
 static int import_file(struct import *import, const char *path)
@@ -210,6 +240,44 @@ static int import_file(struct import *import, const char *path)
 		code = import_dispatch(import);
 	import->bytes_before += import->reader.raw_bytes;
 	reader_close(&import->reader);
+	return code;
+}
+
+/*
+ * HEADER,FILE,...: the names of the columns of all are in the first one, which
+ * may have records, too.  The operand is cut, for messages name the files.
+ */
+static int import_parts(struct import *import, char *first)
+{
+	char *comma = strchr(first, ',');
+	const char *header = import->table.header;
+	int code;
+
+	*comma = '\0';
+	import->format = FORMAT_CSV;
+	code = import_file(import, first);
+	import->table.header = first;
+	while (!code && comma) {
+		char *next = comma + 1;
+
+		comma = strchr(next, ',');
+		if (comma)
+			*comma = '\0';
+		code = import_file(import, next);
+	}
+	import->table.header = header;
+	return code;
+}
+
+static int import_operand(struct import *import, char *path)
+{
+	int format = import->format, code;
+
+	if (!strchr(path, ',') || !access(path, F_OK) ||
+	    (format != FORMAT_UNKNOWN && format != FORMAT_CSV))
+		return import_file(import, path);
+	code = import_parts(import, path);
+	import->format = format;
 	return code;
 }
 
@@ -334,6 +402,90 @@ static const char *const import_danglings[] = {"reject", "stub", "skip", NULL};
 static const char *const import_progresses[] = {"auto", "never", "always",
 						NULL};
 
+/* The option's value as one byte, by itself or by its name. */
+static int import_byte(struct cli *cli, int *out)
+{
+	static const struct {
+		const char *name;
+		int byte;
+	} names[] = {{"tab", '\t'}, {"\\t", '\t'}, {"space", ' '}};
+	const char *value = cli->value;
+
+	if (strlen(value) == 1 && !strchr("\r\n", *value)) {
+		*out = (unsigned char)*value;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(value, names[i].name)) {
+			*out = names[i].byte;
+			return 0;
+		}
+	return args_fault(cli, "'%s' is not one byte, tab or space", value);
+}
+
+/* The same, or none. */
+static int import_byte_or_none(struct cli *cli, int *out)
+{
+	if (strcmp(cli->value, "none") != 0)
+		return import_byte(cli, out);
+	*out = CSV_NONE;
+	return 0;
+}
+
+/* The options of tables. */
+static int import_table_option(struct import *import, int id)
+{
+	struct cli *cli = import->cli;
+	struct table *table = &import->table;
+
+	switch (id) {
+	case IMPORT_DELIMITER:
+		return import_byte(cli, &table->dialect.delimiter);
+	case IMPORT_QUOTE:
+		return import_byte_or_none(cli, &table->dialect.quote);
+	case IMPORT_ESCAPE:
+		return import_byte_or_none(cli, &table->dialect.escape);
+	case IMPORT_ARRAY_DELIMITER:
+		return import_byte(cli, &table->array_delimiter);
+	case IMPORT_NO_HEADER: table->has_no_header = 1; break;
+	default: table->header = cli->value; break;
+	}
+	return 0;
+}
+
+/* Whether what is said of tables is of use, and makes sense. */
+static int import_check_table(struct import *import)
+{
+	static const int only_csv[] = {IMPORT_QUOTE, IMPORT_ESCAPE,
+				       IMPORT_NO_HEADER, IMPORT_HEADER};
+	struct table *table = &import->table;
+	struct csv_dialect *dialect = &table->dialect;
+	struct cli *cli = import->cli;
+	int is_said = args_given(cli, IMPORT_DELIMITER) ||
+		      args_given(cli, IMPORT_ARRAY_DELIMITER);
+
+	if (table->has_no_header && table->header)
+		return args_fault(cli, "--header and --no-header: which?");
+	if (dialect->delimiter && (dialect->delimiter == dialect->quote ||
+				   dialect->delimiter == dialect->escape))
+		return args_fault(cli, "the delimiter is the quote or the "
+				       "escape");
+	/* a quote that is doubled is no escape of another kind */
+	if (dialect->escape == dialect->quote)
+		dialect->escape = CSV_NONE;
+	if (import->format == FORMAT_TRIPLES && is_said)
+		is_said = 0;
+	for (size_t i = 0; i < sizeof only_csv / sizeof *only_csv; i++)
+		is_said |= args_given(cli, only_csv[i]);
+	if (is_said && import->format == FORMAT_UNKNOWN)
+		import->format = FORMAT_CSV;
+	return !is_said || import->format == FORMAT_CSV
+		   ? 0
+		   : args_fault(cli, "--delimiter, --quote, --escape, "
+				     "--array-delimiter, --header and "
+				     "--no-header go with csv");
+}
+
 static int import_option(struct import *import, int id)
 {
 	struct cli *cli = import->cli;
@@ -365,6 +517,13 @@ static int import_option(struct import *import, int id)
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
 	case IMPORT_TYPE: import->type = cli->value; break;
+	case IMPORT_RELATION: import->relation = cli->value; break;
+	case IMPORT_DELIMITER:
+	case IMPORT_QUOTE:
+	case IMPORT_ESCAPE:
+	case IMPORT_ARRAY_DELIMITER:
+	case IMPORT_NO_HEADER:
+	case IMPORT_HEADER: return import_table_option(import, id);
 	default: import->prints_json = 1; break;
 	}
 	return word < 0 ? cli->fault.code : 0;
@@ -380,7 +539,7 @@ static int import_options(struct import *import)
 			return cli->fault.code;
 	if (id < 0)
 		return cli->fault.code;
-	if (args_end(cli))
+	if (args_end(cli) || import_check_table(import))
 		return cli->fault.code;
 	if (import->ids && cli->operand_count > 1)
 		return args_fault(cli, "--ids goes with one file of vectors");
@@ -412,7 +571,7 @@ static int import_files(struct import *import)
 		       import_size(cli));
 	stop_arm();
 	for (int i = 0; i < cli->operand_count; i++) {
-		code = import_file(import, cli->operands[i]);
+		code = import_operand(import, cli->operands[i]);
 		if (code)
 			return code;
 	}
@@ -434,6 +593,9 @@ static int import_run(struct cli *cli)
 	memset(&import, 0, sizeof import);
 	import.cli = cli;
 	import.format = FORMAT_UNKNOWN;
+	import.table.dialect.quote = '"';
+	import.table.dialect.escape = CSV_NONE;
+	import.table.array_delimiter = ';';
 	import.batch.record_max = IMPORT_BATCH;
 	import.batch.byte_max = IMPORT_BATCH_BYTES;
 	import.batch.threads = import_threads();
@@ -445,6 +607,7 @@ static int import_run(struct cli *cli)
 		code = import_end(&import, import_files(&import));
 	batch_release(&import.batch);
 	record_release(&import.record);
+	parallel_release(&import.parallel);
 	return code;
 }
 
