@@ -82,7 +82,7 @@ env_scalar := COPPICE_CPU=scalar
 test_env := $(env_$(V))
 
 lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
-tool_libs := -ljansson -lz -lmicrohttpd
+tool_libs := -ljansson -lz -lmicrohttpd -lexpat
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
 	$(isa) -MMD -MP -Ishm -Iipc -Icore

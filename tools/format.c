@@ -9,8 +9,10 @@
  *	  - a little-endian number from 2 to COP_DIM_MAX, so with two zero bytes
  *	    that no text has, is fvecs;
  *	  - '{' after white space and a byte order mark is NDJSON;
+ *	  - XML with <graphml in it is GraphML;
  *	  - a name in .csv or .tsv, or a first line with "source" and "target"
- *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs as they say;
+ *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs, .graphml as they
+ *	    say;
  *	  - an empty file is NDJSON without a line.
  */
 #include "format.h"
@@ -22,7 +24,8 @@
 
 enum { FORMAT_PEEK_BYTES = 4096 };
 
-const char *const format_names[] = {"ndjson", "csv", "npy", "fvecs", NULL};
+const char *const format_names[] = {"ndjson", "csv",	 "npy",
+				    "fvecs",  "graphml", NULL};
 
 static int format_is_fvecs(const unsigned char *data, size_t size)
 {
@@ -40,9 +43,10 @@ static enum format format_by_name(const char *name)
 		const char *tail;
 		enum format format;
 	} tails[] = {
-	    {".csv", FORMAT_CSV},	{".tsv", FORMAT_CSV},
-	    {".ndjson", FORMAT_NDJSON}, {".jsonl", FORMAT_NDJSON},
-	    {".npy", FORMAT_NPY},	{".fvecs", FORMAT_FVECS},
+	    {".csv", FORMAT_CSV},	  {".tsv", FORMAT_CSV},
+	    {".ndjson", FORMAT_NDJSON},	  {".jsonl", FORMAT_NDJSON},
+	    {".npy", FORMAT_NPY},	  {".fvecs", FORMAT_FVECS},
+	    {".graphml", FORMAT_GRAPHML},
 	};
 	char packed[16];
 
@@ -52,6 +56,18 @@ static enum format format_by_name(const char *name)
 			return tails[i].format;
 	}
 	return FORMAT_UNKNOWN;
+}
+
+/* XML whose first element is, as far as is seen, that of GraphML. */
+static int format_is_graphml(const unsigned char *data, size_t size)
+{
+	static const char *const begins[] = {"<?xml", "<!--", "<graphml"};
+
+	for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+		if (size >= strlen(begins[i]) &&
+		    !memcmp(data, begins[i], strlen(begins[i])))
+			return memmem(data, size, "<graphml", 8) != NULL;
+	return 0;
 }
 
 static int format_has_columns(const unsigned char *data, size_t size)
@@ -67,11 +83,11 @@ static int format_has_columns(const unsigned char *data, size_t size)
 int format_find(struct reader *reader, enum format *out, struct fault *fault)
 {
 	const unsigned char *data;
-	size_t size, at = 0;
+	size_t size, seen, at = 0;
 
 	if (reader_need(reader, 8, fault))
 		return fault->code;
-	size = reader_peek(reader, &data);
+	size = seen = reader_peek(reader, &data);
 	if (size > FORMAT_PEEK_BYTES)
 		size = FORMAT_PEEK_BYTES;
 	if (size >= 3 && !memcmp(data, "\xef\xbb\xbf", 3))
@@ -85,6 +101,8 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		*out = FORMAT_FVECS;
 	else if (at < size && data[at] == '{')
 		*out = FORMAT_NDJSON;
+	else if (format_is_graphml(data + at, seen - at))
+		*out = FORMAT_GRAPHML;
 	else if (*out == FORMAT_UNKNOWN && format_has_columns(data, size))
 		*out = FORMAT_CSV;
 	else if (*out == FORMAT_UNKNOWN && at == size)
@@ -93,6 +111,7 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
 			 "%s: its format is not known by its content or name. "
-			 "Try: --format ndjson, csv, npy or fvecs",
+			 "Try: --format ndjson, csv, npy, fvecs or "
+			 "graphml",
 			 reader->name);
 }

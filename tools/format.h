@@ -10,7 +10,8 @@ enum format {
 	FORMAT_NDJSON = 0,
 	FORMAT_CSV = 1,
 	FORMAT_NPY = 2,
-	FORMAT_FVECS = 3
+	FORMAT_FVECS = 3,
+	FORMAT_GRAPHML = 4
 };
 
 /* Their names, in the order of enum format; ends in NULL. */

@@ -19,7 +19,10 @@ struct import {
 	int skips_bad;	  /* go on after bad records */
 	int prints_json;
 	int progress_mode;
-	const char *type; /* of entities that name none */
+	const char *type;	  /* of entities that name none */
+	const char *relation;	  /* of edges that name none, NULL: usual */
+	const char *type_key;	  /* of GraphML data that tell types */
+	const char *relation_key; /* and relations, NULL: the usual ones */
 	/* state */
 	struct reader reader;
 	struct batch batch;
@@ -59,6 +62,7 @@ int import_edge(struct import *import, const struct place *place,
 /* The formats: each reads import->reader to its end. */
 int ndjson_import(struct import *import);
 int csv_import(struct import *import);
+int graphml_import(struct import *import);
 int rows_import(struct import *import, int format);
 
 #endif

@@ -45,11 +45,14 @@ enum {
 	IMPORT_SKIP_BAD,
 	IMPORT_SIZE,
 	IMPORT_TYPE,
+	IMPORT_RELATION,
+	IMPORT_TYPE_KEY,
+	IMPORT_RELATION_KEY,
 	IMPORT_THREADS
 };
 
 static const struct arg_row import_rows[] = {
-    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs",
+    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs|graphml",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
@@ -58,6 +61,12 @@ static const struct arg_row import_rows[] = {
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
+    {IMPORT_RELATION, "relation", "NAME",
+     "relation of edges that name none (default: edge)"},
+    {IMPORT_TYPE_KEY, "type-key", "NAME",
+     "GraphML: the data that tell types (default: labels, labelV, type, ...)"},
+    {IMPORT_RELATION_KEY, "relation-key", "NAME",
+     "GraphML: the data that tell relations (default: labelE, relation, ...)"},
     {IMPORT_THREADS, "threads", "N",
      "threads that link vectors (default: a processor each, at most 8)"},
     {ARG_PROGRESS, "progress", "auto|never|always",
@@ -83,6 +92,7 @@ static const char import_notes[] =
     "  csv     edges: source,type,target and columns that become properties\n"
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise\n"
+    "  graphml nodes and edges, data become properties\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
@@ -187,6 +197,8 @@ static int import_dispatch(struct import *import)
 		return ndjson_import(import);
 	if (format == FORMAT_CSV)
 		return csv_import(import);
+	if (format == FORMAT_GRAPHML)
+		return graphml_import(import);
 	return rows_import(import, (int)format);
 }
 
@@ -339,6 +351,9 @@ static int import_option(struct import *import, int id)
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
 	case IMPORT_TYPE: import->type = cli->value; break;
+	case IMPORT_RELATION: import->relation = cli->value; break;
+	case IMPORT_TYPE_KEY: import->type_key = cli->value; break;
+	case IMPORT_RELATION_KEY: import->relation_key = cli->value; break;
 	default: import->prints_json = 1; break;
 	}
 	return word < 0 ? cli->fault.code : 0;
