@@ -10,6 +10,9 @@
  *	    that no text has, is fvecs;
  *	  - '{' after white space and a byte order mark is NDJSON;
  *	  - XML with <graphml in it is GraphML;
+ *	  - names in .nt, .nq, .ttl and .trig are RDF's; without such a name
+ *	    what begins with a prefix is Turtle, and with an IRI in full or
+ *	    a blank node N-Triples;
  *	  - a name in .csv or .tsv, or a first line with "source" and "target"
  *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs, .graphml as they
  *	    say;
@@ -24,8 +27,8 @@
 
 enum { FORMAT_PEEK_BYTES = 4096 };
 
-const char *const format_names[] = {"ndjson", "csv",	 "npy",
-				    "fvecs",  "graphml", NULL};
+const char *const format_names[] = {"ndjson", "csv", "npy", "fvecs", "graphml",
+				    "nt",     "nq",  "ttl", "trig",  NULL};
 
 static int format_is_fvecs(const unsigned char *data, size_t size)
 {
@@ -46,7 +49,9 @@ static enum format format_by_name(const char *name)
 	    {".csv", FORMAT_CSV},	  {".tsv", FORMAT_CSV},
 	    {".ndjson", FORMAT_NDJSON},	  {".jsonl", FORMAT_NDJSON},
 	    {".npy", FORMAT_NPY},	  {".fvecs", FORMAT_FVECS},
-	    {".graphml", FORMAT_GRAPHML},
+	    {".graphml", FORMAT_GRAPHML}, {".nt", FORMAT_NTRIPLES},
+	    {".nq", FORMAT_NQUADS},	  {".ttl", FORMAT_TURTLE},
+	    {".trig", FORMAT_TRIG},
 	};
 	char packed[16];
 
@@ -56,6 +61,19 @@ static enum format format_by_name(const char *name)
 			return tails[i].format;
 	}
 	return FORMAT_UNKNOWN;
+}
+
+/* "@prefix", "PREFIX", "@base", "BASE": how Turtle begins. */
+static int format_is_turtle(const unsigned char *data, size_t size)
+{
+	static const char *const begins[] = {"@prefix ", "PREFIX ", "prefix ",
+					     "@base ",	 "BASE ",   "base "};
+
+	for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+		if (size >= strlen(begins[i]) &&
+		    !memcmp(data, begins[i], strlen(begins[i])))
+			return 1;
+	return 0;
 }
 
 /* XML whose first element is, as far as is seen, that of GraphML. */
@@ -103,6 +121,14 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		*out = FORMAT_NDJSON;
 	else if (format_is_graphml(data + at, seen - at))
 		*out = FORMAT_GRAPHML;
+	else if (*out == FORMAT_UNKNOWN &&
+		 format_is_turtle(data + at, size - at))
+		*out = FORMAT_TURTLE;
+	else if (*out == FORMAT_UNKNOWN && size - at > 8 &&
+		 (!memcmp(data + at, "<http", 5) ||
+		  !memcmp(data + at, "<urn:", 5) ||
+		  !memcmp(data + at, "_:", 2)))
+		*out = FORMAT_NTRIPLES;
 	else if (*out == FORMAT_UNKNOWN && format_has_columns(data, size))
 		*out = FORMAT_CSV;
 	else if (*out == FORMAT_UNKNOWN && at == size)
@@ -111,7 +137,6 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
 			 "%s: its format is not known by its content or name. "
-			 "Try: --format ndjson, csv, npy, fvecs or "
-			 "graphml",
+			 "Try: --format, see `coppice help import`",
 			 reader->name);
 }

@@ -11,7 +11,11 @@ enum format {
 	FORMAT_CSV = 1,
 	FORMAT_NPY = 2,
 	FORMAT_FVECS = 3,
-	FORMAT_GRAPHML = 4
+	FORMAT_GRAPHML = 4,
+	FORMAT_NTRIPLES = 5,
+	FORMAT_NQUADS = 6,
+	FORMAT_TURTLE = 7,
+	FORMAT_TRIG = 8
 };
 
 /* Their names, in the order of enum format; ends in NULL. */

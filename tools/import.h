@@ -23,6 +23,7 @@ struct import {
 	const char *relation;	  /* of edges that name none, NULL: usual */
 	const char *type_key;	  /* of GraphML data that tell types */
 	const char *relation_key; /* and relations, NULL: the usual ones */
+	int local_names;	  /* of RDF, instead of IRIs */
 	/* state */
 	struct reader reader;
 	struct batch batch;
@@ -63,6 +64,7 @@ int import_edge(struct import *import, const struct place *place,
 int ndjson_import(struct import *import);
 int csv_import(struct import *import);
 int graphml_import(struct import *import);
+int rdf_import(struct import *import, int format);
 int rows_import(struct import *import, int format);
 
 #endif

@@ -48,11 +48,12 @@ enum {
 	IMPORT_RELATION,
 	IMPORT_TYPE_KEY,
 	IMPORT_RELATION_KEY,
+	IMPORT_LOCAL_NAMES,
 	IMPORT_THREADS
 };
 
 static const struct arg_row import_rows[] = {
-    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs|graphml",
+    {IMPORT_FORMAT, "format", "ndjson|csv|npy|fvecs|graphml|nt|nq|ttl|trig",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_DANGLING, "dangling", "reject|stub|skip",
@@ -67,6 +68,8 @@ static const struct arg_row import_rows[] = {
      "GraphML: the data that tell types (default: labels, labelV, type, ...)"},
     {IMPORT_RELATION_KEY, "relation-key", "NAME",
      "GraphML: the data that tell relations (default: labelE, relation, ...)"},
+    {IMPORT_LOCAL_NAMES, "local-names", NULL,
+     "RDF: types, relations, properties by what is behind the last # or /"},
     {IMPORT_THREADS, "threads", "N",
      "threads that link vectors (default: a processor each, at most 8)"},
     {ARG_PROGRESS, "progress", "auto|never|always",
@@ -93,6 +96,8 @@ static const char import_notes[] =
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise\n"
     "  graphml nodes and edges, data become properties\n"
+    "  nt, nq, ttl, trig  RDF: IRIs are keys, literals properties, other "
+    "triples edges\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
@@ -199,6 +204,8 @@ static int import_dispatch(struct import *import)
 		return csv_import(import);
 	if (format == FORMAT_GRAPHML)
 		return graphml_import(import);
+	if (format >= FORMAT_NTRIPLES && format <= FORMAT_TRIG)
+		return rdf_import(import, (int)format);
 	return rows_import(import, (int)format);
 }
 
@@ -353,6 +360,7 @@ static int import_option(struct import *import, int id)
 	case IMPORT_TYPE: import->type = cli->value; break;
 	case IMPORT_RELATION: import->relation = cli->value; break;
 	case IMPORT_TYPE_KEY: import->type_key = cli->value; break;
+	case IMPORT_LOCAL_NAMES: import->local_names = 1; break;
 	case IMPORT_RELATION_KEY: import->relation_key = cli->value; break;
 	default: import->prints_json = 1; break;
 	}
