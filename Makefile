@@ -159,7 +159,8 @@ $(out)/$(SONAME): $(lib_obj) core/coppice.map
 $(out)/tools/serve_page.o: $(wildcard tools/serve/page/*)
 
 # serd's header lies in a folder of its version.
-$(out)/tools/format_rdf.o: isa = $(shell pkg-config --cflags serd-0)
+$(out)/tools/format_rdf.o: isa = $(patsubst -I%,-isystem %,\
+	$(shell pkg-config --cflags serd-0))
 
 $(out)/coppice: $(tool_obj) $(library)
 	$(call say,LD)

@@ -34,6 +34,7 @@
 
 #include <errno.h>
 #include <serd/serd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,14 +298,9 @@ static SerdStatus on_base(void *user, const SerdNode *uri)
 	return serd_env_set_base_uri(((struct rdf *)user)->env, uri);
 }
 
-__attribute__((format(printf, 1, 0))) static void
-mistake_words(const char *format, va_list list, char *out, size_t room)
-{
-	vsnprintf(out, room, format, list);
-	out[strcspn(out, "\n")] = '\0';
-	if (strstr(out, "\xff")) /* what is no byte, printed as one */
-		snprintf(out, room, "it breaks off");
-}
+/* serd's formats cannot be checked here. */
+static int (*const print)(char *out, size_t room, const char *format,
+			  va_list list) = vsnprintf;
 
 static SerdStatus on_mistake(void *user, const SerdError *error)
 {
@@ -314,7 +310,10 @@ static SerdStatus on_mistake(void *user, const SerdError *error)
 	if (rdf->is_wrong)
 		return SERD_SUCCESS;
 	rdf->is_wrong = 1;
-	mistake_words(error->fmt, *error->args, text, sizeof text);
+	print(text, sizeof text, error->fmt, *error->args);
+	text[strcspn(text, "\n")] = '\0';
+	if (strstr(text, "\xff")) /* what is no byte, printed as one */
+		snprintf(text, sizeof text, "it breaks off");
 	snprintf(rdf->mistake, sizeof rdf->mistake, "column %u: %s", error->col,
 		 text);
 	return SERD_SUCCESS;
