@@ -82,7 +82,7 @@ env_scalar := COPPICE_CPU=scalar
 test_env := $(env_$(V))
 
 lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
-tool_libs := -ljansson -lz -lzstd -lmicrohttpd
+tool_libs := -ljansson -lz -lzstd -lmicrohttpd -lexpat -lserd-0
 
 compile = $(CC) $(std) $(hard) $(warnings) $(san) $(CPPFLAGS) $(CFLAGS) \
 	$(isa) -MMD -MP -Ishm -Iipc -Icore
@@ -157,6 +157,10 @@ $(out)/$(SONAME): $(lib_obj) core/coppice.map
 
 # The page of `coppice serve` is part of the command.
 $(out)/tools/serve_page.o: $(wildcard tools/serve/page/*)
+
+# serd's header lies in a folder of its version.
+$(out)/tools/format_rdf.o: isa = $(patsubst -I%,-isystem %,\
+	$(shell pkg-config --cflags serd-0))
 
 $(out)/coppice: $(tool_obj) $(library)
 	$(call say,LD)

@@ -13,6 +13,10 @@
  *	  - '[' after white space and a byte order mark is JSON; so is '{' if
  *	    there are lists of records in it or its first line is not complete;
  *	    else '{' is NDJSON;
+ *	  - XML with <graphml in it is GraphML;
+ *	  - names in .nt, .nq, .ttl and .trig are RDF's; without such a name
+ *	    what begins with a prefix is Turtle, and with an IRI in full or
+ *	    a blank node N-Triples;
  *	  - a name in .csv or .tsv, or a first line with the names of columns
  *	    in it, is CSV; names in .ndjson, .jsonl, .fvecs as they say;
  *	  - two whole numbers in the first line, and a word and as many numbers
@@ -33,7 +37,8 @@ enum { FORMAT_PEEK_BYTES = 4096, FORMAT_GLOVE_MIN = 8 };
 const char *const format_names[] = {
     "ndjson", "csv",   "npy",	"fvecs",   "bvecs",    "ivecs",
     "fbin",   "u8bin", "i8bin", "ibin",	   "word2vec", "glove",
-    "npz",    "json",  "edges", "triples", NULL};
+    "npz",    "json",  "edges", "triples", "graphml",  "nt",
+    "nq",     "ttl",   "trig",	NULL};
 
 int format_has_rows(enum format format)
 {
@@ -67,7 +72,9 @@ static enum format format_by_name(const char *name)
 		     {".bvecs", FORMAT_BVECS},	 {".ivecs", FORMAT_IVECS},
 		     {".fbin", FORMAT_FBIN},	 {".u8bin", FORMAT_U8BIN},
 		     {".i8bin", FORMAT_I8BIN},	 {".ibin", FORMAT_IBIN},
-		     {".vec", FORMAT_GLOVE}};
+		     {".vec", FORMAT_GLOVE},	 {".graphml", FORMAT_GRAPHML},
+		     {".nt", FORMAT_NTRIPLES},	 {".nq", FORMAT_NQUADS},
+		     {".ttl", FORMAT_TURTLE},	 {".trig", FORMAT_TRIG}};
 	static const char *const packed[] = {"", ".gz", ".zst", ".lz4"};
 	char tail[16];
 
@@ -116,6 +123,31 @@ static enum format format_of_words(const unsigned char *data, size_t size,
 	return found;
 }
 
+/* "@prefix", "PREFIX", "@base", "BASE": how Turtle begins. */
+static int format_is_turtle(const unsigned char *data, size_t size)
+{
+	static const char *const begins[] = {"@prefix ", "PREFIX ", "prefix ",
+					     "@base ",	 "BASE ",   "base "};
+
+	for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+		if (size >= strlen(begins[i]) &&
+		    !memcmp(data, begins[i], strlen(begins[i])))
+			return 1;
+	return 0;
+}
+
+/* XML whose first element is, as far as is seen, that of GraphML. */
+static int format_is_graphml(const unsigned char *data, size_t size)
+{
+	static const char *const begins[] = {"<?xml", "<!--", "<graphml"};
+
+	for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+		if (size >= strlen(begins[i]) &&
+		    !memcmp(data, begins[i], strlen(begins[i])))
+			return memmem(data, size, "<graphml", 8) != NULL;
+	return 0;
+}
+
 static int format_has_columns(const unsigned char *data, size_t size)
 {
 	static const char *const names[][2] = {{"source", "target"},
@@ -137,12 +169,12 @@ static int format_has_columns(const unsigned char *data, size_t size)
 int format_find(struct reader *reader, enum format *out, struct fault *fault)
 {
 	const unsigned char *data;
-	size_t size, at = 0;
+	size_t size, seen, at = 0;
 
 	*out = FORMAT_UNKNOWN;
 	if (reader_need(reader, 8, fault))
 		return fault->code;
-	size = reader_peek(reader, &data);
+	size = seen = reader_peek(reader, &data);
 	if (size > FORMAT_PEEK_BYTES)
 		size = FORMAT_PEEK_BYTES;
 	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe &&
@@ -170,6 +202,16 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		*out = FORMAT_JSON;
 	else if (at < size && data[at] == '{')
 		*out = format_of_object((const char *)data + at, size - at);
+	else if (format_is_graphml(data + at, seen - at))
+		*out = FORMAT_GRAPHML;
+	else if (*out == FORMAT_UNKNOWN &&
+		 format_is_turtle(data + at, size - at))
+		*out = FORMAT_TURTLE;
+	else if (*out == FORMAT_UNKNOWN && size - at > 8 &&
+		 (!memcmp(data + at, "<http", 5) ||
+		  !memcmp(data + at, "<urn:", 5) ||
+		  !memcmp(data + at, "_:", 2)))
+		*out = FORMAT_NTRIPLES;
 	else if (*out == FORMAT_UNKNOWN && format_has_columns(data, size))
 		*out = FORMAT_CSV;
 	else if (*out == FORMAT_UNKNOWN && at == size)
@@ -180,7 +222,6 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
 			 "%s: its format is not known by its content or name. "
-			 "Try: --format ndjson, csv, npy or fvecs; `coppice "
-			 "help import` has all",
+			 "Try: --format, see `coppice help import`",
 			 reader->name);
 }

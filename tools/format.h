@@ -23,7 +23,13 @@ enum format {
 	FORMAT_NPZ,
 	FORMAT_JSON,
 	FORMAT_EDGES,
-	FORMAT_TRIPLES
+	FORMAT_TRIPLES,
+	FORMAT_GRAPHML,
+	/* RDF: */
+	FORMAT_NTRIPLES,
+	FORMAT_NQUADS,
+	FORMAT_TURTLE,
+	FORMAT_TRIG
 };
 
 /* Their names, in the order of enum format; ends in NULL. */

@@ -25,6 +25,9 @@ struct import {
 	const char *type;     /* of entities that name none */
 	const char *relation; /* of edges that name none, NULL: usual */
 	struct table table;
+	const char *type_key;	  /* of GraphML data that tell types */
+	const char *relation_key; /* and relations, NULL: the usual ones */
+	int local_names;	  /* of RDF, instead of IRIs */
 	/* state */
 	struct reader reader;
 	struct batch batch;
@@ -68,6 +71,8 @@ int document_import(struct import *import);
 int csv_import(struct import *import);
 int csv_import_triples(struct import *import);
 int edges_import(struct import *import);
+int graphml_import(struct import *import);
+int rdf_import(struct import *import, int format);
 int rows_import(struct import *import, int format);
 
 #endif

@@ -53,13 +53,16 @@ enum {
 	IMPORT_ARRAY_DELIMITER,
 	IMPORT_NO_HEADER,
 	IMPORT_HEADER,
+	IMPORT_TYPE_KEY,
+	IMPORT_RELATION_KEY,
+	IMPORT_LOCAL_NAMES,
 	IMPORT_THREADS
 };
 
 static const struct arg_row import_rows[] = {
     {IMPORT_FORMAT, "format",
      "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
-     "npz|json|edges|triples",
+     "npz|json|edges|triples|graphml|nt|nq|ttl|trig",
      "of all files (default: by content and name)"},
     {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
     {IMPORT_ARRAY, "array", "NAME",
@@ -84,6 +87,12 @@ static const struct arg_row import_rows[] = {
      "csv: no names; source,target or source,relation,target"},
     {IMPORT_HEADER, "header", "FILE",
      "csv: its first line has the names of all files' columns"},
+    {IMPORT_TYPE_KEY, "type-key", "NAME",
+     "GraphML: the data that tell types (default: labels, labelV, type, ...)"},
+    {IMPORT_RELATION_KEY, "relation-key", "NAME",
+     "GraphML: the data that tell relations (default: labelE, relation, ...)"},
+    {IMPORT_LOCAL_NAMES, "local-names", NULL,
+     "RDF: types, relations, properties by what is behind the last # or /"},
     {IMPORT_THREADS, "threads", "N",
      "threads that link vectors (default: a processor each, at most 8)"},
     {ARG_PROGRESS, "progress", "auto|never|always",
@@ -122,6 +131,9 @@ static const char import_notes[] =
     "  npy     a vector a row, for the keys 0, 1, 2, ... or those of --ids\n"
     "  fvecs   likewise; so are bvecs, ivecs, fbin, u8bin, i8bin and ibin\n"
     "  word2vec, text or binary, and glove: the words are the keys\n"
+    "  graphml nodes and edges, data become properties\n"
+    "  nt, nq, ttl, trig  RDF: IRIs are keys, literals properties, other "
+    "triples edges\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
@@ -227,6 +239,11 @@ static int import_dispatch(struct import *import)
 	case FORMAT_CSV: return csv_import(import);
 	case FORMAT_EDGES: return edges_import(import);
 	case FORMAT_TRIPLES: return csv_import_triples(import);
+	case FORMAT_GRAPHML: return graphml_import(import);
+	case FORMAT_NTRIPLES:
+	case FORMAT_NQUADS:
+	case FORMAT_TURTLE:
+	case FORMAT_TRIG: return rdf_import(import, (int)format);
 	default: return rows_import(import, (int)format);
 	}
 }
@@ -524,6 +541,9 @@ static int import_option(struct import *import, int id)
 	case IMPORT_ARRAY_DELIMITER:
 	case IMPORT_NO_HEADER:
 	case IMPORT_HEADER: return import_table_option(import, id);
+	case IMPORT_TYPE_KEY: import->type_key = cli->value; break;
+	case IMPORT_LOCAL_NAMES: import->local_names = 1; break;
+	case IMPORT_RELATION_KEY: import->relation_key = cli->value; break;
 	default: import->prints_json = 1; break;
 	}
 	return word < 0 ? cli->fault.code : 0;
