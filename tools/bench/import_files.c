@@ -58,11 +58,10 @@ static int knows(const struct importer *importer, const char *word)
 
 	snprintf(line, sizeof line, "'%s' help import", importer->command);
 	help = popen(line, "r");
-	if (!help)
-		bench_fail("the help cannot be had");
-	while (fgets(line, sizeof line, help))
+	while (help && fgets(line, sizeof line, help))
 		is_found |= strstr(line, word) != NULL;
-	pclose(help);
+	if (!help || pclose(help))
+		bench_fail("the help of import cannot be had");
 	return is_found;
 }
 
