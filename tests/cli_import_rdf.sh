@@ -106,7 +106,7 @@ is "$("$COPPICE" get "$store" http://e/ada --json --vector | field properties)" 
 is "$(entity http://e/ada | field type) $(entity http://e/ada | field content) $(figure vectors)" \
 	'Old text 1' 'its type, content and vector'
 is "$(entity http://e/ada | field tags) $(entity http://e/ada | grep -c '"timed".*1840.*"was"')" \
-	'["old","http://e/Person","http://e/Writer"] 1' 'its tags, and what has times'
+	'["http://e/Person","http://e/Writer","old"] 1' 'its tags, and what has times'
 
 # ---- literals
 

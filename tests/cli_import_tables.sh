@@ -241,7 +241,7 @@ run import "$store" "$work/wide.csv"
 like "$status $err" '7 *more than 65,536 fields*' 'seventy thousand columns'
 printf '\377\376k\000e\000y\000\n\000' >"$work/u16.csv"
 run import "$store" "$work/u16.csv"
-like "$status $err" "7 coppice: $work/u16.csv: is UTF-16*iconv*" 'UTF-16'
+like "$status $err" "7 coppice: $work/u16.csv: is in UTF-16*iconv*" 'UTF-16'
 perl -e 'print "key,a\n"; print "k$_,", rand, "\n" for 1 .. 9999' | gzip |
 	head -c 20000 >"$work/cut.csv.gz"
 run import "$store" "$work/cut.csv.gz"

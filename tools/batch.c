@@ -174,6 +174,12 @@ int batch_commit(struct batch *batch, struct fault *fault)
 	return 0;
 }
 
+int batch_finish(struct batch *batch, struct fault *fault)
+{
+	return batch->filling.count ? batch_commit(batch, fault)
+				    : batch_settle(batch, fault);
+}
+
 int batch_begin(struct batch *batch, struct fault *fault)
 {
 	cop_err err =

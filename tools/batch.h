@@ -68,6 +68,9 @@ int batch_pass(struct batch *batch, struct fault *fault);
  */
 int batch_commit(struct batch *batch, struct fault *fault);
 
+/* The same, unless there is nothing to commit. */
+int batch_finish(struct batch *batch, struct fault *fault);
+
 /* Waits for what was passed; the rest is dropped with the batch. */
 int batch_settle(struct batch *batch, struct fault *fault);
 

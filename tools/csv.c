@@ -65,21 +65,11 @@ static void csv_set_stops(struct csv *csv)
 int csv_begin(struct csv *csv, struct reader *reader,
 	      const struct csv_dialect *dialect, struct fault *fault)
 {
-	const unsigned char *data;
-
 	memset(csv, 0, sizeof *csv);
 	csv->reader = reader;
 	csv->dialect = *dialect;
 	csv->next_line = 1;
 	csv_set_stops(csv);
-	if (reader_need(reader, 2, fault))
-		return fault->code;
-	if (reader_peek(reader, &data) >= 2 &&
-	    (!memcmp(data, "\xff\xfe", 2) || !memcmp(data, "\xfe\xff", 2)))
-		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: is UTF-16, not UTF-8; convert it by "
-				 "`iconv -f UTF-16 -t UTF-8`",
-				 reader->name);
 	return reader_skip_mark(reader, fault);
 }
 

@@ -177,9 +177,11 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 	size = seen = reader_peek(reader, &data);
 	if (size > FORMAT_PEEK_BYTES)
 		size = FORMAT_PEEK_BYTES;
-	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe &&
-	    reader_skip_mark(reader, fault))
-		return fault->code;
+	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe) {
+		*out = format_by_name(reader->name); /* XML may be UTF-16 */
+		return *out == FORMAT_GRAPHML ? 0
+					      : reader_skip_mark(reader, fault);
+	}
 	if (size >= 4 && !memcmp(data, "PK\3\4", 4) &&
 	    memmem(data, size < 256 ? size : 256, ".npy", 4))
 		*out = FORMAT_NPZ;

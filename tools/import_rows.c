@@ -176,9 +176,7 @@ static int rows_ready(struct import *import)
 				 "%s: with --atomic vectors are imported on "
 				 "their own",
 				 import->reader.name);
-	if (batch_count(&import->batch)
-		? batch_commit(&import->batch, &cli->fault)
-		: batch_settle(&import->batch, &cli->fault))
+	if (batch_finish(&import->batch, &cli->fault))
 		return cli->fault.code;
 	err = cli->read ? cop_read_refresh(cli->read)
 			: cop_read_begin(cli->store, &cli->read);

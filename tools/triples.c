@@ -568,7 +568,7 @@ static int commit(struct triples *triples)
 	struct batch *batch = &triples->import->batch;
 	cop_err err;
 
-	if (batch_count(batch) && batch_commit(batch, &cli->fault))
+	if (batch_finish(batch, &cli->fault))
 		return cli->fault.code;
 	err = cli->read ? cop_read_refresh(cli->read)
 			: cop_read_begin(cli->store, &cli->read);

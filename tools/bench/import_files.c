@@ -58,9 +58,13 @@ static int knows(const struct importer *importer, const char *word)
 
 	snprintf(line, sizeof line, "'%s' help import", importer->command);
 	help = popen(line, "r");
-	while (help && fgets(line, sizeof line, help))
+	if (!help) {
+		bench_fail("the help of import cannot be had");
+		return 0;
+	}
+	while (fgets(line, sizeof line, help))
 		is_found |= strstr(line, word) != NULL;
-	if (!help || pclose(help))
+	if (pclose(help))
 		bench_fail("the help of import cannot be had");
 	return is_found;
 }
