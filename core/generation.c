@@ -119,19 +119,24 @@ static uint64_t oldest_find(int folder_fd)
 	return oldest;
 }
 
-/* If there is a data file, the store is not to be thrown away. */
-static cop_err current_unknown(int folder_fd, const char *path)
+/*
+ * If there is a data file, the store is not to be thrown away.
+ * err		of a store of which that is so
+ */
+static cop_err current_unknown(int folder_fd, const char *path, cop_err err)
 {
 	uint64_t oldest = oldest_find(folder_fd);
 
 	if (oldest)
-		return error_set(COP_CORRUPT,
-				 "%s/CURRENT is missing, or does not say which "
-				 "generation is in use; the data is there: "
-				 "write the two lines `coppice %d` and "
-				 "`gen-%06llu` into it",
-				 path, FORMAT_VERSION,
-				 (unsigned long long)oldest);
+		return error_set(
+		    err,
+		    "%s/CURRENT is missing, or does not say which "
+		    "generation is in use; if the store was used, "
+		    "its data is there: write the two lines "
+		    "`coppice %d` and `gen-%06llu` into it; if its "
+		    "creation was cut off, remove it and run "
+		    "`coppice init` again",
+		    path, FORMAT_VERSION, (unsigned long long)oldest);
 	return error_set(COP_NOT_A_STORE,
 			 "%s is not a store: its file CURRENT is missing or "
 			 "damaged, and no data file is there; its creation may "
@@ -149,7 +154,7 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 	int err;
 
 	if (fd < 0 && errno == ENOENT)
-		return current_unknown(folder_fd, path);
+		return current_unknown(folder_fd, path, COP_NOT_A_STORE);
 	if (fd < 0)
 		return error_system(errno, "cannot read %s/CURRENT", path);
 	bytes = read(fd, text, sizeof text - 1);
@@ -161,7 +166,7 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 	if (sscanf(text, "coppice %" SCNu32 "\ngen-%" SCNu64 "\n", format,
 		   number) != 2 ||
 	    !*number || *number > GENERATION_MAX)
-		return current_unknown(folder_fd, path);
+		return current_unknown(folder_fd, path, COP_CORRUPT);
 	return 0;
 }
 

@@ -500,7 +500,7 @@ static void current_is_read_with_care(void)
 
 	copy_make(&f);
 	file_remove(&f, "CURRENT");
-	copy_refused(&f, COP_CORRUPT, "no CURRENT");
+	copy_refused(&f, COP_NOT_A_STORE, "no CURRENT");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		copy_make(&f);
 		file_write(&f, "CURRENT", cases[i].text, strlen(cases[i].text));
