@@ -660,7 +660,14 @@ static void name_invent(struct check *check, uint64_t number)
 /* Names that nothing has may be missing: a compaction drops them. */
 static void names_check(struct check *check)
 {
-	for (uint64_t number = 1; number < check->names.end; number++) {
+	uint64_t end = check->names.end;
+
+	if (end > check->state.next_name) {
+		check_finding(check, "name %llu is used, and was never given",
+			      (unsigned long long)end - 1);
+		end = check->state.next_name;
+	}
+	for (uint64_t number = 1; number < end; number++) {
 		struct bytes value;
 
 		if (!used_has(&check->names, number) ||
@@ -670,8 +677,7 @@ static void names_check(struct check *check)
 		check_finding(check,
 			      "name %llu is used, and not in the dictionary",
 			      (unsigned long long)number);
-		if (removes(check) && check->round > ROUND_PATIENT &&
-		    number < check->state.next_name)
+		if (removes(check) && check->round > ROUND_PATIENT)
 			name_invent(check, number);
 	}
 }
