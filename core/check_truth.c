@@ -19,6 +19,8 @@
 /* Commits that a quick check looks at. */
 enum { CHAIN_NEWEST = 1000 };
 
+enum { WORD_NAMES = 64 };
+
 /* ---- content ------------------------------------------------------------ */
 
 static int removes(const struct check *check)
@@ -661,12 +663,17 @@ static void name_invent(struct check *check, uint64_t number)
 static void names_check(struct check *check)
 {
 	uint64_t end = check->names.end;
+	uint64_t strange = end > WORD_NAMES ? end - WORD_NAMES : 0;
 
-	if (end > check->state.next_name) {
-		check_finding(check, "name %llu is used, and was never given",
-			      (unsigned long long)end - 1);
+	/* they are kept in words: the greatest is in the last one */
+	for (; strange < end; strange++)
+		if (strange >= check->state.next_name &&
+		    used_has(&check->names, strange))
+			check_finding(check,
+				      "name %llu is used, and was never given",
+				      (unsigned long long)strange);
+	if (end > check->state.next_name)
 		end = check->state.next_name;
-	}
 	for (uint64_t number = 1; number < end; number++) {
 		struct bytes value;
 
