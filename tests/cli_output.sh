@@ -173,6 +173,7 @@ checkpoint
 attach
 detach -
 backup -
+export
 verify
 restore
 upgrade
