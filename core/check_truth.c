@@ -19,8 +19,6 @@
 /* Commits that a quick check looks at. */
 enum { CHAIN_NEWEST = 1000 };
 
-enum { WORD_NAMES = 64 };
-
 /* ---- content ------------------------------------------------------------ */
 
 static int removes(const struct check *check)
@@ -662,18 +660,13 @@ static void name_invent(struct check *check, uint64_t number)
 /* Names that nothing has may be missing: a compaction drops them. */
 static void names_check(struct check *check)
 {
-	uint64_t end = check->names.end;
-	uint64_t strange = end > WORD_NAMES ? end - WORD_NAMES : 0;
+	uint64_t end = check->names.past;
 
-	/* they are kept in words: the greatest is in the last one */
-	for (; strange < end; strange++)
-		if (strange >= check->state.next_name &&
-		    used_has(&check->names, strange))
-			check_finding(check,
-				      "name %llu is used, and was never given",
-				      (unsigned long long)strange);
-	if (end > check->state.next_name)
+	if (end > check->state.next_name) {
+		check_finding(check, "name %llu is used, and was never given",
+			      (unsigned long long)end - 1);
 		end = check->state.next_name;
+	}
 	for (uint64_t number = 1; number < end; number++) {
 		struct bytes value;
 

@@ -21,6 +21,8 @@ static int number_note(struct used *used, uint64_t number)
 		used->end = end;
 	}
 	used->bits[number / 64] |= UINT64_C(1) << number % 64;
+	if (number >= used->past)
+		used->past = number + 1;
 	return 0;
 }
 

@@ -15,7 +15,8 @@
 
 struct used {
 	uint64_t *bits;
-	uint64_t end; /* numbers below it have one */
+	uint64_t end;  /* numbers below it have one */
+	uint64_t past; /* the greatest number that is set, and 1 */
 };
 
 /*

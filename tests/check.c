@@ -680,6 +680,40 @@ static void what_is_not_found_is_no_absence(void)
 	fixture_release(&f);
 }
 
+static void never_given_note(void *user, int32_t place, const char *text)
+{
+	(void)place;
+	*(int *)user += strstr(text, "never given") != NULL;
+}
+
+/* However far past the newest one its number is. */
+static void a_name_that_never_was_is_found(uint32_t name)
+{
+	struct disk_member_key key = format_member_key(name, 1);
+	struct cop_check_options options = {.size = sizeof options,
+					    .found = never_given_note};
+	uint64_t version = 1;
+	int found = 0;
+	struct fixture f;
+	env_txn *txn;
+
+	options.user = &found;
+	store_make(&f);
+	must(writer_lock(f.store, 1000), "lock");
+	must(env_write_begin(f.store->env, 0, &txn), "begin");
+	must(env_put(f.store->env, txn, DB_MEMBERS, bytes_of(&key, sizeof key),
+		     bytes_of(&version, sizeof version)),
+	     "put");
+	must(env_write_commit(txn), "commit");
+	writer_unlock(f.store);
+	fixture_close(&f);
+	must(cop_detach(f.path), "detach");
+	fixture_open(&f);
+	must(cop_check_with(f.store, &options, NULL), "check");
+	is_int(found, 1, "a list of name %u, which never was, is told", name);
+	fixture_release(&f);
+}
+
 static int32_t nothing_do(void *user, uint32_t thread, cop_read *read,
 			  const struct cop_entity *entity)
 {
@@ -1110,6 +1144,8 @@ int main(void)
 	damage_stays_where_it_is();
 	what_is_not_found_is_no_absence();
 	a_scan_counts_what_it_finds();
+	a_name_that_never_was_is_found(40);
+	a_name_that_never_was_is_found(1000);
 	what_stops_a_visit_is_said();
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
