@@ -682,6 +682,15 @@ static void names_check(struct check *check)
 	}
 }
 
+/* Names from 0 again; memory that no name asks for is never touched. */
+static cop_err names_begin(struct check *check)
+{
+	used_release(&check->names);
+	free(check->used);
+	check->used = calloc(check->state.next_name, sizeof *check->used);
+	return check->used ? 0 : error_system(ENOMEM, "no memory to check");
+}
+
 cop_err check_truth(struct check *check)
 {
 	cop_err err = check_sums(check);
@@ -689,9 +698,9 @@ cop_err check_truth(struct check *check)
 	if (err || check->damaged)
 		return err;
 	check->members = 0;
-	memset(check->used, 0, check->state.next_name * sizeof *check->used);
-	used_release(&check->names);
-	err = check_database(check, DB_KEYS, key_check);
+	err = names_begin(check);
+	if (!err)
+		err = check_database(check, DB_KEYS, key_check);
 	if (!err)
 		err = check_database(check, DB_ENTITIES, entity_check);
 	if (!err)
