@@ -3,42 +3,49 @@
 
 enum { TRIED_BYTES = 64 << 10 };
 
-static uint64_t sum_of(enum env_db db, const struct buffer *key,
-		       const struct buffer *value)
-{
-	return env_sum(db, bytes_of(key->data, key->size),
-		       bytes_of(value->data, value->size));
-}
+struct entry {
+	enum env_db db;
+	const struct buffer *key;
+	const struct buffer *value;
+	uint64_t stored;
+};
 
-/* Whether a checksum is another one but for one bit at most. */
-static int sum_is_near(uint64_t sum, uint64_t stored)
+int flip_any(void *bytes, size_t size, int (*is_sound)(void *user), void *user)
 {
-	uint64_t differ = sum ^ stored;
+	unsigned char *at = bytes;
 
-	return !(differ & (differ - 1));
-}
-
-static int part_flip(enum env_db db, struct buffer *key, struct buffer *value,
-		     struct buffer *part, uint64_t stored)
-{
-	for (size_t bit = 0; bit < part->size * 8; bit++) {
-		unsigned char *byte = part->data + bit / 8;
+	for (size_t bit = 0; bit < size * 8; bit++) {
 		unsigned char mask = (unsigned char)(1 << bit % 8);
 
-		*byte ^= mask;
-		if (sum_of(db, key, value) == stored)
+		at[bit / 8] ^= mask;
+		if (is_sound(user))
 			return 1;
-		*byte ^= mask;
+		at[bit / 8] ^= mask;
 	}
 	return 0;
+}
+
+static uint64_t sum_of(const struct entry *entry)
+{
+	return env_sum(entry->db, bytes_of(entry->key->data, entry->key->size),
+		       bytes_of(entry->value->data, entry->value->size));
+}
+
+static int entry_is_sound(void *user)
+{
+	const struct entry *entry = user;
+
+	return sum_of(entry) == entry->stored;
 }
 
 int flip_back(enum env_db db, struct buffer *key, struct buffer *value,
 	      uint64_t stored)
 {
+	struct entry entry = {db, key, value, stored};
+
 	if (value->size > TRIED_BYTES)
 		return 0;
-	return sum_is_near(sum_of(db, key, value), stored) ||
-	       part_flip(db, key, value, key, stored) ||
-	       part_flip(db, key, value, value, stored);
+	return flip_is_near(sum_of(&entry), stored) ||
+	       flip_any(key->data, key->size, entry_is_sound, &entry) ||
+	       flip_any(value->data, value->size, entry_is_sound, &entry);
 }

@@ -158,6 +158,17 @@ static uint32_t nodes_of(const struct run *run, const unsigned char *page)
 		   : most;
 }
 
+/* Where a node is said to begin; NULL if none can be there. */
+static const unsigned char *
+node_place(const struct run *run, const unsigned char *page, uint32_t index)
+{
+	uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)index);
+
+	return at >= PAGES_HEADER && at <= run->page_bytes - NODE_HEADER
+		   ? page + at
+		   : NULL;
+}
+
 /* A value in pages of its own, as long as it is said to be. */
 static int run_find(const struct run *run, struct entry *entry, size_t bytes)
 {
@@ -184,20 +195,19 @@ static int node_parse(const struct run *run, enum env_db db,
 		      const unsigned char *page, uint32_t index,
 		      struct entry *entry)
 {
-	uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)index);
+	const unsigned char *at = node_place(run, page, index);
 	uint64_t bytes;
 	struct node node;
 
 	*entry = (struct entry){0};
-	if (at < PAGES_HEADER || at > run->page_bytes - NODE_HEADER)
+	if (!at)
 		return -1;
-	node = node_of(page + at);
+	node = node_of(at);
 	bytes = node_value_bytes(&node);
-	if (node_bytes(&node, 1) > run->page_bytes - at)
+	if (node_bytes(&node, 1) > (size_t)(page + run->page_bytes - at))
 		return -1;
-	entry->key = node_key(page + at);
-	entry->value =
-	    bytes_of(page + at + NODE_HEADER + node.key_bytes, bytes);
+	entry->key = node_key(at);
+	entry->value = bytes_of(at + NODE_HEADER + node.key_bytes, bytes);
 	if (node.flags == NODE_TREE && db == DB_META)
 		return tree_find(entry);
 	if (node.flags & ~NODE_RUN || bytes < FORMAT_SUM_BYTES ||
@@ -236,31 +246,39 @@ static uint32_t first_bad(const struct run *run, enum env_db db,
 	return i;
 }
 
-/*
- * The page with the bit put back that makes all of it sound; NULL if there is
- * none.  The node that was not sound is looked at first, since it stays so
- * with most bits.
- */
+/* A page, a copy of one, of which a bit is turned over. */
+struct trial {
+	struct run *run;
+	enum env_db db;
+	unsigned char *page;
+	uint32_t bad; /* the first node that was not sound */
+};
+
+/* That node is looked at first, since it stays so with most bits. */
+static int leaf_is_sound(void *user)
+{
+	const struct trial *trial = user;
+	struct run *run = trial->run;
+	int nodes =
+	    page_nodes(trial->page, run->page_bytes, 1, run->sizes, NULL);
+	uint32_t count = nodes > 0 ? (uint32_t)nodes : 0;
+
+	return count &&
+	       (trial->bad >= count ||
+		node_is_sound(run, trial->db, trial->page, trial->bad)) &&
+	       first_bad(run, trial->db, trial->page, count) == count;
+}
+
+/* The page with a bit put back, so that all of it is sound; or NULL. */
 static const unsigned char *leaf_flip(struct run *run, enum env_db db,
 				      const unsigned char *page, uint32_t bad)
 {
-	memcpy(run->page, page, run->page_bytes);
-	for (uint32_t bit = 0; bit < run->page_bytes * BYTE_BITS; bit++) {
-		unsigned char mask = (unsigned char)(1 << bit % BYTE_BITS);
-		int count;
+	struct trial trial = {run, db, run->page, bad};
 
-		run->page[bit / BYTE_BITS] ^= mask;
-		count =
-		    page_nodes(run->page, run->page_bytes, 1, run->sizes, NULL);
-		if (count > 0 &&
-		    (bad >= (uint32_t)count ||
-		     node_is_sound(run, db, run->page, bad)) &&
-		    first_bad(run, db, run->page, (uint32_t)count) ==
-			(uint32_t)count)
-			return run->page;
-		run->page[bit / BYTE_BITS] ^= mask;
-	}
-	return NULL;
+	memcpy(run->page, page, run->page_bytes);
+	return flip_any(run->page, run->page_bytes, leaf_is_sound, &trial)
+		   ? run->page
+		   : NULL;
 }
 
 /* An entry whose checksum is not right, if that is for one bit. */
@@ -272,13 +290,11 @@ static void entry_flip(struct run *run, enum env_db db,
 	if (buffer_put(&run->key, entry->key.data, entry->key.size) ||
 	    buffer_put(&run->value, entry->value.data, entry->value.size))
 		run->err = ENOMEM;
-	else if (flip_back(db, &run->key, &run->value, entry->stored)) {
-		run->salvage->bits += !run->is_looking;
+	else if (flip_back(db, &run->key, &run->value, entry->stored))
 		entry_put(run, db, bytes_of(run->key.data, run->key.size),
 			  bytes_of(run->value.data, run->value.size));
-	} else {
+	else
 		run->is_lost = 1;
-	}
 }
 
 static void node_take(struct run *run, enum env_db db,
@@ -330,7 +346,6 @@ static void leaf_take(struct run *run, enum env_db db, uint64_t number)
 	if (bad < count ||
 	    page_nodes(page, run->page_bytes, 1, run->sizes, NULL) < 0) {
 		mended = leaf_flip(run, db, page, bad);
-		run->salvage->bits += mended && !run->is_looking;
 		if (!mended && !leaf_is_of(run, db, page)) {
 			run->is_lost = 1; /* perhaps another's: not taken */
 			return;
@@ -355,14 +370,6 @@ struct place {
 	unsigned depth;	 /* branches above it */
 };
 
-/* Whether numbers differ by one bit at most. */
-static int is_near(uint64_t a, uint64_t b)
-{
-	uint64_t differ = a ^ b;
-
-	return !(differ & (differ - 1));
-}
-
 /* Whether a page of a tree has that number, by its header. */
 static int is_there(const struct run *run, uint64_t number)
 {
@@ -380,15 +387,17 @@ static int is_there(const struct run *run, uint64_t number)
 static struct bytes key_at(const struct run *run, enum env_db db,
 			   const unsigned char *page, uint32_t index)
 {
-	uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)index);
+	const unsigned char *at = NULL;
 	struct bytes none = bytes_of(NULL, 0);
 	struct bytes key;
 
-	if (index >= nodes_of(run, page) || at < PAGES_HEADER ||
-	    at > run->page_bytes - NODE_HEADER)
+	if (index < nodes_of(run, page))
+		at = node_place(run, page, index);
+	if (!at)
 		return none;
-	key = node_key(page + at);
-	return key.size <= run->page_bytes - at - NODE_HEADER &&
+	key = node_key(at);
+	return NODE_HEADER + key.size <=
+			   (size_t)(page + run->page_bytes - at) &&
 		       env_key_fits(db, key.size)
 		   ? key
 		   : none;
@@ -439,10 +448,10 @@ static int kind_near(const struct run *run, const struct place *place)
 		return 0;
 	memcpy(&header, page_at(run, place->number), sizeof header);
 	if ((header.flags == PAGE_LEAF || header.flags == PAGE_BRANCH) &&
-	    is_near(header.number, place->number))
+	    flip_is_near(header.number, place->number))
 		return header.flags;
 	return header.number == place->number &&
-		       is_near(header.flags, (uint64_t)said)
+		       flip_is_near(header.flags, (uint64_t)said)
 		   ? said
 		   : 0;
 }
@@ -470,18 +479,13 @@ static uint64_t page_find(const struct run *run, const struct place *place)
 	return kind_near(run, place) ? said : 0;
 }
 
-/* Puts back the bit that has a branch's nodes lie without a gap. */
-static int branch_flip(struct run *run, unsigned char *page)
+static int branch_is_sound(void *user)
 {
-	for (uint32_t bit = 0; bit < run->page_bytes * BYTE_BITS; bit++) {
-		unsigned char mask = (unsigned char)(1 << bit % BYTE_BITS);
+	const struct trial *trial = user;
+	struct run *run = trial->run;
 
-		page[bit / BYTE_BITS] ^= mask;
-		if (page_nodes(page, run->page_bytes, 0, run->sizes, NULL) >= 0)
-			return 1;
-		page[bit / BYTE_BITS] ^= mask;
-	}
-	return 0;
+	return page_nodes(trial->page, run->page_bytes, 0, run->sizes, NULL) >=
+	       0;
 }
 
 static void place_take(struct run *run, const struct place *place);
@@ -490,18 +494,18 @@ static void child_take(struct run *run, const struct place *above,
 		       const unsigned char *page, uint32_t index,
 		       uint32_t count)
 {
-	uint32_t at = number16(page + PAGES_HEADER + 2 * (size_t)index);
+	const unsigned char *at = node_place(run, page, index);
 	struct place place = {.db = above->db,
 			      .low = above->low,
 			      .high = above->high,
 			      .levels = above->levels ? above->levels - 1 : 0,
 			      .depth = above->depth + 1};
 
-	if (at < PAGES_HEADER || at > run->page_bytes - NODE_HEADER) {
+	if (!at) {
 		run->is_lost = 1;
 		return;
 	}
-	place.number = node_child(page + at);
+	place.number = node_child(at);
 	if (index)
 		place.low = key_at(run, place.db, page, index);
 	if (index + 1 < count)
@@ -513,6 +517,7 @@ static void branch_take(struct run *run, const struct place *place,
 			uint64_t number)
 {
 	unsigned char *page = malloc(run->page_bytes);
+	struct trial trial = {run, place->db, page, 0};
 	uint32_t count;
 
 	if (!page) {
@@ -521,9 +526,8 @@ static void branch_take(struct run *run, const struct place *place,
 	}
 	memcpy(page, page_at(run, number), run->page_bytes);
 	mark(run, run->taken, number, 1);
-	if (page_nodes(page, run->page_bytes, 0, run->sizes, NULL) < 0 &&
-	    branch_flip(run, page))
-		run->salvage->bits += !run->is_looking;
+	if (!branch_is_sound(&trial))
+		(void)flip_any(page, run->page_bytes, branch_is_sound, &trial);
 	count = nodes_of(run, page);
 	for (uint32_t i = 0; i < count && !run->err; i++)
 		child_take(run, place, page, i, count);
@@ -539,7 +543,6 @@ static void place_take(struct run *run, const struct place *place)
 		run->is_lost = 1;
 		return;
 	}
-	run->salvage->bits += number != place->number && !run->is_looking;
 	kind = is_there(run, number) ? page_flags(page_at(run, number))
 				     : kind_near(run, place);
 	if (kind == PAGE_LEAF)
@@ -598,7 +601,7 @@ static void strays_take(struct run *run)
 		if (bit_is_set(run->taken, i) || bit_is_set(run->free, i))
 			continue;
 		memcpy(&header, page_at(run, i), sizeof header);
-		if (is_near(header.number, i) && header.flags == PAGE_LEAF)
+		if (flip_is_near(header.number, i) && header.flags == PAGE_LEAF)
 			stray_take(run, i);
 		run->is_lost |= !bit_is_set(run->taken, i);
 	}
@@ -663,29 +666,31 @@ static int main_look(struct run *run)
 	return run->err;
 }
 
+struct meta_trial {
+	const struct run *run;
+	const struct meta *meta;
+	uint64_t number; /* of the page that it is on */
+};
+
 /* LMDB writes a transaction's meta page to the page of its last bit. */
-static int meta_is_own(const struct run *run, const struct meta *meta,
-		       uint64_t number)
+static int meta_is_own(void *user)
 {
-	return meta_is_sound(meta, number) &&
-	       meta->list.page_bytes == run->page_bytes &&
-	       (!meta->txn_id || (meta->txn_id & 1) == number);
+	const struct meta_trial *trial = user;
+	const struct meta *meta = trial->meta;
+
+	return meta_is_sound(meta, trial->number) &&
+	       meta->list.page_bytes == trial->run->page_bytes &&
+	       (!meta->txn_id || (meta->txn_id & 1) == trial->number);
 }
 
-/* Puts back a bit of the header's, if one is wrong. */
-static int meta_flip(const struct run *run, struct meta *meta, uint64_t number)
+/* A meta page, with a bit put back if one is wrong; 0: more than one is. */
+static int meta_take(struct run *run, uint64_t number)
 {
-	unsigned char *bytes = (unsigned char *)meta;
+	struct meta_trial trial = {run, &run->meta, number};
 
-	if (meta_is_own(run, meta, number))
-		return 1;
-	for (size_t bit = 0; bit < sizeof *meta * BYTE_BITS; bit++) {
-		bytes[bit / BYTE_BITS] ^= (unsigned char)(1 << bit % BYTE_BITS);
-		if (meta_is_own(run, meta, number))
-			return 1;
-		bytes[bit / BYTE_BITS] ^= (unsigned char)(1 << bit % BYTE_BITS);
-	}
-	return 0;
+	memcpy(&run->meta, page_at(run, number), sizeof run->meta);
+	return meta_is_own(&trial) ||
+	       flip_any(&run->meta, sizeof run->meta, meta_is_own, &trial);
 }
 
 /* The size that a meta page has which is where it should be by it. */
@@ -718,9 +723,8 @@ static cop_err meta_choose(struct run *run)
 	int refused = 0;
 
 	for (uint64_t i = 0; i < META_PAGES; i++) {
-		memcpy(&run->meta, page_at(run, i), sizeof run->meta);
 		run->has_state = 0;
-		if (meta_flip(run, &run->meta, i)) {
+		if (meta_take(run, i)) {
 			int err = main_look(run);
 
 			if (err)

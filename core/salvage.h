@@ -40,7 +40,6 @@ struct salvage {
 	void (*found)(void *user, const char *text);
 	void *user;
 	uint64_t lost; /* findings */
-	uint64_t bits; /* put back */
 };
 
 /*
