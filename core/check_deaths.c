@@ -146,8 +146,8 @@ static size_t part_mend(struct check *check, const struct unlisted *list,
 	}
 	while (check_there(check, DB_DEATHS, key, sizeof *key, &value))
 		key->part = htobe32(be32toh(key->part) + 1);
-	check_mend_back(check, DB_DEATHS, bytes_of(key, sizeof *key),
-			bytes_of(key, sizeof *key), bytes_of(part, used));
+	check_mend_derived(check, DB_DEATHS, bytes_of(key, sizeof *key),
+			   bytes_of(part, used));
 	return at;
 }
 

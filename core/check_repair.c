@@ -59,8 +59,8 @@ static void mend_note(struct check *check, const struct mend *mend,
 		check->failed = err;
 }
 
-static void put_note(struct check *check, enum env_db db, struct bytes key,
-		     struct bytes value)
+void check_mend_derived(struct check *check, enum env_db db, struct bytes key,
+			struct bytes value)
 {
 	struct mend mend = {.db = db,
 			    .key_bytes = (uint32_t)key.size,
@@ -69,7 +69,7 @@ static void put_note(struct check *check, enum env_db db, struct bytes key,
 	mend_note(check, &mend, key.data, value.data);
 }
 
-static void delete_note(struct check *check, enum env_db db, struct bytes key)
+void check_mend_unlist(struct check *check, enum env_db db, struct bytes key)
 {
 	struct mend mend = {
 	    .db = db, .key_bytes = (uint32_t)key.size, .is_delete = 1};
@@ -81,32 +81,21 @@ void check_mend_back(struct check *check, enum env_db db, struct bytes key,
 		     struct bytes to_key, struct bytes to)
 {
 	if (env_key_compare(db, key, to_key))
-		delete_note(check, db, key);
-	put_note(check, db, to_key, to);
-}
-
-void check_mend_derived(struct check *check, enum env_db db, struct bytes key,
-			struct bytes value)
-{
-	put_note(check, db, key, value);
-}
-
-void check_mend_unlist(struct check *check, enum env_db db, struct bytes key)
-{
-	delete_note(check, db, key);
+		check_mend_unlist(check, db, key);
+	check_mend_derived(check, db, to_key, to);
 }
 
 void check_mend_put(struct check *check, enum env_db db, struct bytes key,
 		    struct bytes value)
 {
 	check->forgets = 1;
-	put_note(check, db, key, value);
+	check_mend_derived(check, db, key, value);
 }
 
 void check_mend_delete(struct check *check, enum env_db db, struct bytes key)
 {
 	check->forgets = 1;
-	delete_note(check, db, key);
+	check_mend_unlist(check, db, key);
 }
 
 /* ---- doing -------------------------------------------------------------- */
