@@ -69,7 +69,7 @@
 
 #define GENERATION_MAX UINT64_C(999999999)
 
-enum { NAME_BYTES = 32, TIDY_WAIT_MS = 500 };
+enum { NAME_BYTES = 32, DATA_NAME_BYTES = 64, TIDY_WAIT_MS = 500 };
 
 static struct bytes successor_key(void)
 {
@@ -79,6 +79,12 @@ static struct bytes successor_key(void)
 static void name_of(char *name, uint64_t number)
 {
 	snprintf(name, NAME_BYTES, "gen-%06" PRIu64, number);
+}
+
+/* Its data file, within the store's folder. */
+static void data_name(char path[DATA_NAME_BYTES], uint64_t number)
+{
+	snprintf(path, DATA_NAME_BYTES, "gen-%06" PRIu64 "/data.mdb", number);
 }
 
 static uint64_t control_generation(const cop_store *store)
@@ -91,32 +97,40 @@ static uint64_t control_generation(const cop_store *store)
 
 /* ---- CURRENT ------------------------------------------------------------ */
 
-/* The oldest generation's folder that has a data file, 0 if none has. */
-static uint64_t oldest_find(int folder_fd)
+/* Calls `visit` for each folder of a generation. */
+static void folders_each(int folder_fd,
+			 void (*visit)(void *user, uint64_t number), void *user)
 {
 	int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	uint64_t oldest = 0;
-	uint64_t found;
+	uint64_t number;
 
-	while (folder && (entry = readdir(folder))) {
-		char path[NAME_BYTES + 16];
-
-		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) != 1 ||
-		    !found || found > GENERATION_MAX)
-			continue;
-		snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb",
-			 found);
-		if (!faccessat(folder_fd, path, F_OK, 0) &&
-		    (!oldest || found < oldest))
-			oldest = found;
-	}
+	while (folder && (entry = readdir(folder)))
+		if (sscanf(entry->d_name, "gen-%" SCNu64, &number) == 1)
+			visit(user, number);
 	if (folder)
 		closedir(folder);
 	else if (fd >= 0)
 		close(fd);
-	return oldest;
+}
+
+struct oldest {
+	int folder_fd;
+	uint64_t number; /* 0: none */
+};
+
+static void oldest_visit(void *user, uint64_t number)
+{
+	struct oldest *oldest = user;
+	char path[DATA_NAME_BYTES];
+
+	if (!number || number > GENERATION_MAX)
+		return;
+	data_name(path, number);
+	if (!faccessat(oldest->folder_fd, path, F_OK, 0) &&
+	    (!oldest->number || number < oldest->number))
+		oldest->number = number;
 }
 
 /*
@@ -125,9 +139,10 @@ static uint64_t oldest_find(int folder_fd)
  */
 static cop_err current_unknown(int folder_fd, const char *path, cop_err err)
 {
-	uint64_t oldest = oldest_find(folder_fd);
+	struct oldest oldest = {.folder_fd = folder_fd};
 
-	if (oldest)
+	folders_each(folder_fd, oldest_visit, &oldest);
+	if (oldest.number)
 		return error_set(
 		    err,
 		    "%s/CURRENT is missing, or does not say which "
@@ -136,7 +151,7 @@ static cop_err current_unknown(int folder_fd, const char *path, cop_err err)
 		    "`coppice %d` and `gen-%06llu` into it; if its "
 		    "creation was cut off, remove it and run "
 		    "`coppice init` again",
-		    path, FORMAT_VERSION, (unsigned long long)oldest);
+		    path, FORMAT_VERSION, (unsigned long long)oldest.number);
 	return error_set(COP_NOT_A_STORE,
 			 "%s is not a store: its file CURRENT is missing or "
 			 "damaged, and no data file is there; its creation may "
@@ -345,32 +360,36 @@ static void folder_remove(const cop_store *store, uint64_t number)
 	unlinkat(store->folder_fd, name, AT_REMOVEDIR);
 }
 
+struct folders {
+	const cop_store *store;
+	uint64_t first;
+	uint64_t last;
+	int is_removing;
+	uint32_t count;
+};
+
+static void folder_visit(void *user, uint64_t number)
+{
+	struct folders *folders = user;
+
+	if (number < folders->first || number > folders->last)
+		return;
+	folders->count++;
+	if (folders->is_removing)
+		folder_remove(folders->store, number);
+}
+
 /* How many folders of generations from one up to another there are. */
 static uint32_t folders_visit(const cop_store *store, uint64_t first,
 			      uint64_t last, int is_removing)
 {
-	int fd =
-	    openat(store->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	uint32_t count = 0;
-	uint64_t found;
+	struct folders folders = {.store = store,
+				  .first = first,
+				  .last = last,
+				  .is_removing = is_removing};
 
-	if (!folder) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	while ((entry = readdir(folder))) {
-		if (sscanf(entry->d_name, "gen-%" SCNu64, &found) != 1 ||
-		    found < first || found > last)
-			continue;
-		count++;
-		if (is_removing)
-			folder_remove(store, found);
-	}
-	closedir(folder);
-	return count;
+	folders_each(store->folder_fd, folder_visit, &folders);
+	return folders.count;
 }
 
 /*
@@ -702,10 +721,10 @@ cop_err generation_keep(const struct cop_compact_options *options,
 cop_err generation_disk(const cop_store *store, uint64_t number,
 			uint64_t *bytes)
 {
-	char path[64];
+	char path[DATA_NAME_BYTES];
 	struct stat st;
 
-	snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb", number);
+	data_name(path, number);
 	if (fstatat(store->folder_fd, path, &st, 0))
 		return error_system(errno, "cannot stat %s/%s", store->path,
 				    path);
@@ -937,11 +956,11 @@ static void building_end(struct building *building, cop_err err)
 static cop_err next_fill(cop_store *store, uint64_t from, generation_fill *fill,
 			 void *user, struct generation *next)
 {
-	char path[NAME_BYTES + 16];
+	char path[DATA_NAME_BYTES];
 	cop_err err;
 	int fd;
 
-	snprintf(path, sizeof path, "gen-%06" PRIu64 "/data.mdb", from);
+	data_name(path, from);
 	fd = openat(store->folder_fd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_system(errno, "cannot open %s/%s", store->path,
