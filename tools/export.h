@@ -98,6 +98,12 @@ cop_err export_plain(const struct cop_value *value,
 cop_err export_json(const struct cop_value *value,
 		    void (*text)(const void *data, size_t size));
 
+/* The text of an entity's key, and of a name. */
+cop_err export_key(cop_read *read, uint64_t id,
+		   void (*text)(const void *data, size_t size));
+cop_err export_name(cop_read *read, uint32_t number,
+		    void (*text)(const void *data, size_t size));
+
 /* Sends stdout to run->output with `tail`; or leaves it, if that is "-". */
 int export_begin(struct exporter *run, const char *tail);
 int export_end(struct exporter *run, int code);

@@ -63,8 +63,9 @@ static void item_add(const void *data, size_t size)
 	cell_add(data, size);
 }
 
-static void cell_write(const char *text, size_t size)
+static void cell_write(const void *data, size_t size)
 {
+	const char *text = data;
 	int plain = 1;
 
 	for (size_t i = 0; i < size && plain; i++)
@@ -242,34 +243,19 @@ static cop_err entity_write(struct exporter *run, cop_read *read,
 	return err;
 }
 
-static cop_err key_write(cop_read *read, uint64_t id)
-{
-	const void *key;
-	size_t size;
-	cop_err err = cop_key(read, id, &key, &size);
-
-	if (!err)
-		cell_write(key, size);
-	return err;
-}
-
 static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
-	const char *relation;
-	size_t size;
-	cop_err err = key_write(read, edge->source);
+	cop_err err = export_key(read, edge->source, cell_write);
 
 	run->edges++;
 	run->left_out += edge->discriminator != 0;
 	putchar(',');
 	if (!err)
-		err = key_write(read, edge->target);
+		err = export_key(read, edge->target, cell_write);
 	putchar(',');
 	if (!err)
-		err = cop_name(read, edge->relation, &relation, &size);
-	if (!err)
-		cell_write(relation, size);
+		err = export_name(read, edge->relation, cell_write);
 	row_begin(run, 1);
 	if (!err)
 		err = export_edge_properties(run, read, edge, property_note);

@@ -20,25 +20,11 @@ static void quoted(const void *data, size_t size)
 
 static cop_err name_write(cop_read *read, const char *what, uint32_t name)
 {
-	const char *text;
-	size_t size;
-	cop_err err = cop_name(read, name, &text, &size);
+	cop_err err;
 
 	printf(" [%s=", what);
-	if (!err)
-		quoted(text, size);
+	err = export_name(read, name, quoted);
 	putchar(']');
-	return err;
-}
-
-static cop_err key_write(cop_read *read, uint64_t id)
-{
-	const void *key;
-	size_t size;
-	cop_err err = cop_key(read, id, &key, &size);
-
-	if (!err)
-		quoted(key, size);
 	return err;
 }
 
@@ -63,10 +49,10 @@ static cop_err edge_write(struct exporter *run, cop_read *read,
 
 	run->edges++;
 	putchar('\t');
-	err = key_write(read, edge->source);
+	err = export_key(read, edge->source, quoted);
 	fputs(" -> ", stdout);
 	if (!err)
-		err = key_write(read, edge->target);
+		err = export_key(read, edge->target, quoted);
 	if (!err)
 		err = name_write(read, "label", edge->relation);
 	puts(";");

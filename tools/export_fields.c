@@ -88,6 +88,30 @@ cop_err export_labels(struct exporter *run, cop_read *read,
 	return err;
 }
 
+cop_err export_key(cop_read *read, uint64_t id,
+		   void (*text)(const void *data, size_t size))
+{
+	const void *key;
+	size_t size;
+	cop_err err = cop_key(read, id, &key, &size);
+
+	if (!err)
+		text(key, size);
+	return err;
+}
+
+cop_err export_name(cop_read *read, uint32_t number,
+		    void (*text)(const void *data, size_t size))
+{
+	const char *name;
+	size_t size;
+	cop_err err = cop_name(read, number, &name, &size);
+
+	if (!err)
+		text(name, size);
+	return err;
+}
+
 /* ---- the survey --------------------------------------------------------- */
 
 struct export_field *export_field_find(struct export_fields *fields,

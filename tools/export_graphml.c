@@ -141,13 +141,10 @@ static cop_err entity_write(struct exporter *run, cop_read *read,
 
 static cop_err end_write(cop_read *read, const char *name, uint64_t id)
 {
-	const void *key;
-	size_t size;
-	cop_err err = cop_key(read, id, &key, &size);
+	cop_err err;
 
 	printf(" %s=\"", name);
-	if (!err)
-		xml(key, size);
+	err = export_key(read, id, xml);
 	putchar('"');
 	return err;
 }
@@ -155,8 +152,6 @@ static cop_err end_write(cop_read *read, const char *name, uint64_t id)
 static cop_err edge_write(struct exporter *run, cop_read *read,
 			  const struct cop_edge *edge)
 {
-	const char *relation;
-	size_t size;
 	cop_err err;
 
 	run->edges++;
@@ -167,9 +162,7 @@ static cop_err edge_write(struct exporter *run, cop_read *read,
 		err = end_write(read, "target", edge->target);
 	fputs(">\n      <data key=\"label\">", stdout);
 	if (!err)
-		err = cop_name(read, edge->relation, &relation, &size);
-	if (!err)
-		xml(relation, size);
+		err = export_name(read, edge->relation, xml);
 	fputs("</data>\n", stdout);
 	if (!err && edge->discriminator)
 		printf("      <data key=\"discriminator\">%" PRIu32 "</data>\n",
