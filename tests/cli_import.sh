@@ -4,22 +4,6 @@
 # cli_import: files into the store: formats, faults, commits.
 . "$(dirname "$0")/tap.sh"
 
-count=0
-# fresh [DIM]: a new, empty store in $store
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim "${1:-2}" || echo 'Bail out! no store'
-}
-
-# figure NAME: of coppice stat
-figure()
-{
-	"$COPPICE" stat "$store" --json | field "$1"
-}
-
 # holds ENTITIES EDGES VECTORS NAME
 holds()
 {

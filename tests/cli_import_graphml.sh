@@ -4,21 +4,6 @@
 # cli_import_graphml: GraphML into the store.
 . "$(dirname "$0")/tap.sh"
 
-count=0
-# fresh: a new, empty store in $store
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim 2 || echo 'Bail out! no store'
-}
-
-figure()
-{
-	"$COPPICE" stat "$store" --json | field "$1"
-}
-
 # holds ENTITIES EDGES NAME
 holds()
 {

@@ -5,15 +5,6 @@
 # vectors.
 . "$(dirname "$0")/tap.sh"
 
-count=0
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim "${1:-2}" || echo 'Bail out! no store'
-}
-
 # all: every entity and edge, a line each, without what is empty
 all()
 {

@@ -6,14 +6,6 @@
 
 command -v zstd >/dev/null && command -v lz4 >/dev/null ||
 	skip_all 'no zstd and lz4 here'
-count=0
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim 2 || echo 'Bail out! no store'
-}
 entities()
 {
 	"$COPPICE" stat "$store" --json | field entities

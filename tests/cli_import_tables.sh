@@ -6,16 +6,6 @@
 . "$(dirname "$0")/tap.sh"
 
 data=${COPPICE_TEST_DATA:-$(dirname "$0")/../../shared/data}
-count=0
-# fresh [DIM]: a new, empty store in $store
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim "${1:-2}" || echo 'Bail out! no store'
-}
-
 # takes NAME FILE...: the import succeeds
 takes()
 {

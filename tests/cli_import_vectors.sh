@@ -4,16 +4,6 @@
 # cli_import_vectors: vectors in all the forms that they are handed on in.
 . "$(dirname "$0")/tap.sh"
 
-count=0
-# fresh [DIM]: a new, empty store in $store
-fresh()
-{
-	"$COPPICE" detach "$store" 2>/dev/null
-	count=$((count + 1))
-	store=$work/store$count
-	"$COPPICE" init "$store" --dim "${1:-3}" || echo 'Bail out! no store'
-}
-
 # vectors: all keys and vectors, one a line
 vectors()
 {
@@ -58,7 +48,7 @@ npy()
 # ---- tables of numbers
 
 while read -r name template values; do
-	fresh
+	fresh 3
 	# shellcheck disable=SC2086
 	pack "$work/t.$name" "$template" $values
 	exits 0 ".$name" import "$store" "$work/t.$name"
@@ -75,7 +65,7 @@ u8bin L<L<C6 2 3 1 2 3 4 5 6
 i8bin L<L<c6 2 3 1 2 3 4 5 6
 ibin L<L<l<6 2 3 1 2 3 4 5 6
 END
-fresh
+fresh 3
 printf x >"$work/t.fbin"
 refused "$work/t.fbin" 'too short' 'a header cut off'
 pack "$work/t.fbin" 'L<L<' 2 0
@@ -93,7 +83,7 @@ is "$(vectors)" '0=-1,-2,-128 1=127,1,2 ' 'has a sign'
 # ---- .npy: kinds of numbers
 
 while read -r descr pack values; do
-	fresh
+	fresh 3
 	# shellcheck disable=SC2086
 	npy "$work/k.npy" "$descr" '2, 3' "$pack" $values
 	exits 0 ".npy of $descr" import "$store" "$work/k.npy"
@@ -114,7 +104,7 @@ done <<END
 >i8 q> 1 -2 -65536 4 5 6
 <u8 Q< 1 2 65536 4 5 6
 END
-fresh
+fresh 3
 npy "$work/c.npy" '<c8' '1, 3' 'd<' 1 2 3
 refused "$work/c.npy" "kind '<c8'*astype" 'complex numbers'
 
@@ -131,7 +121,7 @@ if command -v zip >/dev/null; then
 			zip -q $how two.npz x.npy vectors.npy emb_a.npy &&
 			zip -q $how like.npz x.npy k.npy &&
 			cp k.npy y.npy && zip -q $how none.npz labels.npy)
-		fresh
+		fresh 3
 		exits 0 ".npz, zip $how" import "$store" "$work/one.npz"
 		is "$(vectors)" '0=1,2,3 1=4,5,6 ' 'its only array with rows'
 		exits 0 'more' import "$store" "$work/two.npz"
@@ -164,11 +154,11 @@ fi
 
 # ---- words and their vectors
 
-fresh
+fresh 3
 printf '2 3\nqueen 0.5 -1 2.5e-1 \r\nk\303\266nig 1 2 3\n' >"$work/w.txt"
 exits 0 'word2vec as text' import "$store" "$work/w.txt"
 is "$(vectors)" 'queen=0.5,-1,0.25 könig=1,2,3 ' 'words are keys'
-fresh
+fresh 3
 printf '\357\273\277queen 0.5 -1 2.5e-1\n\n. . . +1 .5 5.\n' >"$work/g.txt"
 exits 0 'GloVe; words may have spaces' import "$store" "$work/g.txt" --format glove
 is "$(vectors)" 'queen=0.5,-1,0.25 . . .=1,0.5,5 ' 'words are keys'
@@ -185,7 +175,7 @@ exits 0 'GloVe is known by its numbers' import "$store" "$work/g8"
 is "$(vectors)" 'the=1,2,3,4,5,6,7,8 of=8,7,6,5,4,3,2,-0.00100000005 ' 'its vectors'
 gzip -c "$work/g8" >"$work/g8.gz"
 exits 0 'queries' search "$store" --queries "$work/g8.gz" -k 1
-fresh
+fresh 3
 printf 'a 1 2 3\nb 1 2\nc 1 2 3 4\nd 1 x 3\ne 1 2 1e39\n 1 2 3\nf 1 2 3\ng 1,5 2 3\n' \
 	>"$work/bad.vec"
 refused "$work/bad.vec" ':2: 2 numbers after the word, 3 are wanted' 'too few numbers'
@@ -204,14 +194,14 @@ refused "$work/many.vec" ':3: more words' 'more words than promised'
 run import "$store" "$work/few.vec" --ids "$work/g8"
 is "$status" 2 '--ids for words is refused'
 
-fresh
+fresh 3
 perl -e 'print "2 3\n", "queen ", pack("f<3", 0.5, -1, 0.25), "\n", "king ",
 	pack("f<3", 1, 2, 3), "\n"' >"$work/w.bin"
 exits 0 'word2vec, binary' import "$store" "$work/w.bin"
 is "$(vectors)" 'queen=0.5,-1,0.25 king=1,2,3 ' 'words are keys'
 perl -e 'print "2 3\n", "queen ", pack("f<3", 0.5, -1, 0.25), "king ",
 	pack("f<3", 1, 2, 3)' >"$work/w2.bin"
-fresh
+fresh 3
 exits 0 'without ends of lines' import "$store" "$work/w2.bin"
 is "$(vectors)" 'queen=0.5,-1,0.25 king=1,2,3 ' 'too'
 head -c 36 "$work/w2.bin" >"$work/w3.bin"
@@ -230,7 +220,7 @@ if [ $has_data = 0 ]; then
 	done_testing
 fi
 for file in "$data"/csv/kuzu/dataset/npy-2d/two_dim_*.npy; do
-	fresh
+	fresh 3
 	exits 0 "kuzu's ${file##*/}" import "$store" "$file" --json
 	is "$(field vectors_put <"$work/out")" 3 'three vectors'
 done

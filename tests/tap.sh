@@ -156,6 +156,21 @@ field()
 		print ref $v ? JSON::PP->new->utf8->canonical->encode($v) : $v // "null"' "$1"
 }
 
+# fresh [DIM]: a new, empty store in $store, of 2 dimensions by default
+fresh()
+{
+	"$COPPICE" detach "$store" 2>/dev/null
+	fresh_count=$((${fresh_count:-0} + 1))
+	store=$work/store$fresh_count
+	"$COPPICE" init "$store" --dim "${1:-2}" || echo 'Bail out! no store'
+}
+
+# figure NAME: of coppice stat
+figure()
+{
+	"$COPPICE" stat "$store" --json | field "$1"
+}
+
 done_testing()
 {
 	echo "1..$tap_count"
