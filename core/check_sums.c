@@ -30,9 +30,11 @@ static void entry_mend(struct check *check, enum env_db db, struct bytes key,
 	struct buffer to_key = {0};
 	struct buffer to = {0};
 
-	if (!value.size || buffer_put(&to_key, key.data, key.size) ||
-	    buffer_put(&to, value.data, value.size) ||
-	    !flip_back(db, &to_key, &to, env_sum_stored(value))) {
+	if (env_size_flip(check->store->env, db, key, &value))
+		check_mend_back(check, db, key, key, value);
+	else if (!value.size || buffer_put(&to_key, key.data, key.size) ||
+		 buffer_put(&to, value.data, value.size) ||
+		 !flip_back(db, &to_key, &to, env_sum_stored(value))) {
 		if (follows(db))
 			check_mend_unlist(check, db, key);
 		else if (check->options->repair == CHECK_REMOVES)

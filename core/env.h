@@ -210,6 +210,13 @@ void env_filled(enum env_db db, struct bytes key, void *room, size_t size);
 uint64_t env_sum(enum env_db db, struct bytes key, struct bytes value);
 uint64_t env_sum_stored(struct bytes value);
 
+/*
+ * Whether a damaged value in pages of its own, of an entry that was read, is
+ * right with a bit of its size put back: *value is then that.
+ */
+int env_size_flip(const struct env *env, enum env_db db, struct bytes key,
+		  struct bytes *value);
+
 /* 0, or ENV_ABSENT if there was nothing. */
 int env_delete(const struct env *env, env_txn *txn, enum env_db db,
 	       struct bytes key);

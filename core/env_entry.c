@@ -7,7 +7,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { FIRST_NAMED = 1 }; /* LMDB's number of the main tree, DB_META */
+enum {
+	FIRST_NAMED = 1, /* LMDB's number of the main tree, DB_META */
+	SIZE_BITS = 32	 /* of a value, in its node */
+};
 
 static MDB_val val_of(struct bytes bytes)
 {
@@ -57,6 +60,33 @@ static int value_is_within(const struct env *env, const MDB_val *value)
 	if (offset == PAGES_HEADER)
 		room = pages_run_room(value->mv_data, env->page_bytes);
 	return value->mv_size <= room && room <= env->map_bytes - at;
+}
+
+int env_size_flip(const struct env *env, enum env_db db, struct bytes key,
+		  struct bytes *value)
+{
+	uintptr_t at = (uintptr_t)value->data - env->map_at;
+	uint64_t size = value->size + FORMAT_SUM_BYTES;
+	uint64_t room;
+
+	if (!env->map_at || at >= env->map_bytes ||
+	    (at & (env->page_bytes - 1)) != PAGES_HEADER)
+		return 0;
+	room = pages_run_room(value->data, env->page_bytes);
+	for (int bit = 0; bit < SIZE_BITS; bit++) {
+		uint64_t other = size ^ UINT64_C(1) << bit;
+		struct bytes to;
+
+		if (other < FORMAT_SUM_BYTES || other > room ||
+		    other > env->map_bytes - at)
+			continue;
+		to = bytes_of(value->data, other - FORMAT_SUM_BYTES);
+		if (env_sum(db, key, to) != env_sum_stored(to))
+			continue;
+		*value = to;
+		return 1;
+	}
+	return 0;
 }
 
 /* The value without its checksum; if that is not right, what there is. */

@@ -15,7 +15,12 @@
 
 #define BATCH_BYTES (UINT64_C(64) << 20)
 
-enum { PAGE_USUAL = 4096, NUMBER_BITS = 64, BYTE_BITS = 8 };
+enum {
+	PAGE_USUAL = 4096,
+	NUMBER_BITS = 64,
+	BYTE_BITS = 8,
+	CHILDREN_TRIED = 4 /* of a branch */
+};
 
 /* Bytes of marks: pages at the file's end may be free and never written. */
 #define LISTED	      UINT64_C(2)
@@ -403,19 +408,24 @@ static struct bytes key_at(const struct run *run, enum env_db db,
 		   : none;
 }
 
-/* Whether a page has entries of a database, or one below its second node. */
-static int leads_to(const struct run *run, enum env_db db, uint64_t number)
+/*
+ * Whether a page has entries of a database, or one below it: of a branch some
+ * are tried, since one may be damaged, but the first node, which has no key.
+ */
+static int leads_to(const struct run *run, enum env_db db, uint64_t number,
+		    unsigned depth)
 {
-	for (int depth = 0; depth < DEPTH_MOST && is_there(run, number);
-	     depth++) {
-		const unsigned char *page = page_at(run, number);
+	const unsigned char *page;
 
-		if (page_flags(page) == PAGE_LEAF)
-			return leaf_is_of(run, db, page);
-		if (!key_at(run, db, page, 1).data)
-			return 0;
-		number = node_child(node_at(page, 1));
-	}
+	if (!is_there(run, number) || depth == DEPTH_MOST)
+		return 0;
+	page = page_at(run, number);
+	if (page_flags(page) == PAGE_LEAF)
+		return leaf_is_of(run, db, page);
+	for (uint32_t i = 1; i <= CHILDREN_TRIED; i++)
+		if (key_at(run, db, page, i).data &&
+		    leads_to(run, db, node_child(node_at(page, i)), depth + 1))
+			return 1;
 	return 0;
 }
 
@@ -434,7 +444,7 @@ static int fits(const struct run *run, const struct place *place,
 	    (place->high.data &&
 	     env_key_compare(place->db, key, place->high) >= 0))
 		return 0;
-	return leads_to(run, place->db, number);
+	return leads_to(run, place->db, number, 0);
 }
 
 /* The kind of a page of whose header a bit is wrong; 0: more than one is. */

@@ -201,6 +201,47 @@ static void any_bit_is_put_back(uint64_t *state)
 	       "whole");
 }
 
+/* Also the one that a look down a tree comes by first. */
+static void a_page_may_deny_what_it_is(void)
+{
+	int pages = 0;
+	int ends[WRONG + 1] = {0};
+
+	for (off_t page = 2; page < (off_t)(size / PAGE); page++) {
+		unsigned flags = number_at((size_t)(page * PAGE) + 10);
+
+		if (flags != 1 && flags != 2)
+			continue;
+		pages++;
+		ends[flip_try(page * PAGE + 11, 2)]++;
+	}
+	is_int(ends[MENDED], pages,
+	       "each page of a tree is read though it says that it is none");
+}
+
+/* Of a value in pages of its own nothing but its checksum tells. */
+static void a_size_is_put_back(void)
+{
+	int sizes = 0;
+	int mended = 0;
+
+	for (size_t page = 2 * PAGE; page < size; page += PAGE) {
+		if (number_at(page + 10) != 2)
+			continue;
+		for (size_t at = HEADER; at < number_at(page + 12); at += 2) {
+			size_t node = page + number_at(page + at);
+
+			if (number_at(node + 4) != 1)
+				continue;
+			sizes++;
+			mended += flip_try((off_t)node, 7) == MENDED;
+		}
+	}
+	ok(sizes && mended == sizes,
+	   "a large value is read by its size, put back (%d of %d)", mended,
+	   sizes);
+}
+
 static enum end hole_try(off_t at, const void *patch, size_t count)
 {
 	enum end end;
@@ -371,6 +412,8 @@ int main(void)
 	whole_make(&state);
 	spots_find();
 	known_make();
+	a_page_may_deny_what_it_is();
+	a_size_is_put_back();
 	any_bit_is_put_back(&state);
 	without_a_meta_page_there_is_the_other();
 	a_meta_page_over_the_other_is_told();
