@@ -256,8 +256,28 @@ struct trial {
 	struct run *run;
 	enum env_db db;
 	unsigned char *page;
-	uint32_t bad; /* the first node that was not sound */
+	const unsigned char *said; /* it without that */
+	uint32_t bad;		   /* the first node that was not sound */
 };
+
+/* A free page may have an earlier value of the same entry. */
+static int is_in_use(const struct run *run, uint64_t number)
+{
+	return run->list_is_sound && !bit_is_set(run->free, number);
+}
+
+/* Where the node that was not sound has its value now. */
+static int value_is_in_use(const struct trial *trial)
+{
+	struct entry said;
+	struct entry entry;
+
+	(void)node_parse(trial->run, trial->db, trial->said, trial->bad, &said);
+	return !node_parse(trial->run, trial->db, trial->page, trial->bad,
+			   &entry) &&
+	       (!entry.run || entry.run == said.run ||
+		is_in_use(trial->run, entry.run));
+}
 
 /* That node is looked at first, since it stays so with most bits. */
 static int leaf_is_sound(void *user)
@@ -270,7 +290,8 @@ static int leaf_is_sound(void *user)
 
 	return count &&
 	       (trial->bad >= count ||
-		node_is_sound(run, trial->db, trial->page, trial->bad)) &&
+		(node_is_sound(run, trial->db, trial->page, trial->bad) &&
+		 value_is_in_use(trial))) &&
 	       first_bad(run, trial->db, trial->page, count) == count;
 }
 
@@ -278,7 +299,7 @@ static int leaf_is_sound(void *user)
 static const unsigned char *leaf_flip(struct run *run, enum env_db db,
 				      const unsigned char *page, uint32_t bad)
 {
-	struct trial trial = {run, db, run->page, bad};
+	struct trial trial = {run, db, run->page, page, bad};
 
 	memcpy(run->page, page, run->page_bytes);
 	return flip_any(run->page, run->page_bytes, leaf_is_sound, &trial)
@@ -480,7 +501,7 @@ static uint64_t page_find(const struct run *run, const struct place *place)
 	for (int bit = 0; bit < NUMBER_BITS; bit++) {
 		uint64_t number = said ^ UINT64_C(1) << bit;
 
-		if (is_there(run, number) && !bit_is_set(run->free, number) &&
+		if (is_there(run, number) && is_in_use(run, number) &&
 		    fits(run, place, number))
 			return number;
 	}
@@ -527,7 +548,7 @@ static void branch_take(struct run *run, const struct place *place,
 			uint64_t number)
 {
 	unsigned char *page = malloc(run->page_bytes);
-	struct trial trial = {run, place->db, page, 0};
+	struct trial trial = {run, place->db, page, page, 0};
 	uint32_t count;
 
 	if (!page) {

@@ -365,6 +365,20 @@ static void a_flipped_bit_is_put_back(enum env_db db)
 	fixture_release(&f);
 }
 
+/* An entry that a record says again is no loss, whatever became of it. */
+static void what_a_record_says_again_is_no_loss(enum env_db db)
+{
+	struct cop_check_result result;
+	struct fixture f;
+
+	rot_make(&f, db, DAMAGE_BITS);
+	result = check_run(&f, COP_CHECK_FULL, 1);
+	ok(result.mended && !result.left,
+	   "%s: an entry that cannot be read is made anew", env_db_name(db));
+	is_int(as_of_first(&f), 0, "and what was is known as before");
+	fixture_release(&f);
+}
+
 /* Puts all edges again, which replaces them. */
 static cop_err edges_put_again(struct fixture *f)
 {
@@ -412,6 +426,15 @@ static void flipped_bits_are_put_back(void)
 
 	for (size_t i = 0; i < sizeof dbs / sizeof *dbs; i++)
 		a_flipped_bit_is_put_back(dbs[i]);
+}
+
+static void what_records_say_is_made_anew(void)
+{
+	static const enum env_db dbs[] = {DB_KEYS, DB_EDGES_IN, DB_MEMBERS,
+					  DB_SYMBOLS};
+
+	for (size_t i = 0; i < sizeof dbs / sizeof *dbs; i++)
+		what_a_record_says_again_is_no_loss(dbs[i]);
 }
 
 /* Everything that would carry damage on refuses to. */
@@ -951,6 +974,32 @@ static void flips_in_live_memory_are_survived(uint64_t *state)
 	fixture_release(&f);
 }
 
+static void a_count_of_waiting_rows_is_not_believed(void)
+{
+	struct cop_search search = {.size = sizeof search, .k = 3};
+	struct cop_hit hits[3];
+	float vector[DIM];
+	uint32_t count = 0;
+	struct fixture f;
+	cop_read *read;
+
+	store_make(&f);
+	/* relaxed: nobody else is there */
+	atomic_store_explicit(&f.store->writable.header->hnsw.tail_count,
+			      UINT32_MAX, memory_order_relaxed);
+	vector_of(vector, 7);
+	search.vector = vector;
+	read = read_of(&f);
+	must(cop_search(read, &search, hits, &count), "search");
+	cop_read_end(read);
+	is_int(count, 3,
+	       "4 billion rows that wait to be linked are in no search's way");
+	ok(check_run(&f, COP_CHECK_FULL, 0).left,
+	   "that there are so many is told");
+	is_int((int64_t)check_run(&f, COP_CHECK_FULL, 1).left, 0, "and mended");
+	fixture_release(&f);
+}
+
 static void a_rebuild_keeps_everybody(void)
 {
 	struct cop_rebuild_result result = {.size = sizeof result};
@@ -1141,6 +1190,7 @@ int main(void)
 	indexes_are_mended_from_records();
 	a_commit_that_meets_damage_names_it();
 	flipped_bits_are_put_back();
+	what_records_say_is_made_anew();
 	damage_stays_where_it_is();
 	what_is_not_found_is_no_absence();
 	a_scan_counts_what_it_finds();
@@ -1150,6 +1200,7 @@ int main(void)
 	a_damaged_record_is_told_and_stays();
 	flips_in_an_image_are_found(&seed);
 	flips_in_live_memory_are_survived(&seed);
+	a_count_of_waiting_rows_is_not_believed();
 	a_rebuild_keeps_everybody();
 	a_death_on_the_way_is_no_loss();
 	ping_names_a_stopped_writer();

@@ -171,7 +171,7 @@ static inline uint64_t findings_of(cop_store *store)
 static inline void thread_tell(const char *folder, const char *thread,
 			       const char *name)
 {
-	char path[320];
+	char path[400];
 	char line[256];
 	FILE *file;
 

@@ -23,6 +23,7 @@ enum {
 	HOLES = 60 / TEST_SLOW,
 	SECTOR = 512,
 	NOISE = 64,
+	PLACES = 5, /* damaged at once */
 	DEATHS = 64
 };
 
@@ -279,6 +280,50 @@ static void what_is_left_of_a_file_is_kept(const char *what, size_t count,
 	   "which is so of most places");
 }
 
+/* A bit, a sector or a page, at each of some places. */
+static enum end places_try(uint64_t *state)
+{
+	static const size_t counts[] = {1, SECTOR, PAGE};
+	unsigned char patch[PAGE];
+	enum end end;
+
+	copy_make();
+	for (size_t i = 0; i < PLACES; i++) {
+		size_t count = counts[test_below(state, 3)];
+		size_t first = 2 * PAGE / count;
+		size_t at =
+		    (first + test_below(state, size / count - first)) * count;
+
+		memset(patch, 0, sizeof patch);
+		if (count == 1)
+			patch[0] = bytes[at] ^
+				   (unsigned char)(1 << test_below(state, 8));
+		copy_patch((off_t)at, patch, count);
+	}
+	end = repair();
+	copy_forget();
+	return end;
+}
+
+static void damage_in_many_places_is_survived(uint64_t *state)
+{
+	int ends[WRONG + 1] = {0};
+
+	for (size_t i = 0; i < HOLES; i++) {
+		uint64_t seed = *state;
+		enum end end = places_try(state);
+
+		ends[end]++;
+		if (end == WRONG)
+			diag("places of the state %llu",
+			     (unsigned long long)seed);
+	}
+	is_int(ends[WRONG], 0,
+	       "damage in %d places: what can be read is kept, and sound (%d "
+	       "whole, %d less, %d refused)",
+	       PLACES, ends[MENDED], ends[REMOVED], ends[REFUSED]);
+}
+
 /* Of two meta pages one leads to the newest commit. */
 static void without_a_meta_page_there_is_the_other(void)
 {
@@ -422,6 +467,7 @@ int main(void)
 	what_is_left_of_a_file_is_kept("a sector of zeros", SECTOR, 0, &state);
 	what_is_left_of_a_file_is_kept("noise", NOISE, 1, &state);
 	what_is_left_of_a_file_is_kept("a page of zeros", PAGE, 0, &state);
+	damage_in_many_places_is_survived(&state);
 	whole_release();
 	return done_testing();
 }
