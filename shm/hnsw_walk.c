@@ -664,6 +664,8 @@ static uint32_t tail_weigh(const struct ground *ground,
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t row = hnsw_tail_at(ground->segment, i);
 
+		if (!row) /* past the region: the count is garbage */
+			count = i + 1;
 		rows[found] = row;
 		found += row && row < ground->limit &&
 			 !hnsw_is_linked(ground->segment, row) &&
