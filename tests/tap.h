@@ -19,8 +19,10 @@
 #ifndef TESTS_TAP_H
 #define TESTS_TAP_H
 
+#include <execinfo.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -228,10 +230,33 @@ tap_is_str(const char *got, const char *want, const char *file, int line,
 #define is_str(got, want, ...)                                                 \
 	tap_is_str((got), (want), __FILE__, __LINE__, __VA_ARGS__)
 
-/* Kills the program after so many seconds; a hang is a failure. */
+enum { TEST_FRAMES = 32 };
+
+/* Where the program was, for addr2line; then it dies of the signal. */
+static inline void test_is_late(int signal_number)
+{
+	static const char text[] = "# out of time in\n";
+	void *frames[TEST_FRAMES];
+
+	if (write(STDOUT_FILENO, text, sizeof text - 1) > 0)
+		backtrace_symbols_fd(frames, backtrace(frames, TEST_FRAMES),
+				     STDOUT_FILENO);
+	raise(signal_number);
+}
+
+/*
+ * Kills the program after so many seconds; a hang is a failure.  Children that
+ * set an alarm of their own say where they were, too.
+ */
 static inline void test_begin(unsigned int seconds)
 {
+	const struct sigaction late = {.sa_handler = test_is_late,
+				       .sa_flags = (int)SA_RESETHAND};
+	void *frame;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	(void)backtrace(&frame, 1); /* loads what a handler may not */
+	sigaction(SIGALRM, &late, NULL);
 	alarm(seconds);
 }
 
