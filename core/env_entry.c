@@ -67,20 +67,19 @@ int env_size_flip(const struct env *env, enum env_db db, struct bytes key,
 {
 	uintptr_t at = (uintptr_t)value->data - env->map_at;
 	uint64_t size = value->size + FORMAT_SUM_BYTES;
-	uint64_t room;
 
 	if (!env->map_at || at >= env->map_bytes ||
 	    (at & (env->page_bytes - 1)) != PAGES_HEADER)
 		return 0;
-	room = pages_run_room(value->data, env->page_bytes);
 	for (int bit = 0; bit < SIZE_BITS; bit++) {
-		uint64_t other = size ^ UINT64_C(1) << bit;
+		MDB_val other =
+		    val_of(bytes_of(value->data, size ^ UINT64_C(1) << bit));
 		struct bytes to;
 
-		if (other < FORMAT_SUM_BYTES || other > room ||
-		    other > env->map_bytes - at)
+		if (other.mv_size < FORMAT_SUM_BYTES ||
+		    !value_is_within(env, &other))
 			continue;
-		to = bytes_of(value->data, other - FORMAT_SUM_BYTES);
+		to = bytes_of(value->data, other.mv_size - FORMAT_SUM_BYTES);
 		if (env_sum(db, key, to) != env_sum_stored(to))
 			continue;
 		*value = to;

@@ -260,7 +260,7 @@ struct trial {
 	uint32_t bad;		   /* the first node that was not sound */
 };
 
-/* A free page may have an earlier value of the same entry. */
+/* What is not surely so may have an earlier value of the same entry. */
 static int is_in_use(const struct run *run, uint64_t number)
 {
 	return run->list_is_sound && !bit_is_set(run->free, number);
@@ -299,7 +299,8 @@ static int leaf_is_sound(void *user)
 static const unsigned char *leaf_flip(struct run *run, enum env_db db,
 				      const unsigned char *page, uint32_t bad)
 {
-	struct trial trial = {run, db, run->page, page, bad};
+	struct trial trial = {
+	    .run = run, .db = db, .page = run->page, .said = page, .bad = bad};
 
 	memcpy(run->page, page, run->page_bytes);
 	return flip_any(run->page, run->page_bytes, leaf_is_sound, &trial)
@@ -548,7 +549,7 @@ static void branch_take(struct run *run, const struct place *place,
 			uint64_t number)
 {
 	unsigned char *page = malloc(run->page_bytes);
-	struct trial trial = {run, place->db, page, page, 0};
+	struct trial trial = {.run = run, .db = place->db, .page = page};
 	uint32_t count;
 
 	if (!page) {
@@ -625,11 +626,10 @@ static void strays_take(struct run *run)
 	    run->meta.last < run->pages ? run->meta.last + 1 : run->pages;
 
 	run->is_lost |= !run->list_is_sound;
-	for (uint64_t i = META_PAGES;
-	     run->list_is_sound && i < end && !run->err; i++) {
+	for (uint64_t i = META_PAGES; i < end && !run->err; i++) {
 		struct page_header header;
 
-		if (bit_is_set(run->taken, i) || bit_is_set(run->free, i))
+		if (bit_is_set(run->taken, i) || !is_in_use(run, i))
 			continue;
 		memcpy(&header, page_at(run, i), sizeof header);
 		if (flip_is_near(header.number, i) && header.flags == PAGE_LEAF)

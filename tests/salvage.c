@@ -20,10 +20,11 @@
 
 enum {
 	FLIPS = 100 / TEST_SLOW,
-	HOLES = 40 / TEST_SLOW,
+	HOLES = 60 / TEST_SLOW,
 	SECTOR = 512,
 	NOISE = 64,
-	PLACES = 5, /* damaged at once */
+	PLACES = 5, /* damaged at once, in so many copies: */
+	WRECKS = 40 / TEST_SLOW,
 	DEATHS = 64
 };
 
@@ -114,8 +115,18 @@ static void known_make(void)
 	must(cop_detach(whole.path), "detach");
 }
 
+/*
+ * Without its newest state a store is as of the commit before; if more was
+ * damaged, it has some of that.
+ */
+static int is_of_before(size_t places)
+{
+	return places > 1 ? !strange_count(known_before)
+			  : digest_of(copy.store) == oracle_before;
+}
+
 /* Of a file that was repaired by itself. */
-static enum end store_judge(int is_mended)
+static enum end store_judge(int is_mended, size_t places)
 {
 	int64_t left;
 
@@ -126,8 +137,7 @@ static enum end store_judge(int is_mended)
 	left = store_check(COP_CHECK_FULL, is_mended ? 1 : 2);
 	if (!left)
 		left = store_check(COP_CHECK_DEEP, 0);
-	/* without its newest state a store is as of the commit before */
-	if (left || (strange_count(known) && strange_count(known_before)) ||
+	if (left || (strange_count(known) && !is_of_before(places)) ||
 	    (is_mended && (digest_of(copy.store) != oracle ||
 			   digest_then(copy.store) != oracle_then))) {
 		diag("%lld findings are left, %d are strange", (long long)left,
@@ -138,7 +148,8 @@ static enum end store_judge(int is_mended)
 	return is_mended ? MENDED : REMOVED;
 }
 
-static enum end repair(void)
+/* Of a copy that is damaged in some places. */
+static enum end repair(size_t places)
 {
 	struct cop_check_result result;
 	cop_err err = file_check(1, &result);
@@ -153,7 +164,7 @@ static enum end repair(void)
 		     (unsigned long long)result.left);
 		return WRONG;
 	}
-	return store_judge(is_mended);
+	return store_judge(is_mended, places);
 }
 
 /* Folders of generations in the store's, but for one. */
@@ -188,7 +199,7 @@ static enum end flip_try(off_t at, unsigned bit)
 
 	copy_make();
 	copy_patch(at, &byte, 1);
-	end = repair();
+	end = repair(1);
 	copy_forget();
 	if (end != MENDED)
 		diag("byte %lld of page %lld, bit %u: %d",
@@ -258,7 +269,7 @@ static enum end hole_try(off_t at, const void *patch, size_t count)
 
 	copy_make();
 	copy_patch(at, patch, count);
-	end = repair();
+	end = repair(1);
 	copy_forget();
 	if (end == WRONG)
 		diag("%zu bytes at %lld of page %lld", count,
@@ -309,7 +320,7 @@ static enum end places_try(uint64_t *state)
 				   (unsigned char)(1 << test_below(state, 8));
 		copy_patch((off_t)at, patch, count);
 	}
-	end = repair();
+	end = repair(PLACES);
 	copy_forget();
 	return end;
 }
@@ -318,7 +329,7 @@ static void damage_in_many_places_is_survived(uint64_t *state)
 {
 	int ends[WRONG + 1] = {0};
 
-	for (size_t i = 0; i < HOLES; i++) {
+	for (size_t i = 0; i < WRECKS; i++) {
 		uint64_t seed = *state;
 		enum end end = places_try(state);
 
@@ -449,7 +460,7 @@ static void a_repair_may_be_killed(void)
 		copy_patch(at, &flipped, 1);
 		is_killed = repair_is_killed(n);
 		killed += is_killed;
-		wrong += repair() == WRONG || litter_there();
+		wrong += repair(1) == WRONG || litter_there();
 		copy_forget();
 		if (!is_killed)
 			break;

@@ -23,6 +23,7 @@
 #ifndef TESTS_SHM_FIXTURE_H
 #define TESTS_SHM_FIXTURE_H
 
+#include "child.h"
 #include "kernel.h"
 #include "segment.h"
 #include "slot.h"
@@ -265,16 +266,6 @@ static inline pid_t child_fork(void)
 	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
 		signal(deadly[i], SIG_DFL);
 	return 0;
-}
-
-/* Its exit status, or 128 plus its signal. */
-static inline int child_wait(pid_t pid)
-{
-	int status = 0;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /*
