@@ -444,6 +444,19 @@ static int readers_lock(const struct env *env)
 	return err == EAGAIN ? COP_BUSY : err;
 }
 
+/*
+ * LMDB calls it a file that grew past this map, as another process's setting
+ * can let it; so is one whose last page's number is damaged.
+ */
+static int map_error(MDB_env *handle, int err)
+{
+	int fd;
+
+	if (err != MDB_MAP_RESIZED || mdb_env_get_fd(handle, &fd))
+		return err;
+	return pages_metas_check(fd) == COP_CORRUPT ? MDB_CORRUPTED : err;
+}
+
 int env_read_begin(struct env *env, env_txn **out)
 {
 	int cleared;
@@ -457,7 +470,7 @@ int env_read_begin(struct env *env, env_txn **out)
 		err = mdb_txn_begin(env->handle, NULL, MDB_RDONLY, out);
 	}
 	lock_release(env->lock_fd, LOCK_R);
-	return err;
+	return map_error(env->handle, err);
 }
 
 void env_read_reset(env_txn *txn)
@@ -468,7 +481,7 @@ void env_read_reset(env_txn *txn)
 
 int env_read_renew(env_txn *txn)
 {
-	return mdb_txn_renew(txn);
+	return map_error(mdb_txn_env(txn), mdb_txn_renew(txn));
 }
 
 int env_read_newest(env_txn *txn)
@@ -628,9 +641,10 @@ int env_write_begin(struct env *env, int lazy, env_txn **out)
 
 	if (!err)
 		err = list_check(env);
-	return err ? err
-		   : mdb_txn_begin(env->handle, NULL, lazy ? MDB_NOMETASYNC : 0,
-				   out);
+	if (!err)
+		err = mdb_txn_begin(env->handle, NULL,
+				    lazy ? MDB_NOMETASYNC : 0, out);
+	return map_error(env->handle, err);
 }
 
 int env_write_repair(struct env *env)
@@ -642,7 +656,7 @@ int env_write_repair(struct env *env)
 		err = mdb_txn_begin(env->handle, NULL, 0, &txn);
 	if (!err)
 		env_write_abort(txn);
-	return err;
+	return map_error(env->handle, err);
 }
 
 int env_sync(struct env *env)
