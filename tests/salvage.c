@@ -19,12 +19,12 @@
 #include <dirent.h>
 
 enum {
-	FLIPS = 100 / TEST_SLOW,
-	HOLES = 60 / TEST_SLOW,
+	FLIPS = 60 / TEST_SLOW,
+	HOLES = 40 / TEST_SLOW,
 	SECTOR = 512,
 	NOISE = 64,
 	PLACES = 5, /* damaged at once, in so many copies: */
-	WRECKS = 40 / TEST_SLOW,
+	WRECKS = 30 / TEST_SLOW,
 	DEATHS = 64
 };
 

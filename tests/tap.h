@@ -52,8 +52,14 @@
 #ifndef TEST_ASAN
 #define TEST_ASAN 0
 #endif
+#ifdef COP_SCALAR_ONLY
+#define TEST_SCALAR 1
+#else
+#define TEST_SCALAR 0
+#endif
 #define TEST_SANITIZED (TEST_ASAN || TEST_TSAN)
-#define TEST_SLOW      (TEST_TSAN ? 6 : TEST_ASAN ? 3 : 1)
+/* What is repeated is repeated less in builds that are not released. */
+#define TEST_SLOW (TEST_TSAN ? 6 : TEST_ASAN || TEST_SCALAR ? 3 : 1)
 
 /* The one state of the test program; each file of tests is one program. */
 static struct {
