@@ -35,7 +35,7 @@
 
 /* Of the vector graph: one node of so many may be unreachable, and a walk of
    the width of a search finds half of what there is, at least. */
-enum { UNREACHABLE_SHARE = 1000 };
+enum { UNREACHABLE_SHARE = 1000, GRAPH_LOOKS = 3 };
 
 #define RECALL_LEAST 0.5
 
@@ -274,24 +274,41 @@ static cop_err check_locked(struct check *check, uint64_t *mended)
 	return err;
 }
 
-/* What the vector graph finds, and whether every node can be found. */
+static cop_err graph_look(struct check *check, struct cop_recall *recall)
+{
+	cop_read *read;
+	cop_err err = cop_read_begin(check->store, &read);
+
+	if (err)
+		return err;
+	err = cop_recall(read, 0, 0, recall);
+	cop_read_end(read);
+	return err;
+}
+
+static int is_cut_off(const struct cop_recall *recall)
+{
+	return recall->unreachable > recall->nodes / UNREACHABLE_SHARE;
+}
+
+/*
+ * What the vector graph finds, and whether every node can be found.  Commits
+ * go on: nodes that are being linked meanwhile may look cut off, but not twice.
+ */
 static cop_err check_graph(struct check *check)
 {
 	struct cop_recall recall = {.size = sizeof recall};
-	cop_read *read;
 	cop_err err;
 
 	if (!check->store->config.dim)
 		return 0;
-	err = cop_read_begin(check->store, &read);
+	err = graph_look(check, &recall);
+	for (int i = 1; !err && is_cut_off(&recall) && i < GRAPH_LOOKS; i++)
+		err = graph_look(check, &recall);
 	if (err)
 		return err;
 	check->place = COP_PLACE_GRAPH;
-	err = cop_recall(read, 0, 0, &recall);
-	cop_read_end(read);
-	if (err)
-		return err;
-	if (recall.unreachable > recall.nodes / UNREACHABLE_SHARE)
+	if (is_cut_off(&recall))
 		check_finding(check,
 			      "no way leads to %llu of %llu vectors in the "
 			      "graph: `coppice maintain` links them again",

@@ -50,9 +50,14 @@ int folder_own_folder(int folder_fd, const char *name,
 int folder_make(int folder_fd, const char *name,
 		const struct folder_owner *owner)
 {
+	int err;
+
 	if (mkdirat(folder_fd, name, 0700))
 		return errno;
-	return folder_own_folder(folder_fd, name, owner);
+	err = folder_own_folder(folder_fd, name, owner);
+	if (err)
+		(void)unlinkat(folder_fd, name, AT_REMOVEDIR);
+	return err;
 }
 
 int folder_sync(int folder_fd, const char *name)

@@ -68,6 +68,22 @@ static cop_err identity_take(cop_store *store)
 	return 0;
 }
 
+/* Two files of that name would let two processes write at once. */
+static cop_err lock_missing(const cop_store *store)
+{
+	if (faccessat(store->folder_fd, "CURRENT", F_OK, 0))
+		return error_set(COP_NOT_A_STORE,
+				 "%s is not a store: it has no file `lock`; "
+				 "check the path, or make a store there with "
+				 "`coppice init`",
+				 store->path);
+	return error_set(COP_NOT_A_STORE,
+			 "%s has no file `lock`, but the rest of a store; end "
+			 "every process that has it open, then make it again, "
+			 "empty and of the mode and the owner of CURRENT",
+			 store->path);
+}
+
 static cop_err lock_open(cop_store *store)
 {
 	int err;
@@ -89,13 +105,7 @@ static cop_err lock_open(cop_store *store)
 	store->lock_fd =
 	    openat(store->folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (store->lock_fd < 0 && errno == ENOENT)
-		return store->inode
-			   ? store_moved(store)
-			   : error_set(COP_NOT_A_STORE,
-				       "%s is not a store: it has no file "
-				       "`lock`; check the path, or make a "
-				       "store there with `coppice init`",
-				       store->path);
+		return store->inode ? store_moved(store) : lock_missing(store);
 	if (store->lock_fd < 0)
 		return error_system(errno,
 				    "cannot write to %s/lock, which every "

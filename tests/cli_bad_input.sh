@@ -124,6 +124,13 @@ if [ $can_drop = 1 ]; then
 	as_nobody init "$work/mine/store" --dim 3 2>"$work/err"
 	is "$?" 9 'init where one may not write: 9'
 	chmod -R u+w "$work/locked" "$work/mine"
+	# who may write to all of it, but not give it to its group
+	exits 0 'a store of everybody' init "$work/shared" --dim 3 --mode 0666
+	"$COPPICE" detach "$work/shared"
+	as_nobody compact "$work/shared" >/dev/null 2>&1
+	[ $? = 0 ] || [ ! -d "$work/shared/gen-000002" ]
+	ok $? 'a compaction that may not finish leaves no folder'
+	"$COPPICE" detach "$work/shared"
 else
 	skip 'cannot become another user' 'a store that may only be read'
 fi

@@ -33,6 +33,11 @@ is "$(field commit <"$work/out")" 1 'with the commit'
 exits 2 'an age that is none' ping "$store" --max-age soon
 mkdir "$work/empty"
 exits 3 'ping an empty folder' ping "$work/empty"
+cp -r "$store" "$work/unlocked"
+rm "$work/unlocked/lock"
+exits 3 'ping a store whose lock file is gone' ping "$work/unlocked"
+like "$err" '*has no file `lock`, but the rest of a store; end every*' \
+	'which is told apart, and what to do'
 cp -r "$store" "$work/cut"
 : >"$work/cut/gen-000001/data.mdb"
 exits 4 'ping a store whose data file is empty' ping "$work/cut"

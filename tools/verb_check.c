@@ -96,15 +96,19 @@ static int result_tell(const struct check *check,
 	if (result->mended && !cli->quiet)
 		fault_note("%s: %" PRIu64 " findings were mended", cli->path,
 			   result->mended);
-	if (result->left)
-		fault_note("%s: %" PRIu64 " findings; %s", cli->path,
-			   result->left,
-			   check->options.repair
-			       ? "these cannot be mended: restore a backup, or "
-				 "put what they name again; --repair "
-				 "--drop-damaged goes on without them"
-			       : "`coppice check --repair` mends what can be "
-				 "mended, after a copy of the folder was made");
+	if (result->left && check->options.repair)
+		fault_note("%s: %" PRIu64 " findings; these cannot be mended: "
+			   "restore a backup, or put what they name again; "
+			   "--repair --drop-damaged goes on without them",
+			   cli->path, result->left);
+	else if (result->left)
+		fault_note("%s: %" PRIu64 " findings; `coppice check %s` mends "
+			   "what can be mended, after a copy of the folder was "
+			   "made",
+			   cli->path, result->left,
+			   check->options.depth == COP_CHECK_DEEP
+			       ? "--deep --repair"
+			       : "--repair");
 	return result->left != 0;
 }
 
