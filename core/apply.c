@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history.h"
-#include "build.h"
+#include "apply_edge.h"
 #include "content.h"
 #include "timed.h"
 #include "undelete.h"
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <xxhash.h>
 
-static cop_err no_memory(void)
+cop_err apply_no_memory(void)
 {
 	return error_system(ENOMEM, "no memory to commit; commit in smaller "
 				    "parts");
@@ -27,14 +27,14 @@ cop_err apply_failed(const struct apply *apply, int err)
 	return error_system(err, "%s: cannot write", apply->store->path);
 }
 
-static int get(const struct apply *apply, enum env_db db, struct bytes key,
-	       struct bytes *value)
+int apply_get(const struct apply *apply, enum env_db db, struct bytes key,
+	      struct bytes *value)
 {
 	return env_get(apply->store->env, apply->txn, db, key, value);
 }
 
-static int put(const struct apply *apply, enum env_db db, struct bytes key,
-	       struct bytes value)
+int apply_put(const struct apply *apply, enum env_db db, struct bytes key,
+	      struct bytes value)
 {
 	return env_put(apply->store->env, apply->txn, db, key, value);
 }
@@ -59,7 +59,7 @@ static cop_err change_begin(struct apply *apply, struct change *change)
 	struct bytes record;
 	const struct disk_entity *head;
 	cop_err err;
-	int code = get(apply, DB_ENTITIES, id_key(&change->id), &record);
+	int code = apply_get(apply, DB_ENTITIES, id_key(&change->id), &record);
 
 	if (code == ENV_ABSENT)
 		return 0;
@@ -107,54 +107,8 @@ cop_err apply_change_of(struct apply *apply, uint64_t id, struct change **out)
 	index = apply_change_count(apply);
 	if (buffer_put(&apply->changes, &change, sizeof change) ||
 	    hashmap_put(&apply->change_map, id_hash(id), index))
-		return no_memory();
+		return apply_no_memory();
 	*out = apply_change(apply, index);
-	return 0;
-}
-
-/* Both ends' lists of edges are others now. */
-static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
-{
-	struct change *change;
-	cop_err err = apply_change_of(apply, source, &change);
-
-	if (!err) {
-		change->relisted = 1;
-		err = apply_change_of(apply, target, &change);
-	}
-	if (!err)
-		change->relisted = 1;
-	apply->edge_count++;
-	return err;
-}
-
-/* before: whether it was there; now: whether it is. */
-static cop_err edge_note(struct apply *apply, const struct edge_change *edge,
-			 int before, int now)
-{
-	uint64_t hash =
-	    build_edge_hash(edge->source, edge->relation, edge->target);
-	struct hashmap_cursor cursor = {.hash = hash};
-	struct edge_change change = *edge;
-	uint32_t index;
-
-	while (hashmap_next(&apply->edge_map, &cursor, &index)) {
-		struct edge_change *known = apply_edge(apply, index);
-
-		if (known->source == edge->source &&
-		    known->target == edge->target &&
-		    known->relation == edge->relation &&
-		    known->discriminator == edge->discriminator) {
-			known->now = (uint8_t)now;
-			return 0;
-		}
-	}
-	change.before = (uint8_t)before;
-	change.now = (uint8_t)now;
-	index = apply_edge_count(apply);
-	if (buffer_put(&apply->edges, &change, sizeof change) ||
-	    hashmap_put(&apply->edge_map, hash, index))
-		return no_memory();
 	return 0;
 }
 
@@ -165,7 +119,7 @@ cop_err apply_key(const struct apply *apply, const void *key, size_t size,
 		  uint64_t *id)
 {
 	struct bytes value;
-	int err = get(apply, DB_KEYS, bytes_of(key, size), &value);
+	int err = apply_get(apply, DB_KEYS, bytes_of(key, size), &value);
 
 	*id = 0;
 	if (err == ENV_ABSENT)
@@ -186,7 +140,7 @@ static cop_err key_add(struct apply *apply, const void *key, size_t size,
 	if (id >= UINT32_MAX)
 		return error_set(COP_TOO_LARGE, "the store has given out all "
 						"of its 4,294,967,294 ids");
-	code = put(apply, DB_KEYS, bytes_of(key, size), id_key(&id));
+	code = apply_put(apply, DB_KEYS, bytes_of(key, size), id_key(&id));
 	if (code)
 		return apply_failed(apply, code);
 	err = apply_change_of(apply, id, out);
@@ -216,8 +170,7 @@ int apply_touched(const struct apply *apply, uint32_t name)
 	return name_changed(apply, name) != NULL;
 }
 
-/* There are `more` more, 1 or -1, of a type, a tag or a relation. */
-static int name_touch(struct apply *apply, uint32_t name, int64_t more)
+int apply_touch(struct apply *apply, uint32_t name, int64_t more)
 {
 	struct name_change *known = name_changed(apply, name);
 	struct name_change change = {.name = name, .more = more};
@@ -234,7 +187,7 @@ static int name_touch(struct apply *apply, uint32_t name, int64_t more)
 
 cop_err apply_record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 {
-	int err = get(apply, DB_ENTITIES, id_key(&id), out);
+	int err = apply_get(apply, DB_ENTITIES, id_key(&id), out);
 
 	if (err == ENV_ABSENT) {
 		*out = bytes_of(NULL, 0);
@@ -244,20 +197,19 @@ cop_err apply_record_copy(struct apply *apply, uint64_t id, struct bytes *out)
 		return apply_failed(apply, err);
 	apply->scratch.size = 0;
 	if (buffer_put(&apply->scratch, out->data, out->size))
-		return no_memory();
+		return apply_no_memory();
 	out->data = apply->scratch.data;
 	return codec_entity_check(*out);
 }
 
 /* ---- members ------------------------------------------------------------ */
 
-/* Deletes what a key has, and keeps it as history; *was: it had something. */
-static cop_err record_end(struct apply *apply, enum env_db db, struct bytes key,
-			  int *was)
+cop_err apply_record_end(struct apply *apply, enum env_db db, struct bytes key,
+			 int *was)
 {
 	struct bytes record;
 	cop_err err;
-	int code = get(apply, db, key, &record);
+	int code = apply_get(apply, db, key, &record);
 
 	*was = !code;
 	if (code == ENV_ABSENT)
@@ -282,11 +234,12 @@ static cop_err member_change(struct apply *apply, uint64_t id, uint32_t name,
 	int was;
 
 	if (add)
-		code = put(apply, DB_MEMBERS, key, bytes_of(&apply->commit, 8));
+		code = apply_put(apply, DB_MEMBERS, key,
+				 bytes_of(&apply->commit, 8));
 	else
-		err = record_end(apply, DB_MEMBERS, key, &was);
+		err = apply_record_end(apply, DB_MEMBERS, key, &was);
 	if (!err && !code)
-		code = name_touch(apply, name, add ? 1 : -1);
+		code = apply_touch(apply, name, add ? 1 : -1);
 	return code ? apply_failed(apply, code) : err;
 }
 
@@ -358,7 +311,7 @@ static cop_err members_update(struct apply *apply, struct change *change,
 	cop_err err = 0;
 
 	if (names_list_of(old, &before) || names_list_of(now, &after))
-		err = no_memory();
+		err = apply_no_memory();
 	if (!err)
 		err = members_merge(apply, change, &before, &after);
 	buffer_release(&before);
@@ -374,7 +327,7 @@ cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector)
 	unsigned char *room;
 	void *at;
 	cop_err kept = 0;
-	int err = get(apply, DB_VECTORS, id_key(&id), &old);
+	int err = apply_get(apply, DB_VECTORS, id_key(&id), &old);
 
 	if (err && err != ENV_ABSENT)
 		return apply_failed(apply, err);
@@ -397,7 +350,7 @@ cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector)
 
 static cop_err vector_drop(struct apply *apply, uint64_t id, int *dropped)
 {
-	cop_err err = record_end(apply, DB_VECTORS, id_key(&id), dropped);
+	cop_err err = apply_record_end(apply, DB_VECTORS, id_key(&id), dropped);
 
 	if (!err && *dropped)
 		apply->state.vectors--;
@@ -425,8 +378,7 @@ static cop_err vector_apply(struct apply *apply, struct change *change,
 	return err;
 }
 
-/* The dictionary's numbers of the request's names. */
-static const uint32_t *numbers_of(const struct apply *apply)
+const uint32_t *apply_numbers(const struct apply *apply)
 {
 	return (const uint32_t *)(void *)apply->numbers.data;
 }
@@ -486,9 +438,10 @@ static cop_err entity_put(struct apply *apply, struct change *change,
 	if (!err && old.data)
 		err = content_keep(&copy, bytes_of(record, bytes), old);
 	else if (!err && buffer_put(&copy, record, bytes))
-		err = no_memory();
+		err = apply_no_memory();
 	if (!err) {
-		codec_entity_patch(copy.data, apply->commit, numbers_of(apply));
+		codec_entity_patch(copy.data, apply->commit,
+				   apply_numbers(apply));
 		err = apply_record(
 		    apply, change,
 		    (const struct disk_entity *)(const void *)copy.data,
@@ -576,7 +529,7 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 	head = old.data;
 	tags = malloc((head->tag_count + (size_t)1) * sizeof *tags);
 	if (!tags)
-		return no_memory();
+		return apply_no_memory();
 	while (count < head->tag_count) {
 		tags[count] = timed_tag_at(head, count);
 		count++;
@@ -601,7 +554,7 @@ static cop_err record_retag(struct apply *apply, struct change *change,
 
 static cop_err op_tag(struct apply *apply, const struct op *op)
 {
-	struct timed_tag tag = {.tag = numbers_of(apply)[op->relation - 1],
+	struct timed_tag tag = {.tag = apply_numbers(apply)[op->relation - 1],
 				.valid = timed_always()};
 	struct change *change;
 	cop_err err = entity_find(apply, op_key(op), op->key_size, &change);
@@ -612,77 +565,6 @@ static cop_err op_tag(struct apply *apply, const struct op *op)
 				   (enum tag_change)op->option);
 	if (!err)
 		apply->request->result.entities_put++;
-	return err;
-}
-
-/* ---- edges -------------------------------------------------------------- */
-
-static cop_err edge_remove(struct apply *apply, const struct edge_change *edge)
-{
-	struct disk_edge_key out = apply_edge_key(edge);
-	struct disk_edge_key in = format_edge_turn(&out);
-	int was;
-	cop_err err =
-	    record_end(apply, DB_EDGES, bytes_of(&out, sizeof out), &was);
-
-	if (err || !was)
-		return err;
-	err = record_end(apply, DB_EDGES_IN, bytes_of(&in, sizeof in), &was);
-	if (err)
-		return err;
-	if (name_touch(apply, edge->relation, -1))
-		return no_memory();
-	apply->state.edges--;
-	apply->request->result.edges_deleted++;
-	err = ends_note(apply, edge->source, edge->target);
-	return err ? err : edge_note(apply, edge, 1, 0);
-}
-
-/* Collects the keys of an entity's edges in one of the two indexes. */
-static cop_err edges_collect(struct apply *apply, enum env_db db, uint64_t id,
-			     struct buffer *keys)
-{
-	struct disk_edge_key first = format_edge_first(id);
-	struct bytes key = bytes_of(&first, sizeof first);
-	struct bytes value;
-	env_cursor *cursor;
-	cop_err err = 0;
-	int code = env_cursor_open(apply->store->env, apply->txn, db, &cursor);
-
-	if (code)
-		return apply_failed(apply, code);
-	code = env_cursor_move(cursor, ENV_SEEK, &key, &value);
-	while (!code && !err && key.size == sizeof first &&
-	       !memcmp(key.data, &first, 8)) {
-		if (buffer_put(keys, key.data, key.size))
-			err = no_memory();
-		code = env_cursor_move(cursor, ENV_NEXT, &key, &value);
-	}
-	env_cursor_close(cursor);
-	return !err && code && code != ENV_ABSENT ? apply_failed(apply, code)
-						  : err;
-}
-
-static cop_err edges_wipe(struct apply *apply, enum env_db db, uint64_t id)
-{
-	struct buffer keys = {0};
-	cop_err err = edges_collect(apply, db, id, &keys);
-
-	for (size_t at = 0; !err && at < keys.size;
-	     at += sizeof(struct disk_edge_key)) {
-		struct disk_edge_key key;
-		struct edge_change edge = {0};
-
-		memcpy(&key, keys.data + at, sizeof key);
-		if (db == DB_EDGES_IN)
-			key = format_edge_turn(&key);
-		edge.source = be64toh(key.source);
-		edge.target = format_join(key.target);
-		edge.relation = be32toh(key.relation);
-		edge.discriminator = be32toh(key.discriminator);
-		err = edge_remove(apply, &edge);
-	}
-	buffer_release(&keys);
 	return err;
 }
 
@@ -698,9 +580,9 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 		err = apply_change_of(apply, id, &change);
 	if (err || !id || !change->alive)
 		return err;
-	err = edges_wipe(apply, DB_EDGES, id);
+	err = apply_edges_wipe(apply, DB_EDGES, id);
 	if (!err)
-		err = edges_wipe(apply, DB_EDGES_IN, id);
+		err = apply_edges_wipe(apply, DB_EDGES_IN, id);
 	if (!err)
 		err = vector_drop(apply, id, &was);
 	if (!err)
@@ -710,7 +592,7 @@ static cop_err op_delete(struct apply *apply, const struct op *op)
 	if (!err)
 		err = members_update(apply, change, record.data, NULL);
 	if (!err)
-		err = record_end(apply, DB_ENTITIES, id_key(&id), &was);
+		err = apply_record_end(apply, DB_ENTITIES, id_key(&id), &was);
 	if (err)
 		return err;
 	change->alive = 0;
@@ -761,8 +643,8 @@ cop_err apply_entity_make(struct apply *apply, const void *key, size_t size,
 	return bare_put(apply, key, size, out);
 }
 
-static cop_err stub_put(struct apply *apply, const void *key, size_t size,
-			uint64_t *id)
+cop_err apply_stub(struct apply *apply, const void *key, size_t size,
+		   uint64_t *id)
 {
 	struct change *change;
 	cop_err err = bare_put(apply, key, size, &change);
@@ -774,138 +656,6 @@ static cop_err stub_put(struct apply *apply, const void *key, size_t size,
 	return err;
 }
 
-/* One end of an edge: *id is 0 if it is not there and may be skipped. */
-static cop_err end_find(struct apply *apply, const struct op *op,
-			const unsigned char *key, size_t size, uint64_t *id)
-{
-	struct change *change = NULL;
-	cop_err err = apply_key(apply, key, size, id);
-
-	if (!err && *id)
-		err = apply_change_of(apply, *id, &change);
-	if (err || (*id && change->alive))
-		return err;
-	if (op->option == COP_DANGLING_STUB)
-		return stub_put(apply, key, size, id);
-	if (op->option == COP_DANGLING_REJECT)
-		return apply_not_there(key, size, "an edge's end");
-	*id = 0;
-	return 0;
-}
-
-/* Keeps what an edge has that is put again; *was: it has something. */
-static cop_err edge_replace(struct apply *apply,
-			    const struct disk_edge_key *out,
-			    const struct disk_edge_key *in, int *was)
-{
-	struct bytes forth = bytes_of(out, sizeof *out);
-	struct bytes back = bytes_of(in, sizeof *in);
-	struct bytes record;
-	cop_err err = 0;
-	int code = get(apply, DB_EDGES, forth, &record);
-
-	*was = !code;
-	if (code == ENV_ABSENT)
-		return 0;
-	if (!code)
-		err = history_keep(apply, DB_EDGES, forth, record);
-	if (!code && !err)
-		code = get(apply, DB_EDGES_IN, back, &record);
-	if (!code && !err)
-		err = history_keep(apply, DB_EDGES_IN, back, record);
-	return code ? apply_failed(apply, code) : err;
-}
-
-/* record: of the edge, outside LMDB */
-static int edge_in_put(struct apply *apply, const struct disk_edge_key *key,
-		       const struct disk_edge *record)
-{
-	const struct disk_validity *valid = codec_edge_validity(record);
-	struct disk_edge_in in = {.version = apply->commit};
-
-	if (valid)
-		in.valid = *valid;
-	return put(apply, DB_EDGES_IN, bytes_of(key, sizeof *key),
-		   bytes_of(&in, valid ? sizeof in : sizeof in.version));
-}
-
-cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
-		       struct bytes record, const uint32_t *numbers)
-{
-	struct disk_edge_key out = apply_edge_key(edge);
-	struct disk_edge_key in = format_edge_turn(&out);
-	void *room;
-	int was;
-	int code;
-	cop_err err = edge_replace(apply, &out, &in, &was);
-
-	if (err)
-		return err;
-	code = env_put_room(apply->store->env, apply->txn, DB_EDGES,
-			    bytes_of(&out, sizeof out), record.size, &room);
-	if (!code) {
-		memcpy(room, record.data, record.size);
-		codec_edge_patch(room, apply->commit, numbers);
-		env_filled(DB_EDGES, bytes_of(&out, sizeof out), room,
-			   record.size);
-		code = edge_in_put(apply, &in, record.data);
-	}
-	if (code)
-		return apply_failed(apply, code);
-	if (!was && name_touch(apply, edge->relation, 1))
-		return no_memory();
-	apply->state.edges += !was;
-	apply->request->result.edges_put++;
-	err = ends_note(apply, edge->source, edge->target);
-	return err ? err : edge_note(apply, edge, was, 1);
-}
-
-static cop_err edge_put(struct apply *apply, const struct op *op,
-			uint64_t source, uint64_t target)
-{
-	const uint32_t *numbers = numbers_of(apply);
-	struct edge_change edge = {.source = source,
-				   .target = target,
-				   .relation = numbers[op->relation - 1],
-				   .discriminator = op->discriminator};
-	const unsigned char *record =
-	    op_body(op) + op_pad(op->key_size + (size_t)op->target_size);
-
-	return apply_edge_put(apply, &edge, bytes_of(record, op->record_bytes),
-			      numbers);
-}
-
-static cop_err op_edge(struct apply *apply, const struct op *op)
-{
-	const unsigned char *source_key = op_body(op);
-	const unsigned char *target_key = source_key + op->key_size;
-	uint64_t source;
-	uint64_t target = 0;
-	cop_err err = end_find(apply, op, source_key, op->key_size, &source);
-
-	if (!err && source)
-		err = end_find(apply, op, target_key, op->target_size, &target);
-	if (err)
-		return err;
-	if (source && target)
-		return edge_put(apply, op, source, target);
-	apply->request->result.edges_skipped++;
-	return 0;
-}
-
-static cop_err op_unlink(struct apply *apply, const struct op *op)
-{
-	struct edge_change edge = {.relation =
-				       numbers_of(apply)[op->relation - 1],
-				   .discriminator = op->discriminator};
-	cop_err err = apply_key(apply, op_body(op), op->key_size, &edge.source);
-
-	if (!err && edge.source)
-		err = apply_key(apply, op_body(op) + op->key_size,
-				op->target_size, &edge.target);
-	return err || !edge.target ? err : edge_remove(apply, &edge);
-}
-
 /* ---- all ---------------------------------------------------------------- */
 
 /* A rule of retention, for the store or for a type. */
@@ -915,9 +665,9 @@ static cop_err op_retain(struct apply *apply, const struct op *op)
 	int code;
 
 	memcpy(&rule, op_body(op), sizeof rule);
-	rule.type = op->relation ? numbers_of(apply)[op->relation - 1] : 0;
+	rule.type = op->relation ? apply_numbers(apply)[op->relation - 1] : 0;
 	if (rules_set(&apply->rules, &rule))
-		return no_memory();
+		return apply_no_memory();
 	code = rules_put(apply->store->env, apply->txn, &apply->rules);
 	if (code)
 		return apply_failed(apply, code);
@@ -932,8 +682,8 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_PUT: return op_put(apply, op);
 	case OP_VECTOR: return op_vector_put(apply, op);
 	case OP_DELETE: return op_delete(apply, op);
-	case OP_EDGE: return op_edge(apply, op);
-	case OP_UNLINK: return op_unlink(apply, op);
+	case OP_EDGE: return apply_edge_op(apply, op);
+	case OP_UNLINK: return apply_unlink_op(apply, op);
 	case OP_TAG: return op_tag(apply, op);
 	case OP_UNDELETE: return undelete_run(apply, op);
 	case OP_RETAIN: return op_retain(apply, op);
@@ -953,7 +703,7 @@ static cop_err names_resolve(struct apply *apply, const struct name_list *names)
 	apply->numbers.size = 0;
 	if (names->count &&
 	    !buffer_add(&apply->numbers, names->count * sizeof(uint32_t)))
-		return no_memory();
+		return apply_no_memory();
 	dict_follow(&store->dict, store->generation->number);
 	return dict_resolve(&store->dict, store->env, apply->txn, names,
 			    &apply->state,
@@ -970,6 +720,23 @@ static void request_hash(struct apply *apply, const struct request *request)
 	apply->hash = XXH3_64bits(parts, sizeof parts);
 }
 
+/* How many operations from one on put edges, and can be put together. */
+static uint32_t edge_run_length(const struct request *request, size_t at,
+				uint32_t from)
+{
+	uint32_t count = 0;
+
+	while (from + count < request->op_count && count < EDGE_RUN_MOST) {
+		const struct op *op = request_op(request, at);
+
+		if (op->kind != OP_EDGE)
+			break;
+		at += op->bytes;
+		count++;
+	}
+	return count;
+}
+
 cop_err apply_run(struct apply *apply, struct request *request)
 {
 	size_t at = 0;
@@ -980,7 +747,13 @@ cop_err apply_run(struct apply *apply, struct request *request)
 	err = names_resolve(apply, &request->names);
 	for (uint32_t i = 0; !err && i < request->op_count; i++) {
 		const struct op *op = request_op(request, at);
+		uint32_t edges = edge_run_length(request, at, i);
 
+		if (edges >= EDGE_RUN_LEAST) {
+			err = apply_edge_run(apply, i, edges, &at);
+			i += edges - 1;
+			continue;
+		}
 		err = op_run(apply, op);
 		if (err)
 			request->result.failed = i;
@@ -1096,8 +869,8 @@ cop_err apply_seal(struct apply *apply, const unsigned char *segment_uuid)
 	       sizeof op.office);
 	err = op_put_record(apply, &op);
 	if (!err)
-		err = put(apply, DB_META, bytes_of("state", 5),
-			  bytes_of(state, sizeof *state));
+		err = apply_put(apply, DB_META, bytes_of("state", 5),
+				bytes_of(state, sizeof *state));
 	return err ? apply_failed(apply, err) : 0;
 }
 

@@ -148,6 +148,28 @@ cop_err apply_vector(struct apply *apply, uint64_t id, const float *vector);
 cop_err apply_edge_put(struct apply *apply, const struct edge_change *edge,
 		       struct bytes record, const uint32_t *numbers);
 
+/* An entity with nothing but a key, which an edge needs. */
+cop_err apply_stub(struct apply *apply, const void *key, size_t size,
+		   uint64_t *id);
+
+/* What the parts of applying share: LMDB's codes are returned. */
+int apply_get(const struct apply *apply, enum env_db db, struct bytes key,
+	      struct bytes *value);
+int apply_put(const struct apply *apply, enum env_db db, struct bytes key,
+	      struct bytes value);
+
+/* Deletes what a key has, and keeps it as history; *was: it had something. */
+cop_err apply_record_end(struct apply *apply, enum env_db db, struct bytes key,
+			 int *was);
+
+/* There are `more` more, 1 or -1, of a type, a tag or a relation: or ENOMEM. */
+int apply_touch(struct apply *apply, uint32_t name, int64_t more);
+
+/* The dictionary's numbers of the request's names. */
+const uint32_t *apply_numbers(const struct apply *apply);
+
+cop_err apply_no_memory(void);
+
 /* Words for LMDB's code. */
 cop_err apply_failed(const struct apply *apply, int err);
 
