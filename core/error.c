@@ -148,7 +148,9 @@ static const char *advice_of(int error)
 	default: break;
 	}
 	switch (env_public_error(error)) {
-	case COP_CORRUPT: return "; restore a backup";
+	case COP_CORRUPT:
+		return "; `coppice check --repair` mends what can be mended, "
+		       "or restore a backup";
 	case COP_NO_SPACE: return "; set COPPICE_MAP_SIZE higher";
 	default: return "";
 	}

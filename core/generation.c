@@ -145,8 +145,8 @@ static cop_err current_unknown(int folder_fd, const char *path, cop_err err)
 	if (oldest.number)
 		return error_set(
 		    err,
-		    "%s/CURRENT is missing, or does not say which "
-		    "generation is in use; if the store was used, "
+		    "%s/CURRENT is missing, or names no "
+		    "generation that is there; if the store was used, "
 		    "its data is there: write the two lines "
 		    "`coppice %d` and `gen-%06llu` into it; if its "
 		    "creation was cut off, remove it and run "
@@ -185,13 +185,42 @@ cop_err generation_named(int folder_fd, const char *path, uint32_t *format,
 	return 0;
 }
 
+static int data_is_there(int folder_fd, uint64_t number)
+{
+	char path[DATA_NAME_BYTES];
+
+	data_name(path, number);
+	return !faccessat(folder_fd, path, F_OK, 0) || errno != ENOENT;
+}
+
+/* Whether it names one that is not there, while another is. */
+static int is_astray(int folder_fd, uint64_t number)
+{
+	struct oldest oldest = {.folder_fd = folder_fd};
+
+	if (data_is_there(folder_fd, number))
+		return 0;
+	folders_each(folder_fd, oldest_visit, &oldest);
+	return oldest.number != 0;
+}
+
 /* The number of the generation that CURRENT names. */
 static cop_err current_read(const cop_store *store, uint64_t *number)
 {
 	uint32_t format = 0;
-	cop_err err =
-	    generation_named(store->folder_fd, store->path, &format, number);
+	uint64_t before = 0;
+	cop_err err;
 
+	do { /* again if it was replaced between two looks */
+		*number = before;
+		err = generation_named(store->folder_fd, store->path, &format,
+				       &before);
+	} while (!err && *number != before &&
+		 is_astray(store->folder_fd, before));
+	if (!err && *number == before)
+		return current_unknown(store->folder_fd, store->path,
+				       COP_CORRUPT);
+	*number = before;
 	if (!err && format != FORMAT_VERSION)
 		return error_set(COP_VERSION,
 				 "%s is of format %u and this coppice reads "

@@ -42,6 +42,29 @@ cp -r "$store" "$work/cut"
 : >"$work/cut/gen-000001/data.mdb"
 exits 4 'ping a store whose data file is empty' ping "$work/cut"
 
+# CURRENT may name what is not there; the data file is, by another name.
+cp -r "$store" "$work/astray"
+printf 'coppice 4\ngen-000801\n' >"$work/astray/CURRENT"
+exits 4 'ping a store whose CURRENT names no generation' ping "$work/astray"
+like "$err" '*write the two lines `coppice 4` and `gen-000001` into it*' \
+	'and what to write there'
+
+# A small data file is mended as a large one is.
+exits 0 'a small store' init "$work/small" --dim 3
+echo '{"key":"a","vector":[1,2,4]}' | "$COPPICE" put "$work/small" -q
+exits 0 'compacted' compact "$work/small" -q
+perl -e 'open my $f, "+<:raw", $ARGV[0] or die; local $/; my $d = <$f>;
+	my $at = index $d, pack "f<*", 1, 2, 4; $at > 0 or die;
+	seek $f, $at, 0; print $f "\1\1";' "$work/small"/gen-*/data.mdb
+exits 4 'get one whose vector is damaged' \
+	get "$work/small" a --json --vector
+is "$out" '' 'prints no part of a line'
+exits 0 'detach it' detach "$work/small"
+exits 0 'repair it' check "$work/small" --repair --drop-damaged
+exits 0 'and nothing is found any more' check "$work/small" --deep
+exits 0 'what was not damaged is there' get "$work/small" a
+"$COPPICE" detach "$work/small"
+
 # A process that was stopped while it attaches holds everybody up.
 cp -r "$store" "$work/stop"
 rm -f "$work/stop/gen-000001"/image-*

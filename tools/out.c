@@ -550,44 +550,45 @@ static cop_err out_content_base64(cop_read *read,
 	return 0;
 }
 
-static cop_err out_entity_content(cop_read *read,
-				  const struct cop_entity *entity, int parts)
-{
-	const void *data;
-	size_t size;
-	cop_err err;
-
-	err = out_content(read, entity, &data, &size);
-	if (err)
-		return err;
-	if (data)
-		out_string(data, size);
-	else
-		out_words("null");
-	if (size && !data && parts & OUT_BASE64 && size <= COP_CONTENT_BYTES)
-		return out_content_base64(read, entity);
-	if (size && !data)
-		printf(",\"content_bytes\":%zu", size);
-	return 0;
-}
-
-static cop_err out_entity_vector(cop_store *store, cop_read *read,
-				 const struct cop_entity *entity)
-{
+/* What can be damaged by itself, and is looked at before a line is begun. */
+struct out_found {
+	const void *content;
+	size_t content_size;
 	const float *vector;
-	cop_err err = cop_vector(read, entity->id, &vector);
+};
 
-	if (err)
-		return err;
-	if (vector)
-		out_vector(vector, cop_dim(store));
+static cop_err out_find(cop_read *read, const struct cop_entity *entity,
+			int parts, struct out_found *found)
+{
+	cop_err err =
+	    out_content(read, entity, &found->content, &found->content_size);
+
+	found->vector = NULL;
+	if (!err && parts & OUT_VECTOR)
+		err = cop_vector(read, entity->id, &found->vector);
+	return err;
+}
+
+static cop_err out_entity_content(cop_read *read,
+				  const struct cop_entity *entity, int parts,
+				  const struct out_found *found)
+{
+	size_t size = found->content_size;
+
+	if (found->content)
+		out_string(found->content, size);
 	else
 		out_words("null");
+	if (found->content || !size)
+		return 0;
+	if (parts & OUT_BASE64 && size <= COP_CONTENT_BYTES)
+		return out_content_base64(read, entity);
+	printf(",\"content_bytes\":%zu", size);
 	return 0;
 }
 
-cop_err out_entity_object(cop_store *store, cop_read *read,
-			  const struct cop_entity *entity, int parts)
+static cop_err out_entity_members(cop_read *read,
+				  const struct cop_entity *entity)
 {
 	uint32_t timed = 0;
 	cop_err err;
@@ -603,16 +604,27 @@ cop_err out_entity_object(cop_store *store, cop_read *read,
 	if (!err)
 		err = out_entity_properties(read, entity, &timed);
 	out_byte('}');
-	if (!err && timed)
-		err = out_entity_timed(read, entity);
+	return !err && timed ? out_entity_timed(read, entity) : err;
+}
+
+cop_err out_entity_object(cop_store *store, cop_read *read,
+			  const struct cop_entity *entity, int parts)
+{
+	struct out_found found;
+	cop_err err = out_find(read, entity, parts, &found);
+
+	if (err)
+		return err;
+	err = out_entity_members(read, entity);
 	out_words(",\"content\":");
 	if (!err)
-		err = out_entity_content(read, entity, parts);
-	if (parts & OUT_VECTOR) {
+		err = out_entity_content(read, entity, parts, &found);
+	if (parts & OUT_VECTOR)
 		out_words(",\"vector\":");
-		if (!err)
-			err = out_entity_vector(store, read, entity);
-	}
+	if (found.vector)
+		out_vector(found.vector, cop_dim(store));
+	else if (parts & OUT_VECTOR)
+		out_words("null");
 	if (parts & OUT_VERSION)
 		printf(",\"version\":%llu",
 		       (unsigned long long)entity->version);
@@ -625,7 +637,8 @@ cop_err out_entity(cop_store *store, cop_read *read,
 {
 	cop_err err = out_entity_object(store, read, entity, parts);
 
-	out_byte('\n');
+	if (!err)
+		out_byte('\n');
 	return err;
 }
 

@@ -22,6 +22,8 @@
  *	MEMORY_BYTES for a request's line and headers, IDLE_S of silence; over
  *	them the library refuses.  serve_clients.c has those of connections and
  *	of slowness; no thread has as many as it may, so that each listens.
+ *	So it is of some hundred parameters, whose list the library keeps there,
+ *	too, but without an answer.
  *	A first line without a space is no request: the library closes the
  *	connection, and has shut it for writing before it tells us, so that
  *	there is no answer.

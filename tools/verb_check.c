@@ -12,6 +12,7 @@
  */
 #include "out.h"
 #include "verbs.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,24 +89,26 @@ static int result_tell(const struct check *check,
 		       const struct cop_check_result *result)
 {
 	const struct cli *cli = check->cli;
+	char text[64];
 
 	if (check->json)
 		printf("{\"schema\":\"coppice.check/1\",\"left\":%" PRIu64
 		       ",\"mended\":%" PRIu64 "}\n",
 		       result->left, result->mended);
 	if (result->mended && !cli->quiet)
-		fault_note("%s: %" PRIu64 " findings were mended", cli->path,
-			   result->mended);
+		fault_note(
+		    "%s: %s mended", cli->path,
+		    words_things(text, result->mended, "finding", "findings"));
+	words_things(text, result->left, "finding", "findings");
 	if (result->left && check->options.repair)
-		fault_note("%s: %" PRIu64 " findings; these cannot be mended: "
-			   "restore a backup, or put what they name again; "
-			   "--repair --drop-damaged goes on without them",
-			   cli->path, result->left);
+		fault_note("%s: %s that cannot be mended: restore a backup, or "
+			   "put what is named again; --repair --drop-damaged "
+			   "goes on without it",
+			   cli->path, text);
 	else if (result->left)
-		fault_note("%s: %" PRIu64 " findings; `coppice check %s` mends "
-			   "what can be mended, after a copy of the folder was "
-			   "made",
-			   cli->path, result->left,
+		fault_note("%s: %s; `coppice check %s` mends what can be "
+			   "mended, after a copy of the folder was made",
+			   cli->path, text,
 			   check->options.depth == COP_CHECK_DEEP
 			       ? "--deep --repair"
 			       : "--repair");
