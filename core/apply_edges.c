@@ -25,6 +25,7 @@
 
 /* One end of one edge. */
 struct end {
+	uint64_t head; /* the first bytes of the key, as a number */
 	const unsigned char *key;
 	uint64_t id;   /* 0: it is not there */
 	uint32_t size; /* of the key */
@@ -49,8 +50,11 @@ struct run {
 static int key_compare(const struct end *x, const struct end *y)
 {
 	uint32_t size = x->size < y->size ? x->size : y->size;
-	int order = memcmp(x->key, y->key, size);
+	int order;
 
+	if (x->head != y->head)
+		return x->head < y->head ? -1 : 1;
+	order = memcmp(x->key, y->key, size);
 	return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
@@ -112,6 +116,16 @@ static int joint_by_target(const void *a, const void *b)
 	return order ? order : rest_compare(x, y);
 }
 
+static struct end end_of(const unsigned char *key, uint32_t size,
+			 uint32_t place)
+{
+	struct end end = {.key = key, .size = size, .place = place};
+
+	memcpy(&end.head, key, size < 8 ? size : 8);
+	end.head = be64toh(end.head);
+	return end;
+}
+
 static int run_begin(struct run *run, size_t *at)
 {
 	size_t count = run->count;
@@ -127,11 +141,9 @@ static int run_begin(struct run *run, size_t *at)
 		const unsigned char *key = op_body(op);
 
 		run->ops[i] = op;
-		run->ends[2 * i] = (struct end){
-		    .key = key, .size = op->key_size, .place = 2 * i};
-		run->ends[2 * i + 1] = (struct end){.key = key + op->key_size,
-						    .size = op->target_size,
-						    .place = 2 * i + 1};
+		run->ends[2 * i] = end_of(key, op->key_size, 2 * i);
+		run->ends[2 * i + 1] =
+		    end_of(key + op->key_size, op->target_size, 2 * i + 1);
 		*at += op->bytes;
 	}
 	return 0;
