@@ -76,6 +76,14 @@ bad()
 }
 bad '{"key":"x",}' 'no valid JSON at column *' 'broken JSON'
 bad '{"key":"x"} {"key":"y"}' 'no valid JSON at column *' 'two objects'
+# a long content is read by other means
+long=$(printf '%080d' 7)
+bad "{\"key\":\"x\",\"content\":\"$long\",}" 'no valid JSON at column 10[0-9]: *' \
+	'behind a long content'
+bad "{\"key\":\"x\",\"vector\":[1,2,3],\"content\":\"$long\",}" \
+	'no valid JSON at column 12[0-9]: *' 'behind a vector, too'
+bad "{\"key\":\"x\",\"content\":\"$long\",\"content\":\"$long\"}" \
+	'no valid JSON at column *' 'which is there twice'
 bad '[1]' '*one JSON object*' 'a list'
 bad '17' 'no valid JSON*' 'a number'
 bad '{"key":"x","key":"y"}' 'no valid JSON*duplicate*' 'a member twice'
@@ -365,4 +373,25 @@ exits 2 'no file' import "$store"
 exits 0 '--progress=always' import "$store" "$work/e.ndjson" --progress=always
 exits 0 '-q' import "$store" "$work/e.ndjson" -q
 is "$out$err" '' 'prints nothing'
+
+# --- a content is the same however long it is, and whatever else is there
+fresh 3
+cat >"$work/long" <<END
+{"key":"a","content":"$long"}
+{"content":"$long","key":"b","vector":[1,2,3]}
+{"key":"c","vector":[1,2,3],"content":"$long é"}
+{"key":"d","content":"$long\\n"}
+{"key":"e","content":"$long","content_bytes":null,"n":"$long"}
+{"source":"a","relation":"r","target":"b","content":"$long"}
+END
+exits 0 'long contents' import "$store" "$work/long"
+run scan "$store" --json --edges --vector
+sed 's/"type":null,"tags":\[\],//' <"$work/out" >"$work/seen"
+is "$(cat "$work/seen")" "{\"key\":\"a\",\"properties\":{},\"content\":\"$long\",\"vector\":null}
+{\"key\":\"b\",\"properties\":{},\"content\":\"$long\",\"vector\":[1,2,3]}
+{\"key\":\"c\",\"properties\":{},\"content\":\"$long é\",\"vector\":[1,2,3]}
+{\"key\":\"d\",\"properties\":{},\"content\":\"$long\\n\",\"vector\":null}
+{\"key\":\"e\",\"properties\":{\"n\":\"$long\"},\"content\":\"$long\",\"vector\":null}
+{\"source\":\"a\",\"relation\":\"r\",\"target\":\"b\",\"properties\":{\"content\":\"$long\"}}" \
+	'are what they were'
 done_testing

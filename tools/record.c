@@ -26,8 +26,10 @@
  *	line's UTF-8 is checked first because that gives the byte's position.
  *	A vector's numbers would cost jansson an allocation each, so they are
  *	read before (number.c), and jansson is given the line with an empty list
- *	in their place (record_cut).  If it turns out that they are no vector,
- *	but a property, or if anything is odd about them, it reads all.
+ *	in their place (record_cuts).  So it is with a long content without
+ *	escapes, which it would read byte by byte.  If it turns out that they
+ *	are no vector and no content, but properties, or if anything is odd
+ *	about them, it reads all.
  *	Members given twice in one object are refused: one of them would be
  *	lost.  Where a line has a property itself and again in `properties` (as
  *	real files do with `name`), the line's is taken and `doubled` counts.
@@ -51,7 +53,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_KEY_TEXT = 24 };
+enum {
+	RECORD_KEY_TEXT = 24,
+	RECORD_CUT_LEAST = 64 /* bytes of content that are worth it */
+};
 
 /* A key as it is in the line: a string, or a number written into `digits`. */
 struct record_key {
@@ -629,6 +634,10 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.key = key.data;
 	put.key_size = key.size > UINT32_MAX ? UINT32_MAX : (uint32_t)key.size;
 	put.content = content;
+	if (record->content && json_object_get(line, "content")) {
+		put.content = record->content;
+		put.content_size = record->content_size;
+	}
 	if (record_base64(record, json_object_get(line, "content_base64"), &put,
 			  fault) ||
 	    record_kept(json_object_get(line, "content_bytes"), &put, fault))
@@ -818,13 +827,27 @@ static int record_put_json(struct record *record, cop_write *write,
 			 "an edge (it lacks \"source\" or \"target\")");
 }
 
-/* ---- numbers cut out of a line ------------------------------------------ */
+/* ---- what is cut out of a line ------------------------------------------ */
 
-/* A list's inside. */
+/* The inside of a list or a string. */
 struct record_cut {
-	size_t begin, end; /* in the line; both 0: nothing is cut */
-	int is_values;	   /* Pinecone's */
+	size_t begin, end; /* in the line */
 };
+
+struct record_cuts {
+	struct record_cut list[2]; /* as they come in the line */
+	int count;
+	int is_values; /* the numbers are Pinecone's */
+};
+
+static void record_cut(struct record_cuts *cuts, const char *line,
+		       const char *begin, size_t size)
+{
+	struct record_cut *cut = &cuts->list[cuts->count++];
+
+	cut->begin = (size_t)(begin - line);
+	cut->end = cut->begin + size;
+}
 
 /* The numbers up to a bracket; returns the bytes, 0 if it is odd. */
 static size_t record_numbers(struct record *record, const char *text,
@@ -852,46 +875,81 @@ static size_t record_numbers(struct record *record, const char *text,
 	return at;
 }
 
-static void record_find_cut(struct record *record, const char *line,
-			    size_t size, struct record_cut *cut)
+/* A string's bytes up to its end, if they stand for themselves; or 0. */
+static size_t record_plain(const char *text, size_t size)
 {
-	struct json_members member;
-	size_t space = json_scan_space(line, size), used;
+	for (size_t at = 0; at < size; at++) {
+		if (text[at] == '"')
+			return at;
+		if (text[at] == '\\' || (unsigned char)text[at] < 0x20)
+			return 0;
+	}
+	return 0;
+}
 
-	memset(cut, 0, sizeof *cut);
-	record->number_count = 0;
-	if (space == size || line[space] != '{')
-		return;
+static void record_cut_numbers(struct record *record, struct record_cuts *cuts,
+			       const char *line,
+			       const struct json_members *member)
+{
+	const char *inside = member->value + 1;
+	size_t used;
+
 	if (!record->numbers)
 		record->numbers = malloc(COP_DIM_MAX * sizeof *record->numbers);
 	if (!record->numbers)
 		return;
+	used = record_numbers(record, inside, (size_t)(member->end - inside));
+	if (!used)
+		return;
+	cuts->is_values = json_members_is(member, "values");
+	record_cut(cuts, line, inside, used);
+}
+
+static void record_cut_content(struct record *record, struct record_cuts *cuts,
+			       const char *line,
+			       const struct json_members *member)
+{
+	const char *inside = member->value + 1;
+	size_t size = record_plain(inside, (size_t)(member->end - inside));
+
+	if (size < RECORD_CUT_LEAST)
+		return;
+	record->content = inside;
+	record->content_size = size;
+	record_cut(cuts, line, inside, size);
+}
+
+static void record_find_cuts(struct record *record, const char *line,
+			     size_t size, struct record_cuts *cuts)
+{
+	struct json_members member;
+	size_t space = json_scan_space(line, size);
+
+	if (space == size || line[space] != '{')
+		return;
 	json_members_begin(&member, line + space, size - space);
 	while (json_members_next(&member)) {
-		cut->is_values = json_members_is(&member, "values");
-		if (*member.value != '[' ||
-		    (!cut->is_values && !json_members_is(&member, "vector")))
-			continue;
-		used = record_numbers(record, member.value + 1,
-				      (size_t)(member.end - member.value) - 1);
-		if (!used)
-			return;
-		cut->begin = (size_t)(member.value - line) + 1;
-		cut->end = cut->begin + used;
-		return;
+		if (*member.value == '[' && !record->number_count &&
+		    (json_members_is(&member, "vector") ||
+		     json_members_is(&member, "values")))
+			record_cut_numbers(record, cuts, line, &member);
+		else if (*member.value == '"' && !record->content &&
+			 json_members_is(&member, "content"))
+			record_cut_content(record, cuts, line, &member);
 	}
 }
 
 /* Says where in the line the parser stopped. */
 static int record_syntax(const json_error_t *error, const char *line,
-			 size_t size, const struct record_cut *cut,
+			 size_t size, const struct record_cuts *cuts,
 			 struct fault *fault)
 {
 	size_t position = (size_t)(error->position < 0 ? 0 : error->position);
 	size_t row = 1, column = 0;
 
-	if (position > cut->begin)
-		position += cut->end - cut->begin;
+	for (int i = 0; i < cuts->count; i++)
+		if (position > cuts->list[i].begin)
+			position += cuts->list[i].end - cuts->list[i].begin;
 	for (size_t at = 0; at < position && at < size; at++) {
 		column += ((unsigned char)line[at] & 0xc0) != 0x80;
 		if (line[at] == '\n') {
@@ -908,45 +966,64 @@ static int record_syntax(const json_error_t *error, const char *line,
 			 column, error->text);
 }
 
-static json_t *record_load(struct record *record, const char *line, size_t size,
-			   const struct record_cut *cut, struct fault *fault)
+/* The line without what is cut out; *size is less then.  NULL: no memory. */
+static const char *record_text(struct record *record, const char *line,
+			       size_t *size, const struct record_cuts *cuts)
 {
-	size_t less = size - (cut->end - cut->begin);
-	json_error_t error;
-	json_t *json;
+	size_t from = 0, length = 0;
 	char *text;
 
-	if (cut->end) {
-		text = scratch_take(&record->scratch, less, 1);
-		if (!text) {
-			record_no_memory(fault);
-			return NULL;
-		}
-		memcpy(text, line, cut->begin);
-		memcpy(text + cut->begin, line + cut->end, size - cut->end);
+	if (!cuts->count)
+		return line;
+	text = scratch_take(&record->scratch, *size, 1);
+	if (!text)
+		return NULL;
+	for (int i = 0; i < cuts->count; i++) {
+		const struct record_cut *cut = &cuts->list[i];
+
+		memcpy(text + length, line + from, cut->begin - from);
+		length += cut->begin - from;
+		from = cut->end;
 	}
-	json = json_loadb(cut->end ? text : line, less,
-			  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	memcpy(text + length, line + from, *size - from);
+	*size = length + *size - from;
+	return text;
+}
+
+static json_t *record_load(struct record *record, const char *line, size_t size,
+			   const struct record_cuts *cuts, struct fault *fault)
+{
+	size_t less = size;
+	const char *text = record_text(record, line, &less, cuts);
+	json_error_t error;
+	json_t *json;
+
+	if (!text) {
+		record_no_memory(fault);
+		return NULL;
+	}
+	json = json_loadb(text, less, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+			  &error);
 	if (!json)
-		record_syntax(&error, line, size, cut, fault);
+		record_syntax(&error, line, size, cuts, fault);
 	return json;
 }
 
-/* Whether the numbers that were cut out are the vector of the record. */
-static int record_needs_cut(const json_t *json, const json_t *other,
-			    const struct record_cut *cut)
+/* Whether what was cut out is the vector and the content of the record. */
+static int record_needs_cuts(const json_t *json, const json_t *other,
+			     const struct record_cuts *cuts)
 {
-	if (cut->is_values)
+	if (other || !json_is_object(json))
 		return other != NULL;
-	return json_is_object(json) && !(json_object_get(json, "source") &&
-					 json_object_get(json, "target"));
+	return !cuts->is_values && !(json_object_get(json, "source") &&
+				     json_object_get(json, "target"));
 }
 
 static int record_put_line(struct record *record, cop_write *write,
 			   const char *line, size_t size,
-			   struct record_cut *cut, struct fault *fault)
+			   const struct record_cuts *cuts, struct fault *fault)
 {
-	json_t *json = record_load(record, line, size, cut, fault), *other;
+	json_t *json = record_load(record, line, size, cuts, fault), *other;
 	int code;
 
 	if (!json)
@@ -954,7 +1031,7 @@ static int record_put_line(struct record *record, cop_write *write,
 	other = record_of_memory(json);
 	if (!other)
 		other = record_of_point(record, json);
-	if (cut->end && !record_needs_cut(json, other, cut)) {
+	if (cuts->count && !record_needs_cuts(json, other, cuts)) {
 		json_decref(other);
 		json_decref(json);
 		return -1;
@@ -970,11 +1047,19 @@ static int record_put_line(struct record *record, cop_write *write,
 	return code;
 }
 
+static void record_forget_cuts(struct record *record, struct record_cuts *cuts)
+{
+	memset(cuts, 0, sizeof *cuts);
+	record->number_count = 0;
+	record->content = NULL;
+	record->content_size = 0;
+}
+
 int record_put(struct record *record, cop_write *write, const char *line,
 	       size_t size, struct fault *fault)
 {
 	size_t valid = words_utf8(line, size);
-	struct record_cut cut;
+	struct record_cuts cuts;
 	int code;
 
 	/* jansson passes over a NUL that follows a number. */
@@ -985,12 +1070,12 @@ int record_put(struct record *record, cop_write *write, const char *line,
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "byte %zu (0x%02x) is not UTF-8", valid + 1,
 				 (unsigned char)line[valid]);
-	record_find_cut(record, line, size, &cut);
-	code = record_put_line(record, write, line, size, &cut, fault);
+	record_forget_cuts(record, &cuts);
+	record_find_cuts(record, line, size, &cuts);
+	code = record_put_line(record, write, line, size, &cuts, fault);
 	if (code < 0) {
-		memset(&cut, 0, sizeof cut);
-		record->number_count = 0;
-		code = record_put_line(record, write, line, size, &cut, fault);
+		record_forget_cuts(record, &cuts);
+		code = record_put_line(record, write, line, size, &cuts, fault);
 	}
 	scratch_reset(&record->scratch);
 	return code;

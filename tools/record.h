@@ -24,7 +24,10 @@ struct record {
 	/* the record's own */
 	struct scratch scratch;
 	float *numbers;	       /* room for COP_DIM_MAX, NULL: none yet */
-	uint32_t number_count; /* read from the line without jansson */
+	/* of the line, without jansson */
+	uint32_t number_count;
+	const char *content; /* NULL: it is in what jansson has */
+	size_t content_size;
 };
 
 /* Puts one line; 0 or an exit status, with nothing put. */
