@@ -109,7 +109,8 @@ static int is_same(const struct mark_view *mark, const struct op *op)
 	struct bytes value = op_value(op);
 
 	return op->option == MARK_SET && mark->value.size == value.size &&
-	       (!value.size || !memcmp(mark->value.data, value.data, value.size));
+	       (!value.size ||
+		!memcmp(mark->value.data, value.data, value.size));
 }
 
 /*

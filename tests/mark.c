@@ -135,7 +135,8 @@ static void a_mark_alone_is_a_commit(void)
 	is_u64(mark_commit("none", NULL), first, "removing none is no commit");
 	is_u64(mark_commit("feed", ""), first + 1, "an empty mark is one");
 	is_u64(marks_in(f.store).count, 1, "which is there");
-	is_u64(mark_commit("feed", NULL), first + 2, "removing one is a commit");
+	is_u64(mark_commit("feed", NULL), first + 2,
+	       "removing one is a commit");
 	is_u64(marks_in(f.store).count, 0, "and it is gone");
 }
 

@@ -12,7 +12,8 @@
  * crash
  *	What was committed is in the store, in the order of the input; `done`
  *	says up to where.  Putting the same records again does no harm, so an
- *	import that broke off is simply run again.
+ *	import that broke off may simply be run again; `seal` can have each
+ *	commit keep how far it goes, to go on from there.
  */
 #include "batch.h"
 

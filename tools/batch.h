@@ -28,7 +28,7 @@ struct batch {
 	int ahead;	   /* it is filled while another is committed */
 	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
 	size_t byte_max;
-	int lazy;	  /* commits are COP_LAZY */
+	int lazy; /* commits are COP_LAZY */
 	/* called before each commit, to add to its write; NULL: nothing */
 	int (*seal)(void *user, struct fault *fault);
 	void *user;

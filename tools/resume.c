@@ -103,13 +103,11 @@ static void hash_import(struct import *import)
 	const struct cli *cli = import->cli;
 	const struct table *table = &import->table;
 	uint64_t contents = 0, name = 0;
-	const int64_t numbers[] = {import->format,
-				   import->local_names,
-				   table->dialect.delimiter,
-				   table->dialect.quote,
-				   table->dialect.escape,
-				   table->array_delimiter,
-				   table->has_no_header};
+	const int64_t numbers[] = {
+	    import->format,	      import->local_names,
+	    table->dialect.delimiter, table->dialect.quote,
+	    table->dialect.escape,    table->array_delimiter,
+	    table->has_no_header};
 	const char *const texts[] = {import->array, import->type,
 				     import->relation, import->type_key,
 				     import->relation_key};
@@ -133,12 +131,15 @@ static const struct {
 	const char *name;
 	size_t at;
 } resume_members[] = {
-#define MEMBER(name) {#name, offsetof(struct resume_point, name)}
-    MEMBER(contents),	   MEMBER(turns),	MEMBER(file),
-    MEMBER(file_turns),	   MEMBER(has_seen),	MEMBER(records),
-    MEMBER(vectors),	   MEMBER(bad),		MEMBER(endless),
-    MEMBER(doubled),	   MEMBER(commits),	MEMBER(entities_put),
-    MEMBER(edges_put),	   MEMBER(edges_skipped), MEMBER(stubs_put),
+#define MEMBER(name)                                                           \
+	{                                                                      \
+#name, offsetof(struct resume_point, name)                     \
+	}
+    MEMBER(contents),	MEMBER(turns),	       MEMBER(file),
+    MEMBER(file_turns), MEMBER(has_seen),      MEMBER(records),
+    MEMBER(vectors),	MEMBER(bad),	       MEMBER(endless),
+    MEMBER(doubled),	MEMBER(commits),       MEMBER(entities_put),
+    MEMBER(edges_put),	MEMBER(edges_skipped), MEMBER(stubs_put),
 #undef MEMBER
 };
 
@@ -155,10 +156,10 @@ static int point_write(struct resume_point point, char *out, size_t room)
 	int size = 0;
 
 	for (size_t i = 0; i < RESUME_MEMBERS; i++)
-		size += snprintf(out + size, room - (size_t)size,
-				 "%s%s=%" PRIu64, i ? " " : "",
-				 resume_members[i].name,
-				 *point_member(&point, i));
+		size +=
+		    snprintf(out + size, room - (size_t)size, "%s%s=%" PRIu64,
+			     i ? " " : "", resume_members[i].name,
+			     *point_member(&point, i));
 	return size;
 }
 
@@ -329,8 +330,8 @@ int resume_seal(void *user, struct fault *fault)
 	point.endless = import->record.endless;
 	point.doubled = import->record.doubled;
 	point.commits = import->batch.commits + 1;
-	point.entities_put = total->entities_put +
-			     batch_count(&import->batch) - resume->edges;
+	point.entities_put =
+	    total->entities_put + batch_count(&import->batch) - resume->edges;
 	point.edges_put = total->edges_put + resume->edges;
 	point.edges_skipped = total->edges_skipped;
 	point.stubs_put = total->stubs_put;
@@ -357,6 +358,5 @@ int resume_check(struct import *import)
 			 "there are %" PRIu64 " records, and %" PRIu64
 			 " were in the store when the import broke off: this "
 			 "is not what it read. Import it without --resume",
-			 import->resume.now.turns,
-			 import->resume.before.turns);
+			 import->resume.now.turns, import->resume.before.turns);
 }

@@ -30,11 +30,11 @@ struct resume_point {
 };
 
 struct resume {
-	int is_wanted;		     /* --resume */
-	int is_last;		     /* the next commit is the import's last */
-	int holds;		     /* no commit until what is at hand is put */
-	int is_begun;		     /* a file is */
-	int is_marked;		     /* there is a mark of this import */
+	int is_wanted; /* --resume */
+	int is_last;   /* the next commit is the import's last */
+	int holds;     /* no commit until what is at hand is put */
+	int is_begun;  /* a file is */
+	int is_marked; /* there is a mark of this import */
 	char name[RESUME_NAME_ROOM]; /* of it */
 	uint64_t edges;		     /* of the operations in the batch */
 	struct resume_point now;

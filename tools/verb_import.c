@@ -11,7 +11,7 @@
  * when it stops
  *	At a bad record, a failed commit or a signal, what is in the batch is
  *	dropped and the message says up to where the input is in the store, and
- *	which commit that is.
+ *	which commit that is.  With --resume it goes on from there (resume.c).
  *
  * --skip-bad
  *	A bad record is left out; the first few are reported, all are counted,
@@ -140,7 +140,8 @@ static const char import_notes[] =
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
-    "With --skip-bad the\nexit status is 0 however many records were left "
+    "With --resume it goes\non from there, each record put once. "
+    "With --skip-bad the exit status is 0 however\nmany records were left "
     "out.\n";
 
 /* ---- what the formats call ---------------------------------------------- */
@@ -367,8 +368,8 @@ static void import_print_json(const struct import *import)
 	       import->records, total->entities_put, total->edges_put,
 	       import->vectors, total->edges_skipped + import->record.endless,
 	       total->stubs_put, import->record.doubled, import->bad,
-	       import->resume.before.records, import->batch.commits, import->batch.commit,
-	       progress_seconds(&import->progress));
+	       import->resume.before.records, import->batch.commits,
+	       import->batch.commit, progress_seconds(&import->progress));
 }
 
 static void import_print(const struct import *import)
@@ -383,8 +384,7 @@ static void import_print(const struct import *import)
 		words_things(b, total->edges_put, "edge", "edges"),
 		words_things(c, import->vectors, "vector", "vectors"),
 		words_things(d, import->batch.commits, "commit", "commits"),
-		seconds,
-		words_count(e, (uint64_t)((double)records / seconds)));
+		seconds, words_count(e, (uint64_t)((double)records / seconds)));
 	if (total->stubs_put)
 		fprintf(stderr, "; %s stubs put for missing ends",
 			words_count(a, total->stubs_put));
