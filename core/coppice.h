@@ -559,7 +559,7 @@ COP_MUST cop_err cop_read_mark(cop_read *read, const char *name,
 /*
  * Calls `visit` with each mark, by name.  A non-zero return ends it with
  * COP_STOPPED.
- * Lifetime	as of cop_read_mark.
+ * Lifetime	what the mark points to: until visit returns.
  */
 COP_MUST cop_err cop_marks(cop_read *read,
 			   int32_t (*visit)(void *user, cop_read *read,

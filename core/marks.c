@@ -15,7 +15,7 @@ struct mark_view {
 /* The next one of a list: 1, 0 at the end, -1 if there is none that fits. */
 static int mark_next(struct bytes list, size_t *at, struct mark_view *out)
 {
-	const unsigned char *from = (const unsigned char *)list.data + *at;
+	const unsigned char *from;
 	size_t left = list.size - *at;
 	struct disk_mark head;
 	size_t bytes;
@@ -24,6 +24,7 @@ static int mark_next(struct bytes list, size_t *at, struct mark_view *out)
 		return 0;
 	if (left < sizeof head)
 		return -1;
+	from = (const unsigned char *)list.data + *at;
 	memcpy(&head, from, sizeof head);
 	if (!head.name_bytes || head.name_bytes > COP_NAME_BYTES ||
 	    head.value_bytes > COP_MARK_BYTES)
@@ -222,6 +223,7 @@ cop_err cop_marks(cop_read *read,
 				   const struct cop_mark *mark),
 		  void *user)
 {
+	struct buffer copy = {0}; /* the callback may refresh the read */
 	struct mark_view mark;
 	struct bytes list;
 	size_t at = 0;
@@ -229,11 +231,15 @@ cop_err cop_marks(cop_read *read,
 
 	if (!err)
 		err = marks_get(read->env, read->txn, &list);
+	if (!err && buffer_put(&copy, list.data, list.size))
+		err = error_system(ENOMEM, "no memory to read the marks");
+	list = bytes_of(copy.data, copy.size);
 	while (!err && mark_next(list, &at, &mark) > 0) {
 		struct cop_mark given = mark_given(&mark);
 
 		error_clear();
 		err = error_answer(visit(user, read, &given));
 	}
+	buffer_release(&copy);
 	return err;
 }

@@ -125,14 +125,20 @@ begin()
 killed()
 {
 	signal=$1
-	seconds=$2
+	after=$2
 	shift 2
 	"$COPPICE" import "$store" --batch $BATCH --quiet "$@" 2>"$work/err" &
 	pid=$!
-	sleep "$seconds"
+	sleep "$after"
 	kill -"$signal" $pid
 	wait $pid 2>/dev/null
 	killed=$?
+}
+
+# Whether an import has begun to commit and is not through.
+is_marked()
+{
+	"$COPPICE" stat "$store" | grep -q '^mark .*import:'
 }
 
 # kind NAME ARG...: an import killed at three moments; $before is there before
@@ -148,13 +154,15 @@ kind()
 	whole=$(totals <"$work/out")
 	dump "$store" "$work/whole"
 	for part in 0.2 0.5 0.85; do
-		for try in 1 2 3 4 5 6; do
+		at=$(echo "$seconds $part" | awk '{print $1 * $2}')
+		tries=12
+		while [ $tries -gt 0 ]; do
+			tries=$((tries - 1))
 			begin
-			at=$(echo "$seconds $part $try" |
-				awk '{print $1 * $2 / (1 + ($3 - 1) / 3)}')
 			killed KILL "$at" "$@"
-			[ $killed = 137 ] || continue
-			"$COPPICE" stat "$store" | grep -q 'import:' && break
+			is_marked && break
+			[ $killed = 137 ] && longer=1.5 || longer=0.7
+			at=$(echo "$at $longer" | awk '{print $1 * $2}')
 		done
 		is "$killed" 137 "$name: killed after $at s"
 		exits 0 'it goes on' import "$store" "$@" --batch $BATCH \
@@ -266,12 +274,15 @@ like "$(cat "$work/err")" '*there are 150 records, and 200 were in the store*' \
 
 # ---- a signal that it can answer
 
-fresh 4
-killed TERM 0.3 "$work/k.ndjson" --skip-bad
+for at in 0.3 0.1 0.6 1 2; do
+	fresh 4
+	killed TERM $at "$work/k.ndjson" --skip-bad
+	is_marked && break
+done
 is $killed 143 'SIGTERM ends an import'
 like "$(cat "$work/err")" '*interrupted; in the store is everything up to *; --resume goes on from there' \
 	'which says that it can go on'
-killed KILL 0.3 "$work/k.ndjson" --skip-bad --resume
+killed KILL 0.2 "$work/k.ndjson" --skip-bad --resume --batch 10
 is $killed 137 'and killed once more'
 exits 0 'it goes on' import "$store" "$work/k.ndjson" --skip-bad --resume
 is "$(versions "$store")" 0 'each record is there once'
@@ -281,8 +292,11 @@ begin
 
 # ---- another store of it
 
-fresh 4
-killed KILL 0.4 "$work/k.ndjson" --skip-bad
+for at in 0.4 0.2 0.8 1.6; do
+	fresh 4
+	killed KILL $at "$work/k.ndjson" --skip-bad
+	is_marked && break
+done
 "$COPPICE" compact "$store" --quiet
 "$COPPICE" backup "$store" "$work/backup" --quiet
 "$COPPICE" restore "$work/backup" "$work/restored" --quiet
