@@ -130,7 +130,7 @@ killed()
 	"$COPPICE" import "$store" --batch $BATCH --quiet "$@" 2>"$work/err" &
 	pid=$!
 	sleep "$after"
-	kill -"$signal" $pid
+	kill -"$signal" $pid 2>/dev/null
 	wait $pid 2>/dev/null
 	killed=$?
 }
@@ -271,6 +271,21 @@ head -n 150 "$work/s.ndjson" |
 is $? 7 'one that ends too soon is refused'
 like "$(cat "$work/err")" '*there are 150 records, and 200 were in the store*' \
 	'and told so'
+
+fresh
+i=0
+while [ $i -lt 34 ]; do
+	i=$((i + 1))
+	"$COPPICE" import "$store" "$work/s.ndjson" --batch 100 --type "T$i" \
+		2>/dev/null
+done
+"$COPPICE" stat "$store" >"$work/out"
+is "$(grep -c '^mark .*import:' "$work/out")" 32 \
+	'of imports that nobody goes on with the newest 32 have marks'
+exits 7 'the newest' import "$store" "$work/s.ndjson" --type T34 --resume
+like "$err" '*goes on after 200 records*' 'can go on'
+exits 7 'the oldest' import "$store" "$work/s.ndjson" --type T1 --resume
+like "$err" '*begins at the start*' 'cannot'
 
 # ---- a signal that it can answer
 

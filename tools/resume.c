@@ -23,6 +23,10 @@
  *	write that is dropped.  Files before the one that it broke off in are
  *	not opened, unless edges of theirs tell later ones apart.
  *
+ * imports that nobody goes on with
+ *	Their marks stay, of the newest RESUME_KEPT: a further one takes the
+ *	place of the oldest.
+ *
  * totals
  *	They go on from those of the mark.  What the commit with the mark came
  *	to is not known when the mark is written: it counts as if all of it was
@@ -41,7 +45,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { RESUME_HEAD_BYTES = 65536, RESUME_VALUE_ROOM = 512 };
+enum {
+	RESUME_HEAD_BYTES = 65536,
+	RESUME_VALUE_ROOM = 512,
+	RESUME_KEPT = 32 /* marks of imports that a store has */
+};
+
+#define RESUME_PREFIX "import:"
 
 /* ---- which import it is ------------------------------------------------- */
 
@@ -120,8 +130,8 @@ static void hash_import(struct import *import)
 	hash_file(table->header ? table->header : "", &name, &contents);
 	for (int i = 0; i < cli->operand_count; i++)
 		hash_operand(cli->operands[i], &name, &contents);
-	snprintf(import->resume.name, RESUME_NAME_ROOM, "import:%016" PRIx64,
-		 name);
+	snprintf(import->resume.name, RESUME_NAME_ROOM,
+		 RESUME_PREFIX "%016" PRIx64, name);
 	import->resume.now.contents = contents;
 }
 
@@ -151,7 +161,7 @@ static uint64_t *point_member(struct resume_point *point, size_t i)
 }
 
 /* "contents=N turns=N ...", for people, too. */
-static int point_write(struct resume_point point, char *out, size_t room)
+static void point_write(struct resume_point point, char *out, size_t room)
 {
 	int size = 0;
 
@@ -160,7 +170,6 @@ static int point_write(struct resume_point point, char *out, size_t room)
 		    snprintf(out + size, room - (size_t)size, "%s%s=%" PRIu64,
 			     i ? " " : "", resume_members[i].name,
 			     *point_member(&point, i));
-	return size;
 }
 
 /* Returns whether it is one. */
@@ -225,6 +234,49 @@ static int mark_take(struct import *import, const struct cop_mark *mark)
 	return 0;
 }
 
+struct others {
+	struct resume *resume;
+	uint64_t count;	  /* of marks that are not of this import */
+	uint64_t imports; /* of those, of imports */
+	uint64_t oldest;
+};
+
+static int32_t other_see(void *user, cop_read *read,
+			 const struct cop_mark *mark)
+{
+	const size_t prefix = sizeof RESUME_PREFIX - 1;
+	struct others *others = user;
+	struct resume *resume = others->resume;
+
+	(void)read;
+	if (mark->name_size == strlen(resume->name) &&
+	    !memcmp(mark->name, resume->name, mark->name_size))
+		return 0;
+	others->count++;
+	if (mark->name_size < prefix || mark->name_size >= RESUME_NAME_ROOM ||
+	    memcmp(mark->name, RESUME_PREFIX, prefix) != 0)
+		return 0;
+	if (!others->imports++ || mark->commit < others->oldest) {
+		others->oldest = mark->commit;
+		snprintf(resume->stale, sizeof resume->stale, "%.*s",
+			 (int)mark->name_size, mark->name);
+	}
+	return 0;
+}
+
+/* Sees to it that there is room for a mark, if others have not taken it. */
+static cop_err others_see(struct resume *resume, cop_read *read)
+{
+	struct others others = {.resume = resume};
+	cop_err err = cop_marks(read, other_see, &others);
+
+	if (others.imports < RESUME_KEPT || resume->is_marked)
+		resume->stale[0] = '\0';
+	resume->is_full =
+	    others.count - (resume->stale[0] != '\0') >= COP_MARK_COUNT;
+	return err;
+}
+
 static void totals_take(struct import *import)
 {
 	const struct resume_point *before = &import->resume.before;
@@ -251,7 +303,9 @@ int resume_begin(struct import *import)
 		return fault_cop(&cli->fault, err);
 	err = cop_read_mark(read, resume->name, strlen(resume->name), &mark);
 	resume->is_marked = !err && mark.commit != 0;
-	if (resume->is_marked && mark_take(import, &mark)) {
+	if (!err)
+		err = others_see(resume, read);
+	if (!err && resume->is_marked && mark_take(import, &mark)) {
 		totals_take(import);
 		import->batch.commit = mark.commit;
 	} else if (!err && !mark.commit && resume->is_wanted && !cli->quiet) {
@@ -314,13 +368,34 @@ int resume_turn(struct import *import)
 	return batch_empty(batch, &import->cli->fault);
 }
 
+/* Removes it if there is no value. */
+static cop_err mark_set(struct import *import, const char *name,
+			const char *value)
+{
+	return cop_mark(import->batch.write, name, strlen(name), value,
+			value ? strlen(value) : 0);
+}
+
+static cop_err point_set(struct import *import, struct resume_point point)
+{
+	struct resume *resume = &import->resume;
+	char value[RESUME_VALUE_ROOM];
+	cop_err err = 0;
+
+	if (resume->stale[0])
+		err = mark_set(import, resume->stale, NULL);
+	resume->stale[0] = '\0';
+	resume->is_marked = 1;
+	point_write(point, value, sizeof value);
+	return err ? err : mark_set(import, resume->name, value);
+}
+
 int resume_seal(void *user, struct fault *fault)
 {
 	struct import *import = user;
 	struct resume *resume = &import->resume;
 	struct resume_point point = resume->now;
 	const struct cop_result *total = &import->batch.total;
-	char value[RESUME_VALUE_ROOM];
 	cop_err err;
 
 	point.has_seen = import->parallel.count != 0;
@@ -336,17 +411,11 @@ int resume_seal(void *user, struct fault *fault)
 	point.edges_skipped = total->edges_skipped;
 	point.stubs_put = total->stubs_put;
 	resume->edges = 0;
-	if (import->is_atomic || resume->is_last) {
-		if (!resume->is_marked)
-			return 0;
-		err = cop_mark(import->batch.write, resume->name,
-			       strlen(resume->name), NULL, 0);
-	} else {
-		resume->is_marked = 1;
-		err = cop_mark(import->batch.write, resume->name,
-			       strlen(resume->name), value,
-			       (size_t)point_write(point, value, sizeof value));
-	}
+	if (import->is_atomic || resume->is_last || resume->is_full)
+		err = resume->is_marked ? mark_set(import, resume->name, NULL)
+					: 0;
+	else
+		err = point_set(import, point);
 	return err ? fault_cop(fault, err) : 0;
 }
 

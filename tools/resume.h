@@ -35,8 +35,10 @@ struct resume {
 	int holds;     /* no commit until what is at hand is put */
 	int is_begun;  /* a file is */
 	int is_marked; /* there is a mark of this import */
-	char name[RESUME_NAME_ROOM]; /* of it */
-	uint64_t edges;		     /* of the operations in the batch */
+	int is_full;   /* there is no room for one */
+	char name[RESUME_NAME_ROOM];  /* of it */
+	char stale[RESUME_NAME_ROOM]; /* that goes when it comes; "": none */
+	uint64_t edges;		      /* of the operations in the batch */
 	struct resume_point now;
 	struct resume_point before; /* what is passed over; 0 turns: nothing */
 };

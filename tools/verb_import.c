@@ -412,9 +412,10 @@ static void import_say_where(struct import *import)
 	}
 	place_text(&batch->done, where, sizeof where);
 	snprintf(fault->text + size, sizeof fault->text - size,
-		 "; in the store is everything up to %s, commit %" PRIu64
-		 "; --resume goes on from there",
-		 where, batch->commit);
+		 "; in the store is everything up to %s, commit %" PRIu64 "%s",
+		 where, batch->commit,
+		 import->resume.is_marked ? "; --resume goes on from there"
+					  : "");
 }
 
 /* What is under way stands before what a fault is of, and comes first. */
