@@ -4,6 +4,7 @@
 #include "content.h"
 #include "timed.h"
 #include "undelete.h"
+#include "marks.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -689,6 +690,7 @@ static cop_err op_run(struct apply *apply, const struct op *op)
 	case OP_RETAIN: return op_retain(apply, op);
 	case OP_CHUNK: return content_chunk_apply(apply, op);
 	case OP_CONTENT: return content_apply(apply, op);
+	case OP_MARK: return marks_apply(apply, op);
 	case OP_EXPECT: return 0; /* validate.c has seen to it */
 	default:
 		return error_set(COP_INVALID, "operation %u is unknown",
@@ -769,7 +771,8 @@ int apply_is_empty(const struct apply *apply)
 		if (apply_change(apply, i)->changed)
 			return 0;
 	/* an edge put again has new properties: a commit, too */
-	return !apply->edge_count && !apply->ruled && !apply->chunks;
+	return !apply->edge_count && !apply->ruled && !apply->marked &&
+	       !apply->chunks;
 }
 
 static int id_compare(const void *a, const void *b)

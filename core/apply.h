@@ -74,6 +74,7 @@ struct apply {
 	struct retain_rules rules;
 	int keeps;		/* what is replaced stays, as history */
 	int ruled;		/* the rules are others now */
+	int marked;		/* a mark is another now */
 	uint64_t chunks;	/* of content, that came or went */
 	struct buffer contents; /* struct content_end, of this transaction */
 };

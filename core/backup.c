@@ -31,6 +31,7 @@
 #include "clock.h"
 #include "generation.h"
 #include "pages.h"
+#include "marks.h"
 
 /* A look takes at most so small a share of the time. */
 enum { LOOK_SHARE = 20 };
@@ -139,15 +140,28 @@ static cop_err database_write(struct taking *taking, enum env_db db)
 	return !err && code != ENV_ABSENT ? unread(taking, code) : err;
 }
 
-static cop_err retention_write(struct taking *taking)
+static int meta_get(const struct taking *taking, struct bytes key,
+		    struct bytes *value)
 {
-	struct bytes key = bytes_of("retention", 9);
-	struct bytes value;
-	int code = env_get(&taking->generation->env, taking->txn, DB_META, key,
-			   &value);
+	return env_get(&taking->generation->env, taking->txn, DB_META, key,
+		       value);
+}
 
-	return code ? unread(taking, code)
-		    : entry_write(taking, DB_META, key, value);
+/* Of the main database: the marks, if there are any, and the retention. */
+static cop_err meta_write(struct taking *taking)
+{
+	struct bytes key = marks_key();
+	struct bytes value;
+	int code = meta_get(taking, key, &value);
+	cop_err err = code ? 0 : entry_write(taking, DB_META, key, value);
+
+	if (code && code != ENV_ABSENT)
+		return unread(taking, code);
+	key = bytes_of("retention", 9);
+	code = err ? 0 : meta_get(taking, key, &value);
+	if (code)
+		return unread(taking, code);
+	return err ? err : entry_write(taking, DB_META, key, value);
 }
 
 /*
@@ -174,6 +188,7 @@ static cop_err taking_begin(struct taking *taking)
 {
 	struct backup_header *header = &taking->header;
 	struct env *env = &taking->generation->env;
+	struct bytes marks;
 	uint64_t count;
 	int code = 0;
 	cop_err err = snapshot_begin(taking);
@@ -183,6 +198,7 @@ static cop_err taking_begin(struct taking *taking)
 	if (err)
 		return err;
 	header->entries = 1; /* the retention */
+	header->entries += !meta_get(taking, marks_key(), &marks);
 	for (int db = DB_META + 1; !code && db < DB_COUNT; db++) {
 		code = env_count(env, taking->txn, (enum env_db)db, &count);
 		header->entries += count;
@@ -201,7 +217,7 @@ static cop_err taking_run(struct taking *taking)
 	cop_err err = taking_begin(taking);
 
 	if (!err)
-		err = retention_write(taking);
+		err = meta_write(taking);
 	for (int db = DB_META + 1; !err && db < DB_COUNT; db++)
 		err = database_write(taking, (enum env_db)db);
 	if (!err) /* at least once */

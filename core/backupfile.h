@@ -14,8 +14,8 @@
  *	The stream is entry after entry, cut where a chunk is full: a struct
  *	backup_entry, the key, the value, as they are in LMDB; databases in the
  *	order of enum env_db, keys ascending in each.  Of the main database
- *	there is the retention alone: description and state are in the header,
- *	and the rest is not the store's but its data file's.
+ *	there are the marks and the retention alone: description and state are
+ *	in the header, and the rest is not the store's but its data file's.
  *
  * seals
  *	A header's and a chunk's last field is xxh3 over what is in front of it,

@@ -13,6 +13,7 @@
  */
 #include "check.h"
 #include "flip.h"
+#include "marks.h"
 
 #include <stdio.h>
 
@@ -89,12 +90,37 @@ static cop_err database_sums(struct check *check, enum env_db db)
 	return err == ENV_ABSENT ? 0 : error_system(err, "cannot check");
 }
 
+/* The marks are what somebody wrote, and a list of marks. */
+static cop_err marks_check(struct check *check)
+{
+	struct bytes value;
+	int code = env_get(check->store->env, check->txn, DB_META, marks_key(),
+			   &value);
+
+	if (code == ENV_ABSENT)
+		return 0;
+	if (code && code != ENV_DAMAGED)
+		return error_system(code, "cannot check");
+	if (!code && marks_are_sound(value))
+		return 0;
+	check_finding(check, "the marks are not what was written");
+	if (code) {
+		check->damaged++;
+		if (check->options->repair)
+			entry_mend(check, DB_META, marks_key(), value);
+	} else if (check->options->repair == CHECK_REMOVES) {
+		check_mend_delete(check, DB_META, marks_key());
+	}
+	return 0;
+}
+
 cop_err check_sums(struct check *check)
 {
-	cop_err err = 0;
+	cop_err err;
 
 	check->place = COP_PLACE_DATA;
 	check->damaged = 0;
+	err = marks_check(check);
 	for (int db = DB_META + 1; db < DB_COUNT && !err; db++)
 		err = database_sums(check, (enum env_db)db);
 	return err;

@@ -125,7 +125,9 @@ enum cop_limit {
 	COP_EF_MAX = 65536,   /* width of a walk through the vector graph */
 	COP_HOPS_MAX = 64,
 	COP_RECORD_BYTES = 4096, /* of a record kept in shared memory */
-	COP_THREAD_MAX = 256	 /* more are cut to this */
+	COP_THREAD_MAX = 256,	 /* more are cut to this */
+	COP_MARK_BYTES = 1024,	 /* of a mark's value */
+	COP_MARK_COUNT = 256	 /* marks of a store */
 };
 
 /* Bytes of a store's cache of results. */
@@ -534,6 +536,35 @@ cop_retentions(cop_read *read,
 	       int32_t (*visit)(void *user, cop_read *read,
 				const struct cop_retention *retention),
 	       void *user);
+
+/* A mark, as cop_mark set it. */
+struct cop_mark {
+	uint32_t size;
+	uint32_t name_size;
+	const char *name; /* does not end in NUL */
+	const void *value;
+	size_t value_size;
+	uint64_t commit; /* that set it, 0: there is none */
+};
+
+/*
+ * A mark, as of the read's snapshot: of a read as of the past, too, it is the
+ * newest one.
+ * out		commit is 0 if there is none of that name
+ * Lifetime	what out points to: until the read ends or is refreshed.
+ */
+COP_MUST cop_err cop_read_mark(cop_read *read, const char *name,
+			       size_t name_size, struct cop_mark *out);
+
+/*
+ * Calls `visit` with each mark, by name.  A non-zero return ends it with
+ * COP_STOPPED.
+ * Lifetime	what the mark points to: until visit returns.
+ */
+COP_MUST cop_err cop_marks(cop_read *read,
+			   int32_t (*visit)(void *user, cop_read *read,
+					    const struct cop_mark *mark),
+			   void *user);
 
 struct cop_commit_info {
 	uint32_t size;
@@ -1393,6 +1424,20 @@ COP_MUST cop_err cop_unlink(cop_write *write, const struct cop_put_edge *edge);
  */
 COP_MUST cop_err cop_retain(cop_write *write,
 			    const struct cop_retention *retention);
+
+/*
+ * Sets a mark, or removes it: a small value of the application's, under a name
+ * of its own, that changes with this commit or not at all.  So whoever follows
+ * the change feed keeps what it has seen, or an import how far it is, exactly
+ * once with what was done.  It is part of backups and of every copy of the
+ * store, no search or walk sees it, and no history is kept of it.
+ * name		UTF-8; begin it with who it is of: "mirror:orders"
+ * value	NULL removes it, if it is there; size up to COP_MARK_BYTES
+ * Returns	COP_BAD_TEXT, COP_TOO_LARGE; the commit fails with COP_TOO_LARGE
+ *		if there would be more than COP_MARK_COUNT.
+ */
+COP_MUST cop_err cop_mark(cop_write *write, const char *name, size_t name_size,
+			  const void *value, size_t size);
 
 /* How many operations the write holds, and their bytes. */
 COP_API size_t cop_write_count(const cop_write *write);

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "cull.h"
 #include "retain.h"
+#include "marks.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -429,20 +430,32 @@ static cop_err database_copy(struct copying *copying, enum env_db db)
 	return !err && code != ENV_ABSENT ? failed(code) : err;
 }
 
-static cop_err meta_copy(struct copying *copying)
+static int meta_copy_one(struct copying *copying, struct bytes key)
 {
-	struct bytes retention = bytes_of(NULL, 0);
-	struct bytes store;
-	int code = from_get(copying, DB_META, bytes_of("store", 5), &store);
+	struct bytes value;
+	int code = from_get(copying, DB_META, key, &value);
+
+	return code ? code : to_put(copying, DB_META, key, value);
+}
+
+/* Where a copy is brought up to date there may be none any more. */
+static int marks_copy(struct copying *copying)
+{
+	int code = to_delete(copying, DB_META, marks_key());
 
 	if (!code)
-		code = to_put(copying, DB_META, bytes_of("store", 5), store);
+		code = meta_copy_one(copying, marks_key());
+	return code == ENV_ABSENT ? 0 : code;
+}
+
+static cop_err meta_copy(struct copying *copying)
+{
+	int code = meta_copy_one(copying, bytes_of("store", 5));
+
 	if (!code)
-		code = from_get(copying, DB_META, bytes_of("retention", 9),
-				&retention);
+		code = meta_copy_one(copying, bytes_of("retention", 9));
 	if (!code)
-		code = to_put(copying, DB_META, bytes_of("retention", 9),
-			      retention);
+		code = marks_copy(copying);
 	if (!code)
 		code = to_put(copying, DB_META, state_key(),
 			      bytes_of(&copying->now, sizeof copying->now));

@@ -259,6 +259,18 @@ enum { RETENTION_OFF = 1 };
 static_assert(sizeof(struct disk_retention) == 24, "retention is 24 bytes");
 
 /*
+ * DB_META "marks": those that there are, ascending by name; each is this, the
+ * name, the value, padded to 8.
+ */
+struct disk_mark {
+	uint64_t commit; /* that set it */
+	uint32_t name_bytes;
+	uint32_t value_bytes;
+};
+
+static_assert(sizeof(struct disk_mark) == 16, "a mark's header is 16 bytes");
+
+/*
  * Versions that ended: the key that they had (an id big endian), then the
  * complement of the commit that they were born at, big endian, so that the
  * newest comes first.  The value is the commit that ended them, u64, then what

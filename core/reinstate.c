@@ -32,6 +32,7 @@
 #include "create.h"
 #include "limit.h"
 #include "point.h"
+#include "marks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,7 @@ struct restoring {
 	uint64_t batch_bytes;
 	uint64_t chunks; /* when progress was told last */
 	uint64_t entries;
+	int has_retention;
 };
 
 /* ---- the folder --------------------------------------------------------- */
@@ -224,6 +226,15 @@ static cop_err restoring_tell(void *user)
 		   : 0;
 }
 
+/* Whether a store's backup has such an entry of the main database. */
+static int is_meta(struct restoring *restoring, struct bytes key)
+{
+	int is_retention = key.size == 9 && !memcmp(key.data, "retention", 9);
+
+	restoring->has_retention |= is_retention;
+	return is_retention || !env_key_compare(DB_META, key, marks_key());
+}
+
 static cop_err entry_put(struct restoring *restoring)
 {
 	struct backup_in *in = &restoring->in;
@@ -233,8 +244,7 @@ static cop_err entry_put(struct restoring *restoring)
 	void *room;
 	int code;
 
-	if (in->entry.db == DB_META &&
-	    (key.size != 9 || memcmp(key.data, "retention", 9) != 0))
+	if (in->entry.db == DB_META && !is_meta(restoring, key))
 		return error_set(COP_CORRUPT,
 				 "the backup has an entry that no store's "
 				 "backup has; use another one");
@@ -290,7 +300,7 @@ static cop_err entries_put(struct restoring *restoring)
 		if (err)
 			break;
 	}
-	if (!err && !in->totals.entries[DB_META])
+	if (!err && !restoring->has_retention)
 		err = error_set(COP_CORRUPT, "the backup lacks the rules of "
 					     "retention; use another one");
 	return err;

@@ -120,6 +120,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 		need = op_pad(key + op->target_size) + op->record_bytes;
 		break;
 	case OP_UNLINK: need = key + op->target_size; break;
+	case OP_MARK: need = op_pad(key) + op->record_bytes; break;
 	case OP_RETAIN: need = sizeof(struct disk_retention) + key; break;
 	case OP_CHUNK: need = sizeof(struct chunk_op) + op->record_bytes; break;
 	case OP_EXPECT:
@@ -129,7 +130,7 @@ static cop_err op_shape_check(const cop_store *store, const struct op *op)
 	default: return bad("kind of operation");
 	}
 	if ((op->record_bytes % 8 && op->kind != OP_EXPECT &&
-	     op->kind != OP_CONTENT) ||
+	     op->kind != OP_CONTENT && op->kind != OP_MARK) ||
 	    need > body)
 		return bad("size of an operation");
 	if ((op->kind == OP_EDGE || op->kind == OP_UNLINK) && !op->target_size)
@@ -252,6 +253,20 @@ static cop_err chunk_check(const struct op *op)
 	return content_chunk_is_sound(chunk) ? 0 : bad("chunk");
 }
 
+static cop_err mark_check(const struct op *op)
+{
+	const char *name = (const char *)op_body(op);
+
+	if (op->option > MARK_REMOVE)
+		return bad("option");
+	if (op->key_size > COP_NAME_BYTES ||
+	    text_valid_bytes(name, op->key_size) != op->key_size ||
+	    op->record_bytes > COP_MARK_BYTES ||
+	    (op->option == MARK_REMOVE && op->record_bytes))
+		return bad("mark");
+	return 0;
+}
+
 static cop_err op_check(const cop_store *store, const struct op *op,
 			const struct request *request)
 {
@@ -276,6 +291,8 @@ static cop_err op_check(const cop_store *store, const struct op *op,
 		err = chunk_check(op);
 	if (!err && op->kind == OP_CONTENT)
 		err = content_check(op);
+	if (!err && op->kind == OP_MARK)
+		err = mark_check(op);
 	return err;
 }
 

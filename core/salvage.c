@@ -727,11 +727,12 @@ static int meta_take(struct run *run, uint64_t number)
 /* The size that a meta page has which is where it should be by it. */
 static uint32_t page_bytes_find(const struct run *run, uint64_t file_bytes)
 {
-	for (uint32_t bytes = PAGE_LEAST;
-	     bytes <= PAGE_MOST && META_PAGES * bytes <= file_bytes; bytes *= 2)
+	for (uint32_t bytes = PAGE_LEAST; bytes <= PAGE_MOST; bytes *= 2)
 		for (uint64_t i = 0; i < META_PAGES; i++) {
 			struct meta meta;
 
+			if (file_bytes < (i + 1) * bytes)
+				continue;
 			memcpy(&meta, run->map + i * bytes, sizeof meta);
 			if (meta_is_sound(&meta, i) &&
 			    meta.list.page_bytes == bytes)
@@ -790,6 +791,14 @@ static cop_err meta_choose(struct run *run)
 
 /* ---- all ---------------------------------------------------------------- */
 
+static cop_err data_is_short(uint64_t bytes)
+{
+	return error_set(COP_CORRUPT,
+			 "the data file has %llu bytes, too few for any; "
+			 "restore a backup",
+			 (unsigned long long)bytes);
+}
+
 static cop_err run_begin(struct run *run, int fd)
 {
 	struct stat st;
@@ -798,11 +807,8 @@ static cop_err run_begin(struct run *run, int fd)
 	if (fstat(fd, &st))
 		return error_system(errno, "cannot read the data file");
 	bytes = (uint64_t)st.st_size;
-	if (bytes < META_PAGES * (uint64_t)PAGE_USUAL)
-		return error_set(COP_CORRUPT,
-				 "the data file has %llu bytes, too few for "
-				 "any; restore a backup",
-				 (unsigned long long)bytes);
+	if (bytes < META_PAGES * (uint64_t)PAGE_LEAST)
+		return data_is_short(bytes);
 	run->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (run->map == MAP_FAILED) {
 		run->map = NULL;
@@ -810,6 +816,8 @@ static cop_err run_begin(struct run *run, int fd)
 	}
 	run->page_bytes = page_bytes_find(run, bytes);
 	run->pages = bytes / run->page_bytes;
+	if (run->pages < META_PAGES)
+		return data_is_short(bytes);
 	run->taken = calloc(MARKED(run->pages), 1);
 	run->free = calloc(MARKED(run->pages), 1);
 	return run->taken && run->free

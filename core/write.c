@@ -4,6 +4,7 @@
 #include "lock.h"
 #include "rules.h"
 #include "span.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -506,6 +507,52 @@ cop_err cop_retain(cop_write *write, const struct cop_retention *retention)
 		err = bytes_put(write, &op, sizeof op);
 	if (!err)
 		err = bytes_put(write, &rule, sizeof rule);
+	if (!err)
+		err = op_end(write, mark.size, &op);
+	return err ? mark_back(write, mark, err) : 0;
+}
+
+/* ---- marks -------------------------------------------------------------- */
+
+static cop_err mark_check(const char *name, size_t name_size, const void *value,
+			  size_t size)
+{
+	if (!name || !name_size || name_size > COP_NAME_BYTES ||
+	    text_valid_bytes(name, name_size) != name_size)
+		return error_set(name && name_size > COP_NAME_BYTES
+				     ? COP_TOO_LARGE
+				     : COP_BAD_TEXT,
+				 "a mark's name has %zu bytes; it is UTF-8 of "
+				 "1 to %d",
+				 name ? name_size : 0, COP_NAME_BYTES);
+	if (value && size > COP_MARK_BYTES)
+		return error_set(COP_TOO_LARGE,
+				 "the mark '%.*s' has %zu bytes; it may have "
+				 "%d",
+				 (int)name_size, name, size, COP_MARK_BYTES);
+	return 0;
+}
+
+cop_err cop_mark(cop_write *write, const char *name, size_t name_size,
+		 const void *value, size_t size)
+{
+	struct mark mark = mark_now(write);
+	struct op op = {.kind = OP_MARK,
+			.option = value ? MARK_SET : MARK_REMOVE,
+			.key_size = (uint32_t)name_size,
+			.record_bytes = value ? (uint32_t)size : 0};
+	cop_err err = write_check(write);
+
+	if (!err)
+		err = mark_check(name, name_size, value, size);
+	if (!err)
+		err = bytes_put(write, &op, sizeof op);
+	if (!err)
+		err = bytes_put(write, name, name_size);
+	if (!err && buffer_align(&write->ops, 8))
+		err = no_memory();
+	if (!err && op.record_bytes)
+		err = bytes_put(write, value, size);
 	if (!err)
 		err = op_end(write, mark.size, &op);
 	return err ? mark_back(write, mark, err) : 0;

@@ -18,6 +18,7 @@
  *	OP_CHUNK	struct chunk_op; record_bytes of a chunk (content.h)
  *	OP_CONTENT	struct content_op; record_bytes of content, padded to 8;
  *			key
+ *	OP_MARK		name, padded to 8; record_bytes of its value
  *
  *	Names are numbers of the write's own list (codec.h), so the bytes mean
  *	the same in whatever process applies them, together with that list.
@@ -39,7 +40,8 @@ enum op_kind {
 	OP_TAG,
 	OP_RETAIN,
 	OP_CHUNK,
-	OP_CONTENT
+	OP_CONTENT,
+	OP_MARK
 };
 
 /* The option of OP_CHUNK; one that drops has no chunk. */
@@ -50,6 +52,9 @@ enum { PUT_CONTENT_KEEP = 0x100 };
 
 /* The option of OP_TAG. */
 enum tag_change { TAG_ADD = 0, TAG_REMOVE = 1, TAG_ADD_TIMED = 2 };
+
+/* The option of OP_MARK; its key is the name. */
+enum mark_change { MARK_SET = 0, MARK_REMOVE = 1 };
 
 /* The option of OP_EXPECT; see validate.h. */
 enum expect_kind {

@@ -122,7 +122,7 @@ holds 0 0 0 'none of it left anything'
 fresh
 perl -e 'print qq({"key":"k$_"}\n) for 1..25; print "oops\n"' >"$work/c.ndjson"
 exits 7 'a bad line in the third batch' import "$store" "$work/c.ndjson" --batch 10
-like "$err" "*c.ndjson:26: *; in the store is everything up to $work/c.ndjson:20, commit 2" \
+like "$err" "*c.ndjson:26: *; in the store is everything up to $work/c.ndjson:20, commit 2; --resume goes on from there" \
 	'it stops at a commit and says which'
 holds 20 0 0 'the first two commits are in'
 fresh
@@ -139,7 +139,7 @@ is "$(grep -c 'many.ndjson:' "$work/err")" 5 'the first five are shown'
 holds 75 0 0 'fifty good ones are in'
 exits 0 'the commits of a batch of 10' import "$store" "$work/many.ndjson" \
 	--skip-bad --json --batch 10
-is "$(field commits <"$work/out")" 5 'are five'
+is "$(field commits <"$work/out")" 6 'are five, and one that says it is through'
 
 # ---- interrupted
 
@@ -159,7 +159,7 @@ wait "$pid"
 is "$?" 143 'SIGTERM ends an import, and its status says so'
 exec 4>&-
 like "$(cat "$work/err")" \
-	'*interrupted; in the store is everything up to standard input:20, commit 2' \
+	'*interrupted; in the store is everything up to standard input:20, commit 2; --resume goes on from there' \
 	'up to where is said'
 holds 20 0 0 'and true'
 

@@ -126,6 +126,8 @@ static void full_rest(cop_write *write)
 	must(cop_delete(write, "dave", 4), "delete");
 	must(cop_undelete(write, "alice", 5, 0), "undelete");
 	must(cop_retain(write, &retention), "retain");
+	must(cop_mark(write, "feed", 4, "12", 2), "mark");
+	must(cop_mark(write, "old feed", 8, NULL, 0), "no mark");
 }
 
 static void full_content(cop_write *write)

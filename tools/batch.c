@@ -12,7 +12,8 @@
  * crash
  *	What was committed is in the store, in the order of the input; `done`
  *	says up to where.  Putting the same records again does no harm, so an
- *	import that broke off is simply run again.
+ *	import that broke off may simply be run again; `seal` can have each
+ *	commit keep how far it goes, to go on from there.
  */
 #include "batch.h"
 
@@ -148,11 +149,17 @@ static int loads_swap(struct batch *batch, struct fault *fault)
 	return 0;
 }
 
+static int batch_seal(struct batch *batch, struct fault *fault)
+{
+	return batch->seal ? batch->seal(batch->user, fault) : 0;
+}
+
 int batch_pass(struct batch *batch, struct fault *fault)
 {
 	if (!batch->ahead)
 		return batch_commit(batch, fault);
-	if (batch_settle(batch, fault) || loads_swap(batch, fault))
+	if (batch_settle(batch, fault) || batch_seal(batch, fault) ||
+	    loads_swap(batch, fault))
 		return fault->code;
 	if (pthread_create(&batch->thread, NULL, commit_run, batch))
 		return fault_set(fault, EXIT_NO_SPACE,
@@ -165,7 +172,7 @@ int batch_commit(struct batch *batch, struct fault *fault)
 {
 	struct cop_result result;
 
-	if (batch_settle(batch, fault))
+	if (batch_settle(batch, fault) || batch_seal(batch, fault))
 		return fault->code;
 	batch->filling.write = batch->write;
 	if (load_commit(batch, &batch->filling, &result, fault))
@@ -186,6 +193,14 @@ int batch_begin(struct batch *batch, struct fault *fault)
 	    batch->store ? cop_write_begin(batch->store, &batch->write) : 0;
 
 	return err ? fault_cop(fault, err) : 0;
+}
+
+int batch_empty(struct batch *batch, struct fault *fault)
+{
+	cop_abort(batch->write);
+	batch->write = NULL;
+	batch->filling.count = 0;
+	return batch_begin(batch, fault);
 }
 
 void batch_release(struct batch *batch)

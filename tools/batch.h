@@ -28,7 +28,10 @@ struct batch {
 	int ahead;	   /* it is filled while another is committed */
 	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
 	size_t byte_max;
-	int lazy;	  /* commits are COP_LAZY */
+	int lazy; /* commits are COP_LAZY */
+	/* called before each commit, to add to its write; NULL: nothing */
+	int (*seal)(void *user, struct fault *fault);
+	void *user;
 	uint32_t threads; /* that link vectors, 0: 1 */
 	/* the batch's own */
 	struct load filling;   /* its write is `write` */
@@ -49,6 +52,9 @@ int batch_begin(struct batch *batch, struct fault *fault);
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault);
+
+/* Drops what was added to the write since the last commit. */
+int batch_empty(struct batch *batch, struct fault *fault);
 
 /* Operations that no commit was begun for. */
 size_t batch_count(const struct batch *batch);

@@ -305,11 +305,18 @@ static int sheet_record(struct sheet *sheet)
 	return 0;
 }
 
+/* Whether edges that are otherwise the same are told apart. */
+static int sheet_is_parallel(const struct sheet *sheet)
+{
+	return sheet->columns.is_edges &&
+	       (sheet->columns.is_neo4j || sheet->columns.is_gremlin);
+}
+
 static int sheet_edge(struct sheet *sheet, const struct place *place)
 {
 	struct import *import = sheet->import;
 
-	if ((sheet->columns.is_neo4j || sheet->columns.is_gremlin) &&
+	if (sheet_is_parallel(sheet) &&
 	    parallel_next(&import->parallel, &sheet->edge))
 		return sheet_memory(sheet);
 	return import_edge(import, place, &sheet->edge);
@@ -324,7 +331,9 @@ static int sheet_records(struct sheet *sheet)
 
 	while (!code && sheet->csv.field_count) {
 		place.number = sheet->csv.line;
-		if (sheet_record(sheet))
+		if (import_passes(import) && !sheet_is_parallel(sheet))
+			code = import_step(import);
+		else if (sheet_record(sheet))
 			code = import_bad(import, &place);
 		else if (sheet->columns.is_edges)
 			code = sheet_edge(sheet, &place);

@@ -198,6 +198,11 @@ static int document_element(struct document *document)
 
 	if (document_value(document, &data, &size))
 		return document->fault->code;
+	if (import_passes(import)) {
+		document_take(document, data, size);
+		document->index++;
+		return import_step(import);
+	}
 	import->record.is_point = document_is_point(document->list);
 	code = record_put(&import->record, import->batch.write, data, size,
 			  document->fault);
@@ -208,11 +213,8 @@ static int document_element(struct document *document)
 				     "%s[%" PRIu64 "]: ", document->list,
 				     document->index);
 		code = import_bad(import, &place);
-	} else if (import->record.kind == 0) {
-		code = import_step(import);
 	} else {
-		import->vectors += (uint64_t)import->record.has_vector;
-		code = import_added(import, &place);
+		code = import_recorded(import, &place);
 	}
 	document->index++;
 	return code;

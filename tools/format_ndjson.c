@@ -24,15 +24,13 @@ int ndjson_import(struct import *import)
 		if (record_is_empty(line, size))
 			continue;
 		place.number = import->reader.line;
-		if (record_put(&import->record, import->batch.write, line, size,
-			       fault)) {
-			code = import_bad(import, &place);
-		} else if (import->record.kind == 0) {
+		if (import_passes(import))
 			code = import_step(import);
-		} else {
-			import->vectors += (uint64_t)import->record.has_vector;
-			code = import_added(import, &place);
-		}
+		else if (record_put(&import->record, import->batch.write, line,
+				    size, fault))
+			code = import_bad(import, &place);
+		else
+			code = import_recorded(import, &place);
 		if (code)
 			return code;
 	}

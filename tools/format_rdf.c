@@ -267,6 +267,10 @@ static SerdStatus on_triple(void *user, SerdStatementFlags flags,
 	if (rdf->code)
 		return SERD_ERR_UNKNOWN;
 	rdf->has_triple = 1;
+	if (import_passes(rdf->import)) {
+		rdf->code = import_step(rdf->import);
+		return rdf->code ? SERD_ERR_UNKNOWN : SERD_SUCCESS;
+	}
 	scratch_reset(&rdf->text);
 	if (name_of(rdf, subject, &s) || key_check(rdf, s) ||
 	    name_of(rdf, predicate, &p))
@@ -557,7 +561,7 @@ int rdf_import(struct import *import, int format)
 			   ? import->cli->fault.code
 			   : turtle_read(&rdf);
 	if (!code)
-		code = triples_flush(&rdf.triples);
+		code = triples_end(&rdf.triples);
 	import->dangling = dangling;
 	triples_release(&rdf.triples);
 	scratch_release(&rdf.text);

@@ -9,6 +9,7 @@
 #include "parallel.h"
 #include "progress.h"
 #include "record.h"
+#include "resume.h"
 #include "table.h"
 
 struct import {
@@ -38,6 +39,7 @@ struct import {
 	uint64_t records;      /* taken */
 	uint64_t vectors;      /* of those, with one */
 	uint64_t bad;	       /* left out */
+	struct resume resume;
 };
 
 /*
@@ -48,6 +50,15 @@ int import_added(struct import *import, const struct place *place);
 
 /* The same for an edge that was left out: no operation was added. */
 int import_step(struct import *import);
+
+/* The same of the line that import->record has just put. */
+int import_recorded(struct import *import, const struct place *place);
+
+/*
+ * Whether the record at hand is in the store already, so that import_step() is
+ * all that is to be done.
+ */
+int import_passes(const struct import *import);
 
 /*
  * After a record that could not be added, with cli->fault set: 0 to go on

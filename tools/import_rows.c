@@ -130,7 +130,9 @@ static int rows_each(struct import *import, struct rows *rows,
 			return 0;
 		if (!code && row_key(keys, rows, index, fault))
 			return fault->code;
-		if (code) {
+		if (!code && import_passes(import)) {
+			code = import_step(import);
+		} else if (code) {
 			code = import_bad(import, &place);
 		} else if (row_put(import, keys, rows, row)) {
 			row_quoted(keys, fault);

@@ -20,6 +20,10 @@
  *	The object of a triple is an entity, too: one of which nothing is said
  *	is put with nothing but its key, whatever --dangling says.
  *
+ * going on
+ *	What is gathered is put by one commit, however much there is of it in
+ *	the store already: a mark says how many triples are done (resume.c).
+ *
  * limits
  *	Memory is that of one commit (all of the file with --atomic).  What
  *	another process changes in an entity between the look-up and the commit
@@ -587,24 +591,34 @@ int triples_begin(struct triples *triples)
 	return commit(triples);
 }
 
-int triples_flush(struct triples *triples)
+int triples_end(struct triples *triples)
 {
-	uint64_t records = triples->import->records;
+	struct import *import = triples->import;
+	uint64_t records = import->records, turns = import->resume.now.turns;
 	int code = 0;
+
+	import->resume.holds = 1;
 
 	for (size_t i = 0; i < triples->subject_count && !code; i++)
 		code = subject_put(triples, &triples->subjects[i]);
 	for (size_t i = 0; i < triples->link_count && !code; i++)
 		code = link_put(triples, &triples->links[i]);
-	if (!code && !triples->import->is_atomic)
-		code = commit(triples);
-	triples->import->records = records; /* those are the triples */
+	import->resume.holds = 0;
+	import->records = records; /* those are the triples */
+	import->resume.now.turns = turns;
 	scratch_reset(&triples->scratch);
 	if (triples->slots)
 		memset(triples->slots, 0,
 		       triples->slot_count * sizeof *triples->slots);
 	triples->subject_count = triples->link_count = triples->bytes = 0;
 	return code;
+}
+
+int triples_flush(struct triples *triples)
+{
+	int code = triples_end(triples);
+
+	return code || triples->import->is_atomic ? code : commit(triples);
 }
 
 void triples_release(struct triples *triples)

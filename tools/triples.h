@@ -43,6 +43,9 @@ int triples_edge(struct triples *triples, const struct place *place,
 		 struct triples_text subject, struct triples_text relation,
 		 struct triples_text object);
 
+/* Puts what is gathered, for the next commit; 0 or an exit status. */
+int triples_end(struct triples *triples);
+
 /* Puts and commits what is gathered; 0 or an exit status. */
 int triples_flush(struct triples *triples);
 

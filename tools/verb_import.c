@@ -11,7 +11,7 @@
  * when it stops
  *	At a bad record, a failed commit or a signal, what is in the batch is
  *	dropped and the message says up to where the input is in the store, and
- *	which commit that is.
+ *	which commit that is.  With --resume it goes on from there (resume.c).
  *
  * --skip-bad
  *	A bad record is left out; the first few are reported, all are counted,
@@ -44,6 +44,7 @@ enum {
 	IMPORT_DANGLING,
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
+	IMPORT_RESUME,
 	IMPORT_SIZE,
 	IMPORT_TYPE,
 	IMPORT_RELATION,
@@ -72,6 +73,8 @@ static const struct arg_row import_rows[] = {
      "edges to entities not there (default: reject)"},
     {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
+    {IMPORT_RESUME, "resume", NULL,
+     "go on where an import of these files broke off"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
     {IMPORT_RELATION, "relation", "NAME",
@@ -137,7 +140,8 @@ static const char import_notes[] =
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
-    "With --skip-bad the\nexit status is 0 however many records were left "
+    "With --resume it goes\non from there, each record put once. "
+    "With --skip-bad the exit status is 0 however\nmany records were left "
     "out.\n";
 
 /* ---- what the formats call ---------------------------------------------- */
@@ -149,9 +153,20 @@ static int import_stopped(struct import *import)
 			 "interrupted");
 }
 
-int import_step(struct import *import)
+int import_passes(const struct import *import)
+{
+	return resume_is_passing(import);
+}
+
+static int import_took(struct import *import)
 {
 	import->records++;
+	return resume_turn(import);
+}
+
+/* After a record that was taken. */
+static int import_look(struct import *import)
+{
 	if (stop_signal())
 		return import_stopped(import);
 	progress_step(&import->progress,
@@ -160,15 +175,33 @@ int import_step(struct import *import)
 	return 0;
 }
 
+int import_step(struct import *import)
+{
+	return import_took(import) ? import->cli->fault.code
+				   : import_look(import);
+}
+
 int import_added(struct import *import, const struct place *place)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (batch_add(&import->batch, place, fault))
+	if (import_passes(import))
+		return import_step(import);
+	if (batch_add(&import->batch, place, fault) || import_took(import))
 		return fault->code;
-	if (batch_is_full(&import->batch) && batch_pass(&import->batch, fault))
+	if (!import->resume.holds && batch_is_full(&import->batch) &&
+	    batch_pass(&import->batch, fault))
 		return fault->code;
-	return import_step(import);
+	return import_look(import);
+}
+
+int import_recorded(struct import *import, const struct place *place)
+{
+	if (!import->record.kind)
+		return import_step(import);
+	import->vectors += (uint64_t)import->record.has_vector;
+	import->resume.edges += import->record.kind == RECORD_EDGE;
+	return import_added(import, place);
 }
 
 int import_bad(struct import *import, const struct place *place)
@@ -178,15 +211,17 @@ int import_bad(struct import *import, const struct place *place)
 
 	place_text(place, text, sizeof text);
 	fault_prefix(fault, "%s: ", text);
-	if (!import->skips_bad || fault->code != EXIT_BAD_INPUT)
+	if (fault->code != EXIT_BAD_INPUT ||
+	    (!import->skips_bad && !import_passes(import)))
 		return fault->code;
 	import->bad++;
-	if (import->bad <= IMPORT_BAD_SHOWN && !import->cli->quiet) {
+	if (import->bad <= IMPORT_BAD_SHOWN && !import->cli->quiet &&
+	    !import_passes(import)) {
 		progress_end(&import->progress);
 		fault_print(fault);
 	}
 	fault_clear(fault);
-	return 0;
+	return resume_turn(import);
 }
 
 int import_entity(struct import *import, const struct place *place,
@@ -215,6 +250,7 @@ int import_edge(struct import *import, const struct place *place,
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
+	import->resume.edges += !import_passes(import);
 	return import_added(import, place);
 }
 
@@ -250,8 +286,11 @@ static int import_dispatch(struct import *import)
 
 static int import_file(struct import *import, const char *path)
 {
-	int code = reader_open(&import->reader, path, &import->cli->fault);
+	int code;
 
+	if (resume_file(import, path))
+		return 0;
+	code = reader_open(&import->reader, path, &import->cli->fault);
 	import->reader.member = import->array;
 	if (!code)
 		code = import_dispatch(import);
@@ -323,18 +362,20 @@ static void import_print_json(const struct import *import)
 	       ",\"entities_put\":%" PRIu64 ",\"edges_put\":%" PRIu64
 	       ",\"vectors_put\":%" PRIu64 ",\"edges_skipped\":%" PRIu64
 	       ",\"stubs_put\":%" PRIu64 ",\"doubled\":%" PRIu64
-	       ",\"bad\":%" PRIu64 ",\"commits\":%" PRIu64
-	       ",\"commit\":%" PRIu64 ",\"seconds\":%.3f}\n",
+	       ",\"bad\":%" PRIu64 ",\"resumed\":%" PRIu64
+	       ",\"commits\":%" PRIu64 ",\"commit\":%" PRIu64
+	       ",\"seconds\":%.3f}\n",
 	       import->records, total->entities_put, total->edges_put,
 	       import->vectors, total->edges_skipped + import->record.endless,
 	       total->stubs_put, import->record.doubled, import->bad,
-	       import->batch.commits, import->batch.commit,
-	       progress_seconds(&import->progress));
+	       import->resume.before.records, import->batch.commits,
+	       import->batch.commit, progress_seconds(&import->progress));
 }
 
 static void import_print(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
+	uint64_t records = import->records - import->resume.before.records;
 	double seconds = progress_seconds(&import->progress);
 	char a[64], b[64], c[64], d[64], e[64];
 
@@ -343,8 +384,7 @@ static void import_print(const struct import *import)
 		words_things(b, total->edges_put, "edge", "edges"),
 		words_things(c, import->vectors, "vector", "vectors"),
 		words_things(d, import->batch.commits, "commit", "commits"),
-		seconds,
-		words_count(e, (uint64_t)((double)import->records / seconds)));
+		seconds, words_count(e, (uint64_t)((double)records / seconds)));
 	if (total->stubs_put)
 		fprintf(stderr, "; %s stubs put for missing ends",
 			words_count(a, total->stubs_put));
@@ -365,13 +405,17 @@ static void import_say_where(struct import *import)
 
 	if (!batch->done.file) {
 		snprintf(fault->text + size, sizeof fault->text - size,
-			 "; nothing was imported");
+			 import->resume.before.turns
+			     ? "; nothing more was imported"
+			     : "; nothing was imported");
 		return;
 	}
 	place_text(&batch->done, where, sizeof where);
 	snprintf(fault->text + size, sizeof fault->text - size,
-		 "; in the store is everything up to %s, commit %" PRIu64,
-		 where, batch->commit);
+		 "; in the store is everything up to %s, commit %" PRIu64 "%s",
+		 where, batch->commit,
+		 import->resume.is_marked ? "; --resume goes on from there"
+					  : "");
 }
 
 /* What is under way stands before what a fault is of, and comes first. */
@@ -389,7 +433,10 @@ static int import_end(struct import *import, int code)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (!code && batch_count(&import->batch))
+	if (!code)
+		code = resume_check(import);
+	import->resume.is_last = !code;
+	if (!code && (batch_count(&import->batch) || import->resume.is_marked))
 		code = batch_commit(&import->batch, fault);
 	else
 		code = import_settle(import, code);
@@ -533,6 +580,7 @@ static int import_option(struct import *import, int id)
 	case IMPORT_IDS: import->ids = cli->value; break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
+	case IMPORT_RESUME: import->resume.is_wanted = 1; break;
 	case IMPORT_TYPE: import->type = cli->value; break;
 	case IMPORT_RELATION: import->relation = cli->value; break;
 	case IMPORT_DELIMITER:
@@ -565,6 +613,9 @@ static int import_options(struct import *import)
 		return args_fault(cli, "--ids goes with one file of vectors");
 	if (import->ids && !strcmp(import->ids, cli->operands[0]))
 		return args_fault(cli, "vectors and --ids are one file");
+	if (import->is_atomic && import->resume.is_wanted)
+		return args_fault(cli, "what --atomic leaves behind is all or "
+				       "nothing: there is nothing to --resume");
 	if (cli->quiet)
 		import->progress_mode = PROGRESS_NEVER;
 	if (import->is_atomic) {
@@ -583,7 +634,9 @@ static int import_files(struct import *import)
 
 	import->batch.store = cli->store;
 	import->batch.ahead = !import->is_atomic;
-	if (batch_begin(&import->batch, &cli->fault))
+	import->batch.seal = resume_seal;
+	import->batch.user = import;
+	if (batch_begin(&import->batch, &cli->fault) || resume_begin(import))
 		return cli->fault.code;
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;

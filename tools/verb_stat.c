@@ -9,6 +9,7 @@
  *	What is a share of something that has not happened is "-", null in JSON.
  */
 #include "look.h"
+#include "marks.h"
 #include "out.h"
 #include "words.h"
 #include "verbs.h"
@@ -196,7 +197,7 @@ static void stat_json(const struct cop_stats *stats,
 	printf(",\"segment\":");
 	out_string(stats->segment,
 		   strnlen(stats->segment, sizeof stats->segment));
-	printf(",\"cpu\":\"%s\"}\n", cop_cpu());
+	printf(",\"cpu\":\"%s\"", cop_cpu());
 }
 
 static void stat_time(const struct cop_stats *stats)
@@ -300,11 +301,14 @@ static int stat_run(struct cli *cli)
 	if (code)
 		return code;
 	stat_shares(&shares, &stats, &figures);
-	if (json)
-		stat_json(&stats, &shares, &past, cli->path);
-	else
+	if (!json) {
 		stat_text(&stats, &shares, &past);
-	return 0;
+		return marks_text(cli);
+	}
+	stat_json(&stats, &shares, &past, cli->path);
+	code = marks_json(cli);
+	puts("}");
+	return code;
 }
 
 const struct verb verb_stat = {
