@@ -62,8 +62,6 @@ static inline void input_patch(struct input *input, unsigned char *to,
 
 /* ---- a store ------------------------------------------------------------ */
 
-enum { FUZZ_DIM = 3 };
-
 /*
  * Where all files are: the folder that who runs the target removes, or one
  * that goes when it ends.
@@ -80,8 +78,8 @@ static inline void fuzz_folder(void)
 {
 	const char *folder = getenv("COPPICE_FUZZ_FOLDER");
 
-	setenv("COPPICE_RESERVE", "1G", 0);
-	setenv("COPPICE_MAP_SIZE", "1G", 0);
+	setenv("COPPICE_RESERVE", "64M", 0);
+	setenv("COPPICE_MAP_SIZE", "64M", 0);
 	snprintf(fuzz_fixture.folder, sizeof fuzz_fixture.folder,
 		 "%s/coppice-fuzz-XXXXXX", folder ? folder : "/tmp");
 	if (!mkdtemp(fuzz_fixture.folder))
@@ -92,10 +90,10 @@ static inline void fuzz_folder(void)
 }
 
 /* A new store, whose segment is in the folder, too. */
-static inline void fuzz_store(void)
+static inline void fuzz_store(uint32_t dim)
 {
 	struct cop_options options = {.size = sizeof options,
-				      .dim = FUZZ_DIM,
+				      .dim = dim,
 				      .metric = COP_L2,
 				      .expected_entities = 1000,
 				      .shm_dir = fuzz_fixture.folder};
@@ -105,12 +103,12 @@ static inline void fuzz_store(void)
 }
 
 /* Another in its place: it must not grow with every input. */
-static inline void fuzz_store_again(void)
+static inline void fuzz_store_again(uint32_t dim)
 {
 	fixture_close(&fuzz_fixture);
 	must(cop_detach(fuzz_fixture.path), "detach");
 	nftw(fuzz_fixture.path, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
-	fuzz_store();
+	fuzz_store(dim);
 }
 
 /* A file of the folder with these bytes in it; its path. */

@@ -18,7 +18,8 @@ enum {
 	OPTION_LOCAL_NAMES = 16,
 	OPTION_IDS = 32,
 	OPTION_DANGLING = 64, /* times 0 to 2 */
-	COMMITS_MOST = 512
+	COMMITS_MOST = 512,
+	DIM = 3
 };
 
 static unsigned commits;
@@ -36,7 +37,8 @@ static const char *file_name(unsigned kind)
 
 static void dialect_choose(struct table *table, unsigned choice)
 {
-	static const int delimiters[] = {0, ',', ';', '\t', '|', ' ', 0xff, 'a'};
+	static const int delimiters[] = {0,   ',', ';',	 '\t',
+					 '|', ' ', 0xff, 'a'};
 	static const int quotes[] = {'"', '\'', CSV_NONE, '"'};
 	static const int escapes[] = {CSV_NONE, '\\', CSV_NONE, '"'};
 	static const int arrays[] = {';', '|'};
@@ -85,7 +87,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	fuzz_folder();
-	fuzz_store();
+	fuzz_store(DIM);
 	return 0;
 }
 
@@ -115,9 +117,8 @@ static int import_input(struct import *import, struct input *input,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {data, size};
-	struct cli cli = {.verb = &verb_import,
-			  .quiet = 1,
-			  .store = fuzz_fixture.store};
+	struct cli cli = {
+	    .verb = &verb_import, .quiet = 1, .store = fuzz_fixture.store};
 	struct import import = {.cli = &cli,
 				.progress_mode = PROGRESS_NEVER,
 				.batch.record_max = SIZE_MAX,
@@ -137,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	record_release(&import.record);
 	parallel_release(&import.parallel);
 	if (commits > COMMITS_MOST) {
-		fuzz_store_again();
+		fuzz_store_again(DIM);
 		commits = 0;
 	}
 	return 0;

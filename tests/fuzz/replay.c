@@ -26,8 +26,8 @@ static void file_run(const char *path)
 		bail_out("%s: %s", path, strerror(errno));
 	/* of exactly its size, so that a read past its end is seen */
 	data = malloc((size_t)st.st_size + !st.st_size);
-	if (!data || fread(data, 1, (size_t)st.st_size, file) !=
-			 (size_t)st.st_size)
+	if (!data ||
+	    fread(data, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
 		bail_out("%s: cannot be read", path);
 	fclose(file);
 	(void)LLVMFuzzerTestOneInput(data, (size_t)st.st_size);

@@ -6,6 +6,7 @@ its name begins with "bug-" and it stays."""
 
 import gzip
 import io
+import json
 import os
 import struct
 import sys
@@ -201,4 +202,97 @@ def import_seeds():
         put("import", kind, imported("unknown", data))
 
 
+def core_seeds():
+    """Changes to what is sound (input_patch), and some bytes as they are."""
+    for kind in range(4):
+        put("record", "sound-%d" % kind, bytes([kind, 1]))
+        put("record", "changed-%d" % kind,
+            bytes([kind, 1, 40, 0, 0, 0, 7, 12, 0, 0, 3, 1, 2, 3, 4]))
+        put("record", "zeros-%d" % kind, bytes([kind, 0]) + bytes(64))
+    put("record", "bug-content-in-directory", bytes.fromhex(
+        "34bfff5f4fa180006001890141000060670000bbbbbbbbbb0000030102"
+        "01002f000001410000f06000020028000000070c0034600001"))
+    edge = struct.pack("<QII", 3, 0, 1) + struct.pack("<qqII", 0, 9, 0, 1)
+    put("record", "edge", bytes([1, 0]) + edge)
+    put("request", "sound", b"\0")
+    put("request", "changed", b"\0" + bytes([40, 0, 0, 1, 7, 0]))
+    for target in ("backup", "pages", "image"):
+        for choice in range(4):
+            put(target, "sound-%d" % choice, bytes([choice]))
+            put(target, "changed-%d" % choice,
+                bytes([choice, 1, 40, 16, 0, 0, 1, 7, 0]))
+    for chunk in range(16):
+        put("image", "chunk-%d" % chunk, bytes([0, chunk, 40, 0, 0, 0, 7]))
+    put("request", "cut", b"\1" + struct.pack("<H", 20) + bytes(32))
+
+
+def text_seeds():
+    """See text.c for the two bytes in front."""
+    texts = (
+        ("1.5e3", "-0", "007", "+.5", "5.", "1e400", "0.1234567890123456789",
+         "1.17549435e-38", "16777217", "9007199254740993e22"),
+        ('{"key":[1,{"a":"\\"]"}],"b":null} ', '"a\\u0041', "[[[]]]x", "12,",
+         "true"),
+        ("2026-11-27T10:00:00.5Z", "-44-03-15", "1815", "2h", "30d",
+         "2026-11-27 10:00+05:30", "292277026596", "1999-12-31T23:59:60Z"),
+        ("18446744073709551616", "10G", "0755", "1e308", "deadbeef",
+         "\u00e9\u4e2d\U0001f600"),
+        ("1;2;3", "[1, 2.5 3e1]", "true;false", "a\\;b;c", "-9223372036854775808",
+         ";;", "1.5"))
+    for kind, some in enumerate(texts):
+        for number, text in enumerate(some):
+            put("text", "%d-%d" % (kind, number),
+                bytes([kind, number * 9]) + text.encode())
+
+
+def call(name, arguments):
+    """An assistant's call of a tool."""
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                       "params": {"name": name, "arguments": arguments}}) + "\n"
+
+
+def host_seeds():
+    """What hosts of assistants and browsers say."""
+    calls = (
+        ("search", {"query": "alice person", "k": 3, "tags": ["red"]}),
+        ("search", {"vector": [1, 2, 3, 4], "near": "alice", "hops": 2}),
+        ("search", {"like": "key-5", "type": "thing", "as_of": 3}),
+        ("recall", {"keys": ["alice", "nobody", "fay"], "as_of": "2h"}),
+        ("neighbors", {"key": "alice", "hops": 2, "relation": "knows",
+                       "direction": "both", "limit": 5}),
+        ("remember", {"entities": [{
+            "key": "m", "type": "t", "observations": ["a", "b"], "tags": ["x"],
+            "properties": {"p": [1, {"q": None}]}, "content": "c",
+            "vector": [1, 0, 0, 2]}]}),
+        ("relate", {"relations": [{
+            "source": "bob", "relation": "r", "target": "fay",
+            "properties": {"w": 1.5}, "valid_from": "2020"}]}),
+        ("forget", {"keys": ["key-9"], "observations": [
+            {"key": "m", "observations": ["a"]}], "relations": [
+                {"from": "alice", "relationType": "knows", "to": "bob"}]}))
+    for number, (name, arguments) in enumerate(calls):
+        put("mcp", "%s-%d" % (name, number), call(name, arguments))
+    put("mcp", "all", "".join(call(*one) for one in calls))
+    put("mcp", "initialize", '{"jsonrpc":"2.0","id":"a","method":"initialize",'
+        '"params":{"protocolVersion":"2025-03-26"}}\n'
+        '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
+        '[{"jsonrpc":"2.0","id":1,"method":"ping"},'
+        '{"jsonrpc":"2.0","id":2,"method":"tools/list"}]\n[]\n1\n')
+    for number, target in enumerate((
+            "", "metrics", "stats", "health", "ready", "favicon.ico",
+            "search?text=alice%20person&k=3&type=person&tag=red",
+            "search?like=key-5&k=4", "entity?key=alice",
+            "graph?key=alice&hops=2&limit=10", "entity?key=%00%ff")):
+        put("http", "target-%d" % number, b"\1" + target.encode())
+    put("http", "raw", b"\0GET /stats HTTP/1.1\r\nHost: localhost\r\n"
+        b"Connection: keep-alive\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n"
+        b"Origin: http://b\r\nIf-None-Match: \"x\"\r\n\r\n")
+    put("http", "post", b"\0POST /search HTTP/1.1\r\nHost: a\r\n"
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0"
+        b"\r\n\r\n")
+
+
 import_seeds()
+text_seeds()
+host_seeds()
+core_seeds()
