@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { AS_TARGET = 1 };
+enum { AS_TARGET = 1, WAIT_US = 100000 };
 
 static struct serve serve = {.is_local = 1};
 static struct MHD_Daemon *daemon_of_all;
@@ -69,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = {data, size};
 	int is_target = input_byte(&input) & AS_TARGET;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval wait = {.tv_usec = WAIT_US};
 	char answer[4096];
 
 	if (fd < 0 ||
@@ -78,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !send_all(fd, input.data, input.size) && is_target)
 		(void)send_all(fd, end, sizeof end - 1);
 	shutdown(fd, SHUT_WR);
+	/* half a request is waited for by the daemon, but not here */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 	while (recv(fd, answer, sizeof answer, 0) > 0)
 		;
 	close(fd);

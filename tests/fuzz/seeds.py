@@ -192,6 +192,7 @@ def import_seeds():
     put("import", "utf16",
         imported("unknown", b"\xff\xfe" + "{}".encode("utf-16-le")))
     put("import", "bug-utf16-nearly", imported("unknown", b"\xff\xff a b\n"))
+    put("import", "bug-csv-empty", imported("csv", ",\n", NO_HEADER | NAMES))
     short = b'{"key":"a"}\n'
     for kind, data in (
             ("gzip", gzip.compress(ENTITIES.encode(), 9, mtime=0)),
