@@ -8,6 +8,8 @@
 # make check-arm  tests of shm and ipc for AArch64, under qemu
 # make soak       all vectors renewed ten times over, then the kill -9 storm for
 #                 an hour, or SECONDS=...
+# make fuzz       what reads bytes of others is given bytes at random, each
+#                 target for ten minutes, or FUZZ_SECONDS=...; B=NAME one
 # make faults     failing calls, power cuts and deaths, complete: some ten
 #                 minutes
 # make bench      every benchmark but search1m; make bench B=NAME one;
@@ -70,6 +72,7 @@ san_asan := -fsanitize=address,undefined -fno-sanitize-recover=all \
 san_ubsan := -fsanitize=undefined -fno-sanitize-recover=all
 san_tsan := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 san_scalar := -DCOP_SCALAR_ONLY
+san_fuzz := $(san_asan) -fsanitize=fuzzer-no-link
 san := $(san_$(V))
 
 # Sanitizers and valgrind reserve address space of their own.
@@ -79,6 +82,7 @@ env_ubsan := UBSAN_OPTIONS=print_stacktrace=1
 env_tsan := COPPICE_RESERVE=16G COPPICE_MAP_SIZE=16G \
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 env_scalar := COPPICE_CPU=scalar
+env_fuzz := $(env_asan)
 test_env := $(env_$(V))
 
 lib_libs := -llmdb -lxxhash -llz4 -lpthread -lm
@@ -230,6 +234,34 @@ install-python: python
 		$(DESTDIR)$(PYTHON_DIR)/coppice
 .PHONY: python install-python
 
+# Targets of the fuzzer: one a file, with what runs them.  In a build without
+# the fuzzer that is a main() which replays inputs.
+fuzz_src := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(out)/fuzz/%)
+fuzz_main := $(if $(filter fuzz,$(V)),-fsanitize=fuzzer,\
+	$(out)/tests/fuzz/replay.o)
+
+$(out)/tests/fuzz/%.o: isa = -I.
+$(out)/fuzz/tools.a: $(filter-out %/coppice.o,$(tool_obj))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR)
+	$(quiet)$(AR) rcsD $@ $^
+
+$(out)/fuzz/%: $(out)/tests/fuzz/%.o $(out)/fuzz/tools.a \
+		$(out)/libcoppice.a $(filter %.o,$(fuzz_main))
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(quiet)$(link) -o $@ $^ $(filter -%,$(fuzz_main)) $(lib_libs) \
+		$(tool_libs)
+
+FUZZ_SECONDS ?= 600
+fuzz_all: $(fuzz_bin)
+fuzz:
+	@$(MAKE) --no-print-directory V=fuzz CC=clang fuzz_all
+	@tests/fuzz/run build/fuzz-clang $(FUZZ_SECONDS) $(B)
+.PHONY: fuzz fuzz_all
+
 $(out)/torture: $(torture_obj) $(out)/libcoppice.a
 	$(call say,LD)
 	$(quiet)$(link) -o $@ $^ $(lib_libs)
@@ -317,7 +349,7 @@ hosts := $(if $(wildcard $(PYTHON_INCLUDE)/Python.h),python) \
 	$(if $(wildcard $(NGINX_SOURCE)/conf_flags),nginx) \
 	$(if $(NODE_INCLUDE),node)
 
-tests: all $(test_bin) $(out)/torture $(out)/prefork $(if $(filter release,$(V)),$(hosts))
+tests: all $(test_bin) $(fuzz_bin) $(out)/torture $(out)/prefork $(if $(filter release,$(V)),$(hosts))
 .PHONY: tests
 
 TESTS ?= $(test_bin) $(test_sh)

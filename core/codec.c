@@ -809,19 +809,19 @@ const char *codec_entity_fault(struct bytes record)
 {
 	const struct disk_entity *head = record.data;
 	uint64_t tags_end;
+	uint64_t directory_end;
 
 	if (!is_aligned(record))
 		return "place";
 	if (record.size < sizeof *head || record.size > UINT32_MAX)
 		return "size";
 	tags_end = tags_at(head) + (uint64_t)head->tag_count * 4;
+	directory_end = head->directory_at + (uint64_t)head->property_count *
+						 sizeof(struct disk_property);
 	if (!head->key_size || head->directory_at % 4 ||
-	    tags_end > head->directory_at ||
-	    head->directory_at + (uint64_t)head->property_count *
-				     sizeof(struct disk_property) >
-		record.size)
+	    tags_end > head->directory_at || directory_end > record.size)
 		return "directory";
-	if (head->content_at < head->directory_at ||
+	if (head->content_at < directory_end ||
 	    head->content_at + (uint64_t)head->content_stored > record.size ||
 	    head->content_size > COP_CONTENT_BYTES)
 		return "content";

@@ -118,4 +118,9 @@ for file in u16 u16b; do
 		like "$err" '*UTF-16*Try: iconv*' 'with the command for it'
 	done
 done
+for mark in '\377\377' '\376\376'; do # of UTF-16 nearly
+	printf "${mark}a b\n" >"$work/nearly"
+	exits 7 'bytes that begin nothing' import "$store" "$work/nearly"
+	like "$err" '*format is not known*' 'are of no format that is known'
+done
 done_testing

@@ -176,6 +176,9 @@ badttl "<http://a> <http://p> $(perl -e 'print "[ <http://p> " x 100000')" 1 \
 	'brackets nest more than 256 deep*' 'a hundred thousand brackets'
 badttl "<http://a> <http://p> $(perl -e 'print "( " x 100000')" 1 \
 	'brackets nest more than 256 deep*' 'as many lists'
+badttl "$(perl -e 'printf "\@prefix p%d: <http://a/%d/> .\\n", $_ % 4096, $_
+	for 0 .. 8999; print "\@prefix q: <http://b/> .\\n"')" 9001 \
+	'more than 4096 prefixes*' 'one prefix too many, after some twice'
 perl -e 'print "<http://a> <http://p> \"", "ten bytes " x 7000000' >"$work/long.ttl"
 exits 7 'seventy megabytes of a string' import "$store" "$work/long.ttl"
 like "$err" '*a statement is longer than 64 MiB*' 'are refused'

@@ -223,6 +223,9 @@ refuses ':START_ID,:TYPE\n' 1 "*no column ':END_ID'*" 'half an edge'
 refuses ':START_ID,:END_ID\n' 1 "*no column ':TYPE'; --relation*" 'no relation'
 refuses 'name,n:int\n' 1 "*no column 'source', of edges, nor 'key'*--no-header*" 'neither'
 refuses 'a,b,c,d\n' 1 '4 columns without names*--header*' 'four without names' --no-header
+refuses "$(perl -e 'print join(",", "key", map("c$_", 1 .. 30000), "c7", "c8")')" \
+	1 "column 30002, 'c7', is there twice: column 8 *" 'one of 30,000 columns twice'
+refuses ',\n' 1 "*empty*" 'ends without a byte' --no-header --relation r
 refuses 'key,a\n"x"y,1\n' 2 'text follows after a closing quote*' 'text after a quote'
 refuses 'key,a\n"x\\6",1\n' 2 'an escape stands before*' 'an escape of nothing' --escape "\\"
 refuses 'key,a\n"x\\' 2 'the file ends after an escape*' 'an escape at the end' --escape "\\"

@@ -121,6 +121,25 @@ static void digits(char *text, uint64_t *state)
 	*at = '\0';
 }
 
+/* Of memory that ends with it, which the address sanitizer sees to. */
+static void nothing_behind_a_number_is_read(void)
+{
+	int same = 1;
+
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+		size_t size = strlen(taken[i]);
+		char *text = malloc(size);
+		float value;
+
+		if (!text)
+			bail_out("no memory");
+		memcpy(text, taken[i], size);
+		same &= number_float(text, size, NUMBER_JSON, &value) == size;
+		free(text);
+	}
+	ok(same, "a number at the end of what there is");
+}
+
 static void random_numbers_too(void)
 {
 	uint64_t state = test_seed();
@@ -149,6 +168,7 @@ int main(void)
 {
 	test_begin(300);
 	numbers_are_what_strtof_makes_of_them();
+	nothing_behind_a_number_is_read();
 	random_numbers_too();
 	return done_testing();
 }

@@ -12,15 +12,13 @@
  *	among good requests.
  */
 #include "commit.h"
-#include "fixture.h"
+#include "full.h"
 #include "lock.h"
 #include "mailbox.h"
-#include "content.h"
-#include "write.h"
 
 #include <math.h>
 
-enum { DIM = 4, RANDOM = 20000 };
+enum { DIM = FULL_DIM, RANDOM = 20000 };
 
 /* On a tmpfs: thousands of commits, and no power cut to survive. */
 static void store_make(struct fixture *f)
@@ -37,124 +35,6 @@ static void store_make(struct fixture *f)
 }
 
 /* ---- a request with everything ------------------------------------------ */
-
-static void full_put(cop_write *write)
-{
-	static const float vector[DIM] = {1, 2, 3, 4};
-	static const char *const tags[] = {"red", "blue"};
-	struct cop_value items[2] = {
-	    {.kind = COP_INT, .integer = 7},
-	    {.kind = COP_STRING, .count = 3, .data = "abc"}};
-	struct cop_property properties[] = {
-	    {"name", 4, {.kind = COP_STRING, .count = 5, .data = "Alice"}},
-	    {"size", 4, {.kind = COP_FLOAT, .real = 1.5}},
-	    {"list", 4, {.kind = COP_LIST, .count = 2, .data = items}}};
-	struct cop_put put = {.size = sizeof put,
-			      .key = "alice",
-			      .key_size = 5,
-			      .type = "person",
-			      .type_size = 6,
-			      .properties = properties,
-			      .property_count = 3,
-			      .tags = tags,
-			      .tag_count = 2,
-			      .content = "some words",
-			      .content_size = 10,
-			      .vector = vector,
-			      .dim = DIM};
-
-	must(cop_put(write, &put), "put");
-}
-
-static void full_edges(cop_write *write)
-{
-	struct cop_property since = {
-	    "since", 5, {.kind = COP_INT, .integer = 1999}};
-	static const struct cop_validity term = {{-5, 0, 0}, {INT64_MAX, 0, 0}};
-	struct cop_put_edge edge = {.size = sizeof edge,
-				    .source = "alice",
-				    .source_size = 5,
-				    .relation = "knows",
-				    .relation_size = 5,
-				    .target = "bob",
-				    .target_size = 3,
-				    .properties = &since,
-				    .property_count = 1};
-
-	must(cop_put_edge(write, &edge), "edge");
-	edge.dangling = COP_DANGLING_STUB;
-	edge.target = "carol";
-	edge.target_size = 5;
-	must(cop_put_edge(write, &edge), "stub");
-	edge.dangling = COP_DANGLING_SKIP;
-	edge.target = "nobody";
-	edge.target_size = 6;
-	must(cop_put_edge(write, &edge), "skip");
-	must(cop_delete_edge(write, "alice", 5, "likes", 5, "bob", 3),
-	     "unlink");
-	edge.valid = &term;
-	edge.target = "bob";
-	edge.target_size = 3;
-	edge.discriminator = 7;
-	must(cop_put_edge(write, &edge), "an edge of a time");
-	edge.discriminator = 8;
-	must(cop_unlink(write, &edge), "unlink one of several");
-}
-
-static void full_rest(cop_write *write)
-{
-	struct cop_retention retention = {
-	    .size = sizeof retention, .history_count = 3, .type = "person"};
-
-	struct cop_validity term = {{2001, 0, 0}, {2005, 0, 0}};
-	struct cop_property was = {"rank", 4, {.kind = COP_INT, .integer = 3}};
-	const char *tags[] = {"chair"};
-	struct cop_put put = {.size = sizeof put,
-			      .key = "fay",
-			      .key_size = 3,
-			      .tags = tags,
-			      .tag_count = 1,
-			      .tag_valid = &term,
-			      .properties = &was,
-			      .property_count = 1,
-			      .property_valid = &term};
-
-	must(cop_put(write, &put), "a put with times");
-	must(cop_tag_valid(write, "fay", 3, "wise", 4, &term), "tag");
-	must(cop_tag(write, "alice", 5, "wise", 4), "tag");
-	must(cop_untag(write, "alice", 5, "old", 3), "untag");
-	must(cop_delete(write, "dave", 4), "delete");
-	must(cop_undelete(write, "alice", 5, 0), "undelete");
-	must(cop_retain(write, &retention), "retain");
-	must(cop_mark(write, "feed", 4, "12", 2), "mark");
-	must(cop_mark(write, "old feed", 8, NULL, 0), "no mark");
-}
-
-static void full_content(cop_write *write)
-{
-	struct disk_content content = {
-	    .id = {7}, .size = 5, .hash = {1, 2}, .chunks = 1};
-	struct chunk_op body = {.key = content_key(&content, 1)};
-
-	must(write_content(write, "bob", 3, "text", 4), "content");
-	must(write_chunk(write, &body, "chunk", 5), "chunk");
-	must(write_content_named(write, "dave", 4, &content), "named");
-}
-
-static void full_fill(cop_write *write)
-{
-	static const float vector[DIM] = {4, 3, 2, 1};
-
-	full_put(write);
-	put_simple(write, "bob", "person", vector, DIM);
-	put_simple(write, "dave", NULL, NULL, 0);
-	must(cop_put_vector(write, "dave", 4, vector, DIM), "vector");
-	must(cop_put_vector(write, "bob", 3, NULL, 0), "no vector");
-	full_edges(write);
-	must(cop_delete(write, "eve", 3), "delete");
-	full_rest(write);
-	full_content(write);
-}
 
 /* What an optimistic transaction expects, in front of the rest. */
 static void full_expect(cop_txn *txn)
@@ -447,6 +327,22 @@ static void a_vector_that_cannot_be_put_is_refused(struct fixture *f)
 	cop_abort(write);
 }
 
+/* Who takes the times out of it copies up to where the content ends. */
+static void content_among_properties_is_refused(struct fixture *f)
+{
+	struct buffer packed = {0};
+	cop_write *write = write_of(f);
+	struct disk_entity *record;
+
+	full_put(write);
+	packed_of(write, &packed);
+	cop_abort(write);
+	record = (void *)(uintptr_t)op_body(first_op(&packed));
+	record->content_at = record->directory_at + 8;
+	record->content_stored = record->content_size = 4;
+	one_change_is_refused(f, &packed, "content that is in the directory");
+}
+
 /* ---- in a live store ---------------------------------------------------- */
 
 /* What a poster is told begins with its error; see group.c. */
@@ -583,6 +479,7 @@ int main(void)
 	an_edge_whose_record_is_odd_is_refused(&f);
 	an_expectation_out_of_range_is_refused(&f);
 	a_vector_that_cannot_be_put_is_refused(&f);
+	content_among_properties_is_refused(&f);
 	a_part_of_a_request_is_none(&f);
 	a_flipped_bit_does_no_harm(&f);
 	a_word_of_rubbish_does_no_harm(&f, &seed);

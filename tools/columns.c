@@ -300,35 +300,79 @@ static int columns_roles(struct columns *columns, struct fault *fault)
 	return is_edges ? columns_ends(columns, fault) : 0;
 }
 
-/* Whether two columns would be the same property, or have the same role. */
-static int column_meets(const struct column *a, const struct column *b)
+/* A column by its title, or by the name of its property. */
+struct column_name {
+	const char *text;
+	size_t column;
+};
+
+static int name_compare(const void *a, const void *b)
 {
-	if (a->role != ROLE_PROPERTY && a->role != ROLE_IGNORED &&
-	    a->role == b->role)
-		return 1;
-	if (a->role == ROLE_IGNORED || b->role == ROLE_IGNORED)
-		return 0;
-	return !strcmp(a->title, b->title) ||
-	       (a->name && b->name && !strcmp(a->name, b->name));
+	const struct column_name *x = a, *y = b;
+	int order = strcmp(x->text, y->text);
+
+	return order ? order : x->column < y->column ? -1 : 1;
 }
 
-static int columns_index(struct columns *columns, struct fault *fault)
+/* The first column that is called as one before it, unless *twice is before. */
+static void names_meet(struct column_name *names, size_t count, size_t *twice,
+		       size_t *first)
+{
+	qsort(names, count, sizeof *names, name_compare);
+	for (size_t i = 1; i < count; i++)
+		if (!strcmp(names[i].text, names[i - 1].text) &&
+		    names[i].column < *twice) {
+			*twice = names[i].column;
+			*first = names[i - 1].column;
+		}
+}
+
+/* The same of those that have the same role. */
+static void roles_meet(struct columns *columns, size_t *twice, size_t *first)
 {
 	for (int role = 0; role < ROLE_COUNT; role++)
 		columns->at[role] = SIZE_MAX;
 	for (size_t i = 0; i < columns->count; i++) {
-		const struct column *column = &columns->items[i];
+		int role = columns->items[i].role;
+		size_t before = columns->at[role];
 
-		for (size_t j = 0; j < i; j++)
-			if (column_meets(column, &columns->items[j]))
-				return fault_set(fault, EXIT_BAD_INPUT,
-						 "column %zu, '%.80s', is "
-						 "there twice: column %zu is "
-						 "the same",
-						 i + 1, column->title, j + 1);
-		columns->at[column->role] = i;
+		if (before != SIZE_MAX && i < *twice && role != ROLE_PROPERTY &&
+		    role != ROLE_IGNORED) {
+			*twice = i;
+			*first = before;
+		}
+		columns->at[role] = i;
 	}
-	return 0;
+}
+
+static int columns_index(struct columns *columns, struct fault *fault)
+{
+	struct column_name *names =
+	    malloc((columns->count + 1) * sizeof *names);
+	size_t twice = SIZE_MAX, first = 0, titles = 0, named = 0;
+
+	if (!names)
+		return fault_set(fault, EXIT_NO_SPACE, "out of memory");
+	roles_meet(columns, &twice, &first);
+	for (size_t i = 0; i < columns->count; i++)
+		if (columns->items[i].role != ROLE_IGNORED)
+			names[titles++] =
+			    (struct column_name){columns->items[i].title, i};
+	names_meet(names, titles, &twice, &first);
+	for (size_t i = 0; i < columns->count; i++)
+		if (columns->items[i].role != ROLE_IGNORED &&
+		    columns->items[i].name)
+			names[named++] =
+			    (struct column_name){columns->items[i].name, i};
+	names_meet(names, named, &twice, &first);
+	free(names);
+	return twice == SIZE_MAX
+		   ? 0
+		   : fault_set(
+			 fault, EXIT_BAD_INPUT,
+			 "column %zu, '%.80s', is there twice: column %zu "
+			 "is the same",
+			 twice + 1, columns->items[twice].title, first + 1);
 }
 
 /* What is missing, as the first line would name it; NULL: nothing. */

@@ -89,7 +89,8 @@ void csv_release(struct csv *csv)
 const char *csv_field(const struct csv *csv, size_t index, size_t *size)
 {
 	*size = csv->fields[index].size;
-	return csv->text + csv->fields[index].begin;
+	/* without a byte in any of them there is no text yet */
+	return csv->text ? csv->text + csv->fields[index].begin : "";
 }
 
 int csv_has_fields(const struct csv *csv, size_t count)

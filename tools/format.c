@@ -177,7 +177,8 @@ int format_find(struct reader *reader, enum format *out, struct fault *fault)
 	size = seen = reader_peek(reader, &data);
 	if (size > FORMAT_PEEK_BYTES)
 		size = FORMAT_PEEK_BYTES;
-	if (size >= 2 && data[0] >= 0xfe && data[1] >= 0xfe) {
+	if (size >= 2 &&
+	    (!memcmp(data, "\xff\xfe", 2) || !memcmp(data, "\xfe\xff", 2))) {
 		*out = format_by_name(reader->name); /* XML may be UTF-16 */
 		return *out == FORMAT_GRAPHML ? 0
 					      : reader_skip_mark(reader, fault);

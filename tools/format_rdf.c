@@ -27,7 +27,8 @@
  * limits
  *	serd goes down into brackets by calling itself, and keeps a statement in
  *	memory: brackets nest RDF_NESTING deep, a statement of Turtle and a line
- *	of N-Triples have 64 MiB.  The prefixes of a file are kept.
+ *	of N-Triples have 64 MiB.  The prefixes of a file are kept, and serd
+ *	looks through all of them for each name: RDF_PREFIXES.
  */
 #include "triples.h"
 #include "words.h"
@@ -39,7 +40,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RDF_NESTING = 256, RDF_BYTES = 67108864 };
+enum { RDF_NESTING = 256, RDF_BYTES = 67108864, RDF_PREFIXES = 4096 };
 
 /* Where a byte of Turtle stands. */
 enum rdf_state { IN_PLAIN, IN_IRI, IN_COMMENT, IN_STRING, IN_LONG };
@@ -51,6 +52,7 @@ struct rdf {
 	SerdReader *reader;
 	SerdEnv *env;
 	int code;	     /* why it was stopped */
+	int prefixes;	     /* declared, at most */
 	int has_triple;	     /* serd has told one */
 	int is_wrong;	     /* or a mistake */
 	char mistake[300];   /* the first one */
@@ -291,10 +293,34 @@ static SerdStatus on_triple(void *user, SerdStatementFlags flags,
 	return code ? SERD_ERR_UNKNOWN : SERD_SUCCESS;
 }
 
+static SerdStatus on_known(void *user, const SerdNode *name,
+			   const SerdNode *uri)
+{
+	struct rdf *rdf = user;
+
+	(void)name;
+	(void)uri;
+	rdf->prefixes++;
+	return SERD_SUCCESS;
+}
+
 static SerdStatus on_prefix(void *user, const SerdNode *name,
 			    const SerdNode *uri)
 {
-	return serd_env_set_prefix(((struct rdf *)user)->env, name, uri);
+	struct rdf *rdf = user;
+
+	serd_env_set_prefix(rdf->env, name, uri);
+	if (++rdf->prefixes <= RDF_PREFIXES)
+		return SERD_SUCCESS;
+	rdf->prefixes = 0; /* some may have been declared again */
+	serd_env_foreach(rdf->env, on_known, rdf);
+	if (rdf->prefixes <= RDF_PREFIXES)
+		return SERD_SUCCESS;
+	rdf->code =
+	    fault_set(fault_of(rdf), EXIT_BAD_INPUT,
+		      "%s:%llu: more than %d prefixes", rdf->place.file,
+		      (unsigned long long)rdf->place.number, RDF_PREFIXES);
+	return SERD_ERR_UNKNOWN;
 }
 
 static SerdStatus on_base(void *user, const SerdNode *uri)

@@ -163,7 +163,7 @@ size_t number_float(const char *text, size_t size, enum number_form form,
 	number.end = at;
 	/* a point alone is no number */
 	if (at == number.begin ||
-	    (at - number.begin == 1 && *point == '.' && point == number.begin))
+	    (at - number.begin == 1 && point == number.begin))
 		return 0;
 	if (form == NUMBER_JSON && !number_is_json(&number, point))
 		return 0;
