@@ -188,6 +188,14 @@ int batch_begin(struct batch *batch, struct fault *fault)
 	return err ? fault_cop(fault, err) : 0;
 }
 
+int batch_restart(struct batch *batch, struct fault *fault)
+{
+	cop_abort(batch->write);
+	batch->write = NULL;
+	batch->filling.count = 0;
+	return batch_begin(batch, fault);
+}
+
 void batch_release(struct batch *batch)
 {
 	if (batch->store)

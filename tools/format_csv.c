@@ -324,6 +324,7 @@ static int sheet_records(struct sheet *sheet)
 
 	while (!code && sheet->csv.field_count) {
 		place.number = sheet->csv.line;
+		import->text = csv_raw(&sheet->csv, &import->text_size);
 		if (sheet_record(sheet))
 			code = import_bad(import, &place);
 		else if (sheet->columns.is_edges)
@@ -369,6 +370,7 @@ static int sheet_begin(struct sheet *sheet, const struct table *table)
 	if (csv_begin(&sheet->csv, &sheet->import->reader, &table->dialect,
 		      fault))
 		return fault->code;
+	sheet->csv.keeps_raw = sheet->import->reject.file != NULL;
 	if (table->header && sheet_header(sheet, table->header))
 		return fault->code;
 	if (!table->header && !table->has_no_header &&

@@ -82,6 +82,8 @@ static int edge_line(struct import *import, const struct place *place,
 	edge_split(&words, line, size);
 	if (!words.count || *words.data[0] == '#' || *words.data[0] == '%')
 		return 0;
+	import->text = line;
+	import->text_size = size;
 	if (edge_check(&words, line, size, fault))
 		return import_bad(import, place);
 	if (words.count == EDGE_WORDS) {

@@ -198,6 +198,8 @@ static int document_element(struct document *document)
 
 	if (document_value(document, &data, &size))
 		return document->fault->code;
+	import->text = data;
+	import->text_size = size;
 	import->record.is_point = document_is_point(document->list);
 	code = record_put(&import->record, import->batch.write, data, size,
 			  document->fault);
@@ -209,7 +211,7 @@ static int document_element(struct document *document)
 				     document->index);
 		code = import_bad(import, &place);
 	} else if (import->record.kind == 0) {
-		code = import_step(import);
+		code = import_endless(import, &place);
 	} else {
 		import->vectors += (uint64_t)import->record.has_vector;
 		code = import_added(import, &place);

@@ -24,11 +24,13 @@ int ndjson_import(struct import *import)
 		if (record_is_empty(line, size))
 			continue;
 		place.number = import->reader.line;
+		import->text = line;
+		import->text_size = size;
 		if (record_put(&import->record, import->batch.write, line, size,
 			       fault)) {
 			code = import_bad(import, &place);
 		} else if (import->record.kind == 0) {
-			code = import_step(import);
+			code = import_endless(import, &place);
 		} else {
 			import->vectors += (uint64_t)import->record.has_vector;
 			code = import_added(import, &place);

@@ -9,6 +9,8 @@
 #include "parallel.h"
 #include "progress.h"
 #include "record.h"
+#include "reject.h"
+#include "stage.h"
 #include "table.h"
 
 struct import {
@@ -20,6 +22,9 @@ struct import {
 	int32_t dangling;  /* enum cop_dangling */
 	int is_atomic;	   /* all in one commit */
 	int skips_bad;	   /* go on after bad records */
+	int skips_dangling; /* and edges, as if they were bad */
+	uint64_t bad_max;  /* of both, UINT64_MAX: any number */
+	const char *refused; /* file of theirs, NULL: none */
 	int prints_json;
 	int progress_mode;
 	const char *type;     /* of entities that name none */
@@ -34,10 +39,16 @@ struct import {
 	struct record record;
 	struct parallel parallel; /* edges of tables */
 	struct progress progress;
+	struct stage stage;
+	struct reject reject;
+	const char *text; /* of the record at hand, NULL: it has none */
+	size_t text_size;
+	int is_again;	       /* it was put before, in part */
 	uint64_t bytes_before; /* of the files before this one */
 	uint64_t records;      /* taken */
 	uint64_t vectors;      /* of those, with one */
 	uint64_t bad;	       /* left out */
+	uint64_t lost;	       /* edges that were, as if they were bad */
 };
 
 /*
@@ -46,14 +57,27 @@ struct import {
  */
 int import_added(struct import *import, const struct place *place);
 
-/* The same for an edge that was left out: no operation was added. */
+/* The same of a triple: no operation was added. */
 int import_step(struct import *import);
+
+/* The fault of a signal; its exit status. */
+int import_stopped(struct import *import);
+
+/* Has all that was added committed, so that look-ups see it. */
+int import_flush(struct import *import);
 
 /*
  * After a record that could not be added, with cli->fault set: 0 to go on
  * with the next one, or the exit status.
  */
 int import_bad(struct import *import, const struct place *place);
+
+/*
+ * The same after an edge that is left out since an end is not there.  In
+ * import_endless() it is the empty text.
+ */
+int import_lost(struct import *import, const struct place *place);
+int import_endless(struct import *import, const struct place *place);
 
 /*
  * Put an entity or an edge that stands at a place, and do what follows: commit

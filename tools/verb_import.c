@@ -12,13 +12,6 @@
  *	At a bad record, a failed commit or a signal, what is in the batch is
  *	dropped and the message says up to where the input is in the store, and
  *	which commit that is.
- *
- * --skip-bad
- *	A bad record is left out; the first few are reported, all are counted,
- *	and the exit status stays 0.  Edges to entities that are not there show
- *	only at the commit, so with --skip-bad they are left out as
- *	--dangling=skip does, and counted.  A file that cannot be read on
- *	(damaged gzip, a header that makes no sense) still stops the import.
  */
 #include "import.h"
 #include "out.h"
@@ -29,12 +22,12 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
 	IMPORT_BATCH = 20000,
-	IMPORT_BATCH_BYTES = 33554432,
-	IMPORT_BAD_SHOWN = 5
+	IMPORT_BATCH_BYTES = 33554432
 };
 
 enum {
@@ -44,6 +37,10 @@ enum {
 	IMPORT_DANGLING,
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
+	IMPORT_MAX_BAD,
+	IMPORT_REJECT,
+	IMPORT_CONFLICT,
+	IMPORT_DRY_RUN,
 	IMPORT_SIZE,
 	IMPORT_TYPE,
 	IMPORT_RELATION,
@@ -72,6 +69,12 @@ static const struct arg_row import_rows[] = {
      "edges to entities not there (default: reject)"},
     {IMPORT_ATOMIC, "atomic", NULL, "one single commit: all or nothing"},
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
+    {IMPORT_MAX_BAD, "max-bad", "N", "the same, but stop if there are more"},
+    {IMPORT_REJECT, "reject", "FILE",
+     "the same, and add them to a file, to be mended"},
+    {IMPORT_CONFLICT, "on-conflict", "replace|error|skip|merge",
+     "if an entity or edge is there already (default: replace)"},
+    {IMPORT_DRY_RUN, "dry-run", NULL, "check everything, put nothing"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
     {IMPORT_RELATION, "relation", "NAME",
@@ -142,7 +145,7 @@ static const char import_notes[] =
 
 /* ---- what the formats call ---------------------------------------------- */
 
-static int import_stopped(struct import *import)
+int import_stopped(struct import *import)
 {
 	import->cli->stop_signal = stop_signal();
 	return fault_set(&import->cli->fault, 128 + stop_signal(),
@@ -160,33 +163,26 @@ int import_step(struct import *import)
 	return 0;
 }
 
+int import_flush(struct import *import)
+{
+	return import->stage.is_on
+		   ? stage_commit(import)
+		   : batch_finish(&import->batch, &import->cli->fault);
+}
+
 int import_added(struct import *import, const struct place *place)
 {
 	struct fault *fault = &import->cli->fault;
 
+	if (import->stage.is_on && stage_place(import, place))
+		return fault->code;
 	if (batch_add(&import->batch, place, fault))
 		return fault->code;
-	if (batch_is_full(&import->batch) && batch_pass(&import->batch, fault))
+	if (batch_is_full(&import->batch) &&
+	    (import->stage.is_on ? stage_commit(import)
+				 : batch_pass(&import->batch, fault)))
 		return fault->code;
 	return import_step(import);
-}
-
-int import_bad(struct import *import, const struct place *place)
-{
-	struct fault *fault = &import->cli->fault;
-	char text[1024];
-
-	place_text(place, text, sizeof text);
-	fault_prefix(fault, "%s: ", text);
-	if (!import->skips_bad || fault->code != EXIT_BAD_INPUT)
-		return fault->code;
-	import->bad++;
-	if (import->bad <= IMPORT_BAD_SHOWN && !import->cli->quiet) {
-		progress_end(&import->progress);
-		fault_print(fault);
-	}
-	fault_clear(fault);
-	return 0;
 }
 
 int import_entity(struct import *import, const struct place *place,
@@ -198,6 +194,9 @@ int import_entity(struct import *import, const struct place *place,
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
+	if (import->stage.is_on &&
+	    stage_put(import, STAGED_ENTITY, put, import->is_again))
+		return import->cli->fault.code;
 	import->vectors += put->vector != NULL;
 	return import_added(import, place);
 }
@@ -209,13 +208,23 @@ int import_edge(struct import *import, const struct place *place,
 
 	edge->dangling = import->dangling;
 	if (record_is_endless(&import->record, edge))
-		return import_step(import);
+		return import_endless(import, place);
 	err = cop_put_edge(import->batch.write, edge);
 	if (err) {
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
+	if (import->stage.is_on && stage_edge(import, edge))
+		return import->cli->fault.code;
 	return import_added(import, place);
+}
+
+/* The records of record.c are put by it. */
+static int import_taken(void *user, const struct cop_put *put,
+			const struct cop_put_edge *edge)
+{
+	return put ? stage_put(user, STAGED_ENTITY, put, 0)
+		   : stage_edge(user, edge);
 }
 
 /* ---- files -------------------------------------------------------------- */
@@ -243,7 +252,15 @@ static int import_dispatch(struct import *import)
 	case FORMAT_NTRIPLES:
 	case FORMAT_NQUADS:
 	case FORMAT_TURTLE:
-	case FORMAT_TRIG: return rdf_import(import, (int)format);
+	case FORMAT_TRIG:
+		if (import->stage.conflict == CONFLICT_ERROR ||
+		    import->stage.conflict == CONFLICT_SKIP)
+			return args_fault(import->cli,
+					  "%s is %s, which adds to what is "
+					  "there; it takes no --on-conflict",
+					  import->reader.name,
+					  format_names[format]);
+		return rdf_import(import, (int)format);
 	default: return rows_import(import, (int)format);
 	}
 }
@@ -253,6 +270,7 @@ static int import_file(struct import *import, const char *path)
 	int code = reader_open(&import->reader, path, &import->cli->fault);
 
 	import->reader.member = import->array;
+	import->text = NULL;
 	if (!code)
 		code = import_dispatch(import);
 	import->bytes_before += import->reader.raw_bytes;
@@ -315,20 +333,40 @@ static uint64_t import_size(const struct cli *cli)
 
 /* ---- the end ------------------------------------------------------------ */
 
+/* What this process had in memory at most, the store's included. */
+static uint64_t import_peak(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0
+					      : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* Edges that were left out since an end was not there. */
+static uint64_t import_skipped(const struct import *import)
+{
+	return import->batch.total.edges_skipped + import->stage.edges_skipped +
+	       import->record.endless;
+}
+
 static void import_print_json(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
+	const struct stage *stage = &import->stage;
 
 	printf("{\"schema\":\"coppice.import/1\",\"records\":%" PRIu64
 	       ",\"entities_put\":%" PRIu64 ",\"edges_put\":%" PRIu64
 	       ",\"vectors_put\":%" PRIu64 ",\"edges_skipped\":%" PRIu64
 	       ",\"stubs_put\":%" PRIu64 ",\"doubled\":%" PRIu64
-	       ",\"bad\":%" PRIu64 ",\"commits\":%" PRIu64
-	       ",\"commit\":%" PRIu64 ",\"seconds\":%.3f}\n",
+	       ",\"bad\":%" PRIu64 ",\"skipped\":%" PRIu64
+	       ",\"merged\":%" PRIu64 ",\"commits\":%" PRIu64
+	       ",\"commit\":%" PRIu64 ",\"dry_run\":%s,\"peak_bytes\":%" PRIu64
+	       ",\"seconds\":%.3f}\n",
 	       import->records, total->entities_put, total->edges_put,
-	       import->vectors, total->edges_skipped + import->record.endless,
-	       total->stubs_put, import->record.doubled, import->bad,
-	       import->batch.commits, import->batch.commit,
+	       import->vectors, import_skipped(import), total->stubs_put,
+	       import->record.doubled, import->bad, stage->total.skipped,
+	       stage->total.merged, import->batch.commits, import->batch.commit,
+	       stage->is_dry ? "true" : "false", import_peak(),
 	       progress_seconds(&import->progress));
 }
 
@@ -336,22 +374,29 @@ static void import_print(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
 	double seconds = progress_seconds(&import->progress);
+	int is_dry = import->stage.is_dry;
 	char a[64], b[64], c[64], d[64], e[64];
 
-	fprintf(stderr, "%s, %s, %s in %s, %.1f s, %s records/s",
+	words_things(d, import->batch.commits, "commit", "commits");
+	fprintf(stderr, "%s%s, %s, %s %s%s, %.1f s, %s records/s",
+		is_dry ? "dry run, nothing was put: " : "",
 		words_things(a, total->entities_put, "entity", "entities"),
 		words_things(b, total->edges_put, "edge", "edges"),
 		words_things(c, import->vectors, "vector", "vectors"),
-		words_things(d, import->batch.commits, "commit", "commits"),
-		seconds,
+		is_dry ? "would be" : "in ", is_dry ? "" : d, seconds,
 		words_count(e, (uint64_t)((double)import->records / seconds)));
 	if (total->stubs_put)
 		fprintf(stderr, "; %s stubs put for missing ends",
 			words_count(a, total->stubs_put));
-	if (total->edges_skipped + import->record.endless)
+	if (import_skipped(import))
 		fprintf(stderr, "; %s edges left out, an end is missing",
-			words_count(a, total->edges_skipped +
-					   import->record.endless));
+			words_count(a, import_skipped(import)));
+	if (import->stage.total.skipped)
+		fprintf(stderr, "; %s records left out, they were there",
+			words_count(a, import->stage.total.skipped));
+	if (import->stage.total.merged)
+		fprintf(stderr, "; %s records merged with what was there",
+			words_count(a, import->stage.total.merged));
 	fputc('\n', stderr);
 }
 
@@ -387,12 +432,11 @@ static int import_settle(struct import *import, int code)
 
 static int import_end(struct import *import, int code)
 {
-	struct fault *fault = &import->cli->fault;
+	struct reject *reject = &import->reject;
 
-	if (!code && batch_count(&import->batch))
-		code = batch_commit(&import->batch, fault);
-	else
-		code = import_settle(import, code);
+	code = code ? import_settle(import, code) : import_flush(import);
+	if (!code)
+		code = reject_close(reject, &import->cli->fault);
 	progress_end(&import->progress);
 	if (stop_signal() && code == 128 + stop_signal())
 		import->cli->stop_signal = stop_signal();
@@ -401,8 +445,9 @@ static int import_end(struct import *import, int code)
 			   "and in its \"properties\"; the line's were taken",
 			   import->record.doubled);
 	if (import->bad)
-		fault_note("%" PRIu64 " bad records were left out",
-			   import->bad);
+		fault_note("%" PRIu64 " bad records were left out%s%s",
+			   import->bad, import->refused ? ", see " : "",
+			   import->refused ? import->refused : "");
 	if (code)
 		import_say_where(import);
 	else if (import->prints_json)
@@ -416,6 +461,9 @@ static int import_end(struct import *import, int code)
 
 /* The numbers of enum cop_dangling are the indexes here. */
 static const char *const import_danglings[] = {"reject", "stub", "skip", NULL};
+/* Those of enum stage_conflict. */
+static const char *const import_conflicts[] = {"replace", "error", "skip",
+					       "merge", NULL};
 static const char *const import_progresses[] = {"auto", "never", "always",
 						NULL};
 
@@ -533,6 +581,18 @@ static int import_option(struct import *import, int id)
 	case IMPORT_IDS: import->ids = cli->value; break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
+	case IMPORT_MAX_BAD:
+		import->skips_bad = 1;
+		return args_u64(cli, 0, INT64_MAX, &import->bad_max);
+	case IMPORT_REJECT:
+		import->skips_bad = 1;
+		import->refused = cli->value;
+		break;
+	case IMPORT_CONFLICT:
+		word = import->stage.conflict =
+		    args_word(cli, import_conflicts);
+		break;
+	case IMPORT_DRY_RUN: import->stage.is_dry = 1; break;
 	case IMPORT_TYPE: import->type = cli->value; break;
 	case IMPORT_RELATION: import->relation = cli->value; break;
 	case IMPORT_DELIMITER:
@@ -567,12 +627,46 @@ static int import_options(struct import *import)
 		return args_fault(cli, "vectors and --ids are one file");
 	if (cli->quiet)
 		import->progress_mode = PROGRESS_NEVER;
+	if (import->stage.is_dry)
+		import->is_atomic = 0; /* it keeps no more than it must */
 	if (import->is_atomic) {
 		import->batch.record_max = SIZE_MAX;
 		import->batch.byte_max = SIZE_MAX;
 	}
-	if (import->skips_bad && import->dangling == COP_DANGLING_REJECT)
+	import->skips_dangling =
+	    import->skips_bad && import->dangling == COP_DANGLING_REJECT;
+	if (import->skips_dangling)
 		import->dangling = COP_DANGLING_SKIP;
+	return 0;
+}
+
+/* Has records wait where it matters what is there; and refused ones kept. */
+static int import_stage(struct import *import)
+{
+	struct cli *cli = import->cli;
+	struct stage *stage = &import->stage;
+	int wants_lost = import->dangling == COP_DANGLING_SKIP &&
+			 (import->refused ||
+			  (import->skips_dangling &&
+			   args_given(cli, IMPORT_MAX_BAD)));
+
+	stage->is_on = stage->is_dry || wants_lost ||
+		       stage->conflict != CONFLICT_REPLACE;
+	stage->keeps_text = import->refused != NULL;
+	if (stage->is_on) {
+		import->record.taken = import_taken;
+		import->record.user = import;
+	}
+	if (!import->refused)
+		return 0;
+	if (reject_open(&import->reject, import->refused, &cli->fault))
+		return cli->fault.code;
+	for (int i = 0; i < cli->operand_count; i++)
+		if (reject_is(&import->reject, cli->operands[i]))
+			return args_fault(cli,
+					  "%s is imported, and is to have what "
+					  "is refused",
+					  import->refused);
 	return 0;
 }
 
@@ -582,7 +676,7 @@ static int import_files(struct import *import)
 	int code;
 
 	import->batch.store = cli->store;
-	import->batch.ahead = !import->is_atomic;
+	import->batch.ahead = !import->is_atomic && !import->stage.is_on;
 	if (batch_begin(&import->batch, &cli->fault))
 		return cli->fault.code;
 	import->record.dangling = import->dangling;
@@ -616,15 +710,21 @@ static int import_run(struct cli *cli)
 	import.table.dialect.quote = '"';
 	import.table.dialect.escape = CSV_NONE;
 	import.table.array_delimiter = ';';
+	import.bad_max = UINT64_MAX;
 	import.batch.record_max = IMPORT_BATCH;
 	import.batch.byte_max = IMPORT_BATCH_BYTES;
 	import.batch.threads = import_threads();
 	code = import_options(&import);
 	if (code || cli->helped)
 		return code;
-	code = cli_open(cli);
+	code = import_stage(&import);
+	if (!code)
+		code = cli_open(cli);
 	if (!code)
 		code = import_end(&import, import_files(&import));
+	if (import.reject.file)
+		(void)reject_close(&import.reject, &(struct fault){0});
+	stage_release(&import.stage);
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);
