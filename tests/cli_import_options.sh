@@ -472,4 +472,62 @@ is "$("$COPPICE" scan "$store" --json | perl -MJSON::PP -ne '
 	my $p = decode_json($_)->{properties};
 	$n++ if keys %$p == 5; END { print $n }')" 3000 'of one another'
 
+# ---- files by patterns
+
+mkdir "$work/set" "$work/set/folder"
+for i in 3 1 2; do
+	echo "{\"key\":\"f$i\"}" >"$work/set/part-$i.ndjson"
+done
+echo '{"source":"f1","relation":"r","target":"f3"}' >"$work/set/z.ndjson"
+fresh
+exits 0 'a pattern in quotes' import "$store" "$work/set/*.ndjson" --batch 1
+holds 3 1 0 'is all files that match, in order'
+exits 7 'one that nothing matches' import "$store" "$work/set/*.csv"
+like "$err" "*no file is called, and none matches, '$work/set/\*.csv'*" \
+	'says so'
+echo '{"key":"star"}' >"$work/set/part-*.ndjson"
+exits 0 'a file of that very name' import "$store" "$work/set/part-*.ndjson" \
+	--json
+is "$(field records <"$work/out")" 1 'is that file'
+rm "$work/set/part-*.ndjson"
+exits 7 'a folder' import "$store" "$work/set/part-1.ndjson" "$work/set/folder"
+like "$err" "*folder: is a folder, not a file; name the files in it*" \
+	'is refused in words'
+fresh
+exits 7 'one that matches' import "$store" "$work/set/*"
+holds 0 0 0 'before anything is put'
+exits 7 'no access to it' import "$store" "$work/set/none.ndjson"
+printf 'key,n:int\n' >"$work/set/names.csv"
+printf 'n1,1\n' >"$work/set/n1.csv"
+printf 'n2,2\n' >"$work/set/n2.csv"
+exits 0 'a pattern behind a header' import "$store" \
+	"$work/set/names.csv,$work/set/n[12].csv"
+holds 2 0 0 'is files with those columns'
+printf '0\n' >"$work/keys"
+exits 2 'several files of vectors' import "$store" "$work/set/n[12].csv" \
+	--ids "$work/keys"
+exits 2 'files that are imported and written to' import "$store" \
+	"$work/set/names.csv,$rejects" --reject "$rejects"
+
+# ---- what it takes
+
+exits 0 'progress' import "$store" "$work/set/*.ndjson" --progress=always --json
+[ "$(field peak_bytes <"$work/out")" -gt 1000000 ]
+ok $? 'the summary has the memory that it took'
+mkfifo "$work/slow"
+"$COPPICE" import "$store" - --format ndjson --progress=always <"$work/slow" \
+	2>"$work/err" &
+pid=$!
+exec 4>"$work/slow"
+i=0
+until grep -q memory "$work/err" || [ $i -gt 200 ]; do
+	i=$((i + 1))
+	echo '{"key":"slow"}' >&4
+	sleep 0.05
+done
+exec 4>&-
+wait "$pid"
+like "$(head -1 "$work/err")" '* records  */s  * memory' \
+	'the line of progress, too'
+
 done_testing

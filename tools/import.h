@@ -6,6 +6,7 @@
 #include "args.h"
 #include "batch.h"
 #include "format.h"
+#include "operands.h"
 #include "parallel.h"
 #include "progress.h"
 #include "record.h"
@@ -34,6 +35,7 @@ struct import {
 	const char *relation_key; /* and relations, NULL: the usual ones */
 	int local_names;	  /* of RDF, instead of IRIs */
 	/* state */
+	struct operands operands;
 	struct reader reader;
 	struct batch batch;
 	struct record record;

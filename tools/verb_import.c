@@ -22,8 +22,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 enum {
 	IMPORT_BATCH = 20000,
@@ -105,7 +103,8 @@ static const struct arg_row import_rows[] = {
 };
 
 static const char import_notes[] =
-    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input.\n"
+    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input, and a\n"
+    "pattern in quotes, 'data/*.csv', the files that it matches.\n"
     "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
     "\"content\":..,\n"
     "          \"vector\":[..]} and {\"source\":..,\"relation\":..,"
@@ -308,7 +307,7 @@ static int import_operand(struct import *import, char *path)
 {
 	int format = import->format, code;
 
-	if (!strchr(path, ',') || !access(path, F_OK) ||
+	if (!operands_is_list(path) ||
 	    (format != FORMAT_UNKNOWN && format != FORMAT_CSV))
 		return import_file(import, path);
 	code = import_parts(import, path);
@@ -316,31 +315,7 @@ static int import_operand(struct import *import, char *path)
 	return code;
 }
 
-/* The size of all files, 0 if that of one is not known. */
-static uint64_t import_size(const struct cli *cli)
-{
-	uint64_t total = 0;
-
-	for (int i = 0; i < cli->operand_count; i++) {
-		struct stat st;
-
-		if (stat(cli->operands[i], &st) || !S_ISREG(st.st_mode))
-			return 0;
-		total += (uint64_t)st.st_size;
-	}
-	return total;
-}
-
 /* ---- the end ------------------------------------------------------------ */
-
-/* What this process had in memory at most, the store's included. */
-static uint64_t import_peak(void)
-{
-	struct rusage usage;
-
-	return getrusage(RUSAGE_SELF, &usage) ? 0
-					      : (uint64_t)usage.ru_maxrss * 1024;
-}
 
 /* Edges that were left out since an end was not there. */
 static uint64_t import_skipped(const struct import *import)
@@ -366,7 +341,7 @@ static void import_print_json(const struct import *import)
 	       import->vectors, import_skipped(import), total->stubs_put,
 	       import->record.doubled, import->bad, stage->total.skipped,
 	       stage->total.merged, import->batch.commits, import->batch.commit,
-	       stage->is_dry ? "true" : "false", import_peak(),
+	       stage->is_dry ? "true" : "false", progress_peak(),
 	       progress_seconds(&import->progress));
 }
 
@@ -621,9 +596,12 @@ static int import_options(struct import *import)
 		return cli->fault.code;
 	if (args_end(cli) || import_check_table(import))
 		return cli->fault.code;
-	if (import->ids && cli->operand_count > 1)
+	if (!cli->helped && operands_find(&import->operands, cli->operands,
+					  cli->operand_count, &cli->fault))
+		return cli->fault.code;
+	if (import->ids && import->operands.count > 1)
 		return args_fault(cli, "--ids goes with one file of vectors");
-	if (import->ids && !strcmp(import->ids, cli->operands[0]))
+	if (import->ids && !strcmp(import->ids, import->operands.items[0]))
 		return args_fault(cli, "vectors and --ids are one file");
 	if (cli->quiet)
 		import->progress_mode = PROGRESS_NEVER;
@@ -638,6 +616,11 @@ static int import_options(struct import *import)
 	if (import->skips_dangling)
 		import->dangling = COP_DANGLING_SKIP;
 	return 0;
+}
+
+static int import_is_reject(void *user, const char *path)
+{
+	return reject_is(&((struct import *)user)->reject, path);
 }
 
 /* Has records wait where it matters what is there; and refused ones kept. */
@@ -661,12 +644,11 @@ static int import_stage(struct import *import)
 		return 0;
 	if (reject_open(&import->reject, import->refused, &cli->fault))
 		return cli->fault.code;
-	for (int i = 0; i < cli->operand_count; i++)
-		if (reject_is(&import->reject, cli->operands[i]))
-			return args_fault(cli,
-					  "%s is imported, and is to have what "
-					  "is refused",
-					  import->refused);
+	if (operands_each(&import->operands, import_is_reject, import))
+		return args_fault(cli,
+				  "%s is imported, and is to have what is "
+				  "refused",
+				  import->refused);
 	return 0;
 }
 
@@ -682,10 +664,10 @@ static int import_files(struct import *import)
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
 	progress_begin(&import->progress, import->progress_mode,
-		       import_size(cli));
+		       operands_bytes(&import->operands));
 	stop_arm();
-	for (int i = 0; i < cli->operand_count; i++) {
-		code = import_operand(import, cli->operands[i]);
+	for (int i = 0; i < import->operands.count; i++) {
+		code = import_operand(import, import->operands.items[i]);
 		if (code)
 			return code;
 	}
@@ -715,9 +697,10 @@ static int import_run(struct cli *cli)
 	import.batch.byte_max = IMPORT_BATCH_BYTES;
 	import.batch.threads = import_threads();
 	code = import_options(&import);
-	if (code || cli->helped)
+	if (cli->helped)
 		return code;
-	code = import_stage(&import);
+	if (!code)
+		code = import_stage(&import);
 	if (!code)
 		code = cli_open(cli);
 	if (!code)
@@ -728,6 +711,7 @@ static int import_run(struct cli *cli)
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);
+	operands_release(&import.operands);
 	return code;
 }
 
