@@ -140,7 +140,9 @@ static const char import_notes[] =
     "a bad\nrecord, everything up to the last commit is in the store, and the "
     "message says\nup to where that is; importing it again changes nothing. "
     "With --skip-bad the\nexit status is 0 however many records were left "
-    "out.\n";
+    "out. --reject FILE has lines\n{\"file\":..,\"line\":..,"
+    "\"error\":..,\"record\":..}, --on-conflict merge unites properties\n"
+    "and tags.\n";
 
 /* ---- what the formats call ---------------------------------------------- */
 
