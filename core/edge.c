@@ -20,9 +20,8 @@ static cop_err edge_get(cop_read *read, uint64_t source, const char *relation,
 			uint32_t discriminator, struct cop_edge *out)
 {
 	const struct segment *segment = read_segment(read);
-	struct cop_edge edge = {.source = source,
-				.target = target,
-				.discriminator = discriminator};
+	struct cop_edge edge = {
+	    .source = source, .target = target, .discriminator = discriminator};
 	struct past past = past_of(read);
 	struct disk_edge_key key;
 	struct bytes record;

@@ -90,8 +90,8 @@ void csv_release(struct csv *csv)
 const char *csv_raw(const struct csv *csv, size_t *size)
 {
 	*size = csv->raw_size;
-	while (*size && (csv->raw[*size - 1] == '\n' ||
-			 csv->raw[*size - 1] == '\r'))
+	while (*size &&
+	       (csv->raw[*size - 1] == '\n' || csv->raw[*size - 1] == '\r'))
 		--*size;
 	return csv->keeps_raw ? csv->raw : NULL;
 }

@@ -34,9 +34,9 @@ static void hashes_put(struct hashes *hashes, const struct hashes_slot *slot)
 
 static int hashes_grow(struct hashes *hashes)
 {
-	struct hashes next = {
-	    .room = hashes->room ? hashes->room * 2 : HASHES_START,
-	    .count = hashes->count};
+	struct hashes next = {.room = hashes->room ? hashes->room * 2
+						   : HASHES_START,
+			      .count = hashes->count};
 
 	next.slots = calloc(next.room, sizeof *next.slots);
 	if (!next.slots)

@@ -23,9 +23,6 @@ struct import {
 	int32_t dangling;  /* enum cop_dangling */
 	int is_atomic;	   /* all in one commit */
 	int skips_bad;	   /* go on after bad records */
-	int skips_dangling; /* and edges, as if they were bad */
-	uint64_t bad_max;  /* of both, UINT64_MAX: any number */
-	const char *refused; /* file of theirs, NULL: none */
 	int prints_json;
 	int progress_mode;
 	const char *type;     /* of entities that name none */
@@ -34,6 +31,10 @@ struct import {
 	const char *type_key;	  /* of GraphML data that tell types */
 	const char *relation_key; /* and relations, NULL: the usual ones */
 	int local_names;	  /* of RDF, instead of IRIs */
+	/* options of what is left out */
+	int skips_dangling;  /* edges, as if they were bad */
+	uint64_t bad_max;    /* of both, UINT64_MAX: any number */
+	const char *refused; /* file of theirs, NULL: none */
 	/* state */
 	struct operands operands;
 	struct reader reader;

@@ -106,8 +106,8 @@ static int merge_tags(struct scratch *scratch, const struct cop_put *there,
 			const char *tag = from[part]->tags[i];
 			size_t size = from[part]->tag_sizes[i];
 
-			if (part && has_tag(there, tag, size,
-					    tag_valid(record, i)))
+			if (part &&
+			    has_tag(there, tag, size, tag_valid(record, i)))
 				continue;
 			tags[count] = tag;
 			sizes[count] = size;

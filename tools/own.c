@@ -171,7 +171,8 @@ int own_edge(struct scratch *scratch, const struct cop_put_edge *edge,
 {
 	struct cop_put_edge own = *edge;
 	const void *valid;
-	int err = copy(scratch, edge->source, edge->source_size, 1, &own.source);
+	int err =
+	    copy(scratch, edge->source, edge->source_size, 1, &own.source);
 
 	if (!err)
 		err = copy(scratch, edge->target, edge->target_size, 1,
@@ -182,7 +183,8 @@ int own_edge(struct scratch *scratch, const struct cop_put_edge *edge,
 		err = copy_properties(scratch, &own.properties,
 				      own.property_count);
 	if (!err)
-		err = copy(scratch, edge->valid, 1, sizeof *edge->valid, &valid);
+		err =
+		    copy(scratch, edge->valid, 1, sizeof *edge->valid, &valid);
 	if (err)
 		return err;
 	own.valid = valid;
@@ -231,7 +233,8 @@ static cop_err own_tags(struct scratch *scratch, cop_read *read,
 	size_t count = entity->tag_count;
 	const char **tags = scratch_take(scratch, count, sizeof *tags);
 	size_t *sizes = scratch_take(scratch, count, sizeof *sizes);
-	struct cop_validity *valid = scratch_take(scratch, count, sizeof *valid);
+	struct cop_validity *valid =
+	    scratch_take(scratch, count, sizeof *valid);
 	cop_err err = tags && sizes && valid ? 0 : ENOMEM;
 
 	for (uint32_t i = 0; i < count && !err; i++) {
@@ -251,8 +254,10 @@ static cop_err own_properties(struct scratch *scratch, cop_read *read,
 			      struct cop_put *out)
 {
 	size_t count = entity->property_count;
-	struct cop_property *items = scratch_take(scratch, count, sizeof *items);
-	struct cop_validity *valid = scratch_take(scratch, count, sizeof *valid);
+	struct cop_property *items =
+	    scratch_take(scratch, count, sizeof *items);
+	struct cop_validity *valid =
+	    scratch_take(scratch, count, sizeof *valid);
 	cop_err err = items && valid ? 0 : ENOMEM;
 	struct cop_value value;
 
@@ -295,7 +300,8 @@ cop_err own_edge_read(struct scratch *scratch, cop_read *read,
 		      const struct cop_edge *edge, struct cop_put_edge *out)
 {
 	size_t count = edge->property_count;
-	struct cop_property *items = scratch_take(scratch, count, sizeof *items);
+	struct cop_property *items =
+	    scratch_take(scratch, count, sizeof *items);
 	struct cop_validity *valid = scratch_take(scratch, 1, sizeof *valid);
 	cop_err err = items && valid ? 0 : ENOMEM;
 	struct cop_value value;

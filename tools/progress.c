@@ -4,9 +4,9 @@
  *
  * idea
  *	Share done, records, their rate, the time left, by bytes of the files,
- *	and memory.  On a terminal the line is drawn over itself, ten times a second;
- *	elsewhere (--progress=always) a line is written each second.  By default
- *	there is one only on a terminal.
+ *	and memory.  On a terminal the line is drawn over itself, ten times a
+ *	second; elsewhere (--progress=always) a line is written each second.  By
+ *	default there is one only on a terminal.
  */
 #include "progress.h"
 #include "steady.h"

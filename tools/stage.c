@@ -108,8 +108,7 @@ int stage_place(struct import *import, const struct place *place)
 	item->place = *place;
 	if (!stage->keeps_text || !import->text)
 		return 0;
-	item->text =
-	    own_text(&stage->scratch, import->text, import->text_size);
+	item->text = own_text(&stage->scratch, import->text, import->text_size);
 	item->text_size = import->text_size;
 	return item->text ? 0 : no_memory(import);
 }
@@ -250,8 +249,8 @@ static int there_find(struct import *import, const struct cop_put *put,
 	if (value)
 		there->staged = &stage->items[*value];
 	there->is_seen = is_seen(stage, hash_of(put->key, put->key_size));
-	err = cop_get(import->cli->read, put->key, put->key_size,
-		      &there->entity);
+	err =
+	    cop_get(import->cli->read, put->key, put->key_size, &there->entity);
 	return err ? fault_input(fault_of(import), err) : 0;
 }
 
@@ -556,8 +555,8 @@ static int edge_end(struct import *import, struct staged *item, const void *key,
 
 	if (there < 0)
 		return fault_of(import)->code;
-	if (there || (item->edge.dangling == COP_DANGLING_REJECT &&
-		      !stage->is_dry))
+	if (there ||
+	    (item->edge.dangling == COP_DANGLING_REJECT && !stage->is_dry))
 		return 0; /* the commit tells of those that are rejected */
 	if (item->edge.dangling != COP_DANGLING_STUB) {
 		*is_lost = 1;
@@ -751,8 +750,8 @@ int stage_commit(struct import *import)
 			code = batch_commit(batch, fault);
 		if (!code)
 			count(import);
-		else if (fault->error != COP_CONFLICT ||
-			 tries == STAGE_TRIES || try_again(import, tries))
+		else if (fault->error != COP_CONFLICT || tries == STAGE_TRIES ||
+			 try_again(import, tries))
 			return fault->code;
 	}
 	return 0;

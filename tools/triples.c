@@ -321,8 +321,7 @@ static cop_err merged_have(struct merged *merged, cop_read *read,
 					     &field->name.size, &read_value);
 
 	if (!err)
-		err = own_value(&merged->triples->scratch, &read_value,
-				&value);
+		err = own_value(&merged->triples->scratch, &read_value, &value);
 	if (!err)
 		err = cop_entity_property_valid(read, &merged->entity, index,
 						&field->valid);

@@ -23,10 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	IMPORT_BATCH = 20000,
-	IMPORT_BATCH_BYTES = 33554432
-};
+enum { IMPORT_BATCH = 20000, IMPORT_BATCH_BYTES = 33554432 };
 
 enum {
 	IMPORT_FORMAT = ARG_OWN,
@@ -103,7 +100,8 @@ static const struct arg_row import_rows[] = {
 };
 
 static const char import_notes[] =
-    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input, and a\n"
+    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input, and "
+    "a\n"
     "pattern in quotes, 'data/*.csv', the files that it matches.\n"
     "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
     "\"content\":..,\n"
@@ -631,12 +629,11 @@ static int import_stage(struct import *import)
 	struct cli *cli = import->cli;
 	struct stage *stage = &import->stage;
 	int wants_lost = import->dangling == COP_DANGLING_SKIP &&
-			 (import->refused ||
-			  (import->skips_dangling &&
-			   args_given(cli, IMPORT_MAX_BAD)));
+			 (import->refused || (import->skips_dangling &&
+					      args_given(cli, IMPORT_MAX_BAD)));
 
-	stage->is_on = stage->is_dry || wants_lost ||
-		       stage->conflict != CONFLICT_REPLACE;
+	stage->is_on =
+	    stage->is_dry || wants_lost || stage->conflict != CONFLICT_REPLACE;
 	stage->keeps_text = import->refused != NULL;
 	if (stage->is_on) {
 		import->record.taken = import_taken;
