@@ -249,7 +249,10 @@ exits 0 'a dry run of triples' import "$store" "$work/f.nt" --dry-run --json
 is "$(field records <"$work/out") $(field stubs_put <"$work/out")" '2 1' \
 	'counts them, and their stubs'
 holds 2 1 1 'nothing was put by any'
-exits 3 'without a store' import "$work/nowhere" "$work/a.ndjson" --dry-run
+exits 3 'without a store' import "$work/nowhere" "$work/a.ndjson" --dry-run \
+	--reject "$work/none"
+[ ! -e "$work/none" ]
+ok $? 'no file is made'
 
 # ---- --on-conflict
 

@@ -725,10 +725,15 @@ static void count(struct import *import)
 	scratch_reset(&stage->scratch);
 }
 
+/* After a commit that failed: 0 if it is to be tried once more. */
 static int try_again(struct import *import, int tries)
 {
 	struct timespec pause = {.tv_nsec = STAGE_PAUSE_NS << (tries & 7)};
 
+	if (fault_of(import)->error != COP_CONFLICT)
+		return fault_of(import)->code;
+	if (tries == STAGE_TRIES) /* others write to the same all the time */
+		return fault_of(import)->code = EXIT_BUSY;
 	fault_clear(fault_of(import));
 	nanosleep(&pause, NULL);
 	return stop_signal() ? import_stopped(import) : 0;
@@ -750,8 +755,7 @@ int stage_commit(struct import *import)
 			code = batch_commit(batch, fault);
 		if (!code)
 			count(import);
-		else if (fault->error != COP_CONFLICT || tries == STAGE_TRIES ||
-			 try_again(import, tries))
+		else if (try_again(import, tries))
 			return fault->code;
 	}
 	return 0;

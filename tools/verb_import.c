@@ -699,9 +699,9 @@ static int import_run(struct cli *cli)
 	if (cli->helped)
 		return code;
 	if (!code)
-		code = import_stage(&import);
-	if (!code)
 		code = cli_open(cli);
+	if (!code)
+		code = import_stage(&import);
 	if (!code)
 		code = import_end(&import, import_files(&import));
 	if (import.reject.file)
