@@ -1544,6 +1544,19 @@ COP_MUST cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
 			    uint64_t version);
 
 /*
+ * An edge as cop_put_edge would replace it: the keys of its ends, its relation
+ * and its discriminator name it, nothing else of `edge` matters.
+ * out->version is 0 if there is none.
+ */
+COP_MUST cop_err cop_find_edge(cop_read *read, const struct cop_put_edge *edge,
+			       struct cop_edge *out);
+
+/* The same condition as of cop_expect, of such an edge and cop_edge.version. */
+COP_MUST cop_err cop_expect_edge(cop_write *write,
+				 const struct cop_put_edge *edge,
+				 uint64_t version);
+
+/*
  * Begins a transaction: reads that are all as of one commit, and a write that
  * takes place only if, at its commit, all that was read is still so.  So
  * transactions behave as if they ran one after the other.  While its owner

@@ -14,12 +14,14 @@
 
 #include <errno.h>
 
-cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
-		     size_t relation_size, uint64_t target,
-		     struct cop_edge *out)
+/* One by its ends; `discriminator` tells it apart. */
+static cop_err edge_get(cop_read *read, uint64_t source, const char *relation,
+			size_t relation_size, uint64_t target,
+			uint32_t discriminator, struct cop_edge *out)
 {
 	const struct segment *segment = read_segment(read);
-	struct cop_edge edge = {.source = source, .target = target};
+	struct cop_edge edge = {
+	    .source = source, .target = target, .discriminator = discriminator};
 	struct past past = past_of(read);
 	struct disk_edge_key key;
 	struct bytes record;
@@ -43,7 +45,7 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 		*out = edge;
 		return 0;
 	}
-	key = format_edge_key(source, edge.relation, target, 0);
+	key = format_edge_key(source, edge.relation, target, discriminator);
 	code = past_get(&past, DB_EDGES, bytes_of(&key, sizeof key), &record);
 	if (code)
 		return error_system(code, "%s: cannot read", read->store->path);
@@ -55,6 +57,32 @@ cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
 		err = read_edge_view(record, &edge);
 	if (!err)
 		*out = edge;
+	return err;
+}
+
+cop_err cop_get_edge(cop_read *read, uint64_t source, const char *relation,
+		     size_t relation_size, uint64_t target,
+		     struct cop_edge *out)
+{
+	return edge_get(read, source, relation, relation_size, target, 0, out);
+}
+
+cop_err cop_find_edge(cop_read *read, const struct cop_put_edge *edge,
+		      struct cop_edge *out)
+{
+	struct cop_edge none = {.discriminator = edge->discriminator};
+	cop_err err =
+	    cop_lookup(read, edge->source, edge->source_size, &none.source);
+
+	if (!err)
+		err = cop_lookup(read, edge->target, edge->target_size,
+				 &none.target);
+	if (!err && none.source && none.target)
+		return edge_get(read, none.source, edge->relation,
+				edge->relation_size, none.target,
+				edge->discriminator, out);
+	if (!err)
+		*out = none;
 	return err;
 }
 

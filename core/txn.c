@@ -111,6 +111,7 @@ struct expectation {
 	struct bytes key;
 	struct bytes target;
 	struct bytes name;
+	uint32_t discriminator;
 };
 
 static cop_err expect_put(cop_write *write, const struct expectation *expect)
@@ -119,7 +120,8 @@ static cop_err expect_put(cop_write *write, const struct expectation *expect)
 			.option = (uint16_t)expect->kind,
 			.key_size = (uint32_t)expect->key.size,
 			.target_size = (uint32_t)expect->target.size,
-			.record_bytes = (uint32_t)expect->name.size};
+			.record_bytes = (uint32_t)expect->name.size,
+			.discriminator = expect->discriminator};
 	struct buffer *ops = &write->ops;
 	size_t at = ops->size;
 	struct op *head;
@@ -181,6 +183,15 @@ static cop_err entity_note(cop_txn *txn, enum expect_kind kind, const void *key,
 	return note(txn, &expect);
 }
 
+static cop_err relation_check(const char *relation, size_t size)
+{
+	if (relation && size && size <= COP_NAME_BYTES)
+		return 0;
+	return error_set(COP_INVALID,
+			 "a relation has %zu bytes; it may have 1 to %d", size,
+			 COP_NAME_BYTES);
+}
+
 cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
 		   uint64_t version)
 {
@@ -191,6 +202,27 @@ cop_err cop_expect(cop_write *write, const void *key, size_t key_size,
 
 	if (!err)
 		err = write_key_check(key, key_size);
+	return err ? err : expect_put(write, &expect);
+}
+
+cop_err cop_expect_edge(cop_write *write, const struct cop_put_edge *edge,
+			uint64_t version)
+{
+	struct expectation expect = {
+	    .kind = EXPECT_EDGE,
+	    .version = version,
+	    .key = bytes_of(edge->source, edge->source_size),
+	    .target = bytes_of(edge->target, edge->target_size),
+	    .name = bytes_of(edge->relation, edge->relation_size),
+	    .discriminator = edge->discriminator};
+	cop_err err = write_check(write);
+
+	if (!err)
+		err = write_key_check(edge->source, edge->source_size);
+	if (!err)
+		err = write_key_check(edge->target, edge->target_size);
+	if (!err)
+		err = relation_check(edge->relation, edge->relation_size);
 	return err ? err : expect_put(write, &expect);
 }
 
@@ -382,14 +414,10 @@ cop_err cop_txn_edge(cop_txn *txn, const void *source, size_t source_size,
 				   .target = bytes_of(target, target_size),
 				   .name = bytes_of(relation, relation_size)};
 	cop_read *read;
-	cop_err err;
+	cop_err err = relation_check(relation, relation_size);
 
-	if (!relation || !relation_size || relation_size > COP_NAME_BYTES)
-		return error_set(COP_INVALID,
-				 "a relation has %zu bytes; it may have 1 to "
-				 "%d",
-				 relation_size, COP_NAME_BYTES);
-	err = cop_read_begin(txn->store, &read);
+	if (!err)
+		err = cop_read_begin(txn->store, &read);
 	if (err)
 		return err;
 	err = edge_read(txn, read, &ends, out);

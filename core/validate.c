@@ -20,6 +20,7 @@ struct expected {
 	uint32_t key_size;
 	uint32_t target_size;
 	uint32_t name_size;
+	uint32_t discriminator;
 };
 
 static struct expected expected_of(const struct op *op)
@@ -27,7 +28,8 @@ static struct expected expected_of(const struct op *op)
 	struct expected expected = {.key = op_body(op) + sizeof(uint64_t),
 				    .key_size = op->key_size,
 				    .target_size = op->target_size,
-				    .name_size = op->record_bytes};
+				    .name_size = op->record_bytes,
+				    .discriminator = op->discriminator};
 
 	memcpy(&expected.version, op_body(op), sizeof expected.version);
 	expected.target = expected.key + op->key_size;
@@ -104,7 +106,8 @@ static cop_err edge_expect(const struct apply *apply,
 				(const char *)expected->name,
 				expected->name_size, &relation);
 	if (!err && source && target && relation) {
-		key = format_edge_key(source, relation, target, 0);
+		key = format_edge_key(source, relation, target,
+				      expected->discriminator);
 		err = version_of(apply, DB_EDGES, bytes_of(&key, sizeof key),
 				 &version);
 	}

@@ -363,6 +363,57 @@ static void a_write_can_be_conditional(struct fixture *f)
 	cop_abort(write);
 }
 
+static void an_edge_can_be_a_condition(struct fixture *f)
+{
+	struct cop_put_edge edge = {.size = sizeof edge,
+				    .source = "skew-a",
+				    .source_size = 6,
+				    .relation = "held",
+				    .relation_size = 4,
+				    .target = "skew-b",
+				    .target_size = 6,
+				    .discriminator = 7};
+	struct cop_put_edge other = edge;
+	struct cop_edge found;
+	cop_write *write = write_of(f);
+	cop_read *read = read_of(f);
+
+	must(cop_find_edge(read, &edge, &found), "find");
+	is_u64(found.version, 0, "an edge that is absent is found absent");
+	must(cop_expect_edge(write, &edge, 0), "expect");
+	must(cop_put_edge(write, &edge), "put");
+	is_int(cop_commit(write, NULL), 0, "an absent edge is put if absent");
+	must(cop_expect_edge(write, &edge, 0), "expect");
+	is_int(cop_commit(write, NULL), COP_CONFLICT, "and not if it is there");
+	cop_abort(write);
+	write = write_of(f);
+	other.discriminator = 8;
+	must(cop_expect_edge(write, &other, 0), "expect");
+	is_int(cop_commit(write, NULL), 0, "another discriminator is another");
+	must(cop_read_refresh(read), "refresh");
+	must(cop_find_edge(read, &other, &found), "find");
+	is_u64(found.version, 0, "which is not found");
+	must(cop_find_edge(read, &edge, &found), "find");
+	ok(found.version > 0 && found.discriminator == 7,
+	   "the one that was put is, by its keys");
+	must(cop_expect_edge(write, &edge, found.version), "expect");
+	must(cop_put_edge(write, &edge), "put");
+	is_int(cop_commit(write, NULL), 0, "a version that is so is put");
+	must(cop_expect_edge(write, &edge, found.version), "expect");
+	is_int(cop_commit(write, NULL), COP_CONFLICT, "an older one is not");
+	other.target = "nobody";
+	must(cop_find_edge(read, &other, &found), "find");
+	is_u64(found.version, 0, "an edge to nobody is not there");
+	other.relation_size = 0;
+	is_int(cop_expect_edge(write, &other, 0), COP_INVALID,
+	       "one without a relation is an error");
+	other.source_size = 0;
+	is_int(cop_expect_edge(write, &other, 0), COP_BAD_KEY,
+	       "and one without a source");
+	cop_read_end(read);
+	cop_abort(write);
+}
+
 static void many_reads_of_one_thing_are_one_expectation(struct fixture *f)
 {
 	int64_t amount;
@@ -583,6 +634,7 @@ int main(void)
 	an_entity_of_a_list_is_read(&f);
 	vectors_are_read(&f);
 	a_write_can_be_conditional(&f);
+	an_edge_can_be_a_condition(&f);
 	many_reads_of_one_thing_are_one_expectation(&f);
 	ten_thousand_may_be_open(&f);
 	what_a_dead_writer_left_is_no_conflict(&f);

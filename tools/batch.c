@@ -195,7 +195,7 @@ int batch_begin(struct batch *batch, struct fault *fault)
 	return err ? fault_cop(fault, err) : 0;
 }
 
-int batch_empty(struct batch *batch, struct fault *fault)
+int batch_restart(struct batch *batch, struct fault *fault)
 {
 	cop_abort(batch->write);
 	batch->write = NULL;

@@ -49,12 +49,12 @@ struct batch {
 /* Begins the first write of batch->store, NULL: the caller's is there. */
 int batch_begin(struct batch *batch, struct fault *fault);
 
+/* Drops what no commit was begun for, and begins that write anew. */
+int batch_restart(struct batch *batch, struct fault *fault);
+
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault);
-
-/* Drops what was added to the write since the last commit. */
-int batch_empty(struct batch *batch, struct fault *fault);
 
 /* Operations that no commit was begun for. */
 size_t batch_count(const struct batch *batch);

@@ -82,8 +82,18 @@ void csv_take_delimiter(struct csv *csv, int delimiter)
 void csv_release(struct csv *csv)
 {
 	free(csv->text);
+	free(csv->raw);
 	free(csv->fields);
 	memset(csv, 0, sizeof *csv);
+}
+
+const char *csv_raw(const struct csv *csv, size_t *size)
+{
+	*size = csv->raw_size;
+	while (*size &&
+	       (csv->raw[*size - 1] == '\n' || csv->raw[*size - 1] == '\r'))
+		--*size;
+	return csv->keeps_raw ? csv->raw : NULL;
 }
 
 const char *csv_field(const struct csv *csv, size_t index, size_t *size)
@@ -100,22 +110,41 @@ int csv_has_fields(const struct csv *csv, size_t count)
 		csv->fields[count].size == 0);
 }
 
+static int csv_grow(char **text, size_t size, size_t *room, size_t more)
+{
+	size_t next = *room ? *room * 2 : 4096;
+	char *grown;
+
+	if (more <= *room - size)
+		return CSV_MORE;
+	while (next - size < more)
+		next *= 2;
+	grown = realloc(*text, next);
+	if (!grown)
+		return CSV_MEMORY;
+	*text = grown;
+	*room = next;
+	return CSV_MORE;
+}
+
 static int csv_append(struct csv *csv, const unsigned char *data, size_t size)
 {
-	if (size > csv->room - csv->size) {
-		size_t room = csv->room ? csv->room * 2 : 4096;
-		char *text;
-
-		while (room - csv->size < size)
-			room *= 2;
-		text = realloc(csv->text, room);
-		if (!text)
-			return CSV_MEMORY;
-		csv->text = text;
-		csv->room = room;
-	}
+	if (csv_grow(&csv->text, csv->size, &csv->room, size))
+		return CSV_MEMORY;
 	memcpy(csv->text + csv->size, data, size);
 	csv->size += size;
+	return CSV_MORE;
+}
+
+/* Bytes of the record as they stand in the file. */
+static int csv_keep(struct csv *csv, const unsigned char *data, size_t size)
+{
+	if (!csv->keeps_raw)
+		return CSV_MORE;
+	if (csv_grow(&csv->raw, csv->raw_size, &csv->raw_room, size))
+		return CSV_MEMORY;
+	memcpy(csv->raw + csv->raw_size, data, size);
+	csv->raw_size += size;
 	return CSV_MORE;
 }
 
@@ -269,7 +298,7 @@ static int csv_record(struct csv *csv, struct fault *fault)
 	size_t have, at;
 	int step;
 
-	csv->field_count = csv->size = 0;
+	csv->field_count = csv->size = csv->raw_size = 0;
 	csv->mistake = NULL;
 	csv->line = csv->next_line;
 	step = csv_open(csv);
@@ -286,6 +315,8 @@ static int csv_record(struct csv *csv, struct fault *fault)
 		}
 		csv->returned = 0;
 		step = csv_take(csv, data, have, &at);
+		if (csv_keep(csv, data, at))
+			step = CSV_MEMORY;
 		reader_take(csv->reader, at);
 		if (csv->size > READER_LINE_BYTES)
 			return fault_set(fault, EXIT_BAD_INPUT,

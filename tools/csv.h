@@ -29,6 +29,9 @@ struct csv {
 	const char *mistake; /* in the record's quotes, NULL: none */
 	char *text;
 	size_t size, room;
+	int keeps_raw; /* the record as it stands in the file: */
+	char *raw;
+	size_t raw_size, raw_room;
 	struct csv_field *fields;
 	size_t field_count, field_room;
 	unsigned char stops[256]; /* where the text of a field is interrupted */
@@ -53,6 +56,12 @@ int csv_next(struct csv *csv, struct fault *fault);
 int csv_has_fields(const struct csv *csv, size_t count);
 
 const char *csv_field(const struct csv *csv, size_t index, size_t *size);
+
+/*
+ * The record as it stands in the file, without the end of its line; NULL unless
+ * csv->keeps_raw was set before it was read.  Lifetime as of the fields.
+ */
+const char *csv_raw(const struct csv *csv, size_t *size);
 
 void csv_release(struct csv *csv);
 

@@ -101,6 +101,7 @@ int fault_set(struct fault *fault, int code, const char *format, ...)
 	vsnprintf(fault->text, sizeof fault->text, format, args);
 	va_end(args);
 	fault->code = code;
+	fault->error = 0;
 	return code;
 }
 
@@ -110,7 +111,9 @@ int fault_cop(struct fault *fault, cop_err error)
 
 	if (!*text)
 		text = cop_strerror(error);
-	return fault_set(fault, fault_code(error), "%s", text);
+	fault_set(fault, fault_code(error), "%s", text);
+	fault->error = error;
+	return fault->code;
 }
 
 int fault_input(struct fault *fault, cop_err error)
@@ -145,7 +148,7 @@ int fault_prefix(struct fault *fault, const char *format, ...)
 
 void fault_clear(struct fault *fault)
 {
-	fault->code = 0;
+	fault->code = fault->error = 0;
 	fault->text[0] = '\0';
 }
 

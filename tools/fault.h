@@ -20,7 +20,8 @@ enum exit_code {
 };
 
 struct fault {
-	int code; /* enum exit_code, 0: nothing went wrong */
+	int code;      /* enum exit_code, 0: nothing went wrong */
+	cop_err error; /* that the library returned, 0: it is none of its */
 	char text[2048];
 };
 

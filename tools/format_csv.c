@@ -331,6 +331,7 @@ static int sheet_records(struct sheet *sheet)
 
 	while (!code && sheet->csv.field_count) {
 		place.number = sheet->csv.line;
+		import->text = csv_raw(&sheet->csv, &import->text_size);
 		if (import_passes(import) && !sheet_is_parallel(sheet))
 			code = import_step(import);
 		else if (sheet_record(sheet))
@@ -378,6 +379,7 @@ static int sheet_begin(struct sheet *sheet, const struct table *table)
 	if (csv_begin(&sheet->csv, &sheet->import->reader, &table->dialect,
 		      fault))
 		return fault->code;
+	sheet->csv.keeps_raw = sheet->import->reject.file != NULL;
 	if (table->header && sheet_header(sheet, table->header))
 		return fault->code;
 	if (!table->header && !table->has_no_header &&

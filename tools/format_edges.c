@@ -84,6 +84,8 @@ static int edge_line(struct import *import, const struct place *place,
 		return 0;
 	if (import_passes(import))
 		return import_step(import);
+	import->text = line;
+	import->text_size = size;
 	if (edge_check(&words, line, size, fault))
 		return import_bad(import, place);
 	if (words.count == EDGE_WORDS) {

@@ -247,6 +247,7 @@ static void put_entity(struct graphml *graphml, struct graphml_record *record)
 	const char *usual =
 	    record->domain == GRAPHML_HYPEREDGE ? "hyperedge" : import->type;
 
+	import->is_again = record->is_put;
 	record->is_put = 1;
 	record->is_changed = 0;
 	if (record->is_bad || record_content(graphml, record, &content))
@@ -266,6 +267,7 @@ static void put_entity(struct graphml *graphml, struct graphml_record *record)
 	put.property_count = content.property_count;
 	if (import_entity(import, &record->place, &put))
 		stop(graphml, fault_of(graphml)->code);
+	import->is_again = 0;
 	record->is_bad = import->bad != bad;
 }
 

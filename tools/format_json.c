@@ -203,6 +203,8 @@ static int document_element(struct document *document)
 		document->index++;
 		return import_step(import);
 	}
+	import->text = data;
+	import->text_size = size;
 	import->record.is_point = document_is_point(document->list);
 	code = record_put(&import->record, import->batch.write, data, size,
 			  document->fault);

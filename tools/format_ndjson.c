@@ -24,6 +24,8 @@ int ndjson_import(struct import *import)
 		if (record_is_empty(line, size))
 			continue;
 		place.number = import->reader.line;
+		import->text = line;
+		import->text_size = size;
 		if (import_passes(import))
 			code = import_step(import);
 		else if (record_put(&import->record, import->batch.write, line,

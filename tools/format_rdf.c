@@ -382,6 +382,8 @@ static int line_read(struct rdf *rdf, const char *line, size_t size)
 {
 	SerdStatus status;
 
+	rdf->import->text = line;
+	rdf->import->text_size = size;
 	if (line_copy(rdf, line, size)) {
 		bad(rdf);
 		return rdf->code;

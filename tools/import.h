@@ -6,10 +6,13 @@
 #include "args.h"
 #include "batch.h"
 #include "format.h"
+#include "operands.h"
 #include "parallel.h"
 #include "progress.h"
 #include "record.h"
+#include "reject.h"
 #include "resume.h"
+#include "stage.h"
 #include "table.h"
 
 struct import {
@@ -29,16 +32,27 @@ struct import {
 	const char *type_key;	  /* of GraphML data that tell types */
 	const char *relation_key; /* and relations, NULL: the usual ones */
 	int local_names;	  /* of RDF, instead of IRIs */
+	/* options of what is left out */
+	int skips_dangling;  /* edges, as if they were bad */
+	uint64_t bad_max;    /* of both, UINT64_MAX: any number */
+	const char *refused; /* file of theirs, NULL: none */
 	/* state */
+	struct operands operands;
 	struct reader reader;
 	struct batch batch;
 	struct record record;
 	struct parallel parallel; /* edges of tables */
 	struct progress progress;
+	struct stage stage;
+	struct reject reject;
+	const char *text; /* of the record at hand, NULL: it has none */
+	size_t text_size;
+	int is_again;	       /* it was put before, in part */
 	uint64_t bytes_before; /* of the files before this one */
 	uint64_t records;      /* taken */
 	uint64_t vectors;      /* of those, with one */
 	uint64_t bad;	       /* left out */
+	uint64_t lost;	       /* edges that were, as if they were bad */
 	struct resume resume;
 };
 
@@ -48,7 +62,7 @@ struct import {
  */
 int import_added(struct import *import, const struct place *place);
 
-/* The same for an edge that was left out: no operation was added. */
+/* The same of a triple: no operation was added. */
 int import_step(struct import *import);
 
 /* The same of the line that import->record has just put. */
@@ -60,11 +74,27 @@ int import_recorded(struct import *import, const struct place *place);
  */
 int import_passes(const struct import *import);
 
+/* The fault of a signal; its exit status. */
+int import_stopped(struct import *import);
+
+/* Has all that was added committed, so that look-ups see it. */
+int import_flush(struct import *import);
+
 /*
  * After a record that could not be added, with cli->fault set: 0 to go on
  * with the next one, or the exit status.
  */
 int import_bad(struct import *import, const struct place *place);
+
+/* The same of one that was taken, and is found to be bad at the commit. */
+int import_refuse(struct import *import, const struct place *place);
+
+/*
+ * The same after an edge that is left out since an end is not there.  In
+ * import_endless() it is the empty text.
+ */
+int import_lost(struct import *import, const struct place *place);
+int import_endless(struct import *import, const struct place *place);
 
 /*
  * Put an entity or an edge that stands at a place, and do what follows: commit

@@ -64,14 +64,44 @@ static int row_quoted(const struct row_keys *keys, struct fault *fault)
 			    (const char *)keys->key);
 }
 
+/* The entity that a row makes if it is not there. */
+static struct cop_put row_entity(const struct import *import,
+				 const struct row_keys *keys,
+				 const struct rows *rows, const float *row)
+{
+	return (struct cop_put){
+	    .size = sizeof(struct cop_put),
+	    .key = keys->key,
+	    .key_size =
+		keys->size > UINT32_MAX ? UINT32_MAX : (uint32_t)keys->size,
+	    .type = import->type,
+	    .type_size = import->type ? strlen(import->type) : 0,
+	    .vector = row,
+	    .dim = rows->dim};
+}
+
+/* Whether the entity is there is seen when it is put. */
+static int row_stage(struct import *import, const struct row_keys *keys,
+		     const struct cop_put *put)
+{
+	cop_err err = cop_put(import->batch.write, put);
+
+	if (err)
+		return fault_input(&import->cli->fault, err);
+	return stage_put(import, keys->is_open ? STAGED_GIVEN : STAGED_ROW, put,
+			 0);
+}
+
 static int row_put(struct import *import, const struct row_keys *keys,
 		   const struct rows *rows, const float *row)
 {
+	struct cop_put put = row_entity(import, keys, rows, row);
 	struct cli *cli = import->cli;
-	struct cop_put put;
 	uint64_t id;
 	cop_err err;
 
+	if (import->stage.is_on)
+		return row_stage(import, keys, &put);
 	err = cop_lookup(cli->read, keys->key, keys->size, &id);
 	if (err)
 		return fault_cop(&cli->fault, err);
@@ -79,21 +109,9 @@ static int row_put(struct import *import, const struct row_keys *keys,
 		return fault_set(&cli->fault, EXIT_BAD_INPUT,
 				 "there is no such entity. Import the entities "
 				 "first");
-	if (id) {
-		err = cop_put_vector(import->batch.write, keys->key, keys->size,
-				     row, rows->dim);
-		return err ? fault_input(&cli->fault, err) : 0;
-	}
-	memset(&put, 0, sizeof put);
-	put.size = sizeof put;
-	put.key = keys->key;
-	put.key_size =
-	    keys->size > UINT32_MAX ? UINT32_MAX : (uint32_t)keys->size;
-	put.type = import->type;
-	put.type_size = import->type ? strlen(import->type) : 0;
-	put.vector = row;
-	put.dim = rows->dim;
-	err = cop_put(import->batch.write, &put);
+	err = id ? cop_put_vector(import->batch.write, keys->key, keys->size,
+				  row, rows->dim)
+		 : cop_put(import->batch.write, &put);
 	return err ? fault_input(&cli->fault, err) : 0;
 }
 
@@ -178,7 +196,7 @@ static int rows_ready(struct import *import)
 				 "%s: with --atomic vectors are imported on "
 				 "their own",
 				 import->reader.name);
-	if (batch_finish(&import->batch, &cli->fault))
+	if (import_flush(import))
 		return cli->fault.code;
 	err = cli->read ? cop_read_refresh(cli->read)
 			: cop_read_begin(cli->store, &cli->read);

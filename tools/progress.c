@@ -3,16 +3,17 @@
  * progress: a line on stderr that says how far an import is.
  *
  * idea
- *	Share done, records, their rate and the time left, by bytes of the
- *	files.  On a terminal the line is drawn over itself, ten times a second;
- *	elsewhere (--progress=always) a line is written each second.  By default
- *	there is one only on a terminal.
+ *	Share done, records, their rate, the time left, by bytes of the files,
+ *	and memory.  On a terminal the line is drawn over itself, ten times a
+ *	second; elsewhere (--progress=always) a line is written each second.  By
+ *	default there is one only on a terminal.
  */
 #include "progress.h"
 #include "steady.h"
 #include "words.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void progress_begin(struct progress *progress, int mode, uint64_t total)
@@ -31,6 +32,15 @@ double progress_seconds(const struct progress *progress)
 	return (double)(steady_ns() - progress->begin_ns) / 1e9;
 }
 
+uint64_t progress_peak(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage)
+		   ? 0
+		   : (uint64_t)usage.ru_maxrss * 1024;
+}
+
 static void progress_left(char *out, size_t room, double seconds)
 {
 	unsigned long left = (unsigned long)(seconds + 0.5);
@@ -47,20 +57,21 @@ static void progress_draw(struct progress *progress, uint64_t bytes,
 {
 	double seconds = progress_seconds(progress);
 	char count[32], rate[32], size[32], left[40] = "";
-	char part[16] = "";
+	char part[16] = "", peak[32];
 
 	words_count(count, records);
 	words_count(rate, (uint64_t)((double)records / seconds));
 	words_bytes(size, bytes);
+	words_bytes(peak, progress_peak());
 	if (progress->total && bytes && bytes <= progress->total) {
 		double done = (double)bytes / (double)progress->total;
 
 		snprintf(part, sizeof part, "%3.0f %%  ", done * 100);
 		progress_left(left, sizeof left, seconds / done - seconds);
 	}
-	fprintf(stderr, "%s%s%s records  %s/s  %s%s%s",
+	fprintf(stderr, "%s%s%s records  %s/s  %s%s  %s memory%s",
 		progress->is_terminal ? "\r\033[K" : "", part, count, rate,
-		size, left, progress->is_terminal ? "" : "\n");
+		size, left, peak, progress->is_terminal ? "" : "\n");
 	progress->is_drawn = progress->is_terminal;
 }
 

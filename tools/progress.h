@@ -24,6 +24,9 @@ void progress_step(struct progress *progress, uint64_t bytes, uint64_t records);
 /* Wipes the line. */
 void progress_end(struct progress *progress);
 
+/* What this process had in memory at most, what it saw of the store's, too. */
+uint64_t progress_peak(void);
+
 /* Since progress_begin. */
 double progress_seconds(const struct progress *progress);
 

@@ -650,7 +650,9 @@ static int record_put_entity(struct record *record, cop_write *write,
 		  : 0;
 	if (!err)
 		err = cop_put(write, &put);
-	return err ? fault_input(fault, err) : 0;
+	if (err)
+		return fault_input(fault, err);
+	return record->taken ? record->taken(record->user, &put, NULL) : 0;
 }
 
 /* ---- edges -------------------------------------------------------------- */
@@ -708,7 +710,9 @@ static int record_put_edge(struct record *record, cop_write *write,
 		return 0;
 	record->kind = RECORD_EDGE;
 	err = cop_put_edge(write, &edge);
-	return err ? fault_input(fault, err) : 0;
+	if (err)
+		return fault_input(fault, err);
+	return record->taken ? record->taken(record->user, NULL, &edge) : 0;
 }
 
 int record_is_endless(struct record *record, const struct cop_put_edge *edge)

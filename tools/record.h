@@ -15,6 +15,11 @@ struct record {
 	int conditional;  /* entities are put if they have this version: */
 	uint64_t version; /* 0: if they are absent */
 	int is_point;	  /* {"id", "values"} is a point of Pinecone's */
+	/* told of what was put, the one or the other; 0 or an exit status whose
+	   fault is set; NULL: nobody is */
+	int (*taken)(void *user, const struct cop_put *put,
+		     const struct cop_put_edge *edge);
+	void *user;
 	/* of the line put last */
 	int kind;	/* enum record_kind, 0: an edge left out */
 	int has_vector; /* it came with one */
@@ -23,7 +28,7 @@ struct record {
 	uint64_t doubled; /* properties in a line and in its `properties` */
 	/* the record's own */
 	struct scratch scratch;
-	float *numbers;	       /* room for COP_DIM_MAX, NULL: none yet */
+	float *numbers; /* room for COP_DIM_MAX, NULL: none yet */
 	/* of the line, without jansson */
 	uint32_t number_count;
 	const char *content; /* NULL: it is in what jansson has */

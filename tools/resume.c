@@ -47,7 +47,7 @@
 
 enum {
 	RESUME_HEAD_BYTES = 65536,
-	RESUME_VALUE_ROOM = 512,
+	RESUME_VALUE_ROOM = 768,
 	RESUME_KEPT = 32 /* marks of imports that a store has */
 };
 
@@ -110,14 +110,14 @@ static void hash_operand(const char *operand, uint64_t *name,
 
 static void hash_import(struct import *import)
 {
-	const struct cli *cli = import->cli;
+	const struct operands *operands = &import->operands;
 	const struct table *table = &import->table;
 	uint64_t contents = 0, name = 0;
 	const int64_t numbers[] = {
-	    import->format,	      import->local_names,
-	    table->dialect.delimiter, table->dialect.quote,
-	    table->dialect.escape,    table->array_delimiter,
-	    table->has_no_header};
+	    import->format,	    import->local_names,
+	    import->stage.conflict, table->dialect.delimiter,
+	    table->dialect.quote,   table->dialect.escape,
+	    table->array_delimiter, table->has_no_header};
 	const char *const texts[] = {import->array, import->type,
 				     import->relation, import->type_key,
 				     import->relation_key};
@@ -128,8 +128,8 @@ static void hash_import(struct import *import)
 		name = hash_text(name, texts[i]);
 	hash_file(import->ids ? import->ids : "", &name, &contents);
 	hash_file(table->header ? table->header : "", &name, &contents);
-	for (int i = 0; i < cli->operand_count; i++)
-		hash_operand(cli->operands[i], &name, &contents);
+	for (int i = 0; i < operands->count; i++)
+		hash_operand(operands->items[i], &name, &contents);
 	snprintf(import->resume.name, RESUME_NAME_ROOM,
 		 RESUME_PREFIX "%016" PRIx64, name);
 	import->resume.now.contents = contents;
@@ -150,6 +150,8 @@ static const struct {
     MEMBER(vectors),	MEMBER(bad),	       MEMBER(endless),
     MEMBER(doubled),	MEMBER(commits),       MEMBER(entities_put),
     MEMBER(edges_put),	MEMBER(edges_skipped), MEMBER(stubs_put),
+    MEMBER(lost),	MEMBER(skipped),       MEMBER(merged),
+    MEMBER(begin),
 #undef MEMBER
 };
 
@@ -287,6 +289,11 @@ static void totals_take(struct import *import)
 	batch->total.edges_put = before->edges_put;
 	batch->total.edges_skipped = before->edges_skipped;
 	batch->total.stubs_put = before->stubs_put;
+	import->lost = before->lost;
+	import->stage.total.skipped = before->skipped;
+	import->stage.total.merged = before->merged;
+	import->stage.begin = before->begin;
+	import->stage.is_begun = before->begin != 0;
 }
 
 int resume_begin(struct import *import)
@@ -365,7 +372,7 @@ int resume_turn(struct import *import)
 	} else if (cop_write_bytes(batch->write) < batch->byte_max) {
 		return 0;
 	}
-	return batch_empty(batch, &import->cli->fault);
+	return batch_restart(batch, &import->cli->fault);
 }
 
 /* Removes it if there is no value. */
@@ -390,26 +397,43 @@ static cop_err point_set(struct import *import, struct resume_point point)
 	return err ? err : mark_set(import, resume->name, value);
 }
 
+/* What the records come to that are in the batch's write. */
+static void point_count(const struct import *import, struct resume_point *point)
+{
+	const struct cop_result *total = &import->batch.total;
+	const struct stage *stage = &import->stage;
+	struct stage_counts now = stage->now;
+
+	if (!stage->is_on)
+		now = (struct stage_counts){.edges = import->resume.edges,
+					    .entities =
+						batch_count(&import->batch) -
+						import->resume.edges};
+	point->entities_put = total->entities_put + now.entities;
+	point->edges_put = total->edges_put + now.edges;
+	point->edges_skipped = total->edges_skipped + stage->edges_skipped;
+	point->stubs_put = total->stubs_put + now.stubs;
+	point->skipped = stage->total.skipped + now.skipped;
+	point->merged = stage->total.merged + now.merged;
+	point->vectors = import->vectors - now.vectors_out;
+	point->begin = stage->is_begun ? stage->begin : 0;
+}
+
 int resume_seal(void *user, struct fault *fault)
 {
 	struct import *import = user;
 	struct resume *resume = &import->resume;
 	struct resume_point point = resume->now;
-	const struct cop_result *total = &import->batch.total;
 	cop_err err;
 
 	point.has_seen = import->parallel.count != 0;
 	point.records = import->records;
-	point.vectors = import->vectors;
 	point.bad = import->bad;
+	point.lost = import->lost;
 	point.endless = import->record.endless;
 	point.doubled = import->record.doubled;
 	point.commits = import->batch.commits + 1;
-	point.entities_put =
-	    total->entities_put + batch_count(&import->batch) - resume->edges;
-	point.edges_put = total->edges_put + resume->edges;
-	point.edges_skipped = total->edges_skipped;
-	point.stubs_put = total->stubs_put;
+	point_count(import, &point);
 	resume->edges = 0;
 	if (import->is_atomic || resume->is_last || resume->is_full)
 		err = resume->is_marked ? mark_set(import, resume->name, NULL)

@@ -27,6 +27,11 @@ struct resume_point {
 	uint64_t edges_put;
 	uint64_t edges_skipped;
 	uint64_t stubs_put;
+	uint64_t lost;	  /* edges left out as if they were bad */
+	uint64_t skipped; /* records that were there */
+	uint64_t merged;
+	uint64_t begin; /* the newest commit when the import began; 0: it was
+			   not looked at */
 };
 
 struct resume {

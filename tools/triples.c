@@ -31,6 +31,7 @@
  *	the property has.
  */
 #include "triples.h"
+#include "own.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -311,47 +312,6 @@ static int field_add(struct merged *merged, struct field *field,
 	return fact_add(merged->triples, &field->values, field->name, value);
 }
 
-static cop_err value_own(struct triples *triples, const struct cop_value *value,
-			 struct cop_value *out);
-
-/* A list or a map that was read, with all its members. */
-static cop_err members_own(struct triples *triples,
-			   const struct cop_value *value, struct cop_value *out)
-{
-	size_t count = value->count;
-	struct cop_property *members =
-	    scratch_take(&triples->scratch, count, sizeof *members);
-	struct cop_value *items =
-	    scratch_take(&triples->scratch, count, sizeof *items);
-	struct cop_value member;
-	cop_err err = members && items ? 0 : ENOMEM;
-
-	for (uint32_t i = 0; i < count && !err; i++) {
-		err = cop_value_item(value, i, &members[i].name,
-				     &members[i].name_size, &member);
-		if (!err)
-			err = value_own(triples, &member, &items[i]);
-		if (!err)
-			members[i].value = items[i];
-	}
-	*out = *value;
-	out->data = value->kind == COP_LIST ? (void *)items : (void *)members;
-	return err;
-}
-
-/*
- * A value that was read as one that can be put.  Recurses as deep as the store
- * let values nest, COP_NESTING.
- */
-static cop_err value_own(struct triples *triples, const struct cop_value *value,
-			 struct cop_value *out)
-{
-	if (value->kind == COP_LIST || value->kind == COP_MAP)
-		return members_own(triples, value, out);
-	*out = *value;
-	return 0;
-}
-
 /* A property that is there; of a list, its members. */
 static cop_err merged_have(struct merged *merged, cop_read *read,
 			   uint32_t index)
@@ -365,7 +325,7 @@ static cop_err merged_have(struct merged *merged, cop_read *read,
 					     &field->name.size, &read_value);
 
 	if (!err)
-		err = value_own(merged->triples, &read_value, &value);
+		err = own_value(&merged->triples->scratch, &read_value, &value);
 	if (!err)
 		err = cop_entity_property_valid(read, &merged->entity, index,
 						&field->valid);
@@ -569,10 +529,9 @@ static int link_put(struct triples *triples, const struct triples_link *link)
 static int commit(struct triples *triples)
 {
 	struct cli *cli = triples->import->cli;
-	struct batch *batch = &triples->import->batch;
 	cop_err err;
 
-	if (batch_finish(batch, &cli->fault))
+	if (import_flush(triples->import))
 		return cli->fault.code;
 	err = cli->read ? cop_read_refresh(cli->read)
 			: cop_read_begin(cli->store, &cli->read);
@@ -598,7 +557,7 @@ int triples_end(struct triples *triples)
 	int code = 0;
 
 	import->resume.holds = 1;
-
+	import->text = NULL; /* a subject has none of its own */
 	for (size_t i = 0; i < triples->subject_count && !code; i++)
 		code = subject_put(triples, &triples->subjects[i]);
 	for (size_t i = 0; i < triples->link_count && !code; i++)

@@ -12,13 +12,6 @@
  *	At a bad record, a failed commit or a signal, what is in the batch is
  *	dropped and the message says up to where the input is in the store, and
  *	which commit that is.  With --resume it goes on from there (resume.c).
- *
- * --skip-bad
- *	A bad record is left out; the first few are reported, all are counted,
- *	and the exit status stays 0.  Edges to entities that are not there show
- *	only at the commit, so with --skip-bad they are left out as
- *	--dangling=skip does, and counted.  A file that cannot be read on
- *	(damaged gzip, a header that makes no sense) still stops the import.
  */
 #include "import.h"
 #include "out.h"
@@ -29,13 +22,8 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/stat.h>
 
-enum {
-	IMPORT_BATCH = 20000,
-	IMPORT_BATCH_BYTES = 33554432,
-	IMPORT_BAD_SHOWN = 5
-};
+enum { IMPORT_BATCH = 20000, IMPORT_BATCH_BYTES = 33554432 };
 
 enum {
 	IMPORT_FORMAT = ARG_OWN,
@@ -45,6 +33,10 @@ enum {
 	IMPORT_ATOMIC,
 	IMPORT_SKIP_BAD,
 	IMPORT_RESUME,
+	IMPORT_MAX_BAD,
+	IMPORT_REJECT,
+	IMPORT_CONFLICT,
+	IMPORT_DRY_RUN,
 	IMPORT_SIZE,
 	IMPORT_TYPE,
 	IMPORT_RELATION,
@@ -75,6 +67,12 @@ static const struct arg_row import_rows[] = {
     {IMPORT_SKIP_BAD, "skip-bad", NULL, "leave bad records out, count them"},
     {IMPORT_RESUME, "resume", NULL,
      "go on where an import of these files broke off"},
+    {IMPORT_MAX_BAD, "max-bad", "N", "the same, but stop if there are more"},
+    {IMPORT_REJECT, "reject", "FILE",
+     "the same, and add them to a file, to be mended"},
+    {IMPORT_CONFLICT, "on-conflict", "replace|error|skip|merge",
+     "if an entity or edge is there already (default: replace)"},
+    {IMPORT_DRY_RUN, "dry-run", NULL, "check everything, put nothing"},
     {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
     {IMPORT_RELATION, "relation", "NAME",
@@ -105,7 +103,9 @@ static const struct arg_row import_rows[] = {
 };
 
 static const char import_notes[] =
-    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input.\n"
+    "FILE is plain or packed by gzip, zstd or lz4; `-` is standard input, and "
+    "a\n"
+    "pattern in quotes, 'data/*.csv', the files that it matches.\n"
     "  ndjson  {\"key\":..,\"type\":..,\"tags\":[..],\"properties\":{..},"
     "\"content\":..,\n"
     "          \"vector\":[..]} and {\"source\":..,\"relation\":..,"
@@ -142,11 +142,13 @@ static const char import_notes[] =
     "message says\nup to where that is; importing it again changes nothing. "
     "With --resume it goes\non from there, each record put once. "
     "With --skip-bad the exit status is 0 however\nmany records were left "
-    "out.\n";
+    "out. --reject FILE has lines\n{\"file\":..,\"line\":..,"
+    "\"error\":..,\"record\":..}, --on-conflict merge unites properties\n"
+    "and tags.\n";
 
 /* ---- what the formats call ---------------------------------------------- */
 
-static int import_stopped(struct import *import)
+int import_stopped(struct import *import)
 {
 	import->cli->stop_signal = stop_signal();
 	return fault_set(&import->cli->fault, 128 + stop_signal(),
@@ -181,16 +183,32 @@ int import_step(struct import *import)
 				   : import_look(import);
 }
 
+/* Whether the record at hand is to be compared with the store. */
+static int import_stages(const struct import *import)
+{
+	return import->stage.is_on && !import_passes(import);
+}
+
+int import_flush(struct import *import)
+{
+	return import->stage.is_on
+		   ? stage_commit(import)
+		   : batch_finish(&import->batch, &import->cli->fault);
+}
+
 int import_added(struct import *import, const struct place *place)
 {
 	struct fault *fault = &import->cli->fault;
 
 	if (import_passes(import))
 		return import_step(import);
+	if (import->stage.is_on && stage_place(import, place))
+		return fault->code;
 	if (batch_add(&import->batch, place, fault) || import_took(import))
 		return fault->code;
 	if (!import->resume.holds && batch_is_full(&import->batch) &&
-	    batch_pass(&import->batch, fault))
+	    (import->stage.is_on ? stage_commit(import)
+				 : batch_pass(&import->batch, fault)))
 		return fault->code;
 	return import_look(import);
 }
@@ -198,30 +216,10 @@ int import_added(struct import *import, const struct place *place)
 int import_recorded(struct import *import, const struct place *place)
 {
 	if (!import->record.kind)
-		return import_step(import);
+		return import_endless(import, place);
 	import->vectors += (uint64_t)import->record.has_vector;
 	import->resume.edges += import->record.kind == RECORD_EDGE;
 	return import_added(import, place);
-}
-
-int import_bad(struct import *import, const struct place *place)
-{
-	struct fault *fault = &import->cli->fault;
-	char text[1024];
-
-	place_text(place, text, sizeof text);
-	fault_prefix(fault, "%s: ", text);
-	if (fault->code != EXIT_BAD_INPUT ||
-	    (!import->skips_bad && !import_passes(import)))
-		return fault->code;
-	import->bad++;
-	if (import->bad <= IMPORT_BAD_SHOWN && !import->cli->quiet &&
-	    !import_passes(import)) {
-		progress_end(&import->progress);
-		fault_print(fault);
-	}
-	fault_clear(fault);
-	return resume_turn(import);
 }
 
 int import_entity(struct import *import, const struct place *place,
@@ -233,6 +231,9 @@ int import_entity(struct import *import, const struct place *place,
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
+	if (import_stages(import) &&
+	    stage_put(import, STAGED_ENTITY, put, import->is_again))
+		return import->cli->fault.code;
 	import->vectors += put->vector != NULL;
 	return import_added(import, place);
 }
@@ -244,14 +245,24 @@ int import_edge(struct import *import, const struct place *place,
 
 	edge->dangling = import->dangling;
 	if (record_is_endless(&import->record, edge))
-		return import_step(import);
+		return import_endless(import, place);
 	err = cop_put_edge(import->batch.write, edge);
 	if (err) {
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
 	import->resume.edges += !import_passes(import);
+	if (import_stages(import) && stage_edge(import, edge))
+		return import->cli->fault.code;
 	return import_added(import, place);
+}
+
+/* The records of record.c are put by it. */
+static int import_taken(void *user, const struct cop_put *put,
+			const struct cop_put_edge *edge)
+{
+	return put ? stage_put(user, STAGED_ENTITY, put, 0)
+		   : stage_edge(user, edge);
 }
 
 /* ---- files -------------------------------------------------------------- */
@@ -279,7 +290,15 @@ static int import_dispatch(struct import *import)
 	case FORMAT_NTRIPLES:
 	case FORMAT_NQUADS:
 	case FORMAT_TURTLE:
-	case FORMAT_TRIG: return rdf_import(import, (int)format);
+	case FORMAT_TRIG:
+		if (import->stage.conflict == CONFLICT_ERROR ||
+		    import->stage.conflict == CONFLICT_SKIP)
+			return args_fault(import->cli,
+					  "%s is %s, which adds to what is "
+					  "there; it takes no --on-conflict",
+					  import->reader.name,
+					  format_names[format]);
+		return rdf_import(import, (int)format);
 	default: return rows_import(import, (int)format);
 	}
 }
@@ -292,6 +311,7 @@ static int import_file(struct import *import, const char *path)
 		return 0;
 	code = reader_open(&import->reader, path, &import->cli->fault);
 	import->reader.member = import->array;
+	import->text = NULL;
 	if (!code)
 		code = import_dispatch(import);
 	import->bytes_before += import->reader.raw_bytes;
@@ -329,7 +349,7 @@ static int import_operand(struct import *import, char *path)
 {
 	int format = import->format, code;
 
-	if (!strchr(path, ',') || !access(path, F_OK) ||
+	if (!operands_is_list(path) ||
 	    (format != FORMAT_UNKNOWN && format != FORMAT_CSV))
 		return import_file(import, path);
 	code = import_parts(import, path);
@@ -337,39 +357,35 @@ static int import_operand(struct import *import, char *path)
 	return code;
 }
 
-/* The size of all files, 0 if that of one is not known. */
-static uint64_t import_size(const struct cli *cli)
-{
-	uint64_t total = 0;
-
-	for (int i = 0; i < cli->operand_count; i++) {
-		struct stat st;
-
-		if (stat(cli->operands[i], &st) || !S_ISREG(st.st_mode))
-			return 0;
-		total += (uint64_t)st.st_size;
-	}
-	return total;
-}
-
 /* ---- the end ------------------------------------------------------------ */
+
+/* Edges that were left out since an end was not there. */
+static uint64_t import_skipped(const struct import *import)
+{
+	return import->batch.total.edges_skipped + import->stage.edges_skipped +
+	       import->record.endless;
+}
 
 static void import_print_json(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
+	const struct stage *stage = &import->stage;
 
 	printf("{\"schema\":\"coppice.import/1\",\"records\":%" PRIu64
 	       ",\"entities_put\":%" PRIu64 ",\"edges_put\":%" PRIu64
 	       ",\"vectors_put\":%" PRIu64 ",\"edges_skipped\":%" PRIu64
 	       ",\"stubs_put\":%" PRIu64 ",\"doubled\":%" PRIu64
-	       ",\"bad\":%" PRIu64 ",\"resumed\":%" PRIu64
+	       ",\"bad\":%" PRIu64 ",\"skipped\":%" PRIu64
+	       ",\"merged\":%" PRIu64 ",\"resumed\":%" PRIu64
 	       ",\"commits\":%" PRIu64 ",\"commit\":%" PRIu64
-	       ",\"seconds\":%.3f}\n",
+	       ",\"dry_run\":%s,\"peak_bytes\":%" PRIu64 ",\"seconds\":%.3f}\n",
 	       import->records, total->entities_put, total->edges_put,
-	       import->vectors, total->edges_skipped + import->record.endless,
-	       total->stubs_put, import->record.doubled, import->bad,
-	       import->resume.before.records, import->batch.commits,
-	       import->batch.commit, progress_seconds(&import->progress));
+	       import->vectors, import_skipped(import), total->stubs_put,
+	       import->record.doubled, import->bad, stage->total.skipped,
+	       stage->total.merged, import->resume.before.records,
+	       import->batch.commits, import->batch.commit,
+	       stage->is_dry ? "true" : "false", progress_peak(),
+	       progress_seconds(&import->progress));
 }
 
 static void import_print(const struct import *import)
@@ -377,21 +393,29 @@ static void import_print(const struct import *import)
 	const struct cop_result *total = &import->batch.total;
 	uint64_t records = import->records - import->resume.before.records;
 	double seconds = progress_seconds(&import->progress);
+	int is_dry = import->stage.is_dry;
 	char a[64], b[64], c[64], d[64], e[64];
 
-	fprintf(stderr, "%s, %s, %s in %s, %.1f s, %s records/s",
+	words_things(d, import->batch.commits, "commit", "commits");
+	fprintf(stderr, "%s%s, %s, %s %s%s, %.1f s, %s records/s",
+		is_dry ? "dry run, nothing was put: " : "",
 		words_things(a, total->entities_put, "entity", "entities"),
 		words_things(b, total->edges_put, "edge", "edges"),
 		words_things(c, import->vectors, "vector", "vectors"),
-		words_things(d, import->batch.commits, "commit", "commits"),
-		seconds, words_count(e, (uint64_t)((double)records / seconds)));
+		is_dry ? "would be" : "in ", is_dry ? "" : d, seconds,
+		words_count(e, (uint64_t)((double)records / seconds)));
 	if (total->stubs_put)
 		fprintf(stderr, "; %s stubs put for missing ends",
 			words_count(a, total->stubs_put));
-	if (total->edges_skipped + import->record.endless)
+	if (import_skipped(import))
 		fprintf(stderr, "; %s edges left out, an end is missing",
-			words_count(a, total->edges_skipped +
-					   import->record.endless));
+			words_count(a, import_skipped(import)));
+	if (import->stage.total.skipped)
+		fprintf(stderr, "; %s records left out, they were there",
+			words_count(a, import->stage.total.skipped));
+	if (import->stage.total.merged)
+		fprintf(stderr, "; %s records merged with what was there",
+			words_count(a, import->stage.total.merged));
 	fputc('\n', stderr);
 }
 
@@ -429,17 +453,31 @@ static int import_settle(struct import *import, int code)
 	return before.code;
 }
 
+/* The last commit, even if all that it does is to remove the mark. */
+static int import_finish(struct import *import)
+{
+	uint64_t before;
+	int code = resume_check(import);
+
+	code = import_settle(import, code);
+	if (code)
+		return code;
+	before = import->batch.commits;
+	import->resume.is_last = 1;
+	code = import_flush(import);
+	if (!code && import->resume.is_marked && !import->stage.is_dry &&
+	    import->batch.commits == before)
+		code = batch_commit(&import->batch, &import->cli->fault);
+	return code;
+}
+
 static int import_end(struct import *import, int code)
 {
-	struct fault *fault = &import->cli->fault;
+	struct reject *reject = &import->reject;
 
+	code = code ? import_settle(import, code) : import_finish(import);
 	if (!code)
-		code = resume_check(import);
-	import->resume.is_last = !code;
-	if (!code && (batch_count(&import->batch) || import->resume.is_marked))
-		code = batch_commit(&import->batch, fault);
-	else
-		code = import_settle(import, code);
+		code = reject_close(reject, &import->cli->fault);
 	progress_end(&import->progress);
 	if (stop_signal() && code == 128 + stop_signal())
 		import->cli->stop_signal = stop_signal();
@@ -448,8 +486,9 @@ static int import_end(struct import *import, int code)
 			   "and in its \"properties\"; the line's were taken",
 			   import->record.doubled);
 	if (import->bad)
-		fault_note("%" PRIu64 " bad records were left out",
-			   import->bad);
+		fault_note("%" PRIu64 " bad records were left out%s%s",
+			   import->bad, import->refused ? ", see " : "",
+			   import->refused ? import->refused : "");
 	if (code)
 		import_say_where(import);
 	else if (import->prints_json)
@@ -463,6 +502,9 @@ static int import_end(struct import *import, int code)
 
 /* The numbers of enum cop_dangling are the indexes here. */
 static const char *const import_danglings[] = {"reject", "stub", "skip", NULL};
+/* Those of enum stage_conflict. */
+static const char *const import_conflicts[] = {"replace", "error", "skip",
+					       "merge", NULL};
 static const char *const import_progresses[] = {"auto", "never", "always",
 						NULL};
 
@@ -581,6 +623,18 @@ static int import_option(struct import *import, int id)
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
 	case IMPORT_RESUME: import->resume.is_wanted = 1; break;
+	case IMPORT_MAX_BAD:
+		import->skips_bad = 1;
+		return args_u64(cli, 0, INT64_MAX, &import->bad_max);
+	case IMPORT_REJECT:
+		import->skips_bad = 1;
+		import->refused = cli->value;
+		break;
+	case IMPORT_CONFLICT:
+		word = import->stage.conflict =
+		    args_word(cli, import_conflicts);
+		break;
+	case IMPORT_DRY_RUN: import->stage.is_dry = 1; break;
 	case IMPORT_TYPE: import->type = cli->value; break;
 	case IMPORT_RELATION: import->relation = cli->value; break;
 	case IMPORT_DELIMITER:
@@ -609,21 +663,64 @@ static int import_options(struct import *import)
 		return cli->fault.code;
 	if (args_end(cli) || import_check_table(import))
 		return cli->fault.code;
-	if (import->ids && cli->operand_count > 1)
+	if (!cli->helped && operands_find(&import->operands, cli->operands,
+					  cli->operand_count, &cli->fault))
+		return cli->fault.code;
+	if (import->ids && import->operands.count > 1)
 		return args_fault(cli, "--ids goes with one file of vectors");
-	if (import->ids && !strcmp(import->ids, cli->operands[0]))
+	if (import->ids && !strcmp(import->ids, import->operands.items[0]))
 		return args_fault(cli, "vectors and --ids are one file");
 	if (import->is_atomic && import->resume.is_wanted)
 		return args_fault(cli, "what --atomic leaves behind is all or "
 				       "nothing: there is nothing to --resume");
 	if (cli->quiet)
 		import->progress_mode = PROGRESS_NEVER;
+	if (import->stage.is_dry && import->resume.is_wanted)
+		return args_fault(cli, "a --dry-run leaves nothing behind: "
+				       "there is nothing to --resume");
+	if (import->stage.is_dry)
+		import->is_atomic = 0; /* it keeps no more than it must */
 	if (import->is_atomic) {
 		import->batch.record_max = SIZE_MAX;
 		import->batch.byte_max = SIZE_MAX;
 	}
-	if (import->skips_bad && import->dangling == COP_DANGLING_REJECT)
+	import->skips_dangling =
+	    import->skips_bad && import->dangling == COP_DANGLING_REJECT;
+	if (import->skips_dangling)
 		import->dangling = COP_DANGLING_SKIP;
+	return 0;
+}
+
+static int import_is_reject(void *user, const char *path)
+{
+	return reject_is(&((struct import *)user)->reject, path);
+}
+
+/* Has records wait where it matters what is there; and refused ones kept. */
+static int import_stage(struct import *import)
+{
+	struct cli *cli = import->cli;
+	struct stage *stage = &import->stage;
+	int wants_lost = import->dangling == COP_DANGLING_SKIP &&
+			 (import->refused || (import->skips_dangling &&
+					      args_given(cli, IMPORT_MAX_BAD)));
+
+	stage->is_on =
+	    stage->is_dry || wants_lost || stage->conflict != CONFLICT_REPLACE;
+	stage->keeps_text = import->refused != NULL;
+	if (stage->is_on) {
+		import->record.taken = import_taken;
+		import->record.user = import;
+	}
+	if (!import->refused)
+		return 0;
+	if (reject_open(&import->reject, import->refused, &cli->fault))
+		return cli->fault.code;
+	if (operands_each(&import->operands, import_is_reject, import))
+		return args_fault(cli,
+				  "%s is imported, and is to have what is "
+				  "refused",
+				  import->refused);
 	return 0;
 }
 
@@ -633,7 +730,7 @@ static int import_files(struct import *import)
 	int code;
 
 	import->batch.store = cli->store;
-	import->batch.ahead = !import->is_atomic;
+	import->batch.ahead = !import->is_atomic && !import->stage.is_on;
 	import->batch.seal = resume_seal;
 	import->batch.user = import;
 	if (batch_begin(&import->batch, &cli->fault) || resume_begin(import))
@@ -641,10 +738,10 @@ static int import_files(struct import *import)
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
 	progress_begin(&import->progress, import->progress_mode,
-		       import_size(cli));
+		       operands_bytes(&import->operands));
 	stop_arm();
-	for (int i = 0; i < cli->operand_count; i++) {
-		code = import_operand(import, cli->operands[i]);
+	for (int i = 0; i < import->operands.count; i++) {
+		code = import_operand(import, import->operands.items[i]);
 		if (code)
 			return code;
 	}
@@ -669,18 +766,26 @@ static int import_run(struct cli *cli)
 	import.table.dialect.quote = '"';
 	import.table.dialect.escape = CSV_NONE;
 	import.table.array_delimiter = ';';
+	import.bad_max = UINT64_MAX;
 	import.batch.record_max = IMPORT_BATCH;
 	import.batch.byte_max = IMPORT_BATCH_BYTES;
 	import.batch.threads = import_threads();
 	code = import_options(&import);
-	if (code || cli->helped)
+	if (cli->helped)
 		return code;
-	code = cli_open(cli);
+	if (!code)
+		code = cli_open(cli);
+	if (!code)
+		code = import_stage(&import);
 	if (!code)
 		code = import_end(&import, import_files(&import));
+	if (import.reject.file)
+		(void)reject_close(&import.reject, &(struct fault){0});
+	stage_release(&import.stage);
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);
+	operands_release(&import.operands);
 	return code;
 }
 
