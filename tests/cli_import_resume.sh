@@ -86,6 +86,15 @@ perl -e 'print "$ARGV[0] 4\n"; print "w$_ $_ 1 2 ", $_ % 91 ? 3 : "x", "\n"
 perl -e 'print "id$_\n" for 1 .. $ARGV[0]' $RECORDS >"$work/ids"
 perl -e 'print qq({"key":"id$_"}\n) for 1 .. $ARGV[0]' $RECORDS >"$work/ids.ndjson"
 
+# Keys and edges come several times, some edges lead nowhere.
+perl -e 'for my $i (1 .. $ARGV[0]) {
+		my $to = ($i * 7919) % 4000;
+		if ($i % 97 == 0) { print qq({"bad":1}\n) }
+		elsif ($i % 3 == 0) {
+			print qq({"source":"k1","relation":"r","target":"k$to","w":$i}\n)
+		} else { print qq({"key":"k$to","p), $i % 7, qq(":$i}\n) }
+	}' $RECORDS >"$work/again.ndjson"
+
 # ---- imports that are killed, and go on
 
 # Ended versions: none comes of a record that is put once.
@@ -141,6 +150,26 @@ is_marked()
 	"$COPPICE" stat "$store" | grep -q '^mark .*import:'
 }
 
+# later_or_sooner: the next moment to try, after $killed
+later_or_sooner()
+{
+	[ "$killed" = 0 ] && longer=0.6 || longer=1.5
+	at=$(echo "$at $longer" | awk '{print $1 * $2}')
+}
+
+# broken SIGNAL ARG...: an import into a new store, which gets the signal when
+# it has begun to commit, and is not through
+broken()
+{
+	at=0.2
+	for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		begin
+		killed "$1" $at "$work/k.ndjson" --skip-bad
+		is_marked && break
+		later_or_sooner
+	done
+}
+
 # kind NAME ARG...: an import killed at three moments; $before is there before
 kind()
 {
@@ -161,8 +190,7 @@ kind()
 			begin
 			killed KILL "$at" "$@"
 			is_marked && break
-			[ $killed = 137 ] && longer=1.5 || longer=0.7
-			at=$(echo "$at $longer" | awk '{print $1 * $2}')
+			later_or_sooner
 		done
 		is "$killed" 137 "$name: killed after $at s"
 		exits 0 'it goes on' import "$store" "$@" --batch $BATCH \
@@ -190,6 +218,11 @@ kind ttl "$work/k.ttl"
 kind npy "$work/k.npy"
 kind fvecs "$work/k.fvecs"
 kind word2vec "$work/k.vec" --skip-bad
+for mode in 'on-conflict skip' 'on-conflict merge' 'on-conflict error' \
+	"reject $work/refused"; do
+	kind "${mode%% /*}" "$work/again.ndjson" --skip-bad \
+		"--${mode% *}=${mode##* }"
+done
 kind 'several files' "$work/k.csv" "$work/k.json" "$work/k.npy" --skip-bad
 before=$work/ids.ndjson
 kind 'vectors with --ids' "$work/k.npy" --ids "$work/ids"
@@ -289,15 +322,15 @@ like "$err" '*begins at the start*' 'cannot'
 
 # ---- a signal that it can answer
 
-for at in 0.3 0.1 0.6 1 2; do
-	fresh 4
-	killed TERM $at "$work/k.ndjson" --skip-bad
-	is_marked && break
-done
+broken TERM
 is $killed 143 'SIGTERM ends an import'
 like "$(cat "$work/err")" '*interrupted; in the store is everything up to *; --resume goes on from there' \
 	'which says that it can go on'
-killed KILL 0.2 "$work/k.ndjson" --skip-bad --resume --batch 10
+for at in 0.2 0.1 0.05 0.03 0.02 0.01; do
+	killed KILL $at "$work/k.ndjson" --skip-bad --resume
+	is_marked && break
+	broken TERM
+done
 is $killed 137 'and killed once more'
 exits 0 'it goes on' import "$store" "$work/k.ndjson" --skip-bad --resume
 is "$(versions "$store")" 0 'each record is there once'
@@ -307,11 +340,7 @@ begin
 
 # ---- another store of it
 
-for at in 0.4 0.2 0.8 1.6; do
-	fresh 4
-	killed KILL $at "$work/k.ndjson" --skip-bad
-	is_marked && break
-done
+broken KILL
 "$COPPICE" compact "$store" --quiet
 "$COPPICE" backup "$store" "$work/backup" --quiet
 "$COPPICE" restore "$work/backup" "$work/restored" --quiet
