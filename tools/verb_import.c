@@ -23,7 +23,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IMPORT_BATCH = 20000, IMPORT_BATCH_BYTES = 33554432 };
+enum {
+	IMPORT_BATCH = 20000,
+	IMPORT_BATCH_FIRST = 50000,
+	IMPORT_BATCH_BYTES = 33554432
+};
 
 enum {
 	IMPORT_FORMAT = ARG_OWN,
@@ -73,7 +77,8 @@ static const struct arg_row import_rows[] = {
     {IMPORT_CONFLICT, "on-conflict", "replace|error|skip|merge",
      "if an entity or edge is there already (default: replace)"},
     {IMPORT_DRY_RUN, "dry-run", NULL, "check everything, put nothing"},
-    {IMPORT_SIZE, "batch", "N", "records a commit (default: 20000)"},
+    {IMPORT_SIZE, "batch", "N",
+     "records a commit (default: 20000, of a first import 50000)"},
     {IMPORT_TYPE, "type", "NAME", "type of entities that name none"},
     {IMPORT_RELATION, "relation", "NAME",
      "relation of edges that name none (default: edge)"},
@@ -724,17 +729,39 @@ static int import_stage(struct import *import)
 	return 0;
 }
 
+/*
+ * Larger commits write fewer pages, but others wait for them: who fills a store
+ * has nobody to wait.
+ */
+static int import_is_first(struct import *import, int *is_first)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	cop_read *read;
+	cop_err err = cop_read_begin(import->cli->store, &read);
+
+	if (err)
+		return fault_cop(&import->cli->fault, err);
+	err = cop_stat(read, &stats);
+	cop_read_end(read);
+	*is_first = !stats.entities || import->resume.before.turns;
+	return err ? fault_cop(&import->cli->fault, err) : 0;
+}
+
 static int import_files(struct import *import)
 {
 	struct cli *cli = import->cli;
-	int code;
+	int is_first = 0, code;
 
 	import->batch.store = cli->store;
 	import->batch.ahead = !import->is_atomic && !import->stage.is_on;
 	import->batch.seal = resume_seal;
 	import->batch.user = import;
-	if (batch_begin(&import->batch, &cli->fault) || resume_begin(import))
+	if (batch_begin(&import->batch, &cli->fault) || resume_begin(import) ||
+	    import_is_first(import, &is_first))
 		return cli->fault.code;
+	if (is_first && import->batch.record_max == IMPORT_BATCH &&
+	    !args_given(cli, IMPORT_SIZE))
+		import->batch.record_max = IMPORT_BATCH_FIRST;
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
 	progress_begin(&import->progress, import->progress_mode,
