@@ -41,13 +41,16 @@ static int32_t mark_text(void *user, cop_read *read,
 {
 	(void)user;
 	(void)read;
-	printf("%-22s%.*s, commit %" PRIu64, "mark", (int)mark->name_size,
-	       mark->name, mark->commit);
-	if (mark_is_text(mark))
-		printf(": %.*s\n", (int)mark->value_size,
-		       (const char *)mark->value);
-	else
-		printf(", %zu bytes\n", mark->value_size);
+	printf("%-22s", "mark");
+	out_plain(mark->name, mark->name_size);
+	printf(", commit %" PRIu64, mark->commit);
+	if (mark_is_text(mark)) {
+		fputs(": ", stdout);
+		out_plain(mark->value, mark->value_size);
+	} else {
+		printf(", %zu bytes", mark->value_size);
+	}
+	putchar('\n');
 	return 0;
 }
 
