@@ -108,7 +108,14 @@ cop_err export_name(cop_read *read, uint32_t number,
 int export_begin(struct exporter *run, const char *tail);
 int export_end(struct exporter *run, int code);
 
+/* A line of NDJSON each. */
+cop_err export_ndjson_entity(struct exporter *run, cop_read *read,
+			     const struct cop_entity *entity);
+cop_err export_ndjson_edge(struct exporter *run, cop_read *read,
+			   const struct cop_edge *edge);
+
 /* The formats; each an exit status. */
+int export_history(struct exporter *run);
 int export_ndjson(struct exporter *run);
 int export_csv(struct exporter *run);
 int export_graphml(struct exporter *run);

@@ -4,16 +4,16 @@
  * into an empty store and exported again it is the same, byte for byte.
  *
  * limits
- *	History is a backup's matter.  Content of over 16 MiB has its size only,
- *	and is counted as left out: `coppice content get`.
+ *	History is export_history.c's matter.  Content of over 16 MiB has its
+ *size only, and is counted as left out: `coppice content get`.
  */
 #include "export.h"
 #include "out.h"
 
 #include <stdio.h>
 
-static cop_err entity_write(struct exporter *run, cop_read *read,
-			    const struct cop_entity *entity)
+cop_err export_ndjson_entity(struct exporter *run, cop_read *read,
+			     const struct cop_entity *entity)
 {
 	run->entities++;
 	run->left_out += entity->content_size > COP_CONTENT_BYTES;
@@ -21,8 +21,8 @@ static cop_err entity_write(struct exporter *run, cop_read *read,
 			  OUT_VECTOR | OUT_BASE64);
 }
 
-static cop_err edge_write(struct exporter *run, cop_read *read,
-			  const struct cop_edge *edge)
+cop_err export_ndjson_edge(struct exporter *run, cop_read *read,
+			   const struct cop_edge *edge)
 {
 	run->edges++;
 	return out_edge(read, edge);
@@ -33,8 +33,8 @@ int export_ndjson(struct exporter *run)
 	int code = export_begin(run, "");
 
 	if (!code)
-		code = export_entities(run, entity_write);
+		code = export_entities(run, export_ndjson_entity);
 	if (!code)
-		code = export_edges(run, edge_write);
+		code = export_edges(run, export_ndjson_edge);
 	return export_end(run, code);
 }

@@ -4,9 +4,38 @@
  *
  * layout
  *	Lines end in LF or CRLF, the last one may end without.  Lines of white
- *	space alone are skipped, a byte order mark in front too.
+ *	space alone are skipped, a byte order mark in front too.  What
+ *	comes behind {"commit":N}, up to the next one, is a commit; see
+ *	export_history.c.
  */
 #include "import.h"
+
+#include <string.h>
+
+/* A dump with history has {"commit":N} in front of what a commit changed. */
+static int is_commit(const char *line, size_t size)
+{
+	static const char head[] = "{\"commit\":";
+	size_t at = sizeof head - 1;
+
+	if (size < sizeof head || memcmp(line, head, at) != 0)
+		return 0;
+	while (at < size && line[at] >= '0' && line[at] <= '9')
+		at++;
+	return at + 1 == size && line[at] == '}';
+}
+
+static int commit_begin(struct import *import, const struct place *place)
+{
+	if (import->stage.is_on) {
+		fault_set(&import->cli->fault, EXIT_BAD_INPUT,
+			  "a dump with history is put as it is: it takes no "
+			  "--on-conflict, --reject, --max-bad or --dry-run");
+		return import_bad(import, place);
+	}
+	import->record.has_history = 1;
+	return import_boundary(import);
+}
 
 int ndjson_import(struct import *import)
 {
@@ -26,7 +55,9 @@ int ndjson_import(struct import *import)
 		place.number = import->reader.line;
 		import->text = line;
 		import->text_size = size;
-		if (import_passes(import))
+		if (is_commit(line, size))
+			code = commit_begin(import, &place);
+		else if (import_passes(import))
 			code = import_step(import);
 		else if (record_put(&import->record, import->batch.write, line,
 				    size, fault))

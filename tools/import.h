@@ -69,6 +69,11 @@ int import_step(struct import *import);
 int import_recorded(struct import *import, const struct place *place);
 
 /*
+ * Here a commit ends, and from here on one ends only at the next such place.
+ */
+int import_boundary(struct import *import);
+
+/*
  * Whether the record at hand is in the store already, so that import_step() is
  * all that is to be done.
  */

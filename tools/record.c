@@ -16,6 +16,7 @@
  *	beside it: `key_hex`, `source_hex`, `target_hex`; content that is no
  *	text is in `content_base64`.  null is the same as
  *	absent, but `"vector": null` drops the vector that an absent one keeps.
+ *	Of a dump with history there are {"set": ..} and {"delete": ..}, too.
  *	Lines of an assistant's memory.jsonl are taken, too, and points as
  *	Qdrant and Pinecone write them: see record_of_memory() and
  *	record_of_point().
@@ -657,6 +658,22 @@ static int record_put_entity(struct record *record, cop_write *write,
 
 /* ---- edges -------------------------------------------------------------- */
 
+/* 0 if there is none. */
+static int record_discriminator(const json_t *line, uint32_t *out,
+				struct fault *fault)
+{
+	const json_t *number = json_object_get(line, "discriminator");
+
+	*out = 0;
+	if (number &&
+	    (!json_is_integer(number) || json_integer_value(number) < 0 ||
+	     json_integer_value(number) > UINT32_MAX))
+		return record_bad(fault, "discriminator",
+				  "is not a whole number of 0 to 4294967295");
+	*out = (uint32_t)json_integer_value(number);
+	return 0;
+}
+
 static int record_put_edge(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
@@ -667,7 +684,6 @@ static int record_put_edge(struct record *record, cop_write *write,
 	    "source",	     "source_hex", "type",     "target", "target_hex",
 	    "discriminator", "valid_from", "valid_to", NULL};
 	struct cop_validity valid;
-	const json_t *number = json_object_get(line, "discriminator");
 	int has_relation = json_object_get(line, "relation") != NULL;
 	const char *member = has_relation ? "relation" : "type";
 	const json_t *relation = json_object_get(line, member);
@@ -687,13 +703,8 @@ static int record_put_edge(struct record *record, cop_write *write,
 			   has_relation ? with_relation : with_type,
 			   &properties, fault))
 		return fault->code;
-	if (number &&
-	    (!json_is_integer(number) || json_integer_value(number) < 0 ||
-	     json_integer_value(number) > UINT32_MAX))
-		return record_bad(fault, "discriminator",
-				  "is not a whole number of 0 to 4294967295");
-	edge.discriminator = (uint32_t)json_integer_value(number);
-	if (record_valid(line, &valid, &edge.valid, fault))
+	if (record_discriminator(line, &edge.discriminator, fault) ||
+	    record_valid(line, &valid, &edge.valid, fault))
 		return fault->code;
 	edge.dangling = record->dangling;
 	edge.source = source.data;
@@ -811,9 +822,71 @@ static json_t *record_of_point(const struct record *record, json_t *line)
 	return NULL;
 }
 
+/* What a dump with history has besides: {"set":{"key", "vector"}}. */
+static int record_set(struct record *record, cop_write *write,
+		      const json_t *set, struct fault *fault)
+{
+	struct cop_put put = {.size = sizeof put};
+	struct record_key key;
+	cop_err err;
+
+	if (record_key_from(record, &key, "key", set, fault) ||
+	    record_vector(record, json_object_get(set, "vector"), &put, fault))
+		return fault->code;
+	if (!put.vector && put.vector_change != COP_VECTOR_DROP)
+		return record_bad(fault, "set", "lacks a vector or null");
+	record->kind = RECORD_ENTITY;
+	err = cop_put_vector(write, key.data, key.size, put.vector, put.dim);
+	return err ? fault_input(fault, err) : 0;
+}
+
+/* {"delete":{"source", "relation", "target", "discriminator"}} */
+static int record_unlink(struct record *record, cop_write *write,
+			 const json_t *line, struct fault *fault)
+{
+	const json_t *relation = json_object_get(line, "relation");
+	struct cop_put_edge edge = {.size = sizeof edge};
+	struct record_key source, target;
+	cop_err err;
+
+	if (!json_is_string(relation))
+		return record_bad(fault, "relation", "is no string");
+	if (record_key_from(record, &source, "source", line, fault) ||
+	    record_key_from(record, &target, "target", line, fault) ||
+	    record_discriminator(line, &edge.discriminator, fault))
+		return fault->code;
+	edge.source = source.data;
+	edge.source_size = source.size;
+	edge.relation = json_string_value(relation);
+	edge.relation_size = json_string_length(relation);
+	edge.target = target.data;
+	edge.target_size = target.size;
+	err = cop_unlink(write, &edge);
+	return err ? fault_input(fault, err) : 0;
+}
+
+/* The same, or {"delete":{"key"}}. */
+static int record_delete(struct record *record, cop_write *write,
+			 const json_t *line, struct fault *fault)
+{
+	struct record_key key;
+	cop_err err;
+
+	record->kind = RECORD_DELETE;
+	record->has_vector = 0;
+	if (json_object_get(line, "source"))
+		return record_unlink(record, write, line, fault);
+	if (record_key_from(record, &key, "key", line, fault))
+		return fault->code;
+	err = cop_delete(write, key.data, key.size);
+	return err ? fault_input(fault, err) : 0;
+}
+
 static int record_put_json(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
+	const json_t *set = json_object_get(line, "set");
+	const json_t *delete = json_object_get(line, "delete");
 	int has_ends =
 	    json_object_get(line, "source") && json_object_get(line, "target");
 
@@ -826,6 +899,10 @@ static int record_put_json(struct record *record, cop_write *write,
 		return record_put_edge(record, write, line, fault);
 	if (json_object_get(line, "key") || json_object_get(line, "id"))
 		return record_put_entity(record, write, line, fault);
+	if (record->has_history && json_is_object(set))
+		return record_set(record, write, set, fault);
+	if (record->has_history && json_is_object(delete))
+		return record_delete(record, write, delete, fault);
 	return fault_set(fault, EXIT_BAD_INPUT,
 			 "neither an entity (it has no \"key\" or \"id\") nor "
 			 "an edge (it lacks \"source\" or \"target\")");

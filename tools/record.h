@@ -6,7 +6,7 @@
 #include "scratch.h"
 #include "fault.h"
 
-enum record_kind { RECORD_ENTITY = 1, RECORD_EDGE = 2 };
+enum record_kind { RECORD_ENTITY = 1, RECORD_EDGE = 2, RECORD_DELETE = 3 };
 
 struct record {
 	/* chosen by the caller, the rest zero */
@@ -15,6 +15,7 @@ struct record {
 	int conditional;  /* entities are put if they have this version: */
 	uint64_t version; /* 0: if they are absent */
 	int is_point;	  /* {"id", "values"} is a point of Pinecone's */
+	int has_history;  /* {"set"} and {"delete"} are records, too */
 	/* told of what was put, the one or the other; 0 or an exit status whose
 	   fault is set; NULL: nobody is */
 	int (*taken)(void *user, const struct cop_put *put,

@@ -405,10 +405,10 @@ static void point_count(const struct import *import, struct resume_point *point)
 	struct stage_counts now = stage->now;
 
 	if (!stage->is_on)
-		now = (struct stage_counts){.edges = import->resume.edges,
-					    .entities =
-						batch_count(&import->batch) -
-						import->resume.edges};
+		now = (struct stage_counts){
+		    .edges = import->resume.edges,
+		    .entities = batch_count(&import->batch) -
+				import->resume.edges - import->resume.deletes};
 	point->entities_put = total->entities_put + now.entities;
 	point->edges_put = total->edges_put + now.edges;
 	point->edges_skipped = total->edges_skipped + stage->edges_skipped;
@@ -435,6 +435,7 @@ int resume_seal(void *user, struct fault *fault)
 	point.commits = import->batch.commits + 1;
 	point_count(import, &point);
 	resume->edges = 0;
+	resume->deletes = 0;
 	if (import->is_atomic || resume->is_last || resume->is_full)
 		err = resume->is_marked ? mark_set(import, resume->name, NULL)
 					: 0;

@@ -44,6 +44,7 @@ struct resume {
 	char name[RESUME_NAME_ROOM];  /* of it */
 	char stale[RESUME_NAME_ROOM]; /* that goes when it comes; "": none */
 	uint64_t edges;		      /* of the operations in the batch */
+	uint64_t deletes;	      /* of those, too */
 	struct resume_point now;
 	struct resume_point before; /* what is passed over; 0 turns: nothing */
 };

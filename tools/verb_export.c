@@ -25,6 +25,7 @@ enum {
 	EXPORT_AROUND,
 	EXPORT_HOPS,
 	EXPORT_VECTOR,
+	EXPORT_HISTORY,
 	EXPORT_SELECT
 };
 
@@ -37,6 +38,7 @@ static const struct arg_row export_rows[] = {
     {EXPORT_AROUND, "around", "KEY", "only what is near an entity"},
     {EXPORT_HOPS, "hops", "N", "how near (default: 1)"},
     {EXPORT_VECTOR, "vector", NULL, "of csv: with a column of vectors"},
+    {EXPORT_HISTORY, "history", NULL, "of ndjson: what each commit changed"},
     SELECT_ROWS(EXPORT_SELECT),
     ARG_AS_OF_ROW,
     ARG_VALID_AT_ROW,
@@ -70,6 +72,7 @@ static int export_option(struct exporter *run, int *format, int id)
 		run->hops = (uint32_t)hops;
 		break;
 	case EXPORT_VECTOR: run->vectors = 1; break;
+	case EXPORT_HISTORY: break;
 	default: return select_option(&run->which, cli, id - EXPORT_SELECT);
 	}
 	return 0;
@@ -100,6 +103,11 @@ static int export_options(struct exporter *run, int *format)
 	if (id < 0 || args_end(cli) ||
 	    args_needs(cli, EXPORT_HOPS, EXPORT_AROUND))
 		return cli->fault.code;
+	if (args_given(cli, EXPORT_HISTORY) &&
+	    (formats[*format].run != export_ndjson || run->around ||
+	     cli->as_of || cli->valid_at || select_is_given(&run->which)))
+		return args_fault(cli, "--history goes with ndjson, and is of "
+				       "all that there was");
 	if (formats[*format].is_two && !strcmp(run->output, "-"))
 		return args_fault(cli,
 				  "%s is two files; --output says what "
@@ -124,7 +132,9 @@ static int export_run(struct cli *cli)
 				 "%s has no vectors", cli->path);
 	if (!code) {
 		stop_arm();
-		code = formats[format].run(&run);
+		code = args_given(cli, EXPORT_HISTORY)
+			   ? export_history(&run)
+			   : formats[format].run(&run);
 	}
 	if (!code)
 		export_tell(&run);

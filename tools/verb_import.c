@@ -224,7 +224,20 @@ int import_recorded(struct import *import, const struct place *place)
 		return import_endless(import, place);
 	import->vectors += (uint64_t)import->record.has_vector;
 	import->resume.edges += import->record.kind == RECORD_EDGE;
+	import->resume.deletes += import->record.kind == RECORD_DELETE;
 	return import_added(import, place);
+}
+
+int import_boundary(struct import *import)
+{
+	struct fault *fault = &import->cli->fault;
+
+	import->resume.holds = 1;
+	if (resume_turn(import) ||
+	    (!import_passes(import) && batch_count(&import->batch) &&
+	     batch_pass(&import->batch, fault)))
+		return fault->code;
+	return import_look(import);
 }
 
 int import_entity(struct import *import, const struct place *place,

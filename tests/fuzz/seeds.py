@@ -143,6 +143,15 @@ a:s a a:T ; a:p "v", 'w'@de, 1, -2.5, 1e9, true, <rel>, [ a:q (1 2 "3") ] .
 a:t a:u \"\"\"long
 text\"\"\"^^a:d ; x:y _:n .
 """
+HISTORY = """\
+{"commit":1}
+{"key":"a","vector":[1,2,3]}
+{"source":"a","relation":"r","target":"a","discriminator":2}
+{"commit":2}
+{"set":{"key":"a","vector":null}}
+{"delete":{"source":"a","relation":"r","target":"a","discriminator":2}}
+{"delete":{"key":"a"}}
+"""
 TRIG = "@prefix a: <http://a/> .\na:g { a:s a:p a:o . }\nGRAPH a:h { [] a:p 1 }\n"
 
 
@@ -171,6 +180,7 @@ def import_seeds():
         put("import", kind, imported(kind, data, COMMIT | STUB))
         put("import", kind + "-found",
             imported("unknown", data, SKIP_BAD | NAMES | LOCAL | SKIP))
+    put("import", "history", imported("ndjson", HISTORY, COMMIT | STUB))
     put("import", "word2vec-binary", imported(
         "word2vec", b"2 3\nking " + f3[:12] + b"\nqueen " + f3[12:] + b"\n"))
     put("import", "npz-deflated",
