@@ -37,7 +37,7 @@ static int commit_begin(struct import *import, const struct place *place)
 	return import_boundary(import);
 }
 
-int ndjson_import(struct import *import)
+static int lines_import(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 	struct place place = {.file = import->reader.name};
@@ -67,4 +67,13 @@ int ndjson_import(struct import *import)
 		if (code)
 			return code;
 	}
+}
+
+int ndjson_import(struct import *import)
+{
+	int code = lines_import(import);
+
+	import->record.has_history = 0;
+	import->resume.holds = 0;
+	return code;
 }
