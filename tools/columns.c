@@ -278,6 +278,22 @@ static int columns_ends(struct columns *columns, struct fault *fault)
 	return 0;
 }
 
+/* Of neo4j's nodes, as our export has it. */
+static void columns_content(struct columns *columns)
+{
+	for (size_t i = 0; i < columns->count; i++) {
+		struct column *column = &columns->items[i];
+
+		if (column->role != ROLE_PROPERTY ||
+		    strcmp(column->title, "content:string") != 0)
+			continue;
+		column->role = ROLE_CONTENT;
+		free(column->name);
+		column->name = NULL;
+		return;
+	}
+}
+
 static int columns_roles(struct columns *columns, struct fault *fault)
 {
 	int is_edges = 0;
@@ -297,6 +313,8 @@ static int columns_roles(struct columns *columns, struct fault *fault)
 					 cell_kinds);
 	}
 	columns->is_edges = is_edges;
+	if (!is_edges && columns->is_neo4j)
+		columns_content(columns);
 	return is_edges ? columns_ends(columns, fault) : 0;
 }
 

@@ -45,6 +45,7 @@ struct exporter {
 	/* state */
 	struct export_ids near;	     /* of `around` */
 	struct export_fields fields; /* after export_survey() */
+	const char *taken; /* what no property may be called; NULL: all may */
 	uint64_t entities, edges;
 	uint64_t left_out;	 /* what the format has no place for */
 	cop_err err;		 /* from inside a visit */

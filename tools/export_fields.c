@@ -5,7 +5,7 @@
  *
  * limits
  *	What has a validity is left out and counted: these formats have no place
- *	for it.
+ *	for it.  So is a property that is called `content`.
  */
 #include "export.h"
 #include "out.h"
@@ -20,6 +20,13 @@ static int is_always(const struct cop_validity *valid)
 {
 	return valid->from.seconds == INT64_MIN &&
 	       valid->to.seconds == INT64_MAX;
+}
+
+/* Whether something else of the format's has the name. */
+static int is_taken(const struct exporter *run, const char *name, size_t size)
+{
+	return run->taken && strlen(run->taken) == size &&
+	       !memcmp(run->taken, name, size);
 }
 
 cop_err export_entity_properties(struct exporter *run, cop_read *read,
@@ -39,7 +46,7 @@ cop_err export_entity_properties(struct exporter *run, cop_read *read,
 		if (!err)
 			err =
 			    cop_entity_property_valid(read, entity, i, &valid);
-		if (!err && is_always(&valid))
+		if (!err && is_always(&valid) && !is_taken(run, name, size))
 			err = visit(run, name, size, &value);
 		else if (!err)
 			run->left_out++;
@@ -218,8 +225,10 @@ static int field_compare(const void *a, const void *b)
 
 int export_survey(struct exporter *run)
 {
-	int code = export_entities(run, entity_survey);
+	int code;
 
+	run->taken = "content";
+	code = export_entities(run, entity_survey);
 	if (!code)
 		code = export_edges(run, edge_survey);
 	if (!code && run->fields.count)
