@@ -13,6 +13,7 @@ history()
 # again NAME: what $store has is dumped, and made again as $work/again
 again()
 {
+	"$COPPICE" detach "$work/again" 2>/dev/null
 	rm -rf "$work/again"
 	run init "$work/again" --dim 3
 	history "$store" "$work/dump"
@@ -171,5 +172,4 @@ echo '{"delete":{"key":"a"}}' >"$work/alone"
 exits 7 'a record that deletes, without a history' import "$store" "$work/alone"
 history "$store" "$work/none"
 is "$(cat "$work/none")" '' 'an empty store has no history'
-rm -rf "$work/again"
 done_testing
