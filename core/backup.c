@@ -147,21 +147,25 @@ static int meta_get(const struct taking *taking, struct bytes key,
 		       value);
 }
 
+static cop_err meta_entry_write(struct taking *taking, struct bytes key,
+				int may_lack)
+{
+	struct bytes value;
+	int code = meta_get(taking, key, &value);
+
+	if (code == ENV_ABSENT && may_lack)
+		return 0;
+	return code ? unread(taking, code)
+		    : entry_write(taking, DB_META, key, value);
+}
+
 /* Of the main database: the marks, if there are any, and the retention. */
 static cop_err meta_write(struct taking *taking)
 {
-	struct bytes key = marks_key();
-	struct bytes value;
-	int code = meta_get(taking, key, &value);
-	cop_err err = code ? 0 : entry_write(taking, DB_META, key, value);
+	cop_err err = meta_entry_write(taking, marks_key(), 1);
 
-	if (code && code != ENV_ABSENT)
-		return unread(taking, code);
-	key = bytes_of("retention", 9);
-	code = err ? 0 : meta_get(taking, key, &value);
-	if (code)
-		return unread(taking, code);
-	return err ? err : entry_write(taking, DB_META, key, value);
+	return err ? err
+		   : meta_entry_write(taking, bytes_of("retention", 9), 0);
 }
 
 /*

@@ -149,11 +149,10 @@ static int list_change(struct bytes list, uint64_t commit, const struct op *op,
 
 static int list_put(const struct apply *apply, const struct buffer *list)
 {
-	const struct env *env = apply->store->env;
-
-	return list->size ? env_put(env, apply->txn, DB_META, marks_key(),
-				    bytes_of(list->data, list->size))
-			  : env_delete(env, apply->txn, DB_META, marks_key());
+	return list->size ? apply_put(apply, DB_META, marks_key(),
+				      bytes_of(list->data, list->size))
+			  : env_delete(apply->store->env, apply->txn, DB_META,
+				       marks_key());
 }
 
 cop_err marks_apply(struct apply *apply, const struct op *op)
@@ -168,7 +167,7 @@ cop_err marks_apply(struct apply *apply, const struct op *op)
 	if (err)
 		return err;
 	if (list_change(list, apply->commit, op, &out, &count, &changed))
-		err = error_system(ENOMEM, "no memory to commit");
+		err = apply_no_memory();
 	else if (count > COP_MARK_COUNT)
 		err = error_set(COP_TOO_LARGE,
 				"%s: there are %d marks already, which is all "

@@ -437,6 +437,15 @@ exits 0 'a dry run that leaves out' import "$store" "$work/both.ndjson" \
 	--on-conflict skip --dry-run --json --batch 2
 is "$(field skipped <"$work/out")" 9 'counts what would be'
 
+# all_end: $bad is 1 if one of $pids fails
+all_end()
+{
+	bad=0
+	for pid in $pids; do
+		wait "$pid" || bad=1
+	done
+}
+
 # beside others who put the same: each key is put once, whoever is first
 fresh
 perl -e 'print qq({"key":"k$_","n":0}\n) for 1 .. 3000' >"$work/k.ndjson"
@@ -446,10 +455,7 @@ for i in 1 2 3 4; do
 		--batch 50 --json >"$work/out.$i" 2>"$work/err.$i" &
 	pids="$pids $!"
 done
-bad=0
-for pid in $pids; do
-	wait "$pid" || bad=1
-done
+all_end
 is "$bad" 0 'four imports of the same at once, leaving out what is there'
 total=0
 for i in 1 2 3 4; do
@@ -464,10 +470,7 @@ for i in 1 2 3 4; do
 		--batch 50 >"$work/out.$i" 2>"$work/err.$i" &
 	pids="$pids $!"
 done
-bad=0
-for pid in $pids; do
-	wait "$pid" || bad=1
-done
+all_end
 is "$bad" 0 'four that merge'
 is "$("$COPPICE" export "$store" | grep -c '"n":0.*"p1":1\|"p1":1.*"n":0')" \
 	3000 'lose nothing'

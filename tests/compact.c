@@ -51,16 +51,6 @@ static void round_put(struct fixture *f, int round, const char *tag)
 	cop_abort(write);
 }
 
-static struct cop_stats stats_of(struct fixture *f)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read = read_of(f);
-
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats;
-}
-
 static struct cop_slack look(struct fixture *f,
 			     const struct cop_compact_options *options)
 {
@@ -187,7 +177,7 @@ static void room_is_told_and_had(void)
 	is_u64(after.edge_bytes, 0, "no block of adjacency free");
 	is_int((int)after.bloom_layers, 1, "the filter has one layer");
 	ok(after.free_bytes < before.free_bytes, "and few pages are free");
-	is_u64(stats_of(&f).limbo, 0, "nothing waits for readers");
+	is_u64(stats_of(f.store).limbo, 0, "nothing waits for readers");
 	read = read_of(&f);
 	is_u64(lookup(read, "key-7"), id, "who was kept has the id it had");
 	cop_read_end(read);
@@ -330,20 +320,20 @@ static void names_that_nothing_has_go(void)
 	key_delete(f.store, "a");
 	key_delete(f.store, "b");
 	key_delete(f.store, "c");
-	is_u64(stats_of(&f).names, 16, "sixteen names");
+	is_u64(stats_of(f.store).names, 16, "sixteen names");
 	hooked = &f;
 	point_hook = name_again;
 	result = compacted(&f, NULL);
 	point_hook = NULL;
 	is_u64(result.names_dropped, 12, "of which nothing has twelve");
-	is_u64(stats_of(&f).names, 8,
+	is_u64(stats_of(f.store).names, 8,
 	       "they go, but for those that came back meanwhile");
 	is_u64(tagged(&f, "stays") + tagged(&f, "comes back"), 2,
 	       "what stays is found by its names");
 	is_u64(findings_of(f.store), 0, "the check finds nothing");
 	name_put(f.store, "b", "used here");
 	writer_ask(&writer, "a");
-	is_u64(stats_of(&f).names, 16,
+	is_u64(stats_of(f.store).names, 16,
 	       "used again, they are there again, here and by a process that "
 	       "was attached");
 	is_u64(tagged(&f, "used here") + tagged(&f, "used by another"), 2,
@@ -629,7 +619,7 @@ static void litter_goes_with_the_next_open(void)
 
 	store_make(&f, COP_HISTORY_NONE);
 	round_put(&f, 0, NULL);
-	snprintf(folder, sizeof folder, "%s", stats_of(&f).segment);
+	snprintf(folder, sizeof folder, "%s", stats_of(f.store).segment);
 	compact_and_die(&f, "switch-copied");
 	ok(generation_there(&f, 2), "half a data file is left");
 	fixture_close(&f);

@@ -156,6 +156,17 @@ static inline void finding_tell(void *user, const char *text)
 	diag("check: %s", text);
 }
 
+static inline struct cop_stats stats_of(cop_store *store)
+{
+	struct cop_stats stats = {.size = sizeof stats};
+	cop_read *read;
+
+	must(cop_read_begin(store, &read), "read");
+	must(cop_stat(read, &stats), "stat");
+	cop_read_end(read);
+	return stats;
+}
+
 /* Runs cop_check, tells what it finds, and returns how much. */
 static inline uint64_t findings_of(cop_store *store)
 {

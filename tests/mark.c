@@ -408,20 +408,9 @@ static void many_writers_mark_in_one_commit(void)
 	is_u64(findings_of(f.store), 0, "a check finds nothing");
 }
 
-static uint64_t entities_of(cop_store *store)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read;
-
-	must(cop_read_begin(store, &read), "read");
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats.entities;
-}
-
 static void a_death_leaves_both_or_none(uint64_t *seed)
 {
-	uint64_t before = entities_of(f.store);
+	uint64_t before = stats_of(f.store).entities;
 	int apart = 0;
 	int last = 0;
 
@@ -440,7 +429,7 @@ static void a_death_leaves_both_or_none(uint64_t *seed)
 		waitpid(pid, &status, 0);
 		apart += !WIFSIGNALED(status);
 		last = atoi(mark_in(f.store, "mortal"));
-		apart += entities_of(f.store) - before != (uint64_t)last;
+		apart += stats_of(f.store).entities - before != (uint64_t)last;
 	}
 	is_int(apart, 0, "%d deaths, and %d entities and the mark agree",
 	       DEATHS, last);

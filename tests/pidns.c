@@ -153,17 +153,6 @@ static int found_now(cop_store *store, const char *key)
 	return found;
 }
 
-static uint64_t disk_bytes(cop_store *store)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read;
-
-	must(cop_read_begin(store, &read), "read");
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats.disk_bytes;
-}
-
 static void store_make(struct fixture *f)
 {
 	memset(shared, 0, sizeof *shared);
@@ -250,10 +239,10 @@ static int write_without_growth(struct container *container)
 	need(slot_oldest(&store->slots, 1000) == 1000);
 	for (int i = 0; i < COMMITS; i++)
 		need(!put_one(store, "same", 0));
-	before = disk_bytes(store);
+	before = stats_of(store).disk_bytes;
 	for (int i = 0; i < 3 * COMMITS; i++)
 		need(!put_one(store, "same", 0));
-	need(disk_bytes(store) < before + COMMITS * UINT64_C(4096));
+	need(stats_of(store).disk_bytes < before + COMMITS * UINT64_C(4096));
 	cop_close(store);
 	return 0;
 }

@@ -178,17 +178,6 @@ static void shared_clear(void)
 	fflush(stdout);
 }
 
-static struct cop_stats stats_of(cop_store *store)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read;
-
-	must(cop_read_begin(store, &read), "read");
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats;
-}
-
 /* ---- sixty --------------------------------------------------------------- */
 
 /* Says what an error was; 0. */

@@ -9,16 +9,6 @@
 
 enum { DIM = 16, MANY = 20000, ROUNDS = 6 };
 
-static struct cop_stats stats_of(struct fixture *f)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read = read_of(f);
-
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats;
-}
-
 static void put_content(cop_write *write, const char *key, const void *content,
 			size_t size)
 {
@@ -155,7 +145,7 @@ static void vectors_put_again_take_no_more_room(void)
 	fixture_init(&f, DIM, COP_L2);
 	for (int round = 0; round < ROUNDS; round++)
 		put_all(&f, round);
-	stats = stats_of(&f);
+	stats = stats_of(f.store);
 	ok(stats.bank_rows + stats.limbo <= 3 * MANY,
 	   "%d vectors put %d times over keep %" PRIu64 " rows, %" PRIu64
 	   " waiting",
@@ -206,7 +196,7 @@ static void edges_that_come_and_go_take_no_more_room(void)
 		must(cop_delete(write, "0", 1), "delete");
 		put_simple(write, "0", NULL, NULL, 0);
 		commit_of(write);
-		after_last = stats_of(&f).edge_bytes;
+		after_last = stats_of(f.store).edge_bytes;
 		if (round == 1)
 			after_first = after_last;
 	}

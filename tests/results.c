@@ -65,16 +65,6 @@ static uint64_t find(const cop_read *read, const struct cop_search *wanted)
 	return count == 77 ? 0 : UINT64_MAX;
 }
 
-static struct cop_stats stats_of(struct fixture *f)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read = read_of(f);
-
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats;
-}
-
 /* ---- questions ---------------------------------------------------------- */
 
 static int32_t all_pass(void *user, cop_read *read, uint64_t id)
@@ -290,7 +280,7 @@ static void searches_are_answered_from_it(void)
 	must(cop_search(read, &wanted, first, &count), "search");
 	must(cop_search(read, &wanted, again, &recount), "search");
 	cop_read_end(read);
-	stats = stats_of(&f);
+	stats = stats_of(f.store);
 	ok(stats.cache_hits == 2 && stats.cache_precomputed == 1,
 	   "a search that was asked for before it came is in the cache");
 	ok(count == 1 && recount == 1 && first[0].id == again[0].id,
@@ -324,7 +314,7 @@ static void the_figures_are_told(void)
 	results_ask(read, &wanted, east, 0, &ask);
 	(void)results_put(read, &ask, &hit, 1, CACHE_WARM);
 	cop_read_end(read);
-	stats = stats_of(&f);
+	stats = stats_of(f.store);
 	ok(stats.cache_bytes <= CACHE && stats.cache_bytes > CACHE / 2,
 	   "it has %" PRIu64 " bytes", stats.cache_bytes);
 	ok(stats.cache_hits == 2 && stats.cache_misses == 1,
@@ -334,12 +324,12 @@ static void the_figures_are_told(void)
 	   "two were kept, one of them before it was asked for");
 	fixture_close(&f);
 	fixture_open(&f);
-	is_u64(stats_of(&f).cache_entries, 2,
+	is_u64(stats_of(f.store).cache_entries, 2,
 	       "they outlive the last process, as shared memory does");
 	fixture_close(&f);
 	must(cop_detach(f.path), "detach");
 	fixture_open(&f);
-	stats = stats_of(&f);
+	stats = stats_of(f.store);
 	ok(!stats.cache_entries && !stats.cache_hits && stats.cache_bytes,
 	   "detached, it is made anew");
 	fixture_release(&f);
@@ -358,7 +348,7 @@ static void a_store_without_has_none(void)
 	ok(!put(read, &wanted, 1) && !find(read, &wanted),
 	   "a store made without a cache keeps nothing");
 	cop_read_end(read);
-	is_u64(stats_of(&f).cache_bytes, 0, "and says so");
+	is_u64(stats_of(f.store).cache_bytes, 0, "and says so");
 	fixture_release(&f);
 }
 

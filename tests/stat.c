@@ -7,16 +7,6 @@
 
 enum { DIM = 8, MANY = 400, WRITERS = 2, COMMITS = 30, CONTENT = 3000 };
 
-static struct cop_stats stats_of(struct fixture *fixture)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_read *read = read_of(fixture);
-
-	must(cop_stat(read, &stats), "stat");
-	cop_read_end(read);
-	return stats;
-}
-
 static void many_put(struct fixture *fixture, const char *prefix)
 {
 	cop_write *write = write_of(fixture);
@@ -72,11 +62,11 @@ static void what_is_deleted_is_free_and_used_again(struct fixture *fixture)
 	struct cop_stats full, empty, again;
 
 	many_put(fixture, "a");
-	full = stats_of(fixture);
+	full = stats_of(fixture->store);
 	ok(full.data_bytes && full.data_bytes <= data_file_bytes(fixture),
 	   "the pages are within the file");
 	many_delete(fixture, "a");
-	empty = stats_of(fixture);
+	empty = stats_of(fixture->store);
 	ok(empty.free_bytes >= full.free_bytes + MANY * CONTENT / 2,
 	   "what is deleted, with no history kept, is free");
 	ok(empty.free_bytes < empty.data_bytes, "not all of the file is");
@@ -87,7 +77,7 @@ static void what_is_deleted_is_free_and_used_again(struct fixture *fixture)
 		(void)commit_of(write);
 	}
 	many_put(fixture, "b");
-	again = stats_of(fixture);
+	again = stats_of(fixture->store);
 	ok(again.free_bytes < empty.free_bytes, "the next ones use it");
 	diag("used and free %" PRIu64 " %" PRIu64 ", deleted %" PRIu64
 	     " %" PRIu64 ", used again %" PRIu64 " %" PRIu64,
@@ -100,16 +90,17 @@ static void vectors_wait_until_they_are_linked(struct fixture *fixture)
 	struct cop_maintain_result result = {.size = sizeof result};
 
 	many_put(fixture, "c");
-	ok(stats_of(fixture).unlinked > 0, "new vectors wait to be linked");
+	ok(stats_of(fixture->store).unlinked > 0,
+	   "new vectors wait to be linked");
 	must(cop_maintain(fixture->store, NULL, &result), "maintain");
-	ok(stats_of(fixture).unlinked == result.unlinked,
+	ok(stats_of(fixture->store).unlinked == result.unlinked,
 	   "as many as cop_maintain says it has left");
 	is_int((int64_t)result.unlinked, 0, "none");
 }
 
 static void the_oldest_commit_is_the_first_to_be_read(struct fixture *fixture)
 {
-	struct cop_stats stats = stats_of(fixture);
+	struct cop_stats stats = stats_of(fixture->store);
 	cop_read *read = read_of(fixture);
 
 	ok(stats.oldest <= stats.commits, "it is none to come");
@@ -150,7 +141,7 @@ static void figures_hold_while_others_write(struct fixture *fixture)
 			write_many(fixture, i);
 	}
 	while (left) {
-		struct cop_stats stats = stats_of(fixture);
+		struct cop_stats stats = stats_of(fixture->store);
 		int status;
 
 		wrong += stats.free_bytes >= stats.data_bytes ||
@@ -185,7 +176,7 @@ int main(void)
 	fixture_release(&fixture);
 	fixture_init(&fixture, DIM, COP_L2);
 	many_put(&fixture, "a");
-	is_int((int64_t)stats_of(&fixture).oldest, 0,
+	is_int((int64_t)stats_of(fixture.store).oldest, 0,
 	       "with history, all commits can be read");
 	the_oldest_commit_is_the_first_to_be_read(&fixture);
 	fixture_release(&fixture);

@@ -171,4 +171,7 @@ int cli_entity(struct cli *cli, const char *key, uint64_t *id);
 /* Sets the fault from the library's error; returns its exit status. */
 int cli_cop(struct cli *cli, cop_err error);
 
+/* The fault of the signal that asked to end; returns its exit status. */
+int cli_stopped(struct cli *cli);
+
 #endif

@@ -12,6 +12,7 @@
  */
 #include "args.h"
 #include "instant.h"
+#include "stop.h"
 #include "words.h"
 
 #include <stdlib.h>
@@ -32,6 +33,12 @@ static int32_t cli_building(void *user, const char *what, uint64_t done,
 int cli_cop(struct cli *cli, cop_err error)
 {
 	return fault_cop(&cli->fault, error);
+}
+
+int cli_stopped(struct cli *cli)
+{
+	cli->stop_signal = stop_signal();
+	return fault_set(&cli->fault, 128 + stop_signal(), "interrupted");
 }
 
 int cli_entity(struct cli *cli, const char *key, uint64_t *id)

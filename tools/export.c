@@ -148,11 +148,8 @@ static int pass_run(struct pass *pass)
 
 	if (cli->fault.code)
 		return cli->fault.code;
-	if (stop_signal()) {
-		cli->stop_signal = stop_signal();
-		return fault_set(&cli->fault, 128 + stop_signal(),
-				 "interrupted");
-	}
+	if (stop_signal())
+		return cli_stopped(cli);
 	if (err == COP_STOPPED)
 		err = run->err;
 	return err ? cli_cop(cli, err) : 0;
@@ -219,10 +216,11 @@ static int32_t edge_collect(void *user, cop_read *read,
 	return edges->err != 0;
 }
 
-static int text_compare(const void *a, size_t a_size, const void *b,
+int export_text_compare(const void *a, size_t a_size, const void *b,
 			size_t b_size)
 {
-	int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+	size_t size = a_size < b_size ? a_size : b_size;
+	int order = size ? memcmp(a, b, size) : 0;
 
 	return order ? order : a_size < b_size ? -1 : a_size > b_size;
 }
@@ -231,12 +229,12 @@ static int edge_compare(const void *a, const void *b)
 {
 	const struct out_edge *x = a;
 	const struct out_edge *y = b;
-	int order = text_compare(x->relation, x->relation_size, y->relation,
-				 y->relation_size);
+	int order = export_text_compare(x->relation, x->relation_size,
+					y->relation, y->relation_size);
 
 	if (!order)
-		order = text_compare(x->target, x->target_size, y->target,
-				     y->target_size);
+		order = export_text_compare(x->target, x->target_size,
+					    y->target, y->target_size);
 	if (!order)
 		order = x->edge.discriminator < y->edge.discriminator
 			    ? -1

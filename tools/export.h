@@ -99,6 +99,10 @@ cop_err export_plain(const struct cop_value *value,
 cop_err export_json(const struct cop_value *value,
 		    void (*text)(const void *data, size_t size));
 
+/* The order of keys and names: by bytes, a text before what begins with it. */
+int export_text_compare(const void *a, size_t a_size, const void *b,
+			size_t b_size);
+
 /* The text of an entity's key, and of a name. */
 cop_err export_key(cop_read *read, uint64_t id,
 		   void (*text)(const void *data, size_t size));

@@ -58,10 +58,7 @@ struct history {
 
 static int text_compare(const struct text *a, const struct text *b)
 {
-	size_t size = a->size < b->size ? a->size : b->size;
-	int order = size ? memcmp(a->data, b->data, size) : 0;
-
-	return order ? order : (a->size > b->size) - (a->size < b->size);
+	return export_text_compare(a->data, a->size, b->data, b->size);
 }
 
 static int changed_compare(const void *a, const void *b)
@@ -287,12 +284,6 @@ static int first_export(struct history *history, uint64_t commit)
 	return code ? code : export_edges(run, export_ndjson_edge);
 }
 
-static int history_stopped(struct cli *cli)
-{
-	cli->stop_signal = stop_signal();
-	return fault_set(&cli->fault, 128 + stop_signal(), "interrupted");
-}
-
 static int commits_export(struct history *history)
 {
 	struct cli *cli = history->run->cli;
@@ -307,7 +298,7 @@ static int commits_export(struct history *history)
 		if (err)
 			code = cli_cop(cli, err);
 		else if (stop_signal())
-			code = history_stopped(cli);
+			code = cli_stopped(cli);
 		else if (out_failed())
 			break;
 	}

@@ -332,7 +332,7 @@ static int sheet_records(struct sheet *sheet)
 	while (!code && sheet->csv.field_count) {
 		place.number = sheet->csv.line;
 		import->text = csv_raw(&sheet->csv, &import->text_size);
-		if (import_passes(import) && !sheet_is_parallel(sheet))
+		if (resume_is_passing(import) && !sheet_is_parallel(sheet))
 			code = import_step(import);
 		else if (sheet_record(sheet))
 			code = import_bad(import, &place);

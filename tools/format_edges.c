@@ -82,7 +82,7 @@ static int edge_line(struct import *import, const struct place *place,
 	edge_split(&words, line, size);
 	if (!words.count || *words.data[0] == '#' || *words.data[0] == '%')
 		return 0;
-	if (import_passes(import))
+	if (resume_is_passing(import))
 		return import_step(import);
 	import->text = line;
 	import->text_size = size;

@@ -198,7 +198,7 @@ static int document_element(struct document *document)
 
 	if (document_value(document, &data, &size))
 		return document->fault->code;
-	if (import_passes(import)) {
+	if (resume_is_passing(import)) {
 		document_take(document, data, size);
 		document->index++;
 		return import_step(import);

@@ -57,7 +57,7 @@ static int lines_import(struct import *import)
 		import->text_size = size;
 		if (is_commit(line, size))
 			code = commit_begin(import, &place);
-		else if (import_passes(import))
+		else if (resume_is_passing(import))
 			code = import_step(import);
 		else if (record_put(&import->record, import->batch.write, line,
 				    size, fault))

@@ -269,7 +269,7 @@ static SerdStatus on_triple(void *user, SerdStatementFlags flags,
 	if (rdf->code)
 		return SERD_ERR_UNKNOWN;
 	rdf->has_triple = 1;
-	if (import_passes(rdf->import)) {
+	if (resume_is_passing(rdf->import)) {
 		rdf->code = import_step(rdf->import);
 		return rdf->code ? SERD_ERR_UNKNOWN : SERD_SUCCESS;
 	}

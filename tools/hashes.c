@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { HASHES_START = 1024 };
 
@@ -76,6 +77,15 @@ uint64_t *hashes_next(const struct hashes *hashes, uint64_t hash, size_t *at)
 			return &slot->value;
 	}
 	return NULL;
+}
+
+uint64_t hashes_edge(const struct cop_put_edge *edge, uint64_t seed)
+{
+	uint64_t hash =
+	    XXH3_64bits_withSeed(edge->source, edge->source_size, seed);
+
+	hash = XXH3_64bits_withSeed(edge->relation, edge->relation_size, hash);
+	return XXH3_64bits_withSeed(edge->target, edge->target_size, hash);
 }
 
 void hashes_clear(struct hashes *hashes)

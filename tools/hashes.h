@@ -3,6 +3,8 @@
 #ifndef TOOLS_HASHES_H
 #define TOOLS_HASHES_H
 
+#include "coppice.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +26,9 @@ int hashes_add(struct hashes *hashes, uint64_t hash, uint64_t value);
  * for the first.
  */
 uint64_t *hashes_next(const struct hashes *hashes, uint64_t hash, size_t *at);
+
+/* Of an edge's ends and relation. */
+uint64_t hashes_edge(const struct cop_put_edge *edge, uint64_t seed);
 
 /* Empties it and keeps its memory. */
 void hashes_clear(struct hashes *hashes);

@@ -73,15 +73,6 @@ int import_recorded(struct import *import, const struct place *place);
  */
 int import_boundary(struct import *import);
 
-/*
- * Whether the record at hand is in the store already, so that import_step() is
- * all that is to be done.
- */
-int import_passes(const struct import *import);
-
-/* The fault of a signal; its exit status. */
-int import_stopped(struct import *import);
-
 /* Has all that was added committed, so that look-ups see it. */
 int import_flush(struct import *import);
 

@@ -69,7 +69,7 @@ int import_bad(struct import *import, const struct place *place)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (import_passes(import) && fault->code == EXIT_BAD_INPUT) {
+	if (resume_is_passing(import) && fault->code == EXIT_BAD_INPUT) {
 		fault_clear(fault); /* it was told before */
 		import->bad++;
 	} else if (import_refuse(import, place)) {
@@ -93,7 +93,7 @@ int import_lost(struct import *import, const struct place *place)
 
 int import_endless(struct import *import, const struct place *place)
 {
-	if (import_passes(import))
+	if (resume_is_passing(import))
 		return import_step(import);
 	fault_set(&import->cli->fault, EXIT_BAD_INPUT,
 		  "an edge's end is the empty text");

@@ -148,7 +148,7 @@ static int rows_each(struct import *import, struct rows *rows,
 			return 0;
 		if (!code && row_key(keys, rows, index, fault))
 			return fault->code;
-		if (!code && import_passes(import)) {
+		if (!code && resume_is_passing(import)) {
 			code = import_step(import);
 		} else if (code) {
 			code = import_bad(import, &place);

@@ -138,12 +138,15 @@ static int members_pass(struct json_members *members)
 
 int json_members_next(struct json_members *members)
 {
-	if (members->value) {
+	if (members->value && !members->is_passed) {
 		members->at = members->value;
-		if (!members_pass(members) || !members_take(members, ','))
-			return 0;
+		members->is_passed = members_pass(members);
 	}
+	if (members->value &&
+	    (!members->is_passed || !members_take(members, ',')))
+		return 0;
 	members->value = NULL;
+	members->is_passed = 0;
 	if (!members_take(members, '"'))
 		return 0;
 	members->name = members->at;
@@ -159,6 +162,12 @@ int json_members_next(struct json_members *members)
 		return 0;
 	members->value = members->at;
 	return 1;
+}
+
+void json_members_pass(struct json_members *members, const char *end)
+{
+	members->at = end;
+	members->is_passed = 1;
 }
 
 int json_members_is(const struct json_members *members, const char *name)

@@ -35,6 +35,7 @@ struct json_members {
 	const char *name;
 	size_t name_size;
 	const char *value;
+	int is_passed; /* `at` is behind the value */
 };
 
 void json_members_begin(struct json_members *members, const char *data,
@@ -42,6 +43,9 @@ void json_members_begin(struct json_members *members, const char *data,
 
 /* The next member, 0 if there is none, or none that is whole. */
 int json_members_next(struct json_members *members);
+
+/* Says where the value ends, so that it need not be looked for. */
+void json_members_pass(struct json_members *members, const char *end);
 
 /* Whether the member is called so, without escapes. */
 int json_members_is(const struct json_members *members, const char *name);

@@ -28,6 +28,24 @@ int operands_is_list(const char *operand)
 	return strchr(operand, ',') && access(operand, F_OK) != 0;
 }
 
+/* Visits the parts of a list; none if there is no memory. */
+static int list_each(const char *list,
+		     int (*visit)(void *user, const char *path), void *user)
+{
+	char *copy = strdup(list), *part = copy, *comma;
+	int code = 0;
+
+	while (!code && part) {
+		comma = strchr(part, ',');
+		if (comma)
+			*comma++ = '\0';
+		code = visit(user, part);
+		part = comma;
+	}
+	free(copy);
+	return code;
+}
+
 /* ---- patterns ----------------------------------------------------------- */
 
 static int is_pattern(const char *word)
@@ -92,24 +110,29 @@ static int list_join(struct operands *operands, const struct operands *parts,
 	return operands_add(operands, list, fault);
 }
 
+struct finding {
+	struct operands *operands;
+	struct fault *fault;
+};
+
+static int part_find(void *user, const char *part)
+{
+	struct finding *finding = user;
+
+	return word_find(finding->operands, part, finding->fault);
+}
+
 static int list_find(struct operands *operands, const char *word,
 		     struct fault *fault)
 {
 	struct operands parts = {0};
-	char *copy = strdup(word), *part = copy, *comma;
-	int code = copy ? 0 : no_memory(fault);
+	struct finding finding = {&parts, fault};
+	int code = list_each(word, part_find, &finding);
 
-	while (!code && part) {
-		comma = strchr(part, ',');
-		if (comma)
-			*comma++ = '\0';
-		code = word_find(&parts, part, fault);
-		part = comma;
-	}
 	if (!code)
-		code = list_join(operands, &parts, fault);
+		code = parts.count ? list_join(operands, &parts, fault)
+				   : no_memory(fault);
 	operands_release(&parts);
-	free(copy);
 	return code;
 }
 
@@ -137,23 +160,6 @@ int operands_find(struct operands *operands, char *const *words, int count,
 			   ? list_find(operands, words[i], fault)
 			   : word_find(operands, words[i], fault);
 	return code ? code : operands_each(operands, folder_refuse, fault);
-}
-
-static int list_each(const char *list,
-		     int (*visit)(void *user, const char *path), void *user)
-{
-	char *copy = strdup(list), *part = copy, *comma;
-	int code = 0;
-
-	while (!code && part) {
-		comma = strchr(part, ',');
-		if (comma)
-			*comma++ = '\0';
-		code = visit(user, part);
-		part = comma;
-	}
-	free(copy);
-	return code;
 }
 
 int operands_each(const struct operands *operands,

@@ -21,25 +21,16 @@
  *	million one in ten.
  */
 #include "parallel.h"
+#include "hashes.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 enum { LINE_BITS = 20, LINE_WORDS = 8, EDGE_BITS = 4 };
 
-static uint64_t parallel_hash(const struct cop_put_edge *edge)
-{
-	uint64_t hash = XXH3_64bits_withSeed(edge->source, edge->source_size,
-					     edge->relation_size);
-
-	hash = XXH3_64bits_withSeed(edge->relation, edge->relation_size, hash);
-	return XXH3_64bits_withSeed(edge->target, edge->target_size, hash);
-}
-
 int parallel_next(struct parallel *parallel, struct cop_put_edge *edge)
 {
-	uint64_t hash = parallel_hash(edge), *line;
+	uint64_t hash = hashes_edge(edge, edge->relation_size), *line;
 	int is_known = 1;
 
 	if (!parallel->words)

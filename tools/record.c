@@ -674,6 +674,33 @@ static int record_discriminator(const json_t *line, uint32_t *out,
 	return 0;
 }
 
+/* The keys that an edge borrows. */
+struct record_ends {
+	struct record_key source, target;
+};
+
+/* member: what the relation is called in the line */
+static int record_edge_ends(struct record *record, const json_t *line,
+			    const char *member, struct record_ends *ends,
+			    struct cop_put_edge *edge, struct fault *fault)
+{
+	const json_t *relation = json_object_get(line, member);
+
+	if (!json_is_string(relation))
+		return record_bad(fault, "relation",
+				  relation ? "is not a string" : "is missing");
+	if (record_key_from(record, &ends->source, "source", line, fault) ||
+	    record_key_from(record, &ends->target, "target", line, fault))
+		return fault->code;
+	edge->source = ends->source.data;
+	edge->source_size = ends->source.size;
+	edge->relation = json_string_value(relation);
+	edge->relation_size = json_string_length(relation);
+	edge->target = ends->target.data;
+	edge->target_size = ends->target.size;
+	return 0;
+}
+
 static int record_put_edge(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
@@ -685,34 +712,22 @@ static int record_put_edge(struct record *record, cop_write *write,
 	    "discriminator", "valid_from", "valid_to", NULL};
 	struct cop_validity valid;
 	int has_relation = json_object_get(line, "relation") != NULL;
-	const char *member = has_relation ? "relation" : "type";
-	const json_t *relation = json_object_get(line, member);
-	struct record_key source, target;
+	struct record_ends ends;
 	struct record_properties properties;
 	struct cop_put_edge edge;
 	cop_err err;
 
 	memset(&edge, 0, sizeof edge);
 	edge.size = sizeof edge;
-	if (!json_is_string(relation))
-		return record_bad(fault, "relation",
-				  relation ? "is not a string" : "is missing");
-	if (record_key_from(record, &source, "source", line, fault) ||
-	    record_key_from(record, &target, "target", line, fault) ||
+	if (record_edge_ends(record, line, has_relation ? "relation" : "type",
+			     &ends, &edge, fault) ||
 	    record_collect(record, line,
 			   has_relation ? with_relation : with_type,
-			   &properties, fault))
-		return fault->code;
-	if (record_discriminator(line, &edge.discriminator, fault) ||
+			   &properties, fault) ||
+	    record_discriminator(line, &edge.discriminator, fault) ||
 	    record_valid(line, &valid, &edge.valid, fault))
 		return fault->code;
 	edge.dangling = record->dangling;
-	edge.source = source.data;
-	edge.source_size = source.size;
-	edge.relation = json_string_value(relation);
-	edge.relation_size = json_string_length(relation);
-	edge.target = target.data;
-	edge.target_size = target.size;
 	edge.properties = properties.items;
 	edge.property_count = (uint32_t)properties.count;
 	record->has_vector = 0;
@@ -844,23 +859,13 @@ static int record_set(struct record *record, cop_write *write,
 static int record_unlink(struct record *record, cop_write *write,
 			 const json_t *line, struct fault *fault)
 {
-	const json_t *relation = json_object_get(line, "relation");
 	struct cop_put_edge edge = {.size = sizeof edge};
-	struct record_key source, target;
+	struct record_ends ends;
 	cop_err err;
 
-	if (!json_is_string(relation))
-		return record_bad(fault, "relation", "is no string");
-	if (record_key_from(record, &source, "source", line, fault) ||
-	    record_key_from(record, &target, "target", line, fault) ||
+	if (record_edge_ends(record, line, "relation", &ends, &edge, fault) ||
 	    record_discriminator(line, &edge.discriminator, fault))
 		return fault->code;
-	edge.source = source.data;
-	edge.source_size = source.size;
-	edge.relation = json_string_value(relation);
-	edge.relation_size = json_string_length(relation);
-	edge.target = target.data;
-	edge.target_size = target.size;
 	err = cop_unlink(write, &edge);
 	return err ? fault_input(fault, err) : 0;
 }
@@ -969,8 +974,7 @@ static size_t record_plain(const char *text, size_t size)
 }
 
 static void record_cut_numbers(struct record *record, struct record_cuts *cuts,
-			       const char *line,
-			       const struct json_members *member)
+			       const char *line, struct json_members *member)
 {
 	const char *inside = member->value + 1;
 	size_t used;
@@ -984,11 +988,11 @@ static void record_cut_numbers(struct record *record, struct record_cuts *cuts,
 		return;
 	cuts->is_values = json_members_is(member, "values");
 	record_cut(cuts, line, inside, used);
+	json_members_pass(member, inside + used + 1);
 }
 
 static void record_cut_content(struct record *record, struct record_cuts *cuts,
-			       const char *line,
-			       const struct json_members *member)
+			       const char *line, struct json_members *member)
 {
 	const char *inside = member->value + 1;
 	size_t size = record_plain(inside, (size_t)(member->end - inside));
@@ -998,6 +1002,7 @@ static void record_cut_content(struct record *record, struct record_cuts *cuts,
 	record->content = inside;
 	record->content_size = size;
 	record_cut(cuts, line, inside, size);
+	json_members_pass(member, inside + size + 1);
 }
 
 static void record_find_cuts(struct record *record, const char *line,

@@ -66,9 +66,14 @@ static uint64_t hash_number(uint64_t hash, int64_t number)
 	return XXH3_64bits_withSeed(&number, sizeof number, hash);
 }
 
-/* Adds a file's name to one hash, how it begins to the other. */
-static void hash_file(const char *path, uint64_t *name, uint64_t *contents)
+/* Of files: their names, and how they begin. */
+struct file_hashes {
+	uint64_t names, contents;
+};
+
+static int hash_file(void *user, const char *path)
 {
+	struct file_hashes *hashes = user;
 	char whole[PATH_MAX];
 	struct stat st;
 	char *head;
@@ -77,42 +82,26 @@ static void hash_file(const char *path, uint64_t *name, uint64_t *contents)
 
 	if (!strcmp(path, "-") || stat(path, &st) || !S_ISREG(st.st_mode) ||
 	    !realpath(path, whole)) {
-		*name = hash_text(*name, path);
-		return;
+		hashes->names = hash_text(hashes->names, path);
+		return 0;
 	}
-	*name = hash_text(*name, whole);
-	*contents = hash_number(*contents, st.st_size);
+	hashes->names = hash_text(hashes->names, whole);
+	hashes->contents = hash_number(hashes->contents, st.st_size);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	head = malloc(RESUME_HEAD_BYTES);
 	got = fd < 0 || !head ? 0 : pread(fd, head, RESUME_HEAD_BYTES, 0);
-	*contents =
-	    XXH3_64bits_withSeed(head, got > 0 ? (size_t)got : 0, *contents);
+	hashes->contents = XXH3_64bits_withSeed(head, got > 0 ? (size_t)got : 0,
+						hashes->contents);
 	free(head);
 	if (fd >= 0)
 		close(fd);
-}
-
-/* FILE, or HEADER,FILE,... */
-static void hash_operand(const char *operand, uint64_t *name,
-			 uint64_t *contents)
-{
-	char part[PATH_MAX];
-	size_t size;
-
-	while (access(operand, F_OK) && strchr(operand, ',')) {
-		size = strcspn(operand, ",");
-		snprintf(part, sizeof part, "%.*s", (int)size, operand);
-		hash_file(part, name, contents);
-		operand += size + 1;
-	}
-	hash_file(operand, name, contents);
+	return 0;
 }
 
 static void hash_import(struct import *import)
 {
-	const struct operands *operands = &import->operands;
 	const struct table *table = &import->table;
-	uint64_t contents = 0, name = 0;
+	struct file_hashes hashes = {0, 0};
 	const int64_t numbers[] = {
 	    import->format,	    import->local_names,
 	    import->stage.conflict, table->dialect.delimiter,
@@ -123,16 +112,15 @@ static void hash_import(struct import *import)
 				     import->relation_key};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		name = hash_number(name, numbers[i]);
+		hashes.names = hash_number(hashes.names, numbers[i]);
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		name = hash_text(name, texts[i]);
-	hash_file(import->ids ? import->ids : "", &name, &contents);
-	hash_file(table->header ? table->header : "", &name, &contents);
-	for (int i = 0; i < operands->count; i++)
-		hash_operand(operands->items[i], &name, &contents);
+		hashes.names = hash_text(hashes.names, texts[i]);
+	(void)hash_file(&hashes, import->ids ? import->ids : "");
+	(void)hash_file(&hashes, table->header ? table->header : "");
+	(void)operands_each(&import->operands, hash_file, &hashes);
 	snprintf(import->resume.name, RESUME_NAME_ROOM,
-		 RESUME_PREFIX "%016" PRIx64, name);
-	import->resume.now.contents = contents;
+		 RESUME_PREFIX "%016" PRIx64, hashes.names);
+	import->resume.now.contents = hashes.contents;
 }
 
 /* ---- the mark ----------------------------------------------------------- */

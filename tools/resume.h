@@ -56,7 +56,10 @@ struct resume {
  */
 int resume_begin(struct import *import);
 
-/* Whether records at hand are in the store already. */
+/*
+ * Whether the record at hand is in the store already, so that import_step() is
+ * all that is to be done.
+ */
 int resume_is_passing(const struct import *import);
 
 /* A file begins; 1 if all of it is in the store, and it need not be read. */

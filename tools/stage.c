@@ -148,11 +148,7 @@ static uint64_t hash_of(const void *key, size_t size)
 
 static uint64_t edge_hash(const struct cop_put_edge *edge)
 {
-	uint64_t hash = XXH3_64bits_withSeed(edge->source, edge->source_size,
-					     edge->discriminator + 1);
-
-	hash = XXH3_64bits_withSeed(edge->relation, edge->relation_size, hash);
-	return XXH3_64bits_withSeed(edge->target, edge->target_size, hash);
+	return hashes_edge(edge, edge->discriminator + 1);
 }
 
 /* Where the record is noted that put an entity last; NULL: none did. */
@@ -736,7 +732,7 @@ static int try_again(struct import *import, int tries)
 		return fault_of(import)->code = EXIT_BUSY;
 	fault_clear(fault_of(import));
 	nanosleep(&pause, NULL);
-	return stop_signal() ? import_stopped(import) : 0;
+	return stop_signal() ? cli_stopped(import->cli) : 0;
 }
 
 int stage_commit(struct import *import)

@@ -153,18 +153,6 @@ static const char import_notes[] =
 
 /* ---- what the formats call ---------------------------------------------- */
 
-int import_stopped(struct import *import)
-{
-	import->cli->stop_signal = stop_signal();
-	return fault_set(&import->cli->fault, 128 + stop_signal(),
-			 "interrupted");
-}
-
-int import_passes(const struct import *import)
-{
-	return resume_is_passing(import);
-}
-
 static int import_took(struct import *import)
 {
 	import->records++;
@@ -175,7 +163,7 @@ static int import_took(struct import *import)
 static int import_look(struct import *import)
 {
 	if (stop_signal())
-		return import_stopped(import);
+		return cli_stopped(import->cli);
 	progress_step(&import->progress,
 		      import->bytes_before + import->reader.raw_bytes,
 		      import->records);
@@ -191,7 +179,7 @@ int import_step(struct import *import)
 /* Whether the record at hand is to be compared with the store. */
 static int import_stages(const struct import *import)
 {
-	return import->stage.is_on && !import_passes(import);
+	return import->stage.is_on && !resume_is_passing(import);
 }
 
 int import_flush(struct import *import)
@@ -205,7 +193,7 @@ int import_added(struct import *import, const struct place *place)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (import_passes(import))
+	if (resume_is_passing(import))
 		return import_step(import);
 	if (import->stage.is_on && stage_place(import, place))
 		return fault->code;
@@ -234,7 +222,7 @@ int import_boundary(struct import *import)
 
 	import->resume.holds = 1;
 	if (resume_turn(import) ||
-	    (!import_passes(import) && batch_count(&import->batch) &&
+	    (!resume_is_passing(import) && batch_count(&import->batch) &&
 	     batch_pass(&import->batch, fault)))
 		return fault->code;
 	return import_look(import);
@@ -269,7 +257,7 @@ int import_edge(struct import *import, const struct place *place,
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
-	import->resume.edges += !import_passes(import);
+	import->resume.edges += !resume_is_passing(import);
 	if (import_stages(import) && stage_edge(import, edge))
 		return import->cli->fault.code;
 	return import_added(import, place);
