@@ -54,7 +54,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SLOT_COUNT = 16384, CONTROL_LAYOUT = 5, CONTROL_UUID_BYTES = 16 };
+enum {
+	SLOT_COUNT = 16384,
+	CONTROL_LAYOUT = 6, /* raised by every change of what is mapped, and of
+			       what a request may be */
+	CONTROL_UUID_BYTES = 16
+};
 
 enum { SLOT_NAME_BYTES = 32, JOURNAL_COUNT = 2 };
 
