@@ -144,7 +144,7 @@ static const char import_notes[] =
     "triples edges\n"
     "An edge may name entities that come before it. Where the import stops at "
     "a bad\nrecord, everything up to the last commit is in the store, and the "
-    "message says\nup to where that is; importing it again changes nothing. "
+    "message says\nup to where that is; importing it again puts the same again. "
     "With --resume it goes\non from there, each record put once. "
     "With --skip-bad the exit status is 0 however\nmany records were left "
     "out. --reject FILE has lines\n{\"file\":..,\"line\":..,"
