@@ -177,12 +177,12 @@ static int npz_enter(const struct npz *npz, const struct npz_member *member,
 {
 	const char *name = (const char *)member->name;
 	unsigned char local[NPZ_LOCAL_BYTES];
-	struct reader_part part = {
-	    .size = member->packed,
-	    .bytes = member->bytes,
-	    .crc = member->crc,
-	    .is_deflated = member->method == NPZ_DEFLATED,
-	    .is_checked = is_checked};
+	struct reader_part part = {.size = member->packed,
+				   .bytes = member->bytes,
+				   .crc = member->crc,
+				   .is_deflated =
+				       member->method == NPZ_DEFLATED,
+				   .is_checked = is_checked};
 
 	if (npz_read(npz, member->offset, local, sizeof local, fault))
 		return fault->code;

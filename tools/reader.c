@@ -104,8 +104,8 @@ static int reader_sum(struct reader *reader, size_t from, struct fault *fault)
 	if (!part->is_checked)
 		return 0;
 	reader->part_bytes += size;
-	reader->part_crc = (uint32_t)crc32_z(reader->part_crc,
-					     reader->data + from, size);
+	reader->part_crc =
+	    (uint32_t)crc32_z(reader->part_crc, reader->data + from, size);
 	if (reader->part_bytes < part->bytes && !reader->ended)
 		return 0;
 	if (reader->part_bytes == part->bytes && reader->part_crc == part->crc)

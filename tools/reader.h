@@ -33,7 +33,7 @@ struct reader {
 	struct reader_part part;
 	uint64_t part_bytes; /* of it that were read, and their sum */
 	uint32_t part_crc;
-	struct ahead *ahead; /* unpacks it; NULL: it is plain */
+	struct ahead *ahead;	    /* unpacks it; NULL: it is plain */
 	const unsigned char *block; /* unpacked, not yet in data */
 	size_t block_size;
 	unsigned char *data; /* begin to end is there to be taken */
