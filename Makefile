@@ -493,6 +493,8 @@ install: all
 		$(DESTDIR)$(TMPFILESDIR)/coppice.conf
 	$(call install_file,$(DATADIR)/coppice/php,644,tools/php/Coppice.php)
 	$(call install_file,$(DATADIR)/coppice/php/src,644,tools/php/src/*.php)
+	$(call install_file,$(DATADIR)/coppice/hdf5,755,\
+		tools/hdf5/hdf5_vectors.py)
 
 install-strip: install
 	strip --strip-unneeded $(DESTDIR)$(LIBDIR)/libcoppice.so.$(VERSION) \

@@ -355,6 +355,43 @@ exits 7 'too few keys' import "$store" "$work/f4.npy" --ids "$work/ids"
 like "$err" '*1 keys*row 1*' 'are said'
 printf 'x\ny\nz\n' >"$work/ids"
 exits 7 'too many keys' import "$store" "$work/f4.npy" --ids "$work/ids"
+# From a column of a table.
+printf 'name,"a, key",n\r\n"a\n1",y,1\r\n,x,2\r\n' >"$work/ids.csv"
+exits 0 '--ids of a column, by its name' import "$store" "$work/f4.npy" \
+	--ids "$work/ids.csv:a, key"
+exits 0 'its vector' get "$store" y --vector --json
+like "$out" '*"vector":[[]7,8,9]*' 'is that of the first row'
+printf 'x\tthe x\ny\tthe y\n' >"$work/ids.tsv"
+exits 0 'by its number, without names' import "$store" "$work/f4.npy" \
+	--ids "$work/ids.tsv:1"
+exits 0 'its vector' get "$store" x --vector --json
+like "$out" '*"vector":[[]7,8,9]*' 'is that of the first row'
+while IFS='|' read -r column words; do
+	exits 7 "column $column" import "$store" "$work/f4.npy" \
+		--ids "$work/ids.csv:$column"
+	like "$err" "coppice: $words*" 'says why'
+done <<END
+key|$work/ids.csv: has no column 'key'; it has name, a, key, n
+4|$work/ids.csv:1: has 3 columns, there is no column 4
+name|$work/f4.npy: row 0: key 'a?1': there is no such entity
+2|$work/f4.npy: row 0: key 'a, key': there is no such entity
+END
+printf 'k,n\nx,1\n"y,2\n' >"$work/ids.csv"
+exits 7 'a quote that is not closed' import "$store" "$work/f4.npy" \
+	--ids "$work/ids.csv:k"
+like "$err" "coppice: $work/ids.csv:3: a quote is never closed*" 'says where'
+printf 'k,n\nx,1\n' >"$work/ids.csv"
+exits 7 'too few keys' import "$store" "$work/f4.npy" --ids "$work/ids.csv:k"
+like "$err" '*has 1 keys, but there is a row 1*' 'says so'
+printf 'k,n\nx,1\ny,2\nz,3\n' >"$work/ids.csv"
+exits 7 'too many keys' import "$store" "$work/f4.npy" --ids "$work/ids.csv:k"
+like "$err" '*has more keys than the 2 rows*' 'says so'
+printf 'x\ny\n' >"$work/ids:k"
+exits 0 'a file whose name has a colon' import "$store" "$work/f4.npy" \
+	--ids "$work/ids:k"
+exits 7 'neither a file nor a column of one' import "$store" "$work/f4.npy" \
+	--ids "$work/gone:k"
+like "$err" "coppice: $work/gone:k: No such file*" 'says so'
 exits 2 '--ids for NDJSON' import "$store" "$work/xy.ndjson" --ids "$work/ids"
 
 # ---- formats, several files, progress

@@ -30,7 +30,8 @@ for file in bin/coppice include/coppice.h include/coppice.cdef.h \
 	share/zsh/site-functions/_coppice \
 	share/fish/vendor_completions.d/coppice.fish \
 	lib/systemd/system/coppice-warm@.service lib/sysusers.d/coppice.conf \
-	lib/tmpfiles.d/coppice.conf share/coppice/php/Coppice.php; do
+	lib/tmpfiles.d/coppice.conf share/coppice/php/Coppice.php \
+	share/coppice/hdf5/hdf5_vectors.py; do
 	[ -s "$root/opt/kg/$file" ]
 	ok $? "$file is there"
 done

@@ -18,8 +18,9 @@
  *
  * limits
  *	The file must be one that can be sought in, so no pipe, and its
- *	directory has NPZ_DIRECTORY_MAX bytes at most.  The checksums of members
- *	are not looked at.
+ *	directory has NPZ_DIRECTORY_MAX bytes at most.  The CRC-32 is that of
+ *	the directory, and known to be right only when the member has been read
+ *	to its end, so rows before that may have been put.
  */
 #include "rows.h"
 
@@ -43,6 +44,8 @@ struct npz_member {
 	size_t name_size;
 	uint64_t offset; /* of its local header */
 	uint64_t packed; /* its bytes in the file */
+	uint64_t bytes;	 /* unpacked */
+	uint32_t crc;	 /* of those */
 	uint32_t method;
 };
 
@@ -115,25 +118,22 @@ out:
 }
 
 /* Sizes and offsets of 64 bits, in the order in which they are missing. */
-static void npz_wide(struct npz_member *member, uint64_t size,
-		     const unsigned char *extra, size_t bytes)
+static void npz_wide(struct npz_member *member, const unsigned char *extra,
+		     size_t bytes)
 {
 	while (bytes >= 4) {
 		size_t tag_bytes = (size_t)npz_number(extra + 2, 2) + 4;
+		uint64_t *wide[] = {&member->bytes, &member->packed,
+				    &member->offset};
 		size_t at = 4;
 
 		if (tag_bytes > bytes)
 			return;
-		if (npz_number(extra, 2) == 1) {
-			at += size == UINT32_MAX ? 8 : 0;
-			if (member->packed == UINT32_MAX &&
-			    at + 8 <= tag_bytes) {
-				member->packed = npz_number(extra + at, 8);
-				at += 8;
-			}
-			if (member->offset == UINT32_MAX && at + 8 <= tag_bytes)
-				member->offset = npz_number(extra + at, 8);
-			return;
+		for (int i = 0; npz_number(extra, 2) == 1 && i < 3; i++) {
+			if (*wide[i] != UINT32_MAX || at + 8 > tag_bytes)
+				continue;
+			*wide[i] = npz_number(extra + at, 8);
+			at += 8;
 		}
 		extra += tag_bytes;
 		bytes -= tag_bytes;
@@ -158,20 +158,31 @@ static int npz_next(struct npz *npz, struct npz_member *member)
 			continue;
 		member->name_size = name - 4;
 		member->method = (uint32_t)npz_number(entry + 10, 2);
+		member->crc = (uint32_t)npz_number(entry + 16, 4);
 		member->packed = npz_number(entry + 20, 4);
+		member->bytes = npz_number(entry + 24, 4);
 		member->offset = npz_number(entry + 42, 4);
-		npz_wide(member, npz_number(entry + 24, 4), member->name + name,
-			 extra);
+		npz_wide(member, member->name + name, extra);
 		return 1;
 	}
 	return 0;
 }
 
-/* Sets the reader to a member. */
+/*
+ * Sets the reader to a member; what is only looked at is not checked, so that
+ * one that is damaged is said to be, not passed over.
+ */
 static int npz_enter(const struct npz *npz, const struct npz_member *member,
-		     struct fault *fault)
+		     int is_checked, struct fault *fault)
 {
+	const char *name = (const char *)member->name;
 	unsigned char local[NPZ_LOCAL_BYTES];
+	struct reader_part part = {.size = member->packed,
+				   .bytes = member->bytes,
+				   .crc = member->crc,
+				   .is_deflated =
+				       member->method == NPZ_DEFLATED,
+				   .is_checked = is_checked};
 
 	if (npz_read(npz, member->offset, local, sizeof local, fault))
 		return fault->code;
@@ -185,13 +196,13 @@ static int npz_enter(const struct npz *npz, const struct npz_member *member,
 		    fault, EXIT_BAD_INPUT,
 		    "%s: member '%.*s.npy' is packed by method %u; "
 		    "numpy stores and deflates",
-		    npz->reader->name, (int)member->name_size,
-		    (const char *)member->name, member->method);
-	return reader_window(
-	    npz->reader,
-	    member->offset + NPZ_LOCAL_BYTES + npz_number(local + 26, 2) +
-		npz_number(local + 28, 2),
-	    member->packed, member->method == NPZ_DEFLATED, fault);
+		    npz->reader->name, (int)member->name_size, name,
+		    member->method);
+	part.offset = member->offset + NPZ_LOCAL_BYTES +
+		      npz_number(local + 26, 2) + npz_number(local + 28, 2);
+	snprintf(part.name, sizeof part.name, "%.*s", (int)member->name_size,
+		 name);
+	return reader_window(npz->reader, &part, fault);
 }
 
 /* How well an array would do, 0: not. */
@@ -205,7 +216,7 @@ static int npz_rank(const struct npz *npz, const struct npz_member *member,
 	if (wanted)
 		return strlen(wanted) == member->name_size &&
 		       !memcmp(wanted, name, member->name_size);
-	if (npz_enter(npz, member, fault) || npy_begin(&rows, fault) ||
+	if (npz_enter(npz, member, 0, fault) || npy_begin(&rows, fault) ||
 	    rows.count == 1) {
 		fault_clear(fault);
 		return 0;
@@ -255,7 +266,7 @@ int npz_begin(struct rows *rows, struct fault *fault)
 	}
 	if (!best_rank || !is_alone)
 		npz_none(&npz, best_rank, names, fault);
-	else if (!npz_enter(&npz, &best, fault))
+	else if (!npz_enter(&npz, &best, 1, fault))
 		npy_begin(rows, fault);
 out:
 	free(npz.directory);

@@ -15,11 +15,15 @@
 #include "stage.h"
 #include "table.h"
 
+#include <limits.h>
+
 struct import {
 	struct cli *cli;
 	/* options */
-	int format;	   /* enum format */
-	const char *ids;   /* file of keys for vectors, NULL: none */
+	int format;		/* enum format */
+	const char *ids;	/* file of keys for vectors, NULL: none */
+	const char *ids_column; /* of a table that it is, NULL: it is none */
+	char ids_file[PATH_MAX];
 	const char *array; /* of .npz, NULL: not said */
 	int32_t dangling;  /* enum cop_dangling */
 	int is_atomic;	   /* all in one commit */

@@ -5,7 +5,9 @@
  * idea
  *	Alone, row n belongs to the entity whose key is n in decimal ("0",
  *	"1", ...), which is put if it is not there yet.  With --ids, row n
- *	belongs to the key in line n + 1 of that file, which must be there.
+ *	belongs to the key in line n + 1 of that file, which must be there, or
+ *	in that record of a table, after the one with the names of its columns
+ *	unless the column is said by its number.
  *	Where rows begin with a word, that is the key, and put if it is not
  *	there.  An entity that is there keeps everything but its vector.
  *
@@ -13,6 +15,7 @@
  *	By a look-up as of the last commit.  If another process deletes it in
  *	between, the commit fails and says which row it was.
  */
+#include "csv.h"
 #include "import.h"
 #include "rows.h"
 
@@ -23,10 +26,101 @@
 struct row_keys {
 	struct reader ids; /* open only with --ids */
 	int is_open;
+	const char *name; /* of the column, NULL: a key is a line */
+	struct csv csv;	  /* in use only with a column */
+	size_t column;
 	char digits[24];
 	const void *key;
 	size_t size;
 };
+
+static int keys_no_column(const struct row_keys *keys, struct fault *fault)
+{
+	char names[256] = "";
+	size_t size = 0, field_size;
+	const char *field;
+
+	for (size_t i = 0; i < keys->csv.field_count && size < sizeof names;
+	     i++) {
+		field = csv_field(&keys->csv, i, &field_size);
+		size += (size_t)snprintf(
+		    names + size, sizeof names - size, "%s%.*s", i ? ", " : "",
+		    field_size < 60 ? (int)field_size : 60, field);
+	}
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s: has no column '%s'; it has %s", keys->ids.name,
+			 keys->name, size ? names : "none");
+}
+
+/* Finds the column, by its number or by the names in the first record. */
+static int keys_find(struct row_keys *keys, struct fault *fault)
+{
+	size_t digits = strspn(keys->name, "0123456789"), size;
+	const char *field;
+
+	if (!keys->name[digits] && digits < 6 && *keys->name != '0') {
+		for (const char *at = keys->name; *at; at++)
+			keys->column = keys->column * 10 + (size_t)(*at - '0');
+		keys->column--;
+		return 0;
+	}
+	if (csv_next(&keys->csv, fault))
+		return fault->code;
+	for (size_t i = 0; i < keys->csv.field_count; i++) {
+		field = csv_field(&keys->csv, i, &size);
+		keys->column = i;
+		if (size == strlen(keys->name) &&
+		    !memcmp(field, keys->name, size))
+			return 0;
+	}
+	return keys_no_column(keys, fault);
+}
+
+static int keys_open(struct row_keys *keys, const struct import *import,
+		     struct fault *fault)
+{
+	if (!import->ids)
+		return 0;
+	keys->is_open = 1;
+	keys->name = import->ids_column;
+	if (reader_open(&keys->ids, import->ids, fault) || !keys->name)
+		return fault->code;
+	if (csv_begin(&keys->csv, &keys->ids, &import->table.dialect, fault))
+		return fault->code;
+	return keys_find(keys, fault);
+}
+
+static void keys_close(struct row_keys *keys)
+{
+	if (!keys->is_open)
+		return;
+	csv_release(&keys->csv);
+	reader_close(&keys->ids);
+}
+
+/* The next key of the file, or of the column; *key is NULL at the end. */
+static int keys_next(struct row_keys *keys, const char **key, size_t *size,
+		     struct fault *fault)
+{
+	const struct csv *csv = &keys->csv;
+
+	if (!keys->name)
+		return reader_line(&keys->ids, key, size, fault);
+	*key = NULL;
+	if (csv_next(&keys->csv, fault) || !csv->field_count)
+		return fault->code;
+	if (csv->mistake)
+		return fault_set(fault, EXIT_BAD_INPUT, "%s:%" PRIu64 ": %s",
+				 keys->ids.name, csv->line, csv->mistake);
+	if (keys->column >= csv->field_count)
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "%s:%" PRIu64 ": has %zu columns, there is no "
+				 "column %zu",
+				 keys->ids.name, csv->line, csv->field_count,
+				 keys->column + 1);
+	*key = csv_field(csv, keys->column, size);
+	return 0;
+}
 
 /* The key of row `index`, the one that was read last. */
 static int row_key(struct row_keys *keys, const struct rows *rows,
@@ -45,7 +139,7 @@ static int row_key(struct row_keys *keys, const struct rows *rows,
 					      "%" PRIu64, index);
 		return 0;
 	}
-	if (reader_line(&keys->ids, &line, &keys->size, fault))
+	if (keys_next(keys, &line, &keys->size, fault))
 		return fault->code;
 	if (!line)
 		return fault_set(fault, EXIT_BAD_INPUT,
@@ -173,7 +267,7 @@ static int rows_keys_end(const struct rows *rows, struct row_keys *keys,
 
 	if (!keys->is_open)
 		return 0;
-	if (reader_line(&keys->ids, &line, &size, fault))
+	if (keys_next(keys, &line, &size, fault))
 		return fault->code;
 	if (!line)
 		return 0;
@@ -222,12 +316,9 @@ int rows_import(struct import *import, int format)
 				  "%s: --ids goes with rows that have no "
 				  "keys; the words of %s are keys",
 				  import->reader.name, format_names[format]);
-	if (import->ids) {
-		keys.is_open = 1;
-		code = reader_open(&keys.ids, import->ids, fault);
-		if (code)
-			goto out;
-	}
+	code = keys_open(&keys, import, fault);
+	if (code)
+		goto out;
 	code = rows_open(&rows, &import->reader, format, cop_dim(cli->store),
 			 fault);
 	if (!code)
@@ -236,7 +327,6 @@ int rows_import(struct import *import, int format)
 		code = rows_keys_end(&rows, &keys, fault);
 out:
 	rows_close(&rows);
-	if (keys.is_open)
-		reader_close(&keys.ids);
+	keys_close(&keys);
 	return code;
 }

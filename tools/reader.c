@@ -15,7 +15,9 @@
  *
  * limits
  *	The buffer grows to the longest line or row, READER_LINE_BYTES at most;
- *	otherwise memory is constant.  A packed file that breaks off, or has
+ *	otherwise memory is constant.  Of a part of a file the CRC-32 is found
+ *	as it is read, and nothing of its last bytes is handed out if that is
+ *	wrong.  A packed file that breaks off, or has
  *	anything but another member or frame after its end, is bad input.
  */
 #include "reader.h"
@@ -72,23 +74,47 @@ void reader_close(struct reader *reader)
 	reader->fd = -1;
 }
 
-int reader_window(struct reader *reader, uint64_t offset, uint64_t size,
-		  int is_deflated, struct fault *fault)
+int reader_window(struct reader *reader, const struct reader_part *part,
+		  struct fault *fault)
 {
 	ahead_stop(reader->ahead);
 	reader->ahead = NULL;
 	reader->block_size = reader->begin = reader->end = 0;
 	reader->ended = 0;
 	reader->is_known = 1;
-	reader->limit = size;
-	if (offset > INT64_MAX ||
-	    lseek(reader->fd, (off_t)offset, SEEK_SET) < 0)
+	reader->limit = part->size;
+	reader->part = *part;
+	reader->part_bytes = reader->part_crc = 0;
+	if (part->offset > INT64_MAX ||
+	    lseek(reader->fd, (off_t)part->offset, SEEK_SET) < 0)
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "%s: cannot be sought in", reader->name);
-	if (!is_deflated)
+	if (!part->is_deflated)
 		return 0;
-	return ahead_start(&reader->ahead, reader->fd, UNPACK_DEFLATE, size,
-			   reader->data, 0, reader->name, fault);
+	return ahead_start(&reader->ahead, reader->fd, UNPACK_DEFLATE,
+			   part->size, reader->data, 0, reader->name, fault);
+}
+
+/* Of a part, what was added behind `from`; at its end, whether it is right. */
+static int reader_sum(struct reader *reader, size_t from, struct fault *fault)
+{
+	const struct reader_part *part = &reader->part;
+	size_t size = reader->end - from;
+
+	if (!part->is_checked)
+		return 0;
+	reader->part_bytes += size;
+	reader->part_crc =
+	    (uint32_t)crc32_z(reader->part_crc, reader->data + from, size);
+	if (reader->part_bytes < part->bytes && !reader->ended)
+		return 0;
+	if (reader->part_bytes == part->bytes && reader->part_crc == part->crc)
+		return 0;
+	reader->end = from;
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s: array '%s' is damaged, its CRC-32 is not what "
+			 "the file says. Get the file once more",
+			 reader->name, part->name);
 }
 
 /* Adds what one read() gives to the data; none: the file has ended. */
@@ -182,7 +208,7 @@ static int reader_fill(struct reader *reader, struct fault *fault)
 		if (reader->ahead ? reader_copy(reader, fault)
 				  : reader_read(reader, fault))
 			return fault->code;
-	return 0;
+	return reader_sum(reader, before, fault);
 }
 
 /* Makes room for `size` bytes from begin on, and one more. */

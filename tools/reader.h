@@ -7,6 +7,17 @@
 
 struct ahead;
 
+/* Part of a file that is read as if there were nothing else. */
+struct reader_part {
+	uint64_t offset;
+	uint64_t size;	 /* its bytes in the file */
+	uint64_t bytes;	 /* unpacked */
+	uint32_t crc;	 /* CRC-32 of those */
+	int is_deflated; /* or as they are */
+	int is_checked;	 /* against crc, as it is read to its end */
+	char name[64];	 /* for messages */
+};
+
 enum { READER_LINE_BYTES = 67108864 /* the longest line or record */ };
 
 struct reader {
@@ -19,7 +30,10 @@ struct reader {
 	uint64_t raw_bytes;  /* read from the file so far */
 	uint64_t line;	     /* of the line returned last, from 1 */
 	uint64_t limit;	     /* bytes that may be read from the file yet */
-	struct ahead *ahead; /* unpacks it; NULL: it is plain */
+	struct reader_part part;
+	uint64_t part_bytes; /* of it that were read, and their sum */
+	uint32_t part_crc;
+	struct ahead *ahead;	    /* unpacks it; NULL: it is plain */
 	const unsigned char *block; /* unpacked, not yet in data */
 	size_t block_size;
 	unsigned char *data; /* begin to end is there to be taken */
@@ -30,11 +44,11 @@ struct reader {
 int reader_open(struct reader *reader, const char *path, struct fault *fault);
 
 /*
- * Goes on with `size` bytes of the file at an offset, deflated or as they are,
- * and with nothing after them.
+ * Goes on with a part of the file, with nothing after it.  Where it is not what
+ * its sum says the last bytes of it are not handed out.
  */
-int reader_window(struct reader *reader, uint64_t offset, uint64_t size,
-		  int is_deflated, struct fault *fault);
+int reader_window(struct reader *reader, const struct reader_part *part,
+		  struct fault *fault);
 
 /* Allowed on one that is all zero. */
 void reader_close(struct reader *reader);

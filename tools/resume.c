@@ -107,9 +107,9 @@ static void hash_import(struct import *import)
 	    import->stage.conflict, table->dialect.delimiter,
 	    table->dialect.quote,   table->dialect.escape,
 	    table->array_delimiter, table->has_no_header};
-	const char *const texts[] = {import->array, import->type,
-				     import->relation, import->type_key,
-				     import->relation_key};
+	const char *const texts[] = {import->array,	   import->type,
+				     import->relation,	   import->type_key,
+				     import->relation_key, import->ids_column};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		hashes.names = hash_number(hashes.names, numbers[i]);

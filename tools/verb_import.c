@@ -61,7 +61,8 @@ static const struct arg_row import_rows[] = {
      "ndjson|csv|npy|fvecs|bvecs|ivecs|fbin|u8bin|i8bin|ibin|word2vec|glove|"
      "npz|json|edges|triples|graphml|nt|nq|ttl|trig",
      "of all files (default: by content and name)"},
-    {IMPORT_IDS, "ids", "FILE", "keys of the rows of vectors, one a line"},
+    {IMPORT_IDS, "ids", "FILE[:COLUMN]",
+     "keys of the rows of vectors, one a line, or a column of csv"},
     {IMPORT_ARRAY, "array", "NAME",
      "which of an .npz (default: \"vectors\", "
      "\"emb...\" or the only one)"},
@@ -599,6 +600,25 @@ static int import_check_table(struct import *import)
 				     "--no-header go with csv");
 }
 
+/* FILE, or FILE:COLUMN if there is only such a file. */
+static void import_ids(struct import *import, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	size_t size = colon ? (size_t)(colon - value) : 0;
+
+	import->ids = value;
+	import->ids_column = NULL;
+	if (!size || !colon[1] || size >= sizeof import->ids_file ||
+	    !access(value, F_OK))
+		return;
+	memcpy(import->ids_file, value, size);
+	import->ids_file[size] = '\0';
+	if (access(import->ids_file, F_OK))
+		return;
+	import->ids = import->ids_file;
+	import->ids_column = colon + 1;
+}
+
 static int import_option(struct import *import, int id)
 {
 	struct cli *cli = import->cli;
@@ -626,7 +646,7 @@ static int import_option(struct import *import, int id)
 			import->batch.threads = (uint32_t)number;
 		return cli->fault.code;
 	case IMPORT_ARRAY: import->array = cli->value; break;
-	case IMPORT_IDS: import->ids = cli->value; break;
+	case IMPORT_IDS: import_ids(import, cli->value); break;
 	case IMPORT_ATOMIC: import->is_atomic = 1; break;
 	case IMPORT_SKIP_BAD: import->skips_bad = 1; break;
 	case IMPORT_RESUME: import->resume.is_wanted = 1; break;
