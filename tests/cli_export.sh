@@ -73,12 +73,12 @@ exits 2 'two files to one output' export "$store" --format csv
 # ---- csv
 
 exits 0 'csv' export "$store" --as-of 1 --format csv --output "$work/csv" --vector
-is "$(cat "$work/csv-nodes.csv")" ':ID,:LABEL,list:string[],map:string,n:double,on:boolean,say:string,x:double,content:string,vector:float[]
+is "$(cat "$work/csv-nodes.csv")" ':ID,:LABEL,list:string,map:string,n:double,on:boolean,say:string,x:double,content:string,vector:float[]
 a,thing,"[""p"",""q;r""]",,2,,"a, ""b""
 <c>",,text & more,
 b,thing;a;z,,,1,true,,2.5,,1;0.25
 c,,,,,,,,,
-urn:x:1,;only,s,"{""k"":[1,null]}",3.5,,,,,' 'has columns with types, and cells'
+urn:x:1,;only,"[""s""]","{""k"":[1,null]}",3.5,,,,,' 'has columns with types, and cells'
 is "$(cat "$work/csv-relationships.csv")" ':START_ID,:END_ID,:TYPE,w:long
 a,urn:x:1,sees,
 b,b,is,

@@ -18,6 +18,7 @@ struct export_field {
 	int of_edges;
 	unsigned kinds;	     /* a bit each: 1 << enum cop_kind */
 	unsigned item_kinds; /* of lists */
+	int is_cut;	     /* an item has a `;`, or is a lone empty text */
 };
 
 struct export_fields {
@@ -45,7 +46,9 @@ struct exporter {
 	/* state */
 	struct export_ids near;	     /* of `around` */
 	struct export_fields fields; /* after export_survey() */
-	const char *taken; /* what no property may be called; NULL: all may */
+	/* what no property may be called, of entities, of edges; each ends in
+	   NULL, or is NULL: all may */
+	const char *const *taken[2];
 	uint64_t entities, edges;
 	uint64_t left_out;	 /* what the format has no place for */
 	cop_err err;		 /* from inside a visit */
@@ -63,7 +66,7 @@ int export_entities(struct exporter *run, export_entity_visit *visit);
  */
 int export_edges(struct exporter *run, export_edge_visit *visit);
 
-/* Names and types of all properties into run->fields. */
+/* Names and types of all properties but run->taken into run->fields. */
 int export_survey(struct exporter *run);
 
 /* Calls `visit` for each property that an entity or an edge has always. */

@@ -9,11 +9,13 @@
  *	:LABEL is the type, then the tags, with `;` between; so are the items of
  *	lists.  A column has the type that all of its values have, of numbers
  *	the wider one; else it is a string, and what is no text in it is JSON.
+ *	So are all lists of a column where some have items of several types or
+ *	that are none, or a `;` in an item: nothing can stand before that.
  *
  * limits
- *	Lists whose items are of several types, or have a `;` in them, are JSON.
- *	Validities and discriminators, and content that is no text, are left
- *	out, and counted.
+ *	Types and tags that have a `;`, validities and discriminators, and
+ *	content that is no text, are left out, and counted.  Empty texts and
+ *	lists are empty cells, which are none.
  */
 #include "export.h"
 #include "out.h"
@@ -34,6 +36,7 @@ static struct {
 	struct cell *now;
 	int of_edges;
 	int failed; /* memory is out */
+	uint64_t left_out;
 } row;
 
 static void cell_add(const void *data, size_t size)
@@ -54,13 +57,6 @@ static void cell_add(const void *data, size_t size)
 	if (size)
 		memcpy(cell->data + cell->size, data, size);
 	cell->size += size;
-}
-
-/* An item of a list must not look like two. */
-static void item_add(const void *data, size_t size)
-{
-	row.failed |= memchr(data, ';', size) ? 2 : 0;
-	cell_add(data, size);
 }
 
 static void cell_write(const void *data, size_t size)
@@ -96,7 +92,12 @@ static const char *scalar_word(int kind)
 
 static int is_list(const struct export_field *field)
 {
-	return export_kind_of(field->kinds) == COP_LIST;
+	int kind = export_kind_of(field->item_kinds);
+
+	return export_kind_of(field->kinds) == COP_LIST && !field->is_cut &&
+	       !(field->item_kinds & 1U << COP_NULL) &&
+	       (kind != COP_STRING || field->item_kinds == 1U << COP_STRING) &&
+	       kind != COP_LIST;
 }
 
 static void header_write(const struct exporter *run, int of_edges)
@@ -134,12 +135,7 @@ static cop_err list_add(const struct cop_value *value)
 			cell_add(";", 1);
 		err = cop_value_item(value, i, NULL, NULL, &item);
 		if (!err)
-			err = export_plain(&item, item_add);
-	}
-	if (row.failed & 2) { /* as one that has no such items */
-		row.failed &= ~2;
-		row.now->size = 0;
-		err = export_json(value, cell_add);
+			err = export_plain(&item, cell_add);
 	}
 	return err;
 }
@@ -176,7 +172,10 @@ static cop_err row_end(const struct exporter *run)
 static void label_add(const char *text, size_t size, int is_type)
 {
 	cell_add(";", !is_type);
-	cell_add(text, size);
+	if (memchr(text, ';', size))
+		row.left_out++;
+	else
+		cell_add(text, size);
 }
 
 static cop_err labels_write(struct exporter *run, cop_read *read,
@@ -186,8 +185,10 @@ static cop_err labels_write(struct exporter *run, cop_read *read,
 	cop_err err;
 
 	row.now = labels;
+	row.left_out = 0;
 	labels->size = 0;
 	err = export_labels(run, read, entity, label_add);
+	run->left_out += row.left_out;
 	cell_write(labels->data, labels->size);
 	return err;
 }
@@ -293,8 +294,11 @@ static int edges_write(struct exporter *run)
 
 int export_csv(struct exporter *run)
 {
-	int code = export_survey(run);
+	static const char *const taken[] = {"content", NULL};
+	int code;
 
+	run->taken[0] = taken;
+	code = export_survey(run);
 	row.cells = calloc(run->fields.count + 1, sizeof *row.cells);
 	if (!code && !row.cells)
 		code =

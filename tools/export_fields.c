@@ -5,7 +5,8 @@
  *
  * limits
  *	What has a validity is left out and counted: these formats have no place
- *	for it.  So is a property that is called `content`.
+ *	for it.  So is a property of a name that the format has for something
+ *	else, as `content`.
  */
 #include "export.h"
 #include "out.h"
@@ -23,10 +24,15 @@ static int is_always(const struct cop_validity *valid)
 }
 
 /* Whether something else of the format's has the name. */
-static int is_taken(const struct exporter *run, const char *name, size_t size)
+static int is_taken(const struct exporter *run, int of_edges, const char *name,
+		    size_t size)
 {
-	return run->taken && strlen(run->taken) == size &&
-	       !memcmp(run->taken, name, size);
+	const char *const *taken = run->taken[of_edges];
+
+	while (taken && *taken &&
+	       (strlen(*taken) != size || memcmp(*taken, name, size) != 0))
+		taken++;
+	return taken && *taken;
 }
 
 cop_err export_entity_properties(struct exporter *run, cop_read *read,
@@ -46,7 +52,7 @@ cop_err export_entity_properties(struct exporter *run, cop_read *read,
 		if (!err)
 			err =
 			    cop_entity_property_valid(read, entity, i, &valid);
-		if (!err && is_always(&valid) && !is_taken(run, name, size))
+		if (!err && is_always(&valid) && !is_taken(run, 0, name, size))
 			err = visit(run, name, size, &value);
 		else if (!err)
 			run->left_out++;
@@ -66,7 +72,9 @@ cop_err export_edge_properties(struct exporter *run, cop_read *read,
 		size_t size;
 
 		err = cop_edge_property_at(read, edge, i, &name, &size, &value);
-		if (!err)
+		if (!err && is_taken(run, 1, name, size))
+			run->left_out++;
+		else if (!err)
 			err = visit(run, name, size, &value);
 	}
 	return err;
@@ -161,6 +169,16 @@ static struct export_field *field_add(struct export_fields *fields,
 	return field;
 }
 
+/* Of an item whether it is itself where lists are items between `;`. */
+static void item_note(struct export_field *field, const struct cop_value *item,
+		      uint32_t count)
+{
+	field->item_kinds |= 1U << item->kind;
+	if (item->kind == COP_STRING)
+		field->is_cut |= (count == 1 && !item->count) ||
+				 memchr(item->data, ';', item->count);
+}
+
 static cop_err field_note(struct exporter *run, const char *name, size_t size,
 			  const struct cop_value *value, int of_edges)
 {
@@ -179,7 +197,7 @@ static cop_err field_note(struct exporter *run, const char *name, size_t size,
 
 		err = cop_value_item(value, i, NULL, NULL, &item);
 		if (!err)
-			field->item_kinds |= 1U << item.kind;
+			item_note(field, &item, value->count);
 	}
 	return err;
 }
@@ -225,10 +243,8 @@ static int field_compare(const void *a, const void *b)
 
 int export_survey(struct exporter *run)
 {
-	int code;
+	int code = export_entities(run, entity_survey);
 
-	run->taken = "content";
-	code = export_entities(run, entity_survey);
 	if (!code)
 		code = export_edges(run, edge_survey);
 	if (!code && run->fields.count)

@@ -3,15 +3,18 @@
  * graphml: nodes and edges with typed keys, as Gephi, NetworkX and yEd read it.
  *
  * layout
- *	A node's id is its key.  `labels` is ":TYPE:TAG..", an edge's `label`
- *its relation, as Neo4j's tools have it; properties are keys of their own
- *	names, lists and maps as JSON.  Content is `content`.
+ *	A node's id is its key.  `labels` is ":TYPE:TAG..", an edge's `label`,
+ *	data and attribute, its relation, as Neo4j's tools have it; where that
+ *would tell other names, for there is no type or one has a colon, it is the
+ *same names as an array in JSON.  Properties are keys of their own names, lists
+ *and maps as JSON.  Content is `content`.
  *
  * limits
  *	Vectors are left out, and so are, counted, validities and
- *	characters that XML cannot have.
+ *	characters that XML cannot have.  Lists and maps come back as texts.
  */
 #include "export.h"
+#include "graphml.h"
 #include "out.h"
 
 #include <inttypes.h>
@@ -19,6 +22,11 @@
 #include <string.h>
 
 static struct exporter *current;
+static struct {
+	int is_array;  /* in JSON */
+	int is_needed; /* of those who have none, too */
+	cop_err err;
+} labels;
 
 static void xml(const void *data, size_t size)
 {
@@ -82,24 +90,53 @@ static cop_err property_write(struct exporter *run, const char *name,
 	return err;
 }
 
+static void label_judge(const char *text, size_t size, int is_type)
+{
+	labels.is_array |= memchr(text, ':', size) || (is_type && !size);
+}
+
 static void label_write(const char *text, size_t size, int is_type)
 {
-	(void)is_type;
-	putchar(':');
-	xml(text, size);
+	struct cop_value value = {
+	    .kind = COP_STRING, .data = text, .count = (uint32_t)size};
+
+	if (!labels.is_array) {
+		putchar(':');
+		xml(text, size);
+		return;
+	}
+	putchar(is_type ? '[' : ',');
+	if (!labels.err)
+		labels.err = export_json(&value, xml);
 }
 
 static cop_err labels_write(struct exporter *run, cop_read *read,
 			    const struct cop_entity *entity)
 {
+	uint64_t left_out = run->left_out;
 	cop_err err;
 
-	if (!entity->type && !entity->tag_count)
+	if (!entity->type && !entity->tag_count && !labels.is_needed)
 		return 0;
+	labels.is_array = 0;
+	labels.err = 0;
+	err = export_labels(run, read, entity, label_judge);
+	run->left_out = left_out; /* what is counted once more now */
 	fputs("      <data key=\"labels\">", stdout);
-	err = export_labels(run, read, entity, label_write);
-	fputs("</data>\n", stdout);
-	return err;
+	if (!err)
+		err = export_labels(run, read, entity, label_write);
+	fputs(labels.is_array ? "]</data>\n" : "</data>\n", stdout);
+	return err ? err : labels.err;
+}
+
+/* Whether some property would tell the type of who has no labels. */
+static int has_type_field(const struct export_fields *fields)
+{
+	for (size_t i = 0; i < fields->count; i++)
+		if (!fields->fields[i].of_edges &&
+		    graphml_tells_type(fields->fields[i].name))
+			return 1;
+	return 0;
 }
 
 static cop_err content_write(struct exporter *run, cop_read *read,
@@ -160,7 +197,10 @@ static cop_err edge_write(struct exporter *run, cop_read *read,
 	err = end_write(read, "source", edge->source);
 	if (!err)
 		err = end_write(read, "target", edge->target);
-	fputs(">\n      <data key=\"label\">", stdout);
+	fputs(" label=\"", stdout);
+	if (!err)
+		err = export_name(read, edge->relation, xml);
+	fputs("\">\n      <data key=\"label\">", stdout);
 	if (!err)
 		err = export_name(read, edge->relation, xml);
 	fputs("</data>\n", stdout);
@@ -175,9 +215,15 @@ static cop_err edge_write(struct exporter *run, cop_read *read,
 
 int export_graphml(struct exporter *run)
 {
-	int code = export_survey(run);
+	static const char *const of_entity[] = {"content", "labels", NULL};
+	static const char *const of_edge[] = {"label", "discriminator", NULL};
+	int code;
 
 	current = run;
+	run->taken[0] = of_entity;
+	run->taken[1] = of_edge;
+	code = export_survey(run);
+	labels.is_needed = has_type_field(&run->fields);
 	if (!code)
 		code = export_begin(run, "");
 	if (code)

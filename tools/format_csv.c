@@ -98,7 +98,7 @@ static int sheet_key(struct sheet *sheet, const struct column *column,
 	return 0;
 }
 
-/* Tags; of labels the first is the type. */
+/* Tags; of labels the first is the type, or none if it is empty. */
 static int sheet_tags(struct sheet *sheet, const struct column *column,
 		      const char *text, size_t size)
 {
@@ -113,14 +113,15 @@ static int sheet_tags(struct sheet *sheet, const struct column *column,
 	sizes = scratch_take(&sheet->scratch, most, sizeof *sizes);
 	if (!tags || !sizes)
 		return sheet_memory(sheet);
+	if (column->role == ROLE_LABELS &&
+	    cell_member(&sheet->list, text, size, &at, &tag, &tag_size) &&
+	    tag_size) {
+		put->type = tag;
+		put->type_size = tag_size;
+	}
 	while (cell_member(&sheet->list, text, size, &at, &tag, &tag_size)) {
 		if (!tag_size)
 			continue;
-		if (column->role == ROLE_LABELS && !put->type) {
-			put->type = tag;
-			put->type_size = tag_size;
-			continue;
-		}
 		tags[put->tag_count] = tag;
 		sizes[put->tag_count++] = tag_size;
 	}

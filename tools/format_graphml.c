@@ -256,26 +256,30 @@ static void put_entity(struct graphml *graphml, struct graphml_record *record)
 	put.key_size = (uint32_t)strlen(record->key);
 	put.type = usual;
 	put.type_size = usual ? strlen(usual) : 0;
-	if (content.name_count) {
+	if (content.name_count && content.name_sizes[0]) {
 		put.type = content.names[0];
 		put.type_size = content.name_sizes[0];
+	}
+	if (content.name_count) {
 		put.tags = content.names + 1;
 		put.tag_sizes = content.name_sizes + 1;
 		put.tag_count = content.name_count - 1;
 	}
 	put.properties = content.properties;
 	put.property_count = content.property_count;
+	put.content = content.content;
+	put.content_size = content.content_size;
 	if (import_entity(import, &record->place, &put))
 		stop(graphml, fault_of(graphml)->code);
 	import->is_again = 0;
 	record->is_bad = import->bad != bad;
 }
 
-/* Puts an edge that is told apart from those like it. */
+/* Puts an edge that is told apart from those like it, by itself or here. */
 static void put_link(struct graphml *graphml, const struct place *place,
-		     struct cop_put_edge *edge)
+		     struct cop_put_edge *edge, int is_told)
 {
-	if (parallel_next(&graphml->parallel, edge)) {
+	if (!is_told && parallel_next(&graphml->parallel, edge)) {
 		fault_set(fault_of(graphml), EXIT_NO_SPACE, "out of memory");
 		stop_here(graphml);
 	} else if (import_edge(graphml->import, place, edge)) {
@@ -303,7 +307,8 @@ static void put_edge(struct graphml *graphml, struct graphml_record *record)
 	    content.name_count ? content.name_sizes[0] : strlen(edge.relation);
 	edge.properties = content.properties;
 	edge.property_count = content.property_count;
-	put_link(graphml, &record->place, &edge);
+	edge.discriminator = content.discriminator;
+	put_link(graphml, &record->place, &edge, content.has_discriminator);
 }
 
 /* An edge without data from an entity that is put. */
@@ -323,7 +328,7 @@ static void put_bare(struct graphml *graphml, struct graphml_record *record,
 	edge.target_size = strlen(target);
 	edge.properties = properties;
 	edge.property_count = property_count;
-	put_link(graphml, &record->place, &edge);
+	put_link(graphml, &record->place, &edge, 0);
 }
 
 /* The node that the graph of a record stands in, NULL: none. */

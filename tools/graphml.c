@@ -7,12 +7,17 @@
  *	which they are told here: the first of these names that a record has is
  *	its type or relation, and then no property.  The attributes `labels` of
  *	a node and `label` of an edge, which Neo4j writes, come before all.
- *	  entities	labels (Neo4j; ":A:B" is the type A and the tag B),
- *			labelV (TinkerPop; "A::B" likewise), type, entity_type
+ *	  entities	labels (Neo4j; ":A:B" is the type A and the tag B, and
+ *			so is ["A","B"], which may have colons), labelV (TinkerPop;
+ *"A::B" likewise), type, entity_type
  *	  edges		labelE, relation, relationship, type, label,
  *			Edge Label (Gephi)
  *	--type-key and --relation-key name others.  What is empty, or longer
  *	than a name can be, stays a property.
+ *
+ * content and discriminators
+ *	The text `content` of an entity is its content, the whole number
+ *	`discriminator` of an edge its discriminator.
  *
  * values
  *	attr.type says what a value is.  White space around numbers and truth
@@ -28,6 +33,7 @@
 #include "words.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -55,6 +61,11 @@ static int rank_of(const char *name, const char *only, const char *const *names)
 		if (!strcmp(name, names[i]))
 			return i + 2;
 	return 0;
+}
+
+int graphml_tells_type(const char *name)
+{
+	return rank_of(name, NULL, entity_names) != 0;
 }
 
 static int kind_of(const char *type)
@@ -354,19 +365,67 @@ static int add_presets(struct graphml_keys *keys, struct graphml_record *record,
 	return 0;
 }
 
+static int room_for_names(struct graphml_record *record, size_t most,
+			  struct graphml_content *out)
+{
+	out->names = scratch_take(&record->scratch, most, sizeof *out->names);
+	out->name_sizes =
+	    scratch_take(&record->scratch, most, sizeof *out->name_sizes);
+	return !out->names || !out->name_sizes;
+}
+
+/* The texts of an array of nothing else; 1 if memory is out. */
+static int array_names(struct graphml_record *record, const json_t *array,
+		       struct graphml_content *out)
+{
+	const json_t *item;
+	size_t i;
+
+	if (room_for_names(record, json_array_size(array), out))
+		return 1;
+	json_array_foreach(array, i, item)
+	{
+		size_t size = json_string_length(item);
+		char *copy = scratch_take(&record->scratch, size + 1, 1);
+
+		if (!copy)
+			return 1;
+		memcpy(copy, json_string_value(item), size + 1);
+		out->names[i] = copy;
+		out->name_sizes[i] = size;
+		out->name_count++;
+	}
+	return 0;
+}
+
+static int is_array_of_texts(const json_t *json)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(json, i, item) if (!json_is_string(item)) return 0;
+	return json_array_size(json) != 0;
+}
+
 /* Cuts ":A:B" or "A::B" where it tells several names; others are one. */
 static int cut_names(struct graphml_record *record,
 		     const struct graphml_key *key, const char *text,
 		     size_t size, struct graphml_content *out)
 {
-	int is_cut = record->domain != GRAPHML_EDGE &&
-		     (!strcmp(key->name, "labels") || strstr(text, "::"));
+	int is_labels = !strcmp(key->name, "labels");
+	int is_cut =
+	    record->domain != GRAPHML_EDGE && (is_labels || strstr(text, "::"));
 
-	out->names =
-	    scratch_take(&record->scratch, size + 1, sizeof *out->names);
-	out->name_sizes =
-	    scratch_take(&record->scratch, size + 1, sizeof *out->name_sizes);
-	if (!out->names || !out->name_sizes)
+	if (is_labels && is_cut && *text == '[') {
+		json_t *json = json_loadb(text, size, 0, NULL);
+		int is_array = is_array_of_texts(json);
+		int failed = is_array && array_names(record, json, out);
+
+		json_decref(json);
+		if (is_array)
+			return failed;
+	}
+	if (room_for_names(record, size + 1, out))
 		return 1;
 	while (size) {
 		const char *end = is_cut ? memchr(text, ':', size) : NULL;
@@ -380,6 +439,29 @@ static int cut_names(struct graphml_record *record,
 		size -= part + (end != NULL);
 	}
 	return 0;
+}
+
+/* Whether an item is no property but a member of the record of its own. */
+static int take_member(const struct graphml_record *record,
+		       const struct graphml_key *key,
+		       const struct graphml_item *item,
+		       struct graphml_content *out)
+{
+	const struct cop_value *value = &item->value;
+
+	if (record->domain != GRAPHML_EDGE) {
+		if (value->kind != COP_STRING || strcmp(key->name, "content"))
+			return 0;
+		out->content = value->data;
+		out->content_size = value->count;
+		return 1;
+	}
+	if (value->kind != COP_INT || value->integer < 0 ||
+	    value->integer > UINT32_MAX || strcmp(key->name, "discriminator"))
+		return 0;
+	out->discriminator = (uint32_t)value->integer;
+	out->has_discriminator = 1;
+	return 1;
 }
 
 int graphml_content(struct graphml_keys *keys, struct graphml_record *record,
@@ -404,7 +486,7 @@ int graphml_content(struct graphml_keys *keys, struct graphml_record *record,
 		const struct graphml_item *item = &record->items[i];
 		const struct graphml_key *key = &keys->items[item->key];
 
-		if (item != best)
+		if (item != best && !take_member(record, key, item, out))
 			out->properties[out->property_count++] =
 			    (struct cop_property){key->name, key->name_size,
 						  item->value};

@@ -81,6 +81,9 @@ int graphml_key_named(struct graphml_keys *keys, const char *name,
 		      const char *type, int domain, size_t *out,
 		      struct fault *fault);
 
+/* Whether data of that name tell an entity's type. */
+int graphml_tells_type(const char *name);
+
 void graphml_keys_release(struct graphml_keys *keys);
 
 enum graphml_weight {
@@ -101,9 +104,13 @@ int graphml_item_add(struct graphml_keys *keys, struct graphml_record *record,
 struct graphml_content {
 	struct cop_property *properties;
 	uint32_t property_count;
-	const char **names; /* the type and tags, or the relation */
+	const char **names; /* the type, "" for none, and tags; the relation */
 	size_t *name_sizes;
 	uint32_t name_count;
+	const char *content; /* of an entity; NULL: none */
+	size_t content_size;
+	uint32_t discriminator; /* of an edge */
+	int has_discriminator;
 };
 
 /* Lifetime of `out`: the record's scratch.  Returns 0 or an exit status. */

@@ -83,9 +83,10 @@ static void export_tell(const struct exporter *run)
 	char a[64], b[64];
 
 	if (run->left_out)
-		fault_note("%" PRIu64 " values have no place in this format "
-			   "and were left out",
-			   run->left_out);
+		fault_note(
+		    "%s no place in this format and %s left out",
+		    words_things(a, run->left_out, "value has", "values have"),
+		    run->left_out == 1 ? "was" : "were");
 	if (strcmp(run->output, "-") != 0 && !run->cli->quiet)
 		fprintf(stderr, "%s, %s\n",
 			words_things(a, run->entities, "entity", "entities"),
