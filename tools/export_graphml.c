@@ -4,10 +4,10 @@
  *
  * layout
  *	A node's id is its key.  `labels` is ":TYPE:TAG..", an edge's `label`,
- *	data and attribute, its relation, as Neo4j's tools have it; where that
- *would tell other names, for there is no type or one has a colon, it is the
- *same names as an array in JSON.  Properties are keys of their own names, lists
- *and maps as JSON.  Content is `content`.
+ *	data and attribute, its relation, as Neo4j's tools have it.  Labels that
+ *	would be read as others, for there is no type or one has a colon, are an
+ *	array in JSON.  Properties are keys of their own names, lists and maps
+ *	as JSON.  Content is `content`.
  *
  * limits
  *	Vectors are left out, and so are, counted, validities and

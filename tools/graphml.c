@@ -7,9 +7,9 @@
  *	which they are told here: the first of these names that a record has is
  *	its type or relation, and then no property.  The attributes `labels` of
  *	a node and `label` of an edge, which Neo4j writes, come before all.
- *	  entities	labels (Neo4j; ":A:B" is the type A and the tag B, and
- *			so is ["A","B"], which may have colons), labelV (TinkerPop;
- *"A::B" likewise), type, entity_type
+ *	  entities	labels (Neo4j; ":A:B" is the type A and the tag B, as is
+ *			["A","B"]), labelV (TinkerPop; "A::B" likewise), type,
+ *			entity_type
  *	  edges		labelE, relation, relationship, type, label,
  *			Edge Label (Gephi)
  *	--type-key and --relation-key name others.  What is empty, or longer
