@@ -170,7 +170,14 @@ broken()
 	done
 }
 
-# kind NAME ARG...: an import killed at three moments; $before is there before
+# Whether some of what comes after the mark is in the store, too.
+is_cut()
+{
+	"$COPPICE" stat "$store" | grep -q '^mark .*import:.* until=[1-9]'
+}
+
+# kind NAME ARG...: an import killed at some moments; $before is there before
+moments='0.2 0.5 0.85'
 kind()
 {
 	name=$1
@@ -182,7 +189,8 @@ kind()
 	seconds=$(echo "$start $(date +%s.%N)" | awk '{print $2 - $1}')
 	whole=$(totals <"$work/out")
 	dump "$store" "$work/whole"
-	for part in 0.2 0.5 0.85; do
+	cut=0
+	for part in $moments; do
 		at=$(echo "$seconds $part" | awk '{print $1 * $2}')
 		tries=12
 		while [ $tries -gt 0 ]; do
@@ -193,6 +201,7 @@ kind()
 			later_or_sooner
 		done
 		is "$killed" 137 "$name: killed after $at s"
+		is_cut && cut=$((cut + 1))
 		exits 0 'it goes on' import "$store" "$@" --batch $BATCH \
 			--resume --json
 		like "$err" '*: goes on after *' 'and says so'
@@ -224,6 +233,29 @@ for mode in 'on-conflict skip' 'on-conflict merge' 'on-conflict error' \
 		"--${mode% *}=${mode##* }"
 done
 kind 'several files' "$work/k.csv" "$work/k.json" "$work/k.npy" --skip-bad
+
+# Edges in any order, of which many are committed in the order of tiles: some
+# come again, with another value, some lead nowhere, some are bad.
+perl -e 'print ":ID\n"; print "t$_\n" for 0 .. 999' >"$work/towns.csv"
+perl -e 'print "source,relation,target,w:int\n";
+	for (1 .. 20000) {
+		my $to = $_ % 61 ? ($_ * 7919) % 1000 : "none";
+		print "t", ($_ * 31) % 1000, ",R", $_ % 3, ",t$to,",
+			$_ % 71 ? $_ : "x", "\n"
+	}' >"$work/roads.csv"
+moments='0.2 0.35 0.5 0.65 0.8 0.9'
+kind 'edges in tiles' "$work/towns.csv" "$work/roads.csv" --skip-bad \
+	--dangling skip
+ok $((cut == 0)) "killed between tiles $cut times of 6"
+begin
+exits 0 'all of it in one commit' import "$store" "$work/towns.csv" \
+	"$work/roads.csv" --skip-bad --dangling skip --atomic
+"$COPPICE" export "$store" --quiet >"$work/at.once"
+head -n "$(grep -c . "$work/at.once")" "$work/whole" |
+	cmp -s - "$work/at.once"
+ok $? 'puts the same'
+moments='0.2 0.5 0.85'
+
 before=$work/ids.ndjson
 kind 'vectors with --ids' "$work/k.npy" --ids "$work/ids"
 before=

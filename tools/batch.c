@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch: records on their way into the store, a commit at a time.
+ * batch: records on their way into the store, some commits at a time.
  *
  * idea
  *	A write is filled while another one, filled before, is committed by a
  *	thread; so reading and encoding cost no time of the store's, and memory
- *	is two writes.  Beside each operation the batch keeps where in the input
- *	it came from, because some faults (an edge to nowhere) show only at the
- *	commit, which names the operation by its index.
+ *	is two writes.  Where it pays to bring them into another order, there
+ *	are several writes in place of one, the parts, each of them a commit.
+ *Beside each operation the batch keeps where in the input it came from, because
+ *some faults (an edge to nowhere) show only at the commit, which names the
+ *operation by its index.
  *
  * crash
- *	What was committed is in the store, in the order of the input; `done`
- *	says up to where.  Putting the same records again does no harm, so an
- *	import that broke off may simply be run again; `seal` can have each
- *	commit keep how far it goes, to go on from there.
+ *	What was committed is in the store, in the order of the input but for
+ *	parts; `done` says up to where all is.  Putting the same records again
+ *does no harm, so an import that broke off may simply be run again; `seal` can
+ *have each commit keep how far it goes, to go on from there.
  */
 #include "batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { BATCH_LOOKS = 64 }; /* operations, until all parts are looked at */
 
 void place_text(const struct place *place, char *out, size_t room)
 {
@@ -34,7 +38,7 @@ static int no_memory(struct fault *fault)
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault)
 {
-	struct load *load = &batch->filling;
+	struct load *load = &batch->filling.parts[batch->part];
 
 	if (load->count == load->room) {
 		size_t room = load->room ? load->room * 2 : 1024;
@@ -47,6 +51,8 @@ int batch_add(struct batch *batch, const struct place *place,
 		load->room = room;
 	}
 	load->places[load->count++] = *place;
+	batch->filling.count++;
+	batch->filling.last = *place;
 	return 0;
 }
 
@@ -57,8 +63,50 @@ size_t batch_count(const struct batch *batch)
 
 int batch_is_full(const struct batch *batch)
 {
-	return batch->filling.count >= batch->record_max ||
-	       cop_write_bytes(batch->write) >= batch->byte_max;
+	size_t bytes = 0;
+
+	if (batch->filling.parts[batch->part].count >= batch->record_max)
+		return 1;
+	if (!batch->part)
+		return cop_write_bytes(batch->write) >= batch->byte_max;
+	if (batch->filling.count % BATCH_LOOKS)
+		return 0;
+	for (size_t i = 0; i < BATCH_PARTS; i++)
+		if (batch->filling.parts[i].count)
+			bytes += cop_write_bytes(batch->filling.parts[i].write);
+	return bytes >= batch->byte_max;
+}
+
+/* ---- parts -------------------------------------------------------------- */
+
+int batch_turn(struct batch *batch, uint32_t part, struct fault *fault)
+{
+	struct load *load = &batch->filling.parts[part];
+	cop_err err = 0;
+
+	batch->filling.parts[batch->part].write = batch->write;
+	if (!load->write)
+		err = cop_write_begin(batch->store, &load->write);
+	if (err)
+		return fault_cop(fault, err);
+	batch->part = part;
+	batch->write = load->write;
+	return 0;
+}
+
+int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault)
+{
+	for (uint32_t i = 0; i < parts && i < BATCH_PARTS; i++) {
+		struct load *load = &batch->filling.parts[i];
+
+		if (batch_turn(batch, i, fault))
+			return fault->code;
+		batch->total.edges_put += load->count;
+		batch->filling.count -= load->count;
+		if (load->count && batch_restart(batch, fault))
+			return fault->code;
+	}
+	return batch_turn(batch, 0, fault);
 }
 
 /* ---- committing --------------------------------------------------------- */
@@ -91,30 +139,60 @@ static int load_commit(const struct batch *batch, const struct load *load,
 	return err ? load_fault(load, err, result->failed, fault) : 0;
 }
 
-static void load_count(struct batch *batch, struct load *load,
+static void result_add(struct cop_result *total,
 		       const struct cop_result *result)
 {
-	struct cop_result *total = &batch->total;
-
 	total->entities_put += result->entities_put;
 	total->entities_deleted += result->entities_deleted;
 	total->edges_put += result->edges_put;
 	total->edges_deleted += result->edges_deleted;
 	total->edges_skipped += result->edges_skipped;
 	total->stubs_put += result->stubs_put;
-	batch->commit = result->commit;
-	batch->commits++;
-	if (load->count)
-		batch->done = load->places[load->count - 1];
-	load->count = 0;
+	total->commit = result->commit;
+}
+
+/* A commit of each part, or of the first one if there is nothing at all. */
+static void loads_commit(const struct batch *batch, struct loads *loads)
+{
+	struct cop_result result;
+
+	loads->total = (struct cop_result){0};
+	loads->commits = 0;
+	loads->fault.code = 0;
+	for (size_t i = 0; i < BATCH_PARTS; i++) {
+		struct load *load = &loads->parts[i];
+
+		if (!load->count && (i || loads->count))
+			continue;
+		if (load_commit(batch, load, &result, &loads->fault))
+			return;
+		load->count = 0;
+		result_add(&loads->total, &result);
+		loads->commits++;
+	}
+}
+
+static int loads_count(struct batch *batch, struct loads *loads,
+		       struct fault *fault)
+{
+	if (loads->fault.code) {
+		*fault = loads->fault;
+		return fault->code;
+	}
+	result_add(&batch->total, &loads->total);
+	batch->commit = loads->total.commit;
+	batch->commits += loads->commits;
+	if (loads->count)
+		batch->done = loads->last;
+	loads->count = 0;
+	return 0;
 }
 
 static void *commit_run(void *user)
 {
 	struct batch *batch = user;
 
-	(void)load_commit(batch, &batch->under_way, &batch->result,
-			  &batch->fault);
+	loads_commit(batch, &batch->under_way);
 	return NULL;
 }
 
@@ -124,34 +202,41 @@ int batch_settle(struct batch *batch, struct fault *fault)
 		return 0;
 	pthread_join(batch->thread, NULL);
 	batch->is_under_way = 0;
-	if (batch->fault.code) {
-		*fault = batch->fault;
-		return fault->code;
-	}
-	load_count(batch, &batch->under_way, &batch->result);
-	return 0;
+	return loads_count(batch, &batch->under_way, fault);
 }
 
-/* Has the other write, which is empty by now, filled. */
+/* Has the other writes, which are empty by now, filled. */
 static int loads_swap(struct batch *batch, struct fault *fault)
 {
-	struct load filled = batch->filling;
-	cop_err err = 0;
+	struct loads filled;
 
-	filled.write = batch->write;
-	if (!batch->under_way.write)
-		err = cop_write_begin(batch->store, &batch->under_way.write);
-	if (err)
-		return fault_cop(fault, err);
+	if (batch_turn(batch, 0, fault))
+		return fault->code;
+	filled = batch->filling;
 	batch->filling = batch->under_way;
-	batch->write = batch->filling.write;
 	batch->under_way = filled;
-	return 0;
+	batch->write = batch->filling.parts[0].write;
+	return batch_turn(batch, 0, fault);
 }
 
+/* Of each part; the part that is added to is the first one then. */
 static int batch_seal(struct batch *batch, struct fault *fault)
 {
-	return batch->seal ? batch->seal(batch->user, fault) : 0;
+	size_t left = batch->filling.count;
+
+	if (!batch->seal)
+		return 0;
+	for (uint32_t i = 0; i < BATCH_PARTS; i++) {
+		size_t count = batch->filling.parts[i].count;
+
+		left -= count;
+		if (!count && (i || batch->filling.count))
+			continue;
+		if (batch_turn(batch, i, fault) ||
+		    batch->seal(batch->user, left != 0, fault))
+			return fault->code;
+	}
+	return batch_turn(batch, 0, fault);
 }
 
 int batch_pass(struct batch *batch, struct fault *fault)
@@ -170,15 +255,11 @@ int batch_pass(struct batch *batch, struct fault *fault)
 
 int batch_commit(struct batch *batch, struct fault *fault)
 {
-	struct cop_result result;
-
 	if (batch_settle(batch, fault) || batch_seal(batch, fault))
 		return fault->code;
-	batch->filling.write = batch->write;
-	if (load_commit(batch, &batch->filling, &result, fault))
-		return fault->code;
-	load_count(batch, &batch->filling, &result);
-	return 0;
+	batch->filling.parts[batch->part].write = batch->write;
+	loads_commit(batch, &batch->filling);
+	return loads_count(batch, &batch->filling, fault);
 }
 
 int batch_finish(struct batch *batch, struct fault *fault)
@@ -197,18 +278,29 @@ int batch_begin(struct batch *batch, struct fault *fault)
 
 int batch_restart(struct batch *batch, struct fault *fault)
 {
+	struct load *load = &batch->filling.parts[batch->part];
+
 	cop_abort(batch->write);
 	batch->write = NULL;
-	batch->filling.count = 0;
+	batch->filling.count -= load->count;
+	load->count = 0;
 	return batch_begin(batch, fault);
+}
+
+static void loads_release(struct loads *loads)
+{
+	for (size_t i = 0; i < BATCH_PARTS; i++) {
+		cop_abort(loads->parts[i].write);
+		free(loads->parts[i].places);
+	}
+	*loads = (struct loads){0};
 }
 
 void batch_release(struct batch *batch)
 {
-	if (batch->store)
-		cop_abort(batch->write);
-	cop_abort(batch->under_way.write);
-	free(batch->filling.places);
-	free(batch->under_way.places);
-	batch->filling = batch->under_way = (struct load){0};
+	/* of a caller who has no store the write is the caller's, too */
+	batch->filling.parts[batch->part].write =
+	    batch->store ? batch->write : NULL;
+	loads_release(&batch->filling);
+	loads_release(&batch->under_way);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records on their way into the store, a commit at a time; batch.c. */
+/* Records on their way into the store, some commits at a time; batch.c. */
 #ifndef TOOLS_BATCH_H
 #define TOOLS_BATCH_H
 
@@ -21,27 +21,43 @@ struct load {
 	size_t count, room;
 };
 
+enum { BATCH_PARTS = 37 };
+
+/* What is passed at once: a commit of each part that has something. */
+struct loads {
+	struct load parts[BATCH_PARTS];
+	size_t count;	   /* of all parts */
+	struct place last; /* in the order of the input */
+	/* of its commits */
+	struct cop_result total;
+	uint64_t commits;
+	struct fault fault;
+};
+
 struct batch {
 	/* chosen by the caller, the rest zero */
-	cop_store *store;  /* of which batch_begin() begins writes */
-	cop_write *write;  /* the one that is filled: the caller's, or those */
-	int ahead;	   /* it is filled while another is committed */
-	size_t record_max; /* operations of a commit, SIZE_MAX: all in one */
+	cop_store *store; /* of which batch_begin() begins writes */
+	cop_write *write; /* the one that is filled: the caller's, or those */
+	int ahead;	  /* it is filled while another is committed */
+	/* operations of a part, and bytes of all of them, when it is time to
+	   commit; SIZE_MAX: all in one */
+	size_t record_max;
 	size_t byte_max;
 	int lazy; /* commits are COP_LAZY */
-	/* called before each commit, to add to its write; NULL: nothing */
-	int (*seal)(void *user, struct fault *fault);
+	/* called before each commit is begun, to add to `write`, its write;
+	   `follows`: it is of a pass of which more commits come; NULL: nothing
+	   is */
+	int (*seal)(void *user, int follows, struct fault *fault);
 	void *user;
 	uint32_t threads; /* that link vectors, 0: 1 */
 	/* the batch's own */
-	struct load filling;   /* its write is `write` */
-	struct load under_way; /* being committed by the thread */
-	int is_under_way;      /* there is one */
+	struct loads filling;
+	uint32_t part;		/* whose write `write` is, as a rule 0 */
+	struct loads under_way; /* being committed by the thread */
+	int is_under_way;	/* there is something */
 	pthread_t thread;
-	struct cop_result result; /* of the thread */
-	struct fault fault;	  /* that it met */
-	struct place done;	  /* the last one that was committed */
-	uint64_t commit;	  /* the newest commit's number */
+	struct place done; /* the last one that was committed */
+	uint64_t commit;   /* the newest commit's number */
 	uint64_t commits;
 	struct cop_result total; /* sums over all commits */
 };
@@ -52,6 +68,15 @@ int batch_begin(struct batch *batch, struct fault *fault);
 /* Drops what no commit was begun for, and begins that write anew. */
 int batch_restart(struct batch *batch, struct fault *fault);
 
+/*
+ * Has operations added to a part: those of a lower one are committed first.
+ * Returns 0 or an exit status.
+ */
+int batch_turn(struct batch *batch, uint32_t part, struct fault *fault);
+
+/* Drops the first `parts` parts, which are in the store already. */
+int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault);
+
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault);
@@ -59,7 +84,7 @@ int batch_add(struct batch *batch, const struct place *place,
 /* Operations that no commit was begun for. */
 size_t batch_count(const struct batch *batch);
 
-/* Whether it is time to commit. */
+/* Whether it is time to commit, by the part that is added to. */
 int batch_is_full(const struct batch *batch);
 
 /*

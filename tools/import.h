@@ -14,6 +14,7 @@
 #include "resume.h"
 #include "stage.h"
 #include "table.h"
+#include "tiles.h"
 
 #include <limits.h>
 
@@ -48,6 +49,7 @@ struct import {
 	struct parallel parallel; /* edges of tables */
 	struct progress progress;
 	struct stage stage;
+	struct tiles tiles;
 	struct reject reject;
 	const char *text; /* of the record at hand, NULL: it has none */
 	size_t text_size;

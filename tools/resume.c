@@ -23,6 +23,12 @@
  *	write that is dropped.  Files before the one that it broke off in are
  *	not opened, unless edges of theirs tell later ones apart.
  *
+ * edges that are cut up
+ *	Edges of a pass go into the store by tiles (tiles.c), each a commit, in
+ *	another order than in the files.  The marks of all but the last of these
+ *	are what there was before, and how many tiles are in.  Who resumes cuts
+ *	the same edges up in the same way, and leaves those tiles out.
+ *
  * imports that nobody goes on with
  *	Their marks stay, of the newest RESUME_KEPT: a further one takes the
  *	place of the oldest.
@@ -47,7 +53,7 @@
 
 enum {
 	RESUME_HEAD_BYTES = 65536,
-	RESUME_VALUE_ROOM = 768,
+	RESUME_VALUE_ROOM = 1024,
 	RESUME_KEPT = 32 /* marks of imports that a store has */
 };
 
@@ -139,7 +145,8 @@ static const struct {
     MEMBER(doubled),	MEMBER(commits),       MEMBER(entities_put),
     MEMBER(edges_put),	MEMBER(edges_skipped), MEMBER(stubs_put),
     MEMBER(lost),	MEMBER(skipped),       MEMBER(merged),
-    MEMBER(begin),
+    MEMBER(begin),	MEMBER(cuts),	       MEMBER(until),
+    MEMBER(parts),	MEMBER(ids),
 #undef MEMBER
 };
 
@@ -201,7 +208,8 @@ static int mark_take(struct import *import, const struct cop_mark *mark)
 		snprintf(count, sizeof count, "some records");
 	if (resume->is_wanted && is_one &&
 	    point.contents == resume->now.contents) {
-		resume->before = point;
+		resume->before = resume->sealed = point;
+		resume->sealed.until = 0;
 		if (!cli->quiet)
 			fault_note("goes on after %s, which are in the store "
 				   "since commit %" PRIu64,
@@ -318,6 +326,13 @@ int resume_is_passing(const struct import *import)
 	return resume->now.turns < resume->before.turns;
 }
 
+int resume_is_cut(const struct import *import)
+{
+	const struct resume *resume = &import->resume;
+
+	return resume->before.until > resume->now.turns;
+}
+
 int resume_file(struct import *import, const char *path)
 {
 	struct resume *resume = &import->resume;
@@ -357,6 +372,7 @@ int resume_turn(struct import *import)
 		import->bad = before->bad;
 		import->record.endless = before->endless;
 		import->record.doubled = before->doubled;
+		tiles_resume(import);
 	} else if (cop_write_bytes(batch->write) < batch->byte_max) {
 		return 0;
 	}
@@ -407,14 +423,13 @@ static void point_count(const struct import *import, struct resume_point *point)
 	point->begin = stage->is_begun ? stage->begin : 0;
 }
 
-int resume_seal(void *user, struct fault *fault)
+/* What there is when all of the batch is in the store. */
+static struct resume_point point_whole(const struct import *import)
 {
-	struct import *import = user;
-	struct resume *resume = &import->resume;
-	struct resume_point point = resume->now;
-	cop_err err;
+	struct resume_point point = import->resume.now;
 
 	point.has_seen = import->parallel.count != 0;
+	point.cuts = (uint64_t)import->tiles.is_next;
 	point.records = import->records;
 	point.bad = import->bad;
 	point.lost = import->lost;
@@ -422,9 +437,37 @@ int resume_seal(void *user, struct fault *fault)
 	point.doubled = import->record.doubled;
 	point.commits = import->batch.commits + 1;
 	point_count(import, &point);
-	resume->edges = 0;
-	resume->deletes = 0;
-	if (import->is_atomic || resume->is_last || resume->is_full)
+	return point;
+}
+
+/* What there is when a part of it is, too. */
+static struct resume_point point_part(const struct import *import)
+{
+	struct resume_point point = import->resume.sealed;
+
+	point.contents = import->resume.now.contents;
+	point.until = import->resume.now.turns;
+	point.parts = import->batch.part + 1;
+	point.ids = import->tiles.ids;
+	return point;
+}
+
+int resume_seal(void *user, int follows, struct fault *fault)
+{
+	struct import *import = user;
+	struct resume *resume = &import->resume;
+	struct resume_point point;
+	cop_err err;
+
+	if (follows) {
+		point = point_part(import);
+	} else {
+		point = resume->sealed = point_whole(import);
+		resume->edges = 0;
+		resume->deletes = 0;
+	}
+	if (import->is_atomic || (resume->is_last && !follows) ||
+	    resume->is_full)
 		err = resume->is_marked ? mark_set(import, resume->name, NULL)
 					: 0;
 	else

@@ -32,6 +32,12 @@ struct resume_point {
 	uint64_t merged;
 	uint64_t begin; /* the newest commit when the import began; 0: it was
 			   not looked at */
+	uint64_t cuts;	/* 1: edges that come now are cut up (tiles.c) */
+	/* of edges that come after `turns`, up to `until`, 0: of none, the
+	   first `parts` are in the store, cut up for `ids` */
+	uint64_t until;
+	uint64_t parts;
+	uint64_t ids;
 };
 
 struct resume {
@@ -46,6 +52,7 @@ struct resume {
 	uint64_t edges;		      /* of the operations in the batch */
 	uint64_t deletes;	      /* of those, too */
 	struct resume_point now;
+	struct resume_point sealed; /* of the last pass of which all was */
 	struct resume_point before; /* what is passed over; 0 turns: nothing */
 };
 
@@ -68,8 +75,11 @@ int resume_file(struct import *import, const char *path);
 /* A record was decided.  Returns 0 or an exit status. */
 int resume_turn(struct import *import);
 
+/* Whether further edges were cut up with those of which some are there. */
+int resume_is_cut(const struct import *import);
+
 /* Adds to the batch's write how far it goes; its `seal`. */
-int resume_seal(void *user, struct fault *fault);
+int resume_seal(void *user, int follows, struct fault *fault);
 
 /* At the end of the files: all that was to be passed over has come. */
 int resume_check(struct import *import);

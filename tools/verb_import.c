@@ -186,8 +186,10 @@ static int import_stages(const struct import *import)
 
 int import_flush(struct import *import)
 {
-	return import->stage.is_on
-		   ? stage_commit(import)
+	if (import->stage.is_on)
+		return stage_commit(import);
+	return tiles_skip(import)
+		   ? import->cli->fault.code
 		   : batch_finish(&import->batch, &import->cli->fault);
 }
 
@@ -201,9 +203,8 @@ int import_added(struct import *import, const struct place *place)
 		return fault->code;
 	if (batch_add(&import->batch, place, fault) || import_took(import))
 		return fault->code;
-	if (!import->resume.holds && batch_is_full(&import->batch) &&
-	    (import->stage.is_on ? stage_commit(import)
-				 : batch_pass(&import->batch, fault)))
+	if (!import->resume.holds && tiles_is_time(import) &&
+	    (import->stage.is_on ? stage_commit(import) : tiles_pass(import)))
 		return fault->code;
 	return import_look(import);
 }
@@ -233,8 +234,11 @@ int import_boundary(struct import *import)
 int import_entity(struct import *import, const struct place *place,
 		  const struct cop_put *put)
 {
-	cop_err err = cop_put(import->batch.write, put);
+	cop_err err;
 
+	if (tiles_end(import))
+		return import->cli->fault.code;
+	err = cop_put(import->batch.write, put);
 	if (err) {
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
@@ -254,6 +258,8 @@ int import_edge(struct import *import, const struct place *place,
 	edge->dangling = import->dangling;
 	if (record_is_endless(&import->record, edge))
 		return import_endless(import, place);
+	if (tiles_edge(import, edge))
+		return import->cli->fault.code;
 	err = cop_put_edge(import->batch.write, edge);
 	if (err) {
 		fault_input(&import->cli->fault, err);
@@ -315,6 +321,8 @@ static int import_file(struct import *import, const char *path)
 {
 	int code;
 
+	if (tiles_end(import))
+		return import->cli->fault.code;
 	if (resume_file(import, path))
 		return 0;
 	code = reader_open(&import->reader, path, &import->cli->fault);
@@ -640,6 +648,7 @@ static int import_option(struct import *import, int id)
 		if (args_u64(cli, 1, 10000000, &number))
 			return cli->fault.code;
 		import->batch.record_max = (size_t)number;
+		import->tiles.is_exact = 1;
 		break;
 	case IMPORT_THREADS:
 		if (!args_u64(cli, 1, COP_THREAD_MAX, &number))
@@ -831,6 +840,7 @@ static int import_run(struct cli *cli)
 	if (import.reject.file)
 		(void)reject_close(&import.reject, &(struct fault){0});
 	stage_release(&import.stage);
+	tiles_release(&import.tiles);
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);
