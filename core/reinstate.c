@@ -47,7 +47,7 @@
 /* Bytes put before they are committed; LMDB keeps them in memory. */
 #define BATCH_BYTES (UINT64_C(64) << 20)
 
-enum { PLACE_TRIES = 100 };
+enum { PLACE_TRIES = 100, COUNTER_MOST = 16777216, COUNTER_TIMES = 64 };
 
 struct restoring {
 	const struct cop_restore_options *options;
@@ -61,6 +61,7 @@ struct restoring {
 	uint64_t batch_bytes;
 	uint64_t chunks; /* when progress was told last */
 	uint64_t entries;
+	uint64_t keys, edges; /* of these */
 	int has_retention;
 };
 
@@ -255,6 +256,8 @@ static cop_err entry_put(struct restoring *restoring)
 		return unwritten(restoring, code);
 	restoring->batch_bytes += key.size + in->value_left;
 	restoring->entries++;
+	restoring->keys += in->entry.db == DB_KEYS;
+	restoring->edges += in->entry.db == DB_EDGES;
 	size = in->value_left;
 	err = backup_in_value(in, room);
 	if (!err)
@@ -282,6 +285,32 @@ static int header_put(struct restoring *restoring)
 				       sizeof restoring->in.header.state));
 }
 
+/*
+ * Whether the state's counters, by which memory is taken, can be those of so
+ * many entries.  A repair may have left a store with fewer.
+ */
+static int is_plausible(uint64_t counter, uint64_t entries)
+{
+	return counter <= COUNTER_MOST + entries * COUNTER_TIMES;
+}
+
+static cop_err state_check(const struct restoring *restoring)
+{
+	const struct disk_state *state = &restoring->in.header.state;
+
+	if (is_plausible(state->next_entity, restoring->keys) &&
+	    is_plausible(state->edges, restoring->edges))
+		return 0;
+	return error_set(
+	    COP_CORRUPT,
+	    "the backup has %llu keys and %llu edges, and counters "
+	    "of %llu and %llu, which no store has; use another one",
+	    (unsigned long long)restoring->keys,
+	    (unsigned long long)restoring->edges,
+	    (unsigned long long)state->next_entity,
+	    (unsigned long long)state->edges);
+}
+
 static cop_err entries_put(struct restoring *restoring)
 {
 	struct backup_in *in = &restoring->in;
@@ -303,7 +332,7 @@ static cop_err entries_put(struct restoring *restoring)
 	if (!err && !restoring->has_retention)
 		err = error_set(COP_CORRUPT, "the backup lacks the rules of "
 					     "retention; use another one");
-	return err;
+	return err ? err : state_check(restoring);
 }
 
 static cop_err data_fill(void *user, struct env *env)

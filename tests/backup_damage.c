@@ -269,6 +269,30 @@ static void other_versions_are_told(void)
 	backup_drop(&backup);
 }
 
+/* What would take memory for a thousand million of entities. */
+static void counters_are_those_of_what_there_is(void)
+{
+	struct bytes_of_backup backup = backup_make(0);
+	struct backup_header header;
+	struct backup_header kept;
+
+	memcpy(&kept, backup.data, sizeof kept);
+	header = kept;
+	header.state.next_entity |= 1 << 30;
+	memcpy(backup.data, &header, sizeof header);
+	reseal(&backup);
+	is_int(restore(&backup), COP_CORRUPT,
+	       "ids for a thousand million of entities are not restored");
+	ok(strstr(cop_last_error(), "counters"), "in words");
+	header = kept;
+	header.state.edges |= 1 << 30;
+	memcpy(backup.data, &header, sizeof header);
+	reseal(&backup);
+	is_int(restore(&backup), COP_CORRUPT, "nor as many edges");
+	ok(leaves_nothing(), "nothing is left of it");
+	backup_drop(&backup);
+}
+
 static size_t chunk_bytes(const unsigned char *at)
 {
 	struct backup_chunk head;
@@ -404,6 +428,7 @@ int main(void)
 	every_bit_counts(1);
 	every_length_counts();
 	other_versions_are_told();
+	counters_are_those_of_what_there_is();
 	if (!TEST_TSAN) /* which does not let a forked child go on */
 		a_forged_backup_does_no_harm(&state);
 	entity_put("large", 4, CONTENT);
