@@ -102,7 +102,6 @@ int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault)
 		if (batch_turn(batch, i, fault))
 			return fault->code;
 		batch->total.edges_put += load->count;
-		batch->filling.count -= load->count;
 		if (load->count && batch_restart(batch, fault))
 			return fault->code;
 	}

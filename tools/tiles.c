@@ -81,6 +81,13 @@ static cop_err read_begin(struct import *import)
 			   : cop_read_begin(import->cli->store, &tiles->read);
 }
 
+/* Whoever waits for commits has none, or they could not use pages again. */
+static void read_end(struct tiles *tiles)
+{
+	cop_read_end(tiles->read);
+	tiles->read = NULL;
+}
+
 static uint32_t range_of(const struct tiles *tiles, uint64_t id)
 {
 	uint64_t range = (id - 1) * TILES_SIDE / tiles->ids;
@@ -144,6 +151,7 @@ static int pass(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 
+	read_end(&import->tiles);
 	if (tiles_skip(import) || batch_pass(&import->batch, fault))
 		return fault->code;
 	import->tiles.edges = 0;
@@ -192,5 +200,5 @@ int tiles_end(struct import *import)
 
 void tiles_release(struct tiles *tiles)
 {
-	cop_read_end(tiles->read);
+	read_end(tiles);
 }
