@@ -50,6 +50,13 @@ int batch_add(struct batch *batch, const struct place *place,
 	return 0;
 }
 
+int batch_add_content(struct batch *batch, const struct place *place,
+		      struct fault *fault)
+{
+	batch->filling.contents++;
+	return batch_add(batch, place, fault);
+}
+
 size_t batch_count(const struct batch *batch)
 {
 	return batch->filling.count;
@@ -96,7 +103,7 @@ static void load_count(struct batch *batch, struct load *load,
 {
 	struct cop_result *total = &batch->total;
 
-	total->entities_put += result->entities_put;
+	total->entities_put += result->entities_put - load->contents;
 	total->entities_deleted += result->entities_deleted;
 	total->edges_put += result->edges_put;
 	total->edges_deleted += result->edges_deleted;
@@ -106,7 +113,7 @@ static void load_count(struct batch *batch, struct load *load,
 	batch->commits++;
 	if (load->count)
 		batch->done = load->places[load->count - 1];
-	load->count = 0;
+	load->count = load->contents = 0;
 }
 
 static void *commit_run(void *user)
@@ -199,7 +206,7 @@ int batch_restart(struct batch *batch, struct fault *fault)
 {
 	cop_abort(batch->write);
 	batch->write = NULL;
-	batch->filling.count = 0;
+	batch->filling.count = batch->filling.contents = 0;
 	return batch_begin(batch, fault);
 }
 
