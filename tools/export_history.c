@@ -58,7 +58,7 @@ struct history {
 	uint64_t number;  /* of the commit in the dump */
 	uint64_t commit;  /* that is written */
 	cop_read *before; /* as of the one before it, where that is asked */
-	cop_err err;	 /* from inside a visit */
+	cop_err err;	  /* from inside a visit */
 };
 
 /* ---- what a commit changed ---------------------------------------------- */

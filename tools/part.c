@@ -20,8 +20,8 @@
  *
  * faults
  *	A part that is damaged, missing, or of another entity is the fault of
- *	its record, which is bad then; parts without a record are astray.  So
- *	what is left out and told of is the same as without parts.
+ *	the record behind it, which is bad then; parts without a record are
+ *	astray.  So what is left out and told of is the same as without parts.
  */
 #include "part.h"
 #include "base64.h"
@@ -109,8 +109,8 @@ cop_err part_compare(cop_read *a_read, const struct cop_entity *a,
 
 	*is_same = size == b->content_size;
 	while (!err && *is_same && offset < size) {
-		err = cop_content_read(a_read, a, offset, data, PART_BYTES,
-				       &got);
+		err =
+		    cop_content_read(a_read, a, offset, data, PART_BYTES, &got);
 		if (!err)
 			err = cop_content_read(b_read, b, offset,
 					       data + PART_BYTES, PART_BYTES,
@@ -201,17 +201,16 @@ static int parts_turn(struct parts *parts, const json_t *part,
 	parts_drop(parts);
 	memcpy(parts->key, key, size);
 	parts->key_size = size;
-	err = parts->is_dry ? 0
-			    : cop_upload_begin(parts->store, &parts->upload);
+	err =
+	    parts->is_dry ? 0 : cop_upload_begin(parts->store, &parts->upload);
 	return err ? fault_cop(fault, err) : 0;
 }
 
 static int parts_append(struct parts *parts, const void *data, size_t size,
 			struct fault *fault)
 {
-	cop_err err = parts->is_dry
-			  ? 0
-			  : cop_upload_add(parts->upload, data, size);
+	cop_err err =
+	    parts->is_dry ? 0 : cop_upload_add(parts->upload, data, size);
 
 	parts->size += size;
 	return err ? fault_cop(fault, err) : 0;
@@ -229,7 +228,7 @@ static int parts_base64(struct parts *parts, const json_t *json,
 	if (!data)
 		return fault_set(fault, EXIT_NO_SPACE, "out of memory");
 	if (!size || base64_get(text, length, data))
-		parts_spoil(parts, "one is neither text nor base64");
+		parts_spoil(parts, "a line of it is neither text nor base64");
 	else
 		code = parts_append(parts, data, size, fault);
 	free(data);
@@ -251,7 +250,7 @@ static int parts_read(struct parts *parts, const json_t *part,
 	if (!json_is_integer(offset) ||
 	    (uint64_t)json_integer_value(offset) != parts->size) {
 		snprintf(reason, sizeof reason,
-			 "the one of byte %" PRIu64 " is not there",
+			 "the line of its byte %" PRIu64 " is not there",
 			 parts->size);
 		return parts_spoil(parts, reason);
 	}
@@ -266,9 +265,8 @@ int parts_add(struct parts *parts, const char *line, size_t size,
 	      struct fault *fault)
 {
 	json_error_t error;
-	json_t *json = json_loadb(line, size,
-				  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-				  &error);
+	json_t *json = json_loadb(
+	    line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	int code = 0;
 
 	if (json) {
@@ -276,7 +274,7 @@ int parts_add(struct parts *parts, const char *line, size_t size,
 		    parts_read(parts, json_object_get(json, "content"), fault);
 	} else {
 		parts->lines++;
-		parts_spoil(parts, "one is no valid JSON");
+		parts_spoil(parts, "a line of it is no valid JSON");
 	}
 	json_decref(json);
 	return code;
@@ -286,14 +284,17 @@ int parts_take(struct parts *parts, const void *key, size_t key_size,
 	       uint64_t bytes, int *has, cop_upload **upload,
 	       struct fault *fault)
 {
-	*has = parts->lines && key_size == parts->key_size &&
-	       !memcmp(key, parts->key, key_size);
+	*has = parts->lines != 0;
 	*upload = NULL;
 	if (!*has)
 		return 0;
+	if (key_size != parts->key_size || memcmp(key, parts->key, key_size))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "the lines of content before it are another "
+				 "entity's");
 	if (parts->reason[0])
-		fault_set(fault, EXIT_BAD_INPUT,
-			  "of the lines with its content %s", parts->reason);
+		fault_set(fault, EXIT_BAD_INPUT, "its content is not whole: %s",
+			  parts->reason);
 	else if (parts->size != bytes)
 		fault_set(fault, EXIT_BAD_INPUT,
 			  "the lines with its content have %" PRIu64

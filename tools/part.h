@@ -43,8 +43,8 @@ int parts_add(struct parts *parts, const char *line, size_t size,
 
 /*
  * For a record whose content has so many bytes: *has says whether there are
- * parts of it, *upload is what they made, NULL if it is dry, and the caller's
- * to end.  Returns 0 or an exit status.
+ * parts before it, *upload is what they made, NULL if it is dry, and the
+ * caller's to end.  Returns 0 or an exit status.
  */
 int parts_take(struct parts *parts, const void *key, size_t key_size,
 	       uint64_t bytes, int *has, cop_upload **upload,

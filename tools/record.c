@@ -586,8 +586,8 @@ static int record_give(struct record *record, cop_write *write,
 	if (record->has_parts)
 		put->content_size = 0;
 	if (record->conditional)
-		err = cop_expect(write, put->key, put->key_size,
-				 record->version);
+		err =
+		    cop_expect(write, put->key, put->key_size, record->version);
 	if (!err)
 		err = cop_put(write, put);
 	if (!err && upload)

@@ -27,8 +27,8 @@ struct record {
 	int has_vector; /* it came with one */
 	int has_parts;	/* it got content that came before, too */
 	/* of all lines */
-	uint64_t endless; /* edges left out: an end is the empty text */
-	uint64_t doubled; /* properties in a line and in its `properties` */
+	uint64_t endless;   /* edges left out: an end is the empty text */
+	uint64_t doubled;   /* properties in a line and in its `properties` */
 	struct parts parts; /* content for the next line's */
 	/* the record's own */
 	struct scratch scratch;

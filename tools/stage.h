@@ -28,9 +28,9 @@ enum stage_kind {
 struct staged {
 	int kind; /* enum stage_kind */
 	int has_type;
-	int is_again; /* it was put before, in part */
-	int is_out;   /* left out for good, and reported */
-	int has_parts; /* its content came in parts */
+	int is_again;	    /* it was put before, in part */
+	int is_out;	    /* left out for good, and reported */
+	int has_parts;	    /* its content came in parts */
 	cop_upload *upload; /* those, NULL: none, or a dry run */
 	struct place place;
 	const char *text; /* NULL: not wanted, or there is none */
@@ -65,7 +65,7 @@ struct stage {
 	struct scratch work;	/* of one attempt to put it */
 	struct staged *items;
 	size_t count, room;
-	size_t contents; /* that they hold */
+	size_t contents;	/* that they hold */
 	struct hashes entities; /* put by this attempt: index of the item */
 	struct hashes edges;
 	struct hashes seen; /* put before, of a dry run */
