@@ -162,7 +162,7 @@ static cop_err content_write(const struct history *history, cop_read *read,
 			     const struct changed *item,
 			     const struct cop_entity *entity)
 {
-	struct cop_entity old;
+	struct cop_entity old = {0};
 	int is_same = 0;
 	cop_err err = 0;
 
