@@ -117,11 +117,11 @@ perl -e 'print "[", join(",", map qq({"key":"k$_","p":") . "x" x 99 . qq("}), 1 
 fresh
 exits 0 'a list longer than any buffer' import "$store" "$work/long.json" --json
 is "$(field entities_put <"$work/out")" 50000 'is all in'
-perl -e 'print qq([{"key":"a","x":"), "x" x 68000000, qq("}])' >"$work/long.json"
+perl -e 'print qq([{"key":"a","x":"), "x" x 136000000, qq("}])' >"$work/long.json"
 refused_file=$work/long.json
 run import "$store" "$refused_file"
-is "$status" 7 'an element of more than 64 MiB is refused'
-like "$err" '*longer than 64 MiB*' 'and says so'
+is "$status" 7 'an element of more than 128 MiB is refused'
+like "$err" '*longer than 128 MiB*' 'and says so'
 
 # ---- vectors in lines
 

@@ -90,7 +90,7 @@ fresh
 head -c 300000000 /dev/zero | gzip -c >"$work/bomb"
 run import "$store" "$work/bomb" --format ndjson
 is "$status" 7 'zeros without an end of a line'
-like "$err" '*longer than 64 MiB*' 'are refused after 64 MiB'
+like "$err" '*longer than 128 MiB*' 'are refused after 128 MiB'
 (zstd -q -c </dev/null && zstd -q -c <"$work/b.ndjson") >"$work/empty"
 exits 0 'an empty frame' import "$store" "$work/empty"
 is "$(entities)" 1 'and one behind it'

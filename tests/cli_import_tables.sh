@@ -193,6 +193,45 @@ for option in '--delimiter ab' '--quote xy' '--no-header --header f' \
 	exits 2 "$option is refused" import "$store" "$work/d.csv" $option
 done
 
+# ---- vectors as our export has them
+
+# vector_is HEADER CELLS WANT NAME: what is in the store's last line
+vector_is()
+{
+	fresh
+	printf '%s\n%s\n' "$1" "$2" >"$work/vector.csv"
+	run import "$store" "$work/vector.csv" --quiet --dangling stub
+	[ "$status" = 0 ] || diag "$err"
+	"$COPPICE" scan "$store" --vector --edges >"$work/scan"
+	is "$(tail -n 1 "$work/scan" | sed 's/.*"properties"/"properties"/')" \
+		"$3" "$4"
+}
+vector_is ':ID,vector:float[]' 'a,1;0.5' \
+	'"properties":{},"content":null,"vector":[1,0.5]}' \
+	'vector:float[] of nodes is the vector'
+vector_is ':ID,vector:float[]' 'a,' \
+	'"properties":{},"content":null,"vector":null}' 'an empty one is none'
+vector_is ':ID,vector:double[]' 'a,1;0.5' \
+	'"properties":{"vector":[1.0,0.5]},"content":null,"vector":null}' \
+	'of doubles it is a property'
+vector_is ':ID,vector:double[],vector:float[]' 'a,3,1;0.5' \
+	'"properties":{"vector":[3.0]},"content":null,"vector":[1,0.5]}' \
+	'there may be both'
+vector_is ':ID,vector:float[],emb:vector' 'a,3,1;0.5' \
+	'"properties":{"vector":[3.0]},"content":null,"vector":[1,0.5]}' \
+	'as it is where another column is the vector'
+vector_is ':ID,Vector:float[]' 'a,1;0.5' \
+	'"properties":{"Vector":[1.0,0.5]},"content":null,"vector":null}' \
+	'or where it is called otherwise'
+vector_is 'key,vector:float[]' 'a,1;0.5' \
+	'"properties":{"vector":[1.0,0.5]},"content":null,"vector":null}' \
+	'or by our own names'
+vector_is ':START_ID,:END_ID,:TYPE,vector:float[]' 'a,b,R,1;0.5' \
+	'"properties":{"vector":[1.0,0.5]}}' 'and of an edge'
+fresh
+refuses ':ID,vector:float[]\na,1;x\n' 2 \
+	"column 'vector:float*': member 2, 'x' is*" 'one with a word'
+
 # ---- what is wrong is named
 
 fresh

@@ -227,6 +227,33 @@ is "$out" "$(cat <<-'END'
 END
 )" 'odd names by way of CSV: but for lists that it cannot have, too'
 
+# Vectors, beside properties that are called as they are.
+fresh 3
+python3 - >"$work/vectors" <<-'END'
+	import json, random, struct
+	random.seed(5)
+	for i in range(2000):
+	    bits = [random.getrandbits(32) & 0xbfffffff for _ in range(3)]
+	    record = {'key': f'k{i}', 'properties': {'n': i}}
+	    if i % 7:
+	        record['vector'] = struct.unpack('3f', struct.pack('3I', *bits))
+	    if i % 3 == 0:
+	        record['properties']['vector'] = [i + 0.5, 2.0]
+	    print(json.dumps(record))
+	print('{"key":"z","vector":[1,-0.0,1e-45]}')
+	END
+run import "$store" "$work/vectors" --quiet
+"$COPPICE" export "$store" --quiet >"$work/dump"
+exits 0 'vectors by way of CSV' export "$store" --format csv --vector \
+	--output "$work/vectors"
+is "$(head -n 1 "$work/vectors-nodes.csv")" \
+	':ID,:LABEL,n:long,vector:double[],vector:float[]' \
+	'are told apart from a property'
+fresh 3
+run import "$store" "$work/vectors-nodes.csv" --quiet
+"$COPPICE" export "$store" --quiet | cmp -s "$work/dump" -
+ok $? 'vectors by way of CSV: their dump is the same to the byte'
+
 # What the way has no place for is said.
 fresh
 echo '{"key":"a","content":"c","properties":{"content":"p"}}' >"$work/twice"

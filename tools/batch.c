@@ -56,6 +56,13 @@ int batch_add(struct batch *batch, const struct place *place,
 	return 0;
 }
 
+int batch_add_content(struct batch *batch, const struct place *place,
+		      struct fault *fault)
+{
+	batch->filling.parts[batch->part].contents++;
+	return batch_add(batch, place, fault);
+}
+
 size_t batch_count(const struct batch *batch)
 {
 	return batch->filling.count;
@@ -165,7 +172,8 @@ static void loads_commit(const struct batch *batch, struct loads *loads)
 			continue;
 		if (load_commit(batch, load, &result, &loads->fault))
 			return;
-		load->count = 0;
+		result.entities_put -= load->contents;
+		load->count = load->contents = 0;
 		result_add(&loads->total, &result);
 		loads->commits++;
 	}
@@ -282,7 +290,7 @@ int batch_restart(struct batch *batch, struct fault *fault)
 	cop_abort(batch->write);
 	batch->write = NULL;
 	batch->filling.count -= load->count;
-	load->count = 0;
+	load->count = load->contents = 0;
 	return batch_begin(batch, fault);
 }
 

@@ -19,6 +19,7 @@ struct load {
 	cop_write *write;
 	struct place *places;
 	size_t count, room;
+	size_t contents; /* of those, for an entity that another one puts */
 };
 
 enum { BATCH_PARTS = 37 };
@@ -80,6 +81,10 @@ int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault);
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault);
+
+/* The same if it gives content to an entity that another one puts. */
+int batch_add_content(struct batch *batch, const struct place *place,
+		      struct fault *fault);
 
 /* Operations that no commit was begun for. */
 size_t batch_count(const struct batch *batch);

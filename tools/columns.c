@@ -18,7 +18,9 @@
  *	edges		:START_ID, :END_ID, with spaces, :TYPE
  *	:IGNORE is left out.  Ids are unique within their space, so the key is
  *	"Space:id" where a space is named.  An id that has a name is a property,
- *	too.  What stands in braces behind a type is passed over.
+ *	too.  What stands in braces behind a type is passed over.  As our export
+ *	has them, content:string is the content, and vector:float[] the vector:
+ *	lists of numbers that are properties are double[] or long[] there.
  *
  * Gremlin's, as Neptune has them
  *	entities	~id, ~label
@@ -278,20 +280,26 @@ static int columns_ends(struct columns *columns, struct fault *fault)
 	return 0;
 }
 
-/* Of neo4j's nodes, as our export has it. */
-static void columns_content(struct columns *columns)
+/* Gives a role to a column of neo4j's nodes, as our export calls it. */
+static void columns_exported(struct columns *columns, const char *title,
+			     int role)
 {
+	struct column *found = NULL;
+
 	for (size_t i = 0; i < columns->count; i++) {
 		struct column *column = &columns->items[i];
 
-		if (column->role != ROLE_PROPERTY ||
-		    strcmp(column->title, "content:string") != 0)
-			continue;
-		column->role = ROLE_CONTENT;
-		free(column->name);
-		column->name = NULL;
-		return;
+		if (column->role == role)
+			return;
+		if (column->role == ROLE_PROPERTY &&
+		    !strcmp(column->title, title))
+			found = column;
 	}
+	if (!found)
+		return;
+	found->role = role;
+	free(found->name);
+	found->name = NULL;
 }
 
 static int columns_roles(struct columns *columns, struct fault *fault)
@@ -313,8 +321,10 @@ static int columns_roles(struct columns *columns, struct fault *fault)
 					 cell_kinds);
 	}
 	columns->is_edges = is_edges;
-	if (!is_edges && columns->is_neo4j)
-		columns_content(columns);
+	if (!is_edges && columns->is_neo4j) {
+		columns_exported(columns, "content:string", ROLE_CONTENT);
+		columns_exported(columns, "vector:float[]", ROLE_VECTOR);
+	}
 	return is_edges ? columns_ends(columns, fault) : 0;
 }
 

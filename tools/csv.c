@@ -321,7 +321,7 @@ static int csv_record(struct csv *csv, struct fault *fault)
 		if (csv->size > READER_LINE_BYTES)
 			return fault_set(fault, EXIT_BAD_INPUT,
 					 "%s:%llu: the record is longer than "
-					 "64 MiB; is a quote not closed?",
+					 "128 MiB; is a quote not closed?",
 					 csv->reader->name,
 					 (unsigned long long)csv->line);
 	}

@@ -9,7 +9,9 @@
  *	what changed: entities and edges that were put, as ever;
  *	{"set":{"key":..,"vector":..}}, one whose vector alone is another;
  *	{"delete":{"source":..,"relation":..,"target":..}} and
- *	{"delete":{"key":..}}.  Each part is in order of texts.
+ *	{"delete":{"key":..}}.  Each part is in order of texts.  Large content
+ *	has lines before its entity's (part.c), and none where that had it
+ *	before: it keeps it.
  *
  * idea
  *	Numbers are of the dump, so that a store that was made from it has the
@@ -18,11 +20,14 @@
  *	the first one nothing.
  *
  * limits
+ *	Large content comes in by commits of its own, so a store into which such
+ *	a dump is imported has other numbers, and only its dump the same ones.
  *	When commits were made is not told: an import makes them anew.  Rules of
  *	retention and marks are not history.
  */
 #include "export.h"
 #include "out.h"
+#include "part.h"
 #include "stop.h"
 
 #include <errno.h>
@@ -50,8 +55,10 @@ struct history {
 	struct exporter *run;
 	struct changed *items;
 	size_t count, room;
-	uint64_t number; /* of the commit in the dump */
-	cop_err err;	 /* from inside a visit */
+	uint64_t number;  /* of the commit in the dump */
+	uint64_t commit;  /* that is written */
+	cop_read *before; /* as of the one before it, where that is asked */
+	cop_err err;	  /* from inside a visit */
 };
 
 /* ---- what a commit changed ---------------------------------------------- */
@@ -150,18 +157,42 @@ static int32_t difference_take(void *user, cop_read *read,
 
 /* ---- lines -------------------------------------------------------------- */
 
-static cop_err put_write(struct exporter *run, cop_read *read,
+/* Large content, unless the entity had the same before: it keeps that. */
+static cop_err content_write(const struct history *history, cop_read *read,
+			     const struct changed *item,
+			     const struct cop_entity *entity)
+{
+	struct cop_entity old = {0};
+	int is_same = 0;
+	cop_err err = 0;
+
+	if (entity->content_size <= PART_BYTES)
+		return 0;
+	if (item->what.how == COP_CHANGED) {
+		err = cop_read_as_of(history->before, history->commit - 1);
+		if (!err)
+			err = cop_get_id(history->before, item->what.id, &old);
+		if (!err)
+			err = part_compare(history->before, &old, read, entity,
+					   &is_same);
+	}
+	return err || is_same ? err : part_write(read, entity);
+}
+
+static cop_err put_write(const struct history *history, cop_read *read,
 			 const struct changed *item)
 {
+	struct exporter *run = history->run;
 	int is_whole = item->has_vector || item->what.how == COP_ADDED;
 	struct cop_entity entity;
 	cop_err err = cop_get_id(read, item->what.id, &entity);
 
 	if (err)
 		return err;
-	run->left_out += entity.content_size > COP_CONTENT_BYTES;
-	return out_entity(run->cli->store, read, &entity,
-			  OUT_BASE64 | (is_whole ? OUT_VECTOR : 0));
+	err = content_write(history, read, item, &entity);
+	return err ? err
+		   : out_entity(run->cli->store, read, &entity,
+				OUT_DUMP | (is_whole ? OUT_VECTOR : 0));
 }
 
 static cop_err set_write(struct exporter *run, cop_read *read,
@@ -221,13 +252,15 @@ static cop_err delete_write(cop_read *read, const struct changed *item)
 	return err;
 }
 
-static cop_err changed_write(struct exporter *run, cop_read *read,
+static cop_err changed_write(const struct history *history, cop_read *read,
 			     const struct changed *item)
 {
+	struct exporter *run = history->run;
+
 	run->entities += item->part == PART_PUT;
 	run->edges += item->part == PART_EDGE;
 	switch (item->part) {
-	case PART_PUT: return put_write(run, read, item);
+	case PART_PUT: return put_write(history, read, item);
 	case PART_SET: return set_write(run, read, item);
 	case PART_EDGE: return edge_put_write(read, item);
 	default: return delete_write(read, item);
@@ -243,11 +276,11 @@ static void commit_write(struct history *history)
 
 static cop_err commit_export(struct history *history, uint64_t commit)
 {
-	struct exporter *run = history->run;
-	cop_read *read = run->cli->read;
+	cop_read *read = history->run->cli->read;
 	cop_err err;
 
 	history->count = 0;
+	history->commit = commit;
 	err = cop_diff(read, commit - 1, commit, difference_take, history);
 	if (err == COP_STOPPED)
 		err = history->err;
@@ -258,7 +291,7 @@ static cop_err commit_export(struct history *history, uint64_t commit)
 		err = cop_read_as_of(read, commit);
 	}
 	for (size_t i = 0; i < history->count && !err && !out_failed(); i++)
-		err = changed_write(run, read, &history->items[i]);
+		err = changed_write(history, read, &history->items[i]);
 	return err;
 }
 
@@ -309,9 +342,14 @@ int export_history(struct exporter *run)
 {
 	struct history history = {.run = run};
 	int code = export_begin(run, "");
+	cop_err err =
+	    code ? 0 : cop_read_begin(run->cli->store, &history.before);
 
+	if (err)
+		code = cli_cop(run->cli, err);
 	if (!code)
 		code = commits_export(&history);
+	cop_read_end(history.before);
 	free(history.items);
 	return export_end(run, code);
 }

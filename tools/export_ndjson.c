@@ -4,21 +4,24 @@
  * into an empty store and exported again it is the same, byte for byte.
  *
  * limits
- *	History is export_history.c's matter.  Content of over 16 MiB has its
- *size only, and is counted as left out: `coppice content get`.
+ *	History is export_history.c's matter.  Memory is one record without its
+ *	content, if that is large (part.c).
  */
 #include "export.h"
 #include "out.h"
+#include "part.h"
 
 #include <stdio.h>
 
 cop_err export_ndjson_entity(struct exporter *run, cop_read *read,
 			     const struct cop_entity *entity)
 {
+	cop_err err = part_write(read, entity);
+
 	run->entities++;
-	run->left_out += entity->content_size > COP_CONTENT_BYTES;
-	return out_entity(run->cli->store, read, entity,
-			  OUT_VECTOR | OUT_BASE64);
+	return err ? err
+		   : out_entity(run->cli->store, read, entity,
+				OUT_VECTOR | OUT_DUMP);
 }
 
 cop_err export_ndjson_edge(struct exporter *run, cop_read *read,

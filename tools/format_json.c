@@ -171,7 +171,7 @@ static int document_value(struct document *document, const char **out,
 			return fault_set(document->fault, EXIT_BAD_INPUT,
 					 "%s:%" PRIu64
 					 ": the value that begins at byte "
-					 "%" PRIu64 " is longer than 64 MiB",
+					 "%" PRIu64 " is longer than 128 MiB",
 					 document->reader->name, document->line,
 					 document->bytes + 1);
 		if (reader_need(document->reader, have + 1, document->fault))
@@ -198,6 +198,12 @@ static int document_element(struct document *document)
 
 	if (document_value(document, &data, &size))
 		return document->fault->code;
+	if (part_is(data, size)) {
+		code = import_part(import, data, size);
+		document_take(document, data, size);
+		document->index++;
+		return code;
+	}
 	if (resume_is_passing(import)) {
 		document_take(document, data, size);
 		document->index++;

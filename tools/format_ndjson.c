@@ -6,7 +6,7 @@
  *	Lines end in LF or CRLF, the last one may end without.  Lines of white
  *	space alone are skipped, a byte order mark in front too.  What
  *	comes behind {"commit":N}, up to the next one, is a commit; see
- *	export_history.c.
+ *	export_history.c.  Large contents have lines of their own, see part.c.
  */
 #include "import.h"
 
@@ -57,6 +57,8 @@ static int lines_import(struct import *import)
 		import->text_size = size;
 		if (is_commit(line, size))
 			code = commit_begin(import, &place);
+		else if (part_is(line, size))
+			code = import_part(import, line, size);
 		else if (resume_is_passing(import))
 			code = import_step(import);
 		else if (record_put(&import->record, import->batch.write, line,

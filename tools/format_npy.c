@@ -17,8 +17,8 @@
  * limits
  *	float16, float32, float64, and whole numbers of 8 to 64 bits, of either
  *	byte order; two dimensions, or one, which is one row.  Fortran order is
- *refused: its rows lie across the file, and it is one call in Python to turn it
- *round.  The header has 64 KiB at most.
+ *	refused: its rows lie across the file, and it is one call in Python to
+ *	turn it round.  The header has 64 KiB at most.
  */
 #include "rows.h"
 

@@ -71,7 +71,13 @@ int import_added(struct import *import, const struct place *place);
 /* The same of a triple: no operation was added. */
 int import_step(struct import *import);
 
-/* The same of the line that import->record has just put. */
+/*
+ * Takes a line that part_is(), which is no record: it is not counted.  Returns
+ * 0 or an exit status.
+ */
+int import_part(struct import *import, const char *line, size_t size);
+
+/* The same as import_added() of the line that import->record has just put. */
 int import_recorded(struct import *import, const struct place *place);
 
 /*

@@ -14,8 +14,10 @@
  *	written by coppice and is COP_CORRUPT.
  */
 #include "out.h"
+#include "base64.h"
 #include "fault.h"
 #include "instant.h"
+#include "part.h"
 #include "words.h"
 
 #include <errno.h>
@@ -517,21 +519,14 @@ cop_err out_content(cop_read *read, const struct cop_entity *entity,
 	return err;
 }
 
-static void out_base64(const unsigned char *data, size_t size)
+void out_base64(const void *data, size_t size)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = data;
+	char text[4];
 
 	for (size_t i = 0; i < size; i += 3) {
-		size_t left = size - i;
-		uint32_t bits = (uint32_t)data[i] << 16;
-
-		bits |= left > 1 ? (uint32_t)data[i + 1] << 8 : 0;
-		bits |= left > 2 ? data[i + 2] : 0;
-		out_byte(digits[bits >> 18]);
-		out_byte(digits[bits >> 12 & 63]);
-		out_byte(left > 1 ? digits[bits >> 6 & 63] : '=');
-		out_byte(left > 2 ? digits[bits & 63] : '=');
+		base64_put(p + i, size - i, text);
+		out_raw(text, sizeof text);
 	}
 }
 
@@ -560,10 +555,15 @@ struct out_found {
 static cop_err out_find(cop_read *read, const struct cop_entity *entity,
 			int parts, struct out_found *found)
 {
-	cop_err err =
-	    out_content(read, entity, &found->content, &found->content_size);
+	int is_parted = parts & OUT_DUMP && entity->content_size > PART_BYTES;
+	cop_err err = 0;
 
+	found->content = NULL;
+	found->content_size = entity->content_size;
 	found->vector = NULL;
+	if (!is_parted)
+		err = out_content(read, entity, &found->content,
+				  &found->content_size);
 	if (!err && parts & OUT_VECTOR)
 		err = cop_vector(read, entity->id, &found->vector);
 	return err;
@@ -581,7 +581,7 @@ static cop_err out_entity_content(cop_read *read,
 		out_words("null");
 	if (found->content || !size)
 		return 0;
-	if (parts & OUT_BASE64 && size <= COP_CONTENT_BYTES)
+	if (parts & OUT_DUMP && size <= PART_BYTES)
 		return out_content_base64(read, entity);
 	printf(",\"content_bytes\":%zu", size);
 	return 0;

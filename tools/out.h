@@ -8,6 +8,9 @@
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void out_string(const void *data, size_t size);
 
+/* The text of bytes, without quotes. */
+void out_base64(const void *data, size_t size);
+
 /* Text for a person: control characters as '?', what is no UTF-8 too. */
 void out_plain(const void *data, size_t size);
 
@@ -26,7 +29,8 @@ enum out_parts {
 	OUT_VECTOR = 1,
 	OUT_EDGES = 2,
 	OUT_VERSION = 4,
-	OUT_BASE64 = 8 /* content that is no text, too */
+	OUT_DUMP = 8 /* content that is no text, too; but large one, which
+			is in lines before: part.h */
 };
 
 struct out_tag {

@@ -322,7 +322,7 @@ int reader_line(struct reader *reader, const char **line, size_t *size,
 		if (have > READER_LINE_BYTES)
 			return fault_set(
 			    fault, EXIT_BAD_INPUT,
-			    "%s:%llu: the line is longer than 64 MiB",
+			    "%s:%llu: the line is longer than 128 MiB",
 			    reader->name, (unsigned long long)reader->line + 1);
 		if (reader_need(reader, have + 1, fault))
 			return fault->code;

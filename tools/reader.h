@@ -18,7 +18,9 @@ struct reader_part {
 	char name[64];	 /* for messages */
 };
 
-enum { READER_LINE_BYTES = 67108864 /* the longest line or record */ };
+/* The longest line or record: a dump's is within it, with all properties and
+   tags that a record can have, each byte of them as \u0001. */
+enum { READER_LINE_BYTES = 134217728 };
 
 struct reader {
 	const char *name;   /* for messages */

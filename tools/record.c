@@ -14,7 +14,8 @@
  *	it stood in `properties`.  Keys are strings, or whole numbers taken as
  *	their decimal text; one that is no UTF-8 is told by its bytes, in hex,
  *	beside it: `key_hex`, `source_hex`, `target_hex`; content that is no
- *	text is in `content_base64`.  null is the same as
+ *	text is in `content_base64`, and a large one in lines before (part.c),
+ *	of which `content_bytes` tells the size.  null is the same as
  *	absent, but `"vector": null` drops the vector that an absent one keeps.
  *	Of a dump with history there are {"set": ..} and {"delete": ..}, too.
  *	Lines of an assistant's memory.jsonl are taken, too, and points as
@@ -41,6 +42,7 @@
  *	rounded.  Vectors must be within float32's range.
  */
 #include "record.h"
+#include "base64.h"
 #include "instant.h"
 #include "json_scan.h"
 #include "number.h"
@@ -543,57 +545,59 @@ static int record_kept(const json_t *bytes, struct cop_put *put,
 	return 0;
 }
 
-/* A base64 digit's six bits, or 64. */
-static uint32_t base64_bits(char digit)
-{
-	if (digit >= 'A' && digit <= 'Z')
-		return (uint32_t)(digit - 'A');
-	if (digit >= 'a' && digit <= 'z')
-		return (uint32_t)(digit - 'a') + 26;
-	if (digit >= '0' && digit <= '9')
-		return (uint32_t)(digit - '0') + 52;
-	return digit == '+' ? 62 : digit == '/' ? 63 : 64;
-}
-
 /* Content that is no text. */
 static int record_base64(struct record *record, const json_t *json,
 			 struct cop_put *put, struct fault *fault)
 {
 	const char *text = json_string_value(json);
 	size_t size = json_string_length(json);
-	size_t pads = size && text[size - 1] == '=';
+	size_t bytes = text ? base64_size(text, size) : 0;
 	unsigned char *out;
 
 	if (!json || json_is_null(json))
 		return 0;
-	if (!text || size % 4 || !size || put->content)
+	if (!bytes || put->content)
 		return record_bad(fault, "content_base64",
 				  "is not base64 of a content that is not in "
 				  "the line as text");
-	pads += pads && text[size - 2] == '=';
-	out = scratch_take(&record->scratch, size / 4 * 3, 1);
+	out = scratch_take(&record->scratch, bytes, 1);
 	if (!out)
 		return record_no_memory(fault);
-	for (size_t i = 0; i < size; i += 4) {
-		uint32_t bits = 0;
-
-		for (size_t j = i; j < i + 4; j++) {
-			uint32_t six =
-			    j < size - pads ? base64_bits(text[j]) : 0;
-
-			if (six > 63)
-				return record_bad(fault, "content_base64",
-						  "has a byte that is no "
-						  "digit of base64");
-			bits = bits << 6 | six;
-		}
-		out[i / 4 * 3] = (unsigned char)(bits >> 16);
-		out[i / 4 * 3 + 1] = (unsigned char)(bits >> 8);
-		out[i / 4 * 3 + 2] = (unsigned char)bits;
-	}
+	if (base64_get(text, size, out))
+		return record_bad(fault, "content_base64",
+				  "has a byte that is no digit of base64");
 	put->content = out;
-	put->content_size = size / 4 * 3 - pads;
+	put->content_size = bytes;
 	return 0;
+}
+
+/* Puts an entity, and the content that came in parts before its line. */
+static int record_give(struct record *record, cop_write *write,
+		       struct cop_put *put, struct fault *fault)
+{
+	cop_upload *upload = NULL;
+	cop_err err = 0;
+	int code = 0;
+
+	if (put->content_change == COP_CONTENT_KEEP &&
+	    parts_take(&record->parts, put->key, put->key_size,
+		       put->content_size, &record->has_parts, &upload, fault))
+		return fault->code;
+	if (record->has_parts)
+		put->content_size = 0;
+	if (record->conditional)
+		err =
+		    cop_expect(write, put->key, put->key_size, record->version);
+	if (!err)
+		err = cop_put(write, put);
+	if (!err && upload)
+		err = cop_put_content(write, put->key, put->key_size, upload);
+	if (err)
+		code = fault_input(fault, err);
+	else if (record->taken)
+		code = record->taken(record->user, put, NULL, &upload);
+	cop_upload_end(upload);
+	return code;
 }
 
 static int record_put_entity(struct record *record, cop_write *write,
@@ -611,7 +615,6 @@ static int record_put_entity(struct record *record, cop_write *write,
 	struct record_properties properties;
 	struct record_key key;
 	struct cop_put put;
-	cop_err err;
 
 	memset(&put, 0, sizeof put);
 	put.size = sizeof put;
@@ -646,14 +649,7 @@ static int record_put_entity(struct record *record, cop_write *write,
 	put.properties = properties.items;
 	put.property_count = (uint32_t)properties.count;
 	record->kind = RECORD_ENTITY;
-	err = record->conditional
-		  ? cop_expect(write, put.key, put.key_size, record->version)
-		  : 0;
-	if (!err)
-		err = cop_put(write, &put);
-	if (err)
-		return fault_input(fault, err);
-	return record->taken ? record->taken(record->user, &put, NULL) : 0;
+	return record_give(record, write, &put, fault);
 }
 
 /* ---- edges -------------------------------------------------------------- */
@@ -738,7 +734,8 @@ static int record_put_edge(struct record *record, cop_write *write,
 	err = cop_put_edge(write, &edge);
 	if (err)
 		return fault_input(fault, err);
-	return record->taken ? record->taken(record->user, NULL, &edge) : 0;
+	return record->taken ? record->taken(record->user, NULL, &edge, NULL)
+			     : 0;
 }
 
 int record_is_endless(struct record *record, const struct cop_put_edge *edge)
@@ -1148,6 +1145,7 @@ int record_put(struct record *record, cop_write *write, const char *line,
 	struct record_cuts cuts;
 	int code;
 
+	record->has_parts = 0;
 	/* jansson passes over a NUL that follows a number. */
 	if (memchr(line, '\0', size))
 		return fault_set(fault, EXIT_BAD_INPUT, "byte %zu is NUL",
@@ -1164,6 +1162,7 @@ int record_put(struct record *record, cop_write *write, const char *line,
 		code = record_put_line(record, write, line, size, &cuts, fault);
 	}
 	scratch_reset(&record->scratch);
+	parts_drop(&record->parts);
 	return code;
 }
 
@@ -1178,6 +1177,7 @@ int record_is_empty(const char *line, size_t size)
 void record_release(struct record *record)
 {
 	scratch_release(&record->scratch);
+	parts_drop(&record->parts);
 	free(record->numbers);
 	record->numbers = NULL;
 }

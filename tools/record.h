@@ -4,7 +4,7 @@
 #define TOOLS_RECORD_H
 
 #include "scratch.h"
-#include "fault.h"
+#include "part.h"
 
 enum record_kind { RECORD_ENTITY = 1, RECORD_EDGE = 2, RECORD_DELETE = 3 };
 
@@ -16,17 +16,20 @@ struct record {
 	uint64_t version; /* 0: if they are absent */
 	int is_point;	  /* {"id", "values"} is a point of Pinecone's */
 	int has_history;  /* {"set"} and {"delete"} are records, too */
-	/* told of what was put, the one or the other; 0 or an exit status whose
-	   fault is set; NULL: nobody is */
+	/* told of what was put, the one or the other, and of the entity's
+	   content if it came in parts, which it may take (NULL then); 0 or an
+	   exit status whose fault is set; NULL: nobody is */
 	int (*taken)(void *user, const struct cop_put *put,
-		     const struct cop_put_edge *edge);
+		     const struct cop_put_edge *edge, cop_upload **upload);
 	void *user;
 	/* of the line put last */
 	int kind;	/* enum record_kind, 0: an edge left out */
 	int has_vector; /* it came with one */
+	int has_parts;	/* it got content that came before, too */
 	/* of all lines */
-	uint64_t endless; /* edges left out: an end is the empty text */
-	uint64_t doubled; /* properties in a line and in its `properties` */
+	uint64_t endless;   /* edges left out: an end is the empty text */
+	uint64_t doubled;   /* properties in a line and in its `properties` */
+	struct parts parts; /* content for the next line's */
 	/* the record's own */
 	struct scratch scratch;
 	float *numbers; /* room for COP_DIM_MAX, NULL: none yet */

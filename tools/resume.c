@@ -412,6 +412,7 @@ static void point_count(const struct import *import, struct resume_point *point)
 		now = (struct stage_counts){
 		    .edges = import->resume.edges,
 		    .entities = batch_count(&import->batch) -
+				import->batch.filling.parts[0].contents -
 				import->resume.edges - import->resume.deletes};
 	point->entities_put = total->entities_put + now.entities;
 	point->edges_put = total->edges_put + now.edges;

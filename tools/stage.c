@@ -41,7 +41,12 @@
 #include <time.h>
 #include <xxhash.h>
 
-enum { STAGE_TRIES = 100, STAGE_PAUSE_NS = 1000000, STAGE_SHOWN = 80 };
+enum {
+	STAGE_TRIES = 100,
+	STAGE_PAUSE_NS = 1000000,
+	STAGE_SHOWN = 80,
+	STAGE_CONTENTS = 8 /* uploads, each with a few MiB, of a commit */
+};
 
 static struct fault *fault_of(struct import *import)
 {
@@ -98,6 +103,27 @@ int stage_edge(struct import *import, const struct cop_put_edge *edge)
 	if (own_edge(&import->stage.scratch, edge, &item->edge))
 		return no_memory(import);
 	return 0;
+}
+
+void stage_content(struct stage *stage, cop_upload *upload)
+{
+	struct staged *item = &stage->items[stage->count - 1];
+
+	item->has_parts = 1;
+	item->upload = upload;
+	stage->contents++;
+}
+
+int stage_is_full(const struct stage *stage)
+{
+	return stage->contents >= STAGE_CONTENTS;
+}
+
+static void items_drop(struct stage *stage)
+{
+	for (size_t i = 0; i < stage->count && stage->contents; i++)
+		cop_upload_end(stage->items[i].upload);
+	stage->count = stage->contents = 0;
 }
 
 int stage_place(struct import *import, const struct place *place)
@@ -286,7 +312,8 @@ static int there_is_bare(struct import *import, const struct there *there,
 	*is_bare = !vector && !there->is_seen;
 	if (now)
 		*is_bare = !vector && !now->type && !now->tag_count &&
-			   !now->property_count && !now->content;
+			   !now->property_count && !now->content &&
+			   !there->staged->has_parts;
 	else if (!there->staged && entity->id)
 		*is_bare = *is_bare && !entity->type && !entity->tag_count &&
 			   !entity->property_count && !entity->content_size;
@@ -386,6 +413,17 @@ static int expect_edge(struct import *import, const struct staged *item,
 					there->edge.version));
 }
 
+static int content_put(struct import *import, const struct staged *item)
+{
+	const struct cop_put *put = &item->put;
+	cop_err err = cop_put_content(import->batch.write, put->key,
+				      put->key_size, item->upload);
+
+	return err ? fault_input(fault_of(import), err)
+		   : batch_add_content(&import->batch, &item->place,
+				       fault_of(import));
+}
+
 static int entity_put(struct import *import, struct staged *item)
 {
 	const struct cop_put *put = &item->now;
@@ -393,6 +431,8 @@ static int entity_put(struct import *import, struct staged *item)
 	if (!import->stage.is_dry &&
 	    op_added(import, item, cop_put(import->batch.write, put)))
 		return not_put(import, item);
+	if (item->upload && content_put(import, item))
+		return fault_of(import)->code;
 	import->stage.now.entities++;
 	return note_entity(import, item, put->key, put->key_size);
 }
@@ -717,7 +757,7 @@ static void count(struct import *import)
 		total->edges_put += now->edges;
 		total->stubs_put += now->stubs;
 	}
-	stage->count = 0;
+	items_drop(stage);
 	scratch_reset(&stage->scratch);
 }
 
@@ -759,6 +799,7 @@ int stage_commit(struct import *import)
 
 void stage_release(struct stage *stage)
 {
+	items_drop(stage);
 	scratch_release(&stage->scratch);
 	scratch_release(&stage->work);
 	hashes_release(&stage->entities);

@@ -28,8 +28,10 @@ enum stage_kind {
 struct staged {
 	int kind; /* enum stage_kind */
 	int has_type;
-	int is_again; /* it was put before, in part */
-	int is_out;   /* left out for good, and reported */
+	int is_again;	    /* it was put before, in part */
+	int is_out;	    /* left out for good, and reported */
+	int has_parts;	    /* its content came in parts */
+	cop_upload *upload; /* those, NULL: none, or a dry run */
 	struct place place;
 	const char *text; /* NULL: not wanted, or there is none */
 	size_t text_size;
@@ -63,6 +65,7 @@ struct stage {
 	struct scratch work;	/* of one attempt to put it */
 	struct staged *items;
 	size_t count, room;
+	size_t contents;	/* that they hold */
 	struct hashes entities; /* put by this attempt: index of the item */
 	struct hashes edges;
 	struct hashes seen; /* put before, of a dry run */
@@ -78,6 +81,12 @@ struct stage {
 int stage_put(struct import *import, int kind, const struct cop_put *put,
 	      int is_again);
 int stage_edge(struct import *import, const struct cop_put_edge *edge);
+
+/* Content, which it takes over, of the entity that was staged last. */
+void stage_content(struct stage *stage, cop_upload *upload);
+
+/* Whether what waits is to be committed for what it takes of memory. */
+int stage_is_full(const struct stage *stage);
 
 /* Says where the record stands that was staged last, and its text. */
 int stage_place(struct import *import, const struct place *place);

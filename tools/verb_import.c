@@ -203,9 +203,18 @@ int import_added(struct import *import, const struct place *place)
 		return fault->code;
 	if (batch_add(&import->batch, place, fault) || import_took(import))
 		return fault->code;
-	if (!import->resume.holds && tiles_is_time(import) &&
+	if (!import->resume.holds &&
+	    (tiles_is_time(import) || stage_is_full(&import->stage)) &&
 	    (import->stage.is_on ? stage_commit(import) : tiles_pass(import)))
 		return fault->code;
+	return import_look(import);
+}
+
+int import_part(struct import *import, const char *line, size_t size)
+{
+	if (!resume_is_passing(import) &&
+	    parts_add(&import->record.parts, line, size, &import->cli->fault))
+		return import->cli->fault.code;
 	return import_look(import);
 }
 
@@ -213,6 +222,9 @@ int import_recorded(struct import *import, const struct place *place)
 {
 	if (!import->record.kind)
 		return import_endless(import, place);
+	if (import->record.has_parts && !import->stage.is_on &&
+	    batch_add_content(&import->batch, place, &import->cli->fault))
+		return import->cli->fault.code;
 	import->vectors += (uint64_t)import->record.has_vector;
 	import->resume.edges += import->record.kind == RECORD_EDGE;
 	import->resume.deletes += import->record.kind == RECORD_DELETE;
@@ -273,10 +285,18 @@ int import_edge(struct import *import, const struct place *place,
 
 /* The records of record.c are put by it. */
 static int import_taken(void *user, const struct cop_put *put,
-			const struct cop_put_edge *edge)
+			const struct cop_put_edge *edge, cop_upload **upload)
 {
-	return put ? stage_put(user, STAGED_ENTITY, put, 0)
-		   : stage_edge(user, edge);
+	struct import *import = user;
+
+	if (!put)
+		return stage_edge(import, edge);
+	if (stage_put(import, STAGED_ENTITY, put, 0))
+		return import->cli->fault.code;
+	if (import->record.has_parts)
+		stage_content(&import->stage, *upload);
+	*upload = NULL;
+	return 0;
 }
 
 /* ---- files -------------------------------------------------------------- */
@@ -501,6 +521,12 @@ static int import_end(struct import *import, int code)
 		fault_note("warning: %" PRIu64 " properties are both in a line "
 			   "and in its \"properties\"; the line's were taken",
 			   import->record.doubled);
+	parts_drop(&import->record.parts);
+	if (import->record.parts.astray && !import->cli->quiet)
+		fault_note("warning: %" PRIu64 " lines of contents were left "
+			   "out, for the record that they belong to does not "
+			   "follow them",
+			   import->record.parts.astray);
 	if (import->bad)
 		fault_note("%" PRIu64 " bad records were left out%s%s",
 			   import->bad, import->refused ? ", see " : "",
@@ -795,6 +821,8 @@ static int import_files(struct import *import)
 		import->batch.record_max = IMPORT_BATCH_FIRST;
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
+	import->record.parts.store = cli->store;
+	import->record.parts.is_dry = import->stage.is_dry;
 	progress_begin(&import->progress, import->progress_mode,
 		       operands_bytes(&import->operands));
 	stop_arm();

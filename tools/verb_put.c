@@ -74,11 +74,16 @@ static int put_line(struct put *put, const char *line, size_t size)
 			      .number = put->reader.line};
 	char where[64];
 
+	if (part_is(line, size))
+		return parts_add(&put->record.parts, line, size, fault);
 	if (record_put(&put->record, put->cli->write, line, size, fault)) {
 		place_text(&place, where, sizeof where);
 		return fault_prefix(fault, "%s: ", where);
 	}
 	if (put->record.kind && batch_add(&put->batch, &place, fault))
+		return fault->code;
+	if (put->record.has_parts &&
+	    batch_add_content(&put->batch, &place, fault))
 		return fault->code;
 	/* the condition is an operation, too */
 	if (put->record.kind == RECORD_ENTITY && put->record.conditional &&
@@ -143,6 +148,7 @@ static int put_run(struct cli *cli)
 	if (!code)
 		code = reader_open(&put.reader, "-", &cli->fault);
 	put.batch.write = cli->write;
+	put.record.parts.store = cli->store;
 	if (!code)
 		code = put_lines(&put);
 	if (put.reader.name)
