@@ -132,12 +132,13 @@ int tiles_is_time(const struct import *import)
 					   : batch_is_full(&import->batch);
 }
 
-int tiles_skip(struct import *import)
+int tiles_ready(struct import *import)
 {
 	struct resume_point *before = &import->resume.before;
 	size_t count = batch_count(&import->batch);
 	uint32_t parts = (uint32_t)before->parts;
 
+	read_end(&import->tiles);
 	if (!parts || resume_is_passing(import))
 		return 0;
 	before->parts = before->until = 0;
@@ -151,8 +152,7 @@ static int pass(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 
-	read_end(&import->tiles);
-	if (tiles_skip(import) || batch_pass(&import->batch, fault))
+	if (tiles_ready(import) || batch_pass(&import->batch, fault))
 		return fault->code;
 	import->tiles.edges = 0;
 	import->tiles.ids = 0;

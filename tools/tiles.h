@@ -37,8 +37,11 @@ void tiles_resume(struct import *import);
 /* Before something that is no edge of tiles_edge(): it comes after those. */
 int tiles_end(struct import *import);
 
-/* Drops what is in the store already, of edges that an import resumed with. */
-int tiles_skip(struct import *import);
+/*
+ * Before what the batch has is committed: of edges that an import resumed with,
+ * those are dropped that are in the store already.
+ */
+int tiles_ready(struct import *import);
 
 void tiles_release(struct tiles *tiles);
 

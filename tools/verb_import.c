@@ -188,7 +188,7 @@ int import_flush(struct import *import)
 {
 	if (import->stage.is_on)
 		return stage_commit(import);
-	return tiles_skip(import)
+	return tiles_ready(import)
 		   ? import->cli->fault.code
 		   : batch_finish(&import->batch, &import->cli->fault);
 }
