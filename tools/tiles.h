@@ -43,6 +43,7 @@ int tiles_end(struct import *import);
  */
 int tiles_ready(struct import *import);
 
+/* No more edges come. */
 void tiles_release(struct tiles *tiles);
 
 #endif

@@ -511,6 +511,7 @@ static int import_end(struct import *import, int code)
 {
 	struct reject *reject = &import->reject;
 
+	tiles_release(&import->tiles);
 	code = code ? import_settle(import, code) : import_finish(import);
 	if (!code)
 		code = reject_close(reject, &import->cli->fault);
@@ -868,7 +869,6 @@ static int import_run(struct cli *cli)
 	if (import.reject.file)
 		(void)reject_close(&import.reject, &(struct fault){0});
 	stage_release(&import.stage);
-	tiles_release(&import.tiles);
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);
