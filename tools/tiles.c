@@ -23,6 +23,7 @@
  *	Some tiles are in the store and others not; resume.c goes on from there.
  *
  * limits
+ *	Lines of JSON are put as they come: their edges stand among all else.
  *	Twice TILES_BYTES of memory, since tiles are filled while others are
  *	committed.  Of an index of a million pages a sixth is more than the
  *	edges of a commit, so that it is as without tiles.
