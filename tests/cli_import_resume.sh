@@ -262,6 +262,19 @@ before=
 
 # ---- what stops one, and what one is told
 
+# The first file is in the store when the second one begins.
+perl -e 'print "key,n:int\n"; print "e$_,$_\n" for 1 .. 150' >"$work/e.csv"
+printf '%s\n' '3 4' 'w1 1 2 3 4' 'w2 1 2 3 x' 'w3 1 2 3 4' >"$work/e.vec"
+fresh 4
+exits 0 'two files' import "$store" "$work/e.csv" "$work/e.vec" --skip-bad --json
+whole=$(totals <"$work/out")
+fresh 4
+exits 7 'the second one has a bad record' import "$store" \
+	"$work/e.csv" "$work/e.vec"
+exits 0 'it goes on with the second one' import "$store" "$work/e.csv" \
+	"$work/e.vec" --skip-bad --json --resume
+is "$(totals <"$work/out")" "$whole" 'and the totals are those of both'
+
 perl -e 'print qq({"key":"k$_"}\n) for 1 .. 250; print "oops\n";
 	print qq({"key":"k$_"}\n) for 251 .. 500' >"$work/s.ndjson"
 fresh

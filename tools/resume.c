@@ -333,6 +333,19 @@ int resume_is_cut(const struct import *import)
 	return resume->before.until > resume->now.turns;
 }
 
+/* All that was to be passed over was: its totals are those of the mark. */
+static void passed(struct import *import)
+{
+	const struct resume_point *before = &import->resume.before;
+
+	import->records = before->records;
+	import->vectors = before->vectors;
+	import->bad = before->bad;
+	import->record.endless = before->endless;
+	import->record.doubled = before->doubled;
+	tiles_resume(import);
+}
+
 int resume_file(struct import *import, const char *path)
 {
 	struct resume *resume = &import->resume;
@@ -350,6 +363,8 @@ int resume_file(struct import *import, const char *path)
 		return 0;
 	if (now->file == before->file) {
 		now->turns = now->file_turns = before->file_turns;
+		if (!resume_is_passing(import))
+			passed(import);
 		return 0;
 	}
 	if (!stat(path, &st))
@@ -359,7 +374,6 @@ int resume_file(struct import *import, const char *path)
 
 int resume_turn(struct import *import)
 {
-	const struct resume_point *before = &import->resume.before;
 	struct batch *batch = &import->batch;
 	int was_passing = resume_is_passing(import);
 
@@ -367,12 +381,7 @@ int resume_turn(struct import *import)
 	if (!was_passing)
 		return 0;
 	if (!resume_is_passing(import)) {
-		import->records = before->records;
-		import->vectors = before->vectors;
-		import->bad = before->bad;
-		import->record.endless = before->endless;
-		import->record.doubled = before->doubled;
-		tiles_resume(import);
+		passed(import);
 	} else if (cop_write_bytes(batch->write) < batch->byte_max) {
 		return 0;
 	}
