@@ -144,7 +144,8 @@ int part_is(const char *line, size_t size)
 
 	at = pass(at, end, "\"content\"");
 	at = pass(at, end, ":");
-	return pass(at, end, "{") != NULL;
+	at = pass(at, end, "{");
+	return pass(at, end, "\"key") != NULL; /* or key_hex */
 }
 
 static void parts_forget(struct parts *parts)
