@@ -254,6 +254,48 @@ run import "$store" "$work/vectors-nodes.csv" --quiet
 "$COPPICE" export "$store" --quiet | cmp -s "$work/dump" -
 ok $? 'vectors by way of CSV: their dump is the same to the byte'
 
+# Keys and texts that a format cannot have.
+cat >"$work/bad" <<-'END'
+	{"key":"\ufffd","key_hex":"ff"}
+	{"key":"a\u0001","type":"T"}
+	{"key":"a\u0002","type":"T"}
+	{"key":"b","type":"T","properties":{"p":"x\uffffy","~id":"8"}}
+	{"key":"n\u0000","type":"T"}
+	{"source":"b","relation":"R","target":"a\u0001"}
+	{"source":"a\u0002","relation":"R","target":"b"}
+	{"source":"b","relation":"R","target":"b"}
+END
+# way FORMAT FILE...: what it says, and what comes of it
+way()
+{
+	format=$1
+	shift
+	made "$work/bad"
+	run export "$store" --format "$format" --output "$work/bad.$format"
+	said=$err
+	made "$@"
+	run export "$store" --quiet
+}
+way graphml "$work/bad.graphml"
+is "$said" 'coppice: 1 value has no place in this format and was left out
+coppice: 4 entities with a key that this format cannot have, left out with all edges
+1 entity, 1 edge' 'GraphML: keys that XML cannot have are left out, and told'
+is "$out" '{"key":"b","type":"T","tags":[],"properties":{"p":"x�y","~id":"8"},"content":null,"vector":null}
+{"source":"b","relation":"R","target":"b","properties":{}}' \
+	'and none is taken for another'
+way csv "$work/bad.csv-nodes.csv" "$work/bad.csv-relationships.csv"
+is "$said" 'coppice: 1 value has no place in this format and was left out
+coppice: 2 entities with a key that this format cannot have, left out with all edges
+3 entities, 3 edges' 'CSV: keys that are no text are left out, and told'
+is "$(figure entities) $(figure edges)" '3 3' 'and the rest comes back'
+made "$work/bad"
+echo '{"key":"l","properties":{"p":[1,null,2]}}' >"$work/null"
+run import "$store" "$work/null"
+run export "$store" --format nt --output "$work/bad.nt"
+is "$err" 'coppice: 2 values have no place in this format and were left out
+6 entities, 3 edges' 'nt: a null in a list, and an entity without a statement'
+exits 0 'and it can be read' import "$store" "$work/bad.nt"
+
 # What the way has no place for is said.
 fresh
 echo '{"key":"a","content":"c","properties":{"content":"p"}}' >"$work/twice"

@@ -99,6 +99,11 @@ static cop_err entity_is_chosen(const struct exporter *run, cop_read *read,
 		   : 0;
 }
 
+static int key_is_fit(const struct exporter *run, const void *key, size_t size)
+{
+	return !run->key_fits || run->key_fits(key, size);
+}
+
 static cop_err id_is_chosen(const struct exporter *run, cop_read *read,
 			    uint64_t id, int *chosen)
 {
@@ -108,11 +113,15 @@ static cop_err id_is_chosen(const struct exporter *run, cop_read *read,
 	cop_err err;
 
 	*chosen = is_near(run, id);
-	if (!*chosen || !select_is_given(&run->which))
+	if (!*chosen || (!run->key_fits && !select_is_given(&run->which)))
 		return 0;
 	err = cop_key(read, id, &key, &size);
-	if (!err)
-		err = cop_get(read, key, size, &entity);
+	if (err)
+		return err;
+	*chosen = key_is_fit(run, key, size);
+	if (!*chosen || !select_is_given(&run->which))
+		return 0;
+	err = cop_get(read, key, size, &entity);
 	return err ? err : entity_is_chosen(run, read, &entity, chosen);
 }
 
@@ -123,6 +132,9 @@ struct pass {
 	export_entity_visit *entity;
 };
 
+static cop_err edges_of(struct exporter *run, cop_read *read,
+			const struct cop_entity *entity);
+
 static int32_t pass_entity(void *user, cop_read *read,
 			   const struct cop_entity *entity)
 {
@@ -131,6 +143,11 @@ static int32_t pass_entity(void *user, cop_read *read,
 	int chosen;
 
 	run->err = entity_is_chosen(run, read, entity, &chosen);
+	if (!run->err && chosen &&
+	    !key_is_fit(run, entity->key, entity->key_size)) {
+		run->keys_out += pass->entity != edges_of;
+		chosen = 0;
+	}
 	if (!run->err && chosen)
 		run->err = pass->entity(run, read, entity);
 	return run->err || out_failed() || stop_signal();

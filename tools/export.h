@@ -49,7 +49,12 @@ struct exporter {
 	/* what no property may be called, of entities, of edges; each ends in
 	   NULL, or is NULL: all may */
 	const char *const *taken[2];
+	char taken_first; /* nor begin with; 0: nothing */
+	/* whether the format can have a key; NULL: all.  Entities of others
+	   are left out, with their edges */
+	int (*key_fits)(const void *key, size_t size);
 	uint64_t entities, edges;
+	uint64_t keys_out;	 /* entities left out for their keys */
 	uint64_t left_out;	 /* what the format has no place for */
 	cop_err err;		 /* from inside a visit */
 	export_edge_visit *edge; /* of the pass that is under way */

@@ -13,12 +13,15 @@
  *	that are none, or a `;` in an item: nothing can stand before that.
  *
  * limits
- *	Types and tags that have a `;`, validities and discriminators, and
- *	content that is no text, are left out, and counted.  Empty texts and
+ *	Types and tags that have a `;`, texts that have a NUL, properties whose
+ *	name begins with `~`, validities and discriminators, and content that is
+ *	no text, are left out, and counted; so are entities whose key is no
+ *	text, with their edges.  Empty texts and
  *	lists are empty cells, which are none.
  */
 #include "export.h"
 #include "out.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -148,6 +151,10 @@ static cop_err property_note(struct exporter *run, const char *name,
 
 	if (!field)
 		return 0;
+	if (value->kind == COP_STRING && memchr(value->data, 0, value->count)) {
+		run->left_out++;
+		return 0;
+	}
 	row.now = &row.cells[field - run->fields.fields];
 	return is_list(field) ? list_add(value) : export_plain(value, cell_add);
 }
@@ -201,7 +208,7 @@ static cop_err content_write(struct exporter *run, cop_read *read,
 	cop_err err = out_content(read, entity, &data, &size);
 
 	putchar(',');
-	if (!err && data)
+	if (!err && data && !memchr(data, 0, size))
 		cell_write(data, size);
 	else
 		run->left_out += size != 0;
@@ -292,12 +299,20 @@ static int edges_write(struct exporter *run)
 	return export_end(run, export_edges(run, edge_write));
 }
 
+/* Tables are UTF-8 without NUL. */
+static int key_fits(const void *key, size_t size)
+{
+	return words_utf8(key, size) == size && !memchr(key, 0, size);
+}
+
 int export_csv(struct exporter *run)
 {
 	static const char *const taken[] = {"content", NULL};
 	int code;
 
 	run->taken[0] = taken;
+	run->taken_first = '~'; /* a word of Gremlin's */
+	run->key_fits = key_fits;
 	code = export_survey(run);
 	row.cells = calloc(run->fields.count + 1, sizeof *row.cells);
 	if (!code && !row.cells)

@@ -29,6 +29,8 @@ static int is_taken(const struct exporter *run, int of_edges, const char *name,
 {
 	const char *const *taken = run->taken[of_edges];
 
+	if (run->taken_first && size && *name == run->taken_first)
+		return 1;
 	while (taken && *taken &&
 	       (strlen(*taken) != size || memcmp(*taken, name, size) != 0))
 		taken++;
@@ -169,14 +171,15 @@ static struct export_field *field_add(struct export_fields *fields,
 	return field;
 }
 
-/* Of an item whether it is itself where lists are items between `;`. */
+/* Of an item whether it is itself where lists are texts between `;`. */
 static void item_note(struct export_field *field, const struct cop_value *item,
 		      uint32_t count)
 {
 	field->item_kinds |= 1U << item->kind;
 	if (item->kind == COP_STRING)
 		field->is_cut |= (count == 1 && !item->count) ||
-				 memchr(item->data, ';', item->count);
+				 memchr(item->data, ';', item->count) ||
+				 memchr(item->data, '\0', item->count);
 }
 
 static cop_err field_note(struct exporter *run, const char *name, size_t size,
@@ -250,7 +253,7 @@ int export_survey(struct exporter *run)
 	if (!code && run->fields.count)
 		qsort(run->fields.fields, run->fields.count,
 		      sizeof *run->fields.fields, field_compare);
-	run->left_out = 0;
+	run->left_out = run->keys_out = 0;
 	return code;
 }
 

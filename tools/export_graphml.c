@@ -11,11 +11,14 @@
  *
  * limits
  *	Vectors are left out, and so are, counted, validities and
- *	characters that XML cannot have.  Lists and maps come back as texts.
+ *	characters that XML cannot have; entities that have one in their key are
+ *	left out themselves, with their edges.  Lists and maps come back as
+ *texts.
  */
 #include "export.h"
 #include "graphml.h"
 #include "out.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,11 +31,41 @@ static struct {
 	cop_err err;
 } labels;
 
+/* The bytes of a character; *fits: XML can have it. */
+static size_t xml_char(const unsigned char *text, size_t size, int *fits)
+{
+	size_t bytes = words_utf8_char(text, size);
+
+	*fits = bytes && (*text >= ' ' || strchr("\t\n\r", *text)) && *text &&
+		(bytes != 3 || (memcmp(text, "\xef\xbf\xbe", 3) != 0 &&
+				memcmp(text, "\xef\xbf\xbf", 3) != 0));
+	return bytes ? bytes : 1;
+}
+
+/* A key cannot be changed: it would be another one. */
+static int key_fits(const void *key, size_t size)
+{
+	const unsigned char *text = key;
+	int fits = 1;
+
+	for (size_t i = 0; i < size && fits;)
+		i += xml_char(text + i, size - i, &fits);
+	return fits;
+}
+
 static void xml(const void *data, size_t size)
 {
 	const unsigned char *text = data;
+	size_t bytes;
+	int fits;
 
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i += bytes) {
+		bytes = xml_char(text + i, size - i, &fits);
+		if (!fits) {
+			current->left_out++;
+			fputs("\xef\xbf\xbd", stdout);
+			continue;
+		}
 		switch (text[i]) {
 		case '&': fputs("&amp;", stdout); break;
 		case '<': fputs("&lt;", stdout); break;
@@ -41,13 +74,7 @@ static void xml(const void *data, size_t size)
 		case '\n':
 		case '\r':
 		case '\t': printf("&#%u;", (unsigned)text[i]); break;
-		default:
-			if (text[i] < ' ') {
-				current->left_out++;
-				fputs("\xef\xbf\xbd", stdout);
-			} else {
-				putchar(text[i]);
-			}
+		default: fwrite(text + i, 1, bytes, stdout);
 		}
 	}
 }
@@ -222,6 +249,7 @@ int export_graphml(struct exporter *run)
 	current = run;
 	run->taken[0] = of_entity;
 	run->taken[1] = of_edge;
+	run->key_fits = key_fits;
 	code = export_survey(run);
 	labels.is_needed = has_type_field(&run->fields);
 	if (!code)

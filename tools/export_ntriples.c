@@ -9,8 +9,10 @@
  *	tags are rdf:type; lists are a statement an item, maps their JSON.
  *
  * limits
- *	Content is <urn:coppice:content>.  Vectors are left out, and so are,
- *	counted, properties of edges, validities, discriminators and nulls.
+ *	An entity of which there is nothing to tell is there as an end of edges
+ *	alone, and counted as left out.  Content is <urn:coppice:content>.
+ *Vectors are left out, and so are, counted, properties of edges, validities,
+ *discriminators and nulls.
  */
 #include "export.h"
 #include "out.h"
@@ -25,6 +27,7 @@
 static struct {
 	const void *key;
 	size_t key_size;
+	int is_told; /* there is a statement of it */
 } subject;
 
 static int iri_may_have(unsigned char byte)
@@ -108,6 +111,7 @@ static void subject_write(void)
 {
 	iri("key", subject.key, subject.key_size);
 	putchar(' ');
+	subject.is_told = 1;
 }
 
 static cop_err value_write(const char *name, size_t size,
@@ -144,7 +148,9 @@ static cop_err property_write(struct exporter *run, const char *name,
 		struct cop_value item;
 
 		err = cop_value_item(value, i, NULL, NULL, &item);
-		if (!err)
+		if (!err && item.kind == COP_NULL)
+			run->left_out++;
+		else if (!err)
 			err = value_write(name, size, &item);
 	}
 	return err;
@@ -170,6 +176,7 @@ static cop_err entity_write(struct exporter *run, cop_read *read,
 	run->entities++;
 	subject.key = entity->key;
 	subject.key_size = entity->key_size;
+	subject.is_told = 0;
 	err = export_labels(run, read, entity, type_write);
 	if (!err)
 		err =
@@ -184,6 +191,7 @@ static cop_err entity_write(struct exporter *run, cop_read *read,
 	} else {
 		run->left_out += size != 0;
 	}
+	run->left_out += !subject.is_told;
 	return err;
 }
 

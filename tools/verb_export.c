@@ -87,6 +87,11 @@ static void export_tell(const struct exporter *run)
 		    "%s no place in this format and %s left out",
 		    words_things(a, run->left_out, "value has", "values have"),
 		    run->left_out == 1 ? "was" : "were");
+	if (run->keys_out)
+		fault_note(
+		    "%s with a key that this format cannot have, left "
+		    "out with all edges",
+		    words_things(a, run->keys_out, "entity", "entities"));
 	if (strcmp(run->output, "-") != 0 && !run->cli->quiet)
 		fprintf(stderr, "%s, %s\n",
 			words_things(a, run->entities, "entity", "entities"),
