@@ -183,6 +183,10 @@ static int loads_count(struct batch *batch, struct loads *loads,
 		       struct fault *fault)
 {
 	if (loads->fault.code) {
+		if (loads->commits) {
+			batch->is_torn = 1;
+			batch->commit = loads->total.commit;
+		}
 		*fault = loads->fault;
 		return fault->code;
 	}

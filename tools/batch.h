@@ -58,6 +58,7 @@ struct batch {
 	int is_under_way;	/* there is something */
 	pthread_t thread;
 	struct place done; /* the last one that was committed */
+	int is_torn;	   /* of the pass that failed some commits were made */
 	uint64_t commit;   /* the newest commit's number */
 	uint64_t commits;
 	struct cop_result total; /* sums over all commits */

@@ -465,17 +465,21 @@ static void import_say_where(struct import *import)
 
 	if (!batch->done.file) {
 		snprintf(fault->text + size, sizeof fault->text - size,
-			 import->resume.before.turns
+			 batch->is_torn
+			     ? "; some of the edges that come next are in the "
+			       "store"
+			 : import->resume.before.turns
 			     ? "; nothing more was imported"
 			     : "; nothing was imported");
 		return;
 	}
 	place_text(&batch->done, where, sizeof where);
-	snprintf(fault->text + size, sizeof fault->text - size,
-		 "; in the store is everything up to %s, commit %" PRIu64 "%s",
-		 where, batch->commit,
-		 import->resume.is_marked ? "; --resume goes on from there"
-					  : "");
+	snprintf(
+	    fault->text + size, sizeof fault->text - size,
+	    "; in the store is everything up to %s%s, commit %" PRIu64 "%s",
+	    where, batch->is_torn ? ", and some of the edges behind it" : "",
+	    batch->commit,
+	    import->resume.is_marked ? "; --resume goes on from there" : "");
 }
 
 /* What is under way stands before what a fault is of, and comes first. */
