@@ -7,11 +7,11 @@
  *	the same ones: how old an ended version may be, and how many of one
  *	thing there may be.  state.oldest is the first commit that can still be
  *	read as of; it moves up as commits come of the longest age.  What died
- *at it or before is no reading's any more, and the index by death lists that
- *first: each commit lets go of a few more than it adds, so history never grows
- *beyond its setting, and no commit waits long for it.  Shorter ages of types,
- *and counts, are the business of compaction, which leaves out what they do not
- *keep (cull.h).
+ *	at it or before is no reading's any more, and the index by death lists
+ *	that first: each commit lets go of a few more than it adds, so history
+ *	never grows beyond its setting, and no commit waits long for it.
+ *	Shorter ages of types, and counts, are the business of compaction, which
+ *	leaves out what they do not keep (cull.h).
  *
  * limits
  *	A store to which nobody commits keeps what it has until cop_maintain or

@@ -7,15 +7,15 @@
  *	thread; so reading and encoding cost no time of the store's, and memory
  *	is two writes.  Where it pays to bring them into another order, there
  *	are several writes in place of one, the parts, each of them a commit.
- *Beside each operation the batch keeps where in the input it came from, because
- *some faults (an edge to nowhere) show only at the commit, which names the
- *operation by its index.
+ *	Beside each operation the batch keeps where in the input it came from,
+ *	because some faults (an edge to nowhere) show only at the commit, which
+ *	names the operation by its index.
  *
  * crash
  *	What was committed is in the store, in the order of the input but for
  *	parts; `done` says up to where all is.  Putting the same records again
- *does no harm, so an import that broke off may simply be run again; `seal` can
- *have each commit keep how far it goes, to go on from there.
+ *	does no harm, so an import that broke off may simply be run again;
+ *	`seal` can have each commit keep how far it goes, to go on from there.
  */
 #include "batch.h"
 

@@ -107,20 +107,20 @@ static int key_is_fit(const struct exporter *run, const void *key, size_t size)
 static cop_err id_is_chosen(const struct exporter *run, cop_read *read,
 			    uint64_t id, int *chosen)
 {
+	int is_selected = select_is_given(&run->which);
 	struct cop_entity entity;
 	const void *key;
 	size_t size;
 	cop_err err;
 
 	*chosen = is_near(run, id);
-	if (!*chosen || (!run->key_fits && !select_is_given(&run->which)))
+	if (!*chosen || (!run->key_fits && !is_selected))
 		return 0;
 	err = cop_key(read, id, &key, &size);
-	if (err)
+	if (!err)
+		*chosen = key_is_fit(run, key, size);
+	if (err || !*chosen || !is_selected)
 		return err;
-	*chosen = key_is_fit(run, key, size);
-	if (!*chosen || !select_is_given(&run->which))
-		return 0;
 	err = cop_get(read, key, size, &entity);
 	return err ? err : entity_is_chosen(run, read, &entity, chosen);
 }
@@ -130,10 +130,8 @@ static cop_err id_is_chosen(const struct exporter *run, cop_read *read,
 struct pass {
 	struct exporter *run;
 	export_entity_visit *entity;
+	int is_of_edges; /* who is left out was counted before */
 };
-
-static cop_err edges_of(struct exporter *run, cop_read *read,
-			const struct cop_entity *entity);
 
 static int32_t pass_entity(void *user, cop_read *read,
 			   const struct cop_entity *entity)
@@ -145,7 +143,7 @@ static int32_t pass_entity(void *user, cop_read *read,
 	run->err = entity_is_chosen(run, read, entity, &chosen);
 	if (!run->err && chosen &&
 	    !key_is_fit(run, entity->key, entity->key_size)) {
-		run->keys_out += pass->entity != edges_of;
+		run->keys_out += !pass->is_of_edges;
 		chosen = 0;
 	}
 	if (!run->err && chosen)
@@ -279,7 +277,7 @@ static cop_err edges_of(struct exporter *run, cop_read *read,
 
 int export_edges(struct exporter *run, export_edge_visit *visit)
 {
-	struct pass pass = {.run = run, .entity = edges_of};
+	struct pass pass = {.run = run, .entity = edges_of, .is_of_edges = 1};
 
 	run->edge = visit;
 	return pass_run(&pass);

@@ -18,7 +18,7 @@ struct export_field {
 	int of_edges;
 	unsigned kinds;	     /* a bit each: 1 << enum cop_kind */
 	unsigned item_kinds; /* of lists */
-	int is_cut;	     /* an item has a `;`, or is a lone empty text */
+	int is_cut; /* an item has a `;` or a NUL, or is a lone empty text */
 };
 
 struct export_fields {
@@ -88,7 +88,8 @@ cop_err export_edge_properties(struct exporter *run, cop_read *read,
 void export_fields_release(struct export_fields *fields);
 
 /* Calls `visit` for the type, "" for none, then for each tag in order. */
-typedef void export_label_visit(const char *text, size_t size, int is_type);
+typedef cop_err export_label_visit(struct exporter *run, const char *text,
+				   size_t size, int is_type);
 cop_err export_labels(struct exporter *run, cop_read *read,
 		      const struct cop_entity *entity,
 		      export_label_visit *visit);

@@ -16,8 +16,8 @@
  *	Types and tags that have a `;`, texts that have a NUL, properties whose
  *	name begins with `~`, validities and discriminators, and content that is
  *	no text, are left out, and counted; so are entities whose key is no
- *	text, with their edges.  Empty texts and
- *	lists are empty cells, which are none.
+ *	text, with their edges.  Empty texts and lists are empty cells, which
+ *	are none.
  */
 #include "export.h"
 #include "out.h"
@@ -39,7 +39,6 @@ static struct {
 	struct cell *now;
 	int of_edges;
 	int failed; /* memory is out */
-	uint64_t left_out;
 } row;
 
 static void cell_add(const void *data, size_t size)
@@ -176,13 +175,15 @@ static cop_err row_end(const struct exporter *run)
 	return row.failed ? ENOMEM : 0;
 }
 
-static void label_add(const char *text, size_t size, int is_type)
+static cop_err label_add(struct exporter *run, const char *text, size_t size,
+			 int is_type)
 {
 	cell_add(";", !is_type);
 	if (memchr(text, ';', size))
-		row.left_out++;
+		run->left_out++;
 	else
 		cell_add(text, size);
+	return 0;
 }
 
 static cop_err labels_write(struct exporter *run, cop_read *read,
@@ -192,10 +193,8 @@ static cop_err labels_write(struct exporter *run, cop_read *read,
 	cop_err err;
 
 	row.now = labels;
-	row.left_out = 0;
 	labels->size = 0;
 	err = export_labels(run, read, entity, label_add);
-	run->left_out += row.left_out;
 	cell_write(labels->data, labels->size);
 	return err;
 }

@@ -96,10 +96,12 @@ cop_err export_labels(struct exporter *run, cop_read *read,
 
 	if (err)
 		return err;
-	visit(text, size, 1);
+	err = visit(run, text, size, 1);
+	if (err)
+		return err;
 	err = out_tags(read, entity, &tags, &count, &timed);
 	for (uint32_t i = 0; i < count && !err; i++)
-		visit(tags[i].text, tags[i].size, 0);
+		err = visit(run, tags[i].text, tags[i].size, 0);
 	run->left_out += timed;
 	free(tags);
 	return err;

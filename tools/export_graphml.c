@@ -13,7 +13,7 @@
  *	Vectors are left out, and so are, counted, validities and
  *	characters that XML cannot have; entities that have one in their key are
  *	left out themselves, with their edges.  Lists and maps come back as
- *texts.
+ *	texts.
  */
 #include "export.h"
 #include "graphml.h"
@@ -28,7 +28,6 @@ static struct exporter *current;
 static struct {
 	int is_array;  /* in JSON */
 	int is_needed; /* of those who have none, too */
-	cop_err err;
 } labels;
 
 /* The bytes of a character; *fits: XML can have it. */
@@ -117,24 +116,28 @@ static cop_err property_write(struct exporter *run, const char *name,
 	return err;
 }
 
-static void label_judge(const char *text, size_t size, int is_type)
+static cop_err label_judge(struct exporter *run, const char *text, size_t size,
+			   int is_type)
 {
+	(void)run;
 	labels.is_array |= memchr(text, ':', size) || (is_type && !size);
+	return 0;
 }
 
-static void label_write(const char *text, size_t size, int is_type)
+static cop_err label_write(struct exporter *run, const char *text, size_t size,
+			   int is_type)
 {
 	struct cop_value value = {
 	    .kind = COP_STRING, .data = text, .count = (uint32_t)size};
 
+	(void)run;
 	if (!labels.is_array) {
 		putchar(':');
 		xml(text, size);
-		return;
+		return 0;
 	}
 	putchar(is_type ? '[' : ',');
-	if (!labels.err)
-		labels.err = export_json(&value, xml);
+	return export_json(&value, xml);
 }
 
 static cop_err labels_write(struct exporter *run, cop_read *read,
@@ -146,14 +149,13 @@ static cop_err labels_write(struct exporter *run, cop_read *read,
 	if (!entity->type && !entity->tag_count && !labels.is_needed)
 		return 0;
 	labels.is_array = 0;
-	labels.err = 0;
 	err = export_labels(run, read, entity, label_judge);
 	run->left_out = left_out; /* what is counted once more now */
 	fputs("      <data key=\"labels\">", stdout);
 	if (!err)
 		err = export_labels(run, read, entity, label_write);
 	fputs(labels.is_array ? "]</data>\n" : "</data>\n", stdout);
-	return err ? err : labels.err;
+	return err;
 }
 
 /* Whether some property would tell the type of who has no labels. */

@@ -11,8 +11,8 @@
  * limits
  *	An entity of which there is nothing to tell is there as an end of edges
  *	alone, and counted as left out.  Content is <urn:coppice:content>.
- *Vectors are left out, and so are, counted, properties of edges, validities,
- *discriminators and nulls.
+ *	Vectors are left out, and so are, counted, properties of edges,
+ *	validities, discriminators and nulls.
  */
 #include "export.h"
 #include "out.h"
@@ -156,14 +156,17 @@ static cop_err property_write(struct exporter *run, const char *name,
 	return err;
 }
 
-static void type_write(const char *text, size_t size, int is_type)
+static cop_err type_write(struct exporter *run, const char *text, size_t size,
+			  int is_type)
 {
+	(void)run;
 	if (!size)
-		return;
+		return 0;
 	subject_write();
 	fputs(RDF_TYPE " ", stdout);
 	iri(is_type ? "type" : "tag", text, size);
 	puts(" .");
+	return 0;
 }
 
 static cop_err entity_write(struct exporter *run, cop_read *read,

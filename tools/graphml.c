@@ -378,13 +378,12 @@ static int room_for_names(struct graphml_record *record, size_t most,
 static int array_names(struct graphml_record *record, const json_t *array,
 		       struct graphml_content *out)
 {
-	const json_t *item;
-	size_t i;
+	size_t count = json_array_size(array);
 
-	if (room_for_names(record, json_array_size(array), out))
+	if (room_for_names(record, count, out))
 		return 1;
-	json_array_foreach(array, i, item)
-	{
+	for (size_t i = 0; i < count; i++) {
+		const json_t *item = json_array_get(array, i);
 		size_t size = json_string_length(item);
 		char *copy = scratch_take(&record->scratch, size + 1, 1);
 
@@ -400,11 +399,12 @@ static int array_names(struct graphml_record *record, const json_t *array,
 
 static int is_array_of_texts(const json_t *json)
 {
-	const json_t *item;
-	size_t i;
+	size_t count = json_array_size(json);
 
-	json_array_foreach(json, i, item) if (!json_is_string(item)) return 0;
-	return json_array_size(json) != 0;
+	for (size_t i = 0; i < count; i++)
+		if (!json_is_string(json_array_get(json, i)))
+			return 0;
+	return count != 0;
 }
 
 /* Cuts ":A:B" or "A::B" where it tells several names; others are one. */

@@ -18,6 +18,7 @@
 #include "csv.h"
 #include "import.h"
 #include "rows.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,13 +56,13 @@ static int keys_no_column(const struct row_keys *keys, struct fault *fault)
 /* Finds the column, by its number or by the names in the first record. */
 static int keys_find(struct row_keys *keys, struct fault *fault)
 {
-	size_t digits = strspn(keys->name, "0123456789"), size;
 	const char *field;
+	uint64_t number;
+	size_t size;
 
-	if (!keys->name[digits] && digits < 6 && *keys->name != '0') {
-		for (const char *at = keys->name; *at; at++)
-			keys->column = keys->column * 10 + (size_t)(*at - '0');
-		keys->column--;
+	if (*keys->name != '0' && strlen(keys->name) < 6 &&
+	    !words_u64(keys->name, 10, &number)) {
+		keys->column = (size_t)number - 1;
 		return 0;
 	}
 	if (csv_next(&keys->csv, fault))
