@@ -254,6 +254,37 @@ exits 0 'all of it in one commit' import "$store" "$work/towns.csv" \
 head -n "$(grep -c . "$work/at.once")" "$work/whole" |
 	cmp -s - "$work/at.once"
 ok $? 'puts the same'
+
+# The same among lines: what stands behind edges that wait comes after them.
+perl -e 'sub town { print "{\"key\":\"t$_[0]\",\"n\":$_[1]}\n" }
+	sub roads { print "{\"source\":\"t", ($_ * 31) % 500, "\",",
+		"\"relation\":\"R\",\"target\":\"t", ($_ * 7919) % 997,
+		"\",\"discriminator\":", $_ % 7,
+		",\"w\":", $_ % 71 ? $_ : "x", "}\n" for $_[0] .. $_[1] }
+	town $_, 0 for 0 .. 499;
+	roads 1, 8000;
+	town $_, 1 for 0, 700 .. 720;
+	roads 8001, 12000;
+	print "{\"key\":7}\n";
+	town 499, 2;
+	roads 12001, 20000' >"$work/roads.ndjson"
+cut=0
+kind 'lines of edges in tiles' "$work/roads.ndjson" --skip-bad --dangling skip
+ok $((cut == 0)) "killed between tiles $cut times of 6"
+begin
+exits 0 'all of it in one commit' import "$store" "$work/roads.ndjson" \
+	--skip-bad --dangling skip --atomic
+"$COPPICE" export "$store" --quiet >"$work/at.once"
+head -n "$(grep -c . "$work/at.once")" "$work/whole" |
+	cmp -s - "$work/at.once"
+ok $? 'puts the same'
+
+# Edges that all have the same ends are at one place of the order.
+perl -e 'print "source,relation,target,w:int\n";
+	print "t1,R,t2,$_\n" for 1 .. 12000' >"$work/same.csv"
+cut=0
+kind 'edges with the same ends' "$work/towns.csv" "$work/same.csv"
+ok $((cut == 0)) "killed between tiles $cut times of 6"
 moments='0.2 0.5 0.85'
 
 before=$work/ids.ndjson

@@ -5,24 +5,21 @@
  * idea
  *	A write is filled while another one, filled before, is committed by a
  *	thread; so reading and encoding cost no time of the store's, and memory
- *	is two writes.  Where it pays to bring them into another order, there
- *	are several writes in place of one, the parts, each of them a commit.
- *	Beside each operation the batch keeps where in the input it came from,
- *	because some faults (an edge to nowhere) show only at the commit, which
- *	names the operation by its index.
+ *	is two writes.  Beside each operation the batch keeps where in the input
+ *	it came from, because some faults (an edge to nowhere) show only at the
+ *	commit, which names the operation by its index.
  *
  * crash
- *	What was committed is in the store, in the order of the input but for
- *	parts; `done` says up to where all is.  Putting the same records again
- *	does no harm, so an import that broke off may simply be run again;
- *	`seal` can have each commit keep how far it goes, to go on from there.
+ *	What was committed is in the store, in the order of the input unless the
+ *	caller says that more `follows`; `done` says up to where all is.
+ *	Putting the same records again does no harm, so an import that broke off
+ *	may simply be run again; `seal` can have each commit keep how far it
+ *	goes, to go on from there.
  */
 #include "batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { BATCH_LOOKS = 64 }; /* operations, until all parts are looked at */
 
 void place_text(const struct place *place, char *out, size_t room)
 {
@@ -38,7 +35,7 @@ static int no_memory(struct fault *fault)
 int batch_add(struct batch *batch, const struct place *place,
 	      struct fault *fault)
 {
-	struct load *load = &batch->filling.parts[batch->part];
+	struct load *load = &batch->filling;
 
 	if (load->count == load->room) {
 		size_t room = load->room ? load->room * 2 : 1024;
@@ -51,15 +48,14 @@ int batch_add(struct batch *batch, const struct place *place,
 		load->room = room;
 	}
 	load->places[load->count++] = *place;
-	batch->filling.count++;
-	batch->filling.last = *place;
+	batch->last = *place;
 	return 0;
 }
 
 int batch_add_content(struct batch *batch, const struct place *place,
 		      struct fault *fault)
 {
-	batch->filling.parts[batch->part].contents++;
+	batch->filling.contents++;
 	return batch_add(batch, place, fault);
 }
 
@@ -70,49 +66,8 @@ size_t batch_count(const struct batch *batch)
 
 int batch_is_full(const struct batch *batch)
 {
-	size_t bytes = 0;
-
-	if (batch->filling.parts[batch->part].count >= batch->record_max)
-		return 1;
-	if (!batch->part)
-		return cop_write_bytes(batch->write) >= batch->byte_max;
-	if (batch->filling.count % BATCH_LOOKS)
-		return 0;
-	for (size_t i = 0; i < BATCH_PARTS; i++)
-		if (batch->filling.parts[i].count)
-			bytes += cop_write_bytes(batch->filling.parts[i].write);
-	return bytes >= batch->byte_max;
-}
-
-/* ---- parts -------------------------------------------------------------- */
-
-int batch_turn(struct batch *batch, uint32_t part, struct fault *fault)
-{
-	struct load *load = &batch->filling.parts[part];
-	cop_err err = 0;
-
-	batch->filling.parts[batch->part].write = batch->write;
-	if (!load->write)
-		err = cop_write_begin(batch->store, &load->write);
-	if (err)
-		return fault_cop(fault, err);
-	batch->part = part;
-	batch->write = load->write;
-	return 0;
-}
-
-int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault)
-{
-	for (uint32_t i = 0; i < parts && i < BATCH_PARTS; i++) {
-		struct load *load = &batch->filling.parts[i];
-
-		if (batch_turn(batch, i, fault))
-			return fault->code;
-		batch->total.edges_put += load->count;
-		if (load->count && batch_restart(batch, fault))
-			return fault->code;
-	}
-	return batch_turn(batch, 0, fault);
+	return batch->filling.count >= batch->record_max ||
+	       cop_write_bytes(batch->write) >= batch->byte_max;
 }
 
 /* ---- committing --------------------------------------------------------- */
@@ -130,8 +85,7 @@ static int load_fault(const struct load *load, cop_err err, uint32_t failed,
 }
 
 /* By whoever commits: nothing of the batch is touched but what is asked for. */
-static int load_commit(const struct batch *batch, const struct load *load,
-		       struct cop_result *result, struct fault *fault)
+static void load_commit(const struct batch *batch, struct load *load)
 {
 	struct cop_commit_options options = {
 	    .size = sizeof options,
@@ -139,10 +93,12 @@ static int load_commit(const struct batch *batch, const struct load *load,
 	    .threads = batch->threads};
 	cop_err err;
 
-	*result =
-	    (struct cop_result){.size = sizeof *result, .failed = UINT32_MAX};
-	err = cop_commit_with(load->write, &options, result);
-	return err ? load_fault(load, err, result->failed, fault) : 0;
+	load->fault.code = 0;
+	load->result = (struct cop_result){.size = sizeof load->result,
+					   .failed = UINT32_MAX};
+	err = cop_commit_with(load->write, &options, &load->result);
+	if (err)
+		load_fault(load, err, load->result.failed, &load->fault);
 }
 
 static void result_add(struct cop_result *total,
@@ -157,45 +113,21 @@ static void result_add(struct cop_result *total,
 	total->commit = result->commit;
 }
 
-/* A commit of each part, or of the first one if there is nothing at all. */
-static void loads_commit(const struct batch *batch, struct loads *loads)
+static int load_count(struct batch *batch, struct load *load,
+		      struct fault *fault)
 {
-	struct cop_result result;
-
-	loads->total = (struct cop_result){0};
-	loads->commits = 0;
-	loads->fault.code = 0;
-	for (size_t i = 0; i < BATCH_PARTS; i++) {
-		struct load *load = &loads->parts[i];
-
-		if (!load->count && (i || loads->count))
-			continue;
-		if (load_commit(batch, load, &result, &loads->fault))
-			return;
-		result.entities_put -= load->contents;
-		load->count = load->contents = 0;
-		result_add(&loads->total, &result);
-		loads->commits++;
-	}
-}
-
-static int loads_count(struct batch *batch, struct loads *loads,
-		       struct fault *fault)
-{
-	if (loads->fault.code) {
-		if (loads->commits) {
-			batch->is_torn = 1;
-			batch->commit = loads->total.commit;
-		}
-		*fault = loads->fault;
+	if (load->fault.code) {
+		*fault = load->fault;
 		return fault->code;
 	}
-	result_add(&batch->total, &loads->total);
-	batch->commit = loads->total.commit;
-	batch->commits += loads->commits;
-	if (loads->count)
-		batch->done = loads->last;
-	loads->count = 0;
+	load->result.entities_put -= load->contents;
+	result_add(&batch->total, &load->result);
+	batch->commit = load->result.commit;
+	batch->commits++;
+	batch->is_torn = load->follows;
+	if (!load->follows)
+		batch->done = load->last;
+	load->count = load->contents = 0;
 	return 0;
 }
 
@@ -203,7 +135,7 @@ static void *commit_run(void *user)
 {
 	struct batch *batch = user;
 
-	loads_commit(batch, &batch->under_way);
+	load_commit(batch, &batch->under_way);
 	return NULL;
 }
 
@@ -213,49 +145,40 @@ int batch_settle(struct batch *batch, struct fault *fault)
 		return 0;
 	pthread_join(batch->thread, NULL);
 	batch->is_under_way = 0;
-	return loads_count(batch, &batch->under_way, fault);
+	return load_count(batch, &batch->under_way, fault);
 }
 
-/* Has the other writes, which are empty by now, filled. */
-static int loads_swap(struct batch *batch, struct fault *fault)
+/* Adds what the caller has to each commit. */
+static int load_seal(struct batch *batch, struct fault *fault)
 {
-	struct loads filled;
+	struct load *load = &batch->filling;
 
-	if (batch_turn(batch, 0, fault))
-		return fault->code;
-	filled = batch->filling;
+	load->write = batch->write;
+	load->follows = batch->follows;
+	load->last = batch->last;
+	return batch->seal ? batch->seal(batch->user, fault) : 0;
+}
+
+/* Has the other write, which is empty by now, filled. */
+static int load_swap(struct batch *batch, struct fault *fault)
+{
+	struct load filled = batch->filling;
+	cop_err err = 0;
+
 	batch->filling = batch->under_way;
 	batch->under_way = filled;
-	batch->write = batch->filling.parts[0].write;
-	return batch_turn(batch, 0, fault);
-}
-
-/* Of each part; the part that is added to is the first one then. */
-static int batch_seal(struct batch *batch, struct fault *fault)
-{
-	size_t left = batch->filling.count;
-
-	if (!batch->seal)
-		return 0;
-	for (uint32_t i = 0; i < BATCH_PARTS; i++) {
-		size_t count = batch->filling.parts[i].count;
-
-		left -= count;
-		if (!count && (i || batch->filling.count))
-			continue;
-		if (batch_turn(batch, i, fault) ||
-		    batch->seal(batch->user, left != 0, fault))
-			return fault->code;
-	}
-	return batch_turn(batch, 0, fault);
+	if (!batch->filling.write)
+		err = cop_write_begin(batch->store, &batch->filling.write);
+	batch->write = batch->filling.write;
+	return err ? fault_cop(fault, err) : 0;
 }
 
 int batch_pass(struct batch *batch, struct fault *fault)
 {
 	if (!batch->ahead)
 		return batch_commit(batch, fault);
-	if (batch_settle(batch, fault) || batch_seal(batch, fault) ||
-	    loads_swap(batch, fault))
+	if (batch_settle(batch, fault) || load_seal(batch, fault) ||
+	    load_swap(batch, fault))
 		return fault->code;
 	if (pthread_create(&batch->thread, NULL, commit_run, batch))
 		return fault_set(fault, EXIT_NO_SPACE,
@@ -266,11 +189,10 @@ int batch_pass(struct batch *batch, struct fault *fault)
 
 int batch_commit(struct batch *batch, struct fault *fault)
 {
-	if (batch_settle(batch, fault) || batch_seal(batch, fault))
+	if (batch_settle(batch, fault) || load_seal(batch, fault))
 		return fault->code;
-	batch->filling.parts[batch->part].write = batch->write;
-	loads_commit(batch, &batch->filling);
-	return loads_count(batch, &batch->filling, fault);
+	load_commit(batch, &batch->filling);
+	return load_count(batch, &batch->filling, fault);
 }
 
 int batch_finish(struct batch *batch, struct fault *fault)
@@ -289,29 +211,23 @@ int batch_begin(struct batch *batch, struct fault *fault)
 
 int batch_restart(struct batch *batch, struct fault *fault)
 {
-	struct load *load = &batch->filling.parts[batch->part];
-
 	cop_abort(batch->write);
 	batch->write = NULL;
-	batch->filling.count -= load->count;
-	load->count = load->contents = 0;
+	batch->filling.count = batch->filling.contents = 0;
 	return batch_begin(batch, fault);
 }
 
-static void loads_release(struct loads *loads)
+static void load_release(struct load *load)
 {
-	for (size_t i = 0; i < BATCH_PARTS; i++) {
-		cop_abort(loads->parts[i].write);
-		free(loads->parts[i].places);
-	}
-	*loads = (struct loads){0};
+	cop_abort(load->write);
+	free(load->places);
+	*load = (struct load){0};
 }
 
 void batch_release(struct batch *batch)
 {
 	/* of a caller who has no store the write is the caller's, too */
-	batch->filling.parts[batch->part].write =
-	    batch->store ? batch->write : NULL;
-	loads_release(&batch->filling);
-	loads_release(&batch->under_way);
+	batch->filling.write = batch->store ? batch->write : NULL;
+	load_release(&batch->filling);
+	load_release(&batch->under_way);
 }

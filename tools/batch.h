@@ -19,19 +19,11 @@ struct load {
 	cop_write *write;
 	struct place *places;
 	size_t count, room;
-	size_t contents; /* of those, for an entity that another one puts */
-};
-
-enum { BATCH_PARTS = 37 };
-
-/* What is passed at once: a commit of each part that has something. */
-struct loads {
-	struct load parts[BATCH_PARTS];
-	size_t count;	   /* of all parts */
-	struct place last; /* in the order of the input */
-	/* of its commits */
-	struct cop_result total;
-	uint64_t commits;
+	size_t contents;   /* of those, for an entity that another one puts */
+	int follows;	   /* more commits come of what was read by then */
+	struct place last; /* up to which all is in the store then */
+	/* of its commit */
+	struct cop_result result;
 	struct fault fault;
 };
 
@@ -40,25 +32,28 @@ struct batch {
 	cop_store *store; /* of which batch_begin() begins writes */
 	cop_write *write; /* the one that is filled: the caller's, or those */
 	int ahead;	  /* it is filled while another is committed */
-	/* operations of a part, and bytes of all of them, when it is time to
-	   commit; SIZE_MAX: all in one */
+	/* operations and their bytes, when it is time to commit; SIZE_MAX: all
+	   in one */
 	size_t record_max;
 	size_t byte_max;
 	int lazy; /* commits are COP_LAZY */
 	/* called before each commit is begun, to add to `write`, its write;
-	   `follows`: it is of a pass of which more commits come; NULL: nothing
-	   is */
-	int (*seal)(void *user, int follows, struct fault *fault);
+	   NULL: nothing is */
+	int (*seal)(void *user, struct fault *fault);
 	void *user;
 	uint32_t threads; /* that link vectors, 0: 1 */
+	/* changed by a caller who adds in another order than the input's: more
+	   of the same comes in another commit; and what batch_add() says last
+	 */
+	int follows;
+	struct place last;
 	/* the batch's own */
-	struct loads filling;
-	uint32_t part;		/* whose write `write` is, as a rule 0 */
-	struct loads under_way; /* being committed by the thread */
-	int is_under_way;	/* there is something */
+	struct load filling;
+	struct load under_way; /* being committed by the thread */
+	int is_under_way;      /* there is something */
 	pthread_t thread;
-	struct place done; /* the last one that was committed */
-	int is_torn;	   /* of the pass that failed some commits were made */
+	struct place done; /* the last one up to which all is committed */
+	int is_torn;	   /* some of what comes next is, too */
 	uint64_t commit;   /* the newest commit's number */
 	uint64_t commits;
 	struct cop_result total; /* sums over all commits */
@@ -69,15 +64,6 @@ int batch_begin(struct batch *batch, struct fault *fault);
 
 /* Drops what no commit was begun for, and begins that write anew. */
 int batch_restart(struct batch *batch, struct fault *fault);
-
-/*
- * Has operations added to a part: those of a lower one are committed first.
- * Returns 0 or an exit status.
- */
-int batch_turn(struct batch *batch, uint32_t part, struct fault *fault);
-
-/* Drops the first `parts` parts, which are in the store already. */
-int batch_skip(struct batch *batch, uint32_t parts, struct fault *fault);
 
 /* Says where the operation stands that has just been added to the write. */
 int batch_add(struct batch *batch, const struct place *place,
@@ -90,7 +76,7 @@ int batch_add_content(struct batch *batch, const struct place *place,
 /* Operations that no commit was begun for. */
 size_t batch_count(const struct batch *batch);
 
-/* Whether it is time to commit, by the part that is added to. */
+/* Whether it is time to commit. */
 int batch_is_full(const struct batch *batch);
 
 /*

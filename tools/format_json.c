@@ -212,19 +212,11 @@ static int document_element(struct document *document)
 	import->text = data;
 	import->text_size = size;
 	import->record.is_point = document_is_point(document->list);
-	code = record_put(&import->record, import->batch.write, data, size,
-			  document->fault);
+	import->list = document->is_in_list ? document->list : NULL;
+	import->index = document->index++;
+	code = import_record(import, &place, data, size);
+	import->list = NULL;
 	document_take(document, data, size);
-	if (code) {
-		if (document->is_in_list)
-			fault_prefix(document->fault,
-				     "%s[%" PRIu64 "]: ", document->list,
-				     document->index);
-		code = import_bad(import, &place);
-	} else {
-		code = import_recorded(import, &place);
-	}
-	document->index++;
 	return code;
 }
 

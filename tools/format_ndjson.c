@@ -61,11 +61,8 @@ static int lines_import(struct import *import)
 			code = import_part(import, line, size);
 		else if (resume_is_passing(import))
 			code = import_step(import);
-		else if (record_put(&import->record, import->batch.write, line,
-				    size, fault))
-			code = import_bad(import, &place);
 		else
-			code = import_recorded(import, &place);
+			code = import_record(import, &place, line, size);
 		if (code)
 			return code;
 	}

@@ -51,6 +51,11 @@ struct import {
 	struct stage stage;
 	struct tiles tiles;
 	struct reject reject;
+	/* of the JSON at hand: where it is, and its number in a list, NULL: it
+	   is in none that has a name */
+	const struct place *place;
+	const char *list;
+	uint64_t index;
 	const char *text; /* of the record at hand, NULL: it has none */
 	size_t text_size;
 	int is_again;	       /* it was put before, in part */
@@ -77,8 +82,9 @@ int import_step(struct import *import);
  */
 int import_part(struct import *import, const char *line, size_t size);
 
-/* The same as import_added() of the line that import->record has just put. */
-int import_recorded(struct import *import, const struct place *place);
+/* Puts a record in JSON, and does what follows.  Returns as import_entity(). */
+int import_record(struct import *import, const struct place *place,
+		  const char *data, size_t size);
 
 /*
  * Here a commit ends, and from here on one ends only at the next such place.

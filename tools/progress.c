@@ -6,7 +6,8 @@
  *	Share done, records, their rate, the time left, by bytes of the files,
  *	and memory.  On a terminal the line is drawn over itself, ten times a
  *	second; elsewhere (--progress=always) a line is written each second.  By
- *	default there is one only on a terminal.
+ *	default there is one only on a terminal.  Edges that have waited are put
+ *	after they were read: then it says how many of them are.
  */
 #include "progress.h"
 #include "steady.h"
@@ -75,18 +76,39 @@ static void progress_draw(struct progress *progress, uint64_t bytes,
 	progress->is_drawn = progress->is_terminal;
 }
 
-void progress_step(struct progress *progress, uint64_t bytes, uint64_t records)
+static int is_time(struct progress *progress)
 {
 	uint64_t now;
 
 	if (!progress->is_on)
-		return;
+		return 0;
 	now = steady_ns();
 	if (now < progress->next_ns)
-		return;
+		return 0;
 	progress->next_ns =
 	    now + (progress->is_terminal ? 100000000u : 1000000000u);
-	progress_draw(progress, bytes, records);
+	return 1;
+}
+
+void progress_step(struct progress *progress, uint64_t bytes, uint64_t records)
+{
+	if (is_time(progress))
+		progress_draw(progress, bytes, records);
+}
+
+void progress_put(struct progress *progress, uint64_t done, uint64_t count)
+{
+	char now[32], all[32], peak[32];
+
+	if (!is_time(progress))
+		return;
+	words_count(now, done);
+	words_count(all, count);
+	words_bytes(peak, progress_peak());
+	fprintf(stderr, "%s%s of %s edges that waited are put  %s memory%s",
+		progress->is_terminal ? "\r\033[K" : "", now, all, peak,
+		progress->is_terminal ? "" : "\n");
+	progress->is_drawn = progress->is_terminal;
 }
 
 void progress_end(struct progress *progress)

@@ -21,6 +21,9 @@ void progress_begin(struct progress *progress, int mode, uint64_t total);
 /* Draws the line if it is time to. */
 void progress_step(struct progress *progress, uint64_t bytes, uint64_t records);
 
+/* The same while edges are put that have waited for it. */
+void progress_put(struct progress *progress, uint64_t done, uint64_t count);
+
 /* Wipes the line. */
 void progress_end(struct progress *progress);
 

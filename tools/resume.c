@@ -26,8 +26,8 @@
  * edges that are cut up
  *	Edges of a pass go into the store by tiles (tiles.c), each a commit, in
  *	another order than in the files.  The marks of all but the last of these
- *	are what there was before, and how many tiles are in.  Who resumes cuts
- *	the same edges up in the same way, and leaves those tiles out.
+ *	are what there was before, and up to where in that order all is in.  Who
+ *	resumes reads the same edges, and leaves those out.
  *
  * imports that nobody goes on with
  *	Their marks stay, of the newest RESUME_KEPT: a further one takes the
@@ -146,7 +146,7 @@ static const struct {
     MEMBER(edges_put),	MEMBER(edges_skipped), MEMBER(stubs_put),
     MEMBER(lost),	MEMBER(skipped),       MEMBER(merged),
     MEMBER(begin),	MEMBER(cuts),	       MEMBER(until),
-    MEMBER(parts),	MEMBER(ids),
+    MEMBER(order),	MEMBER(same),
 #undef MEMBER
 };
 
@@ -421,7 +421,7 @@ static void point_count(const struct import *import, struct resume_point *point)
 		now = (struct stage_counts){
 		    .edges = import->resume.edges,
 		    .entities = batch_count(&import->batch) -
-				import->batch.filling.parts[0].contents -
+				import->batch.filling.contents -
 				import->resume.edges - import->resume.deletes};
 	point->entities_put = total->entities_put + now.entities;
 	point->edges_put = total->edges_put + now.edges;
@@ -457,25 +457,23 @@ static struct resume_point point_part(const struct import *import)
 
 	point.contents = import->resume.now.contents;
 	point.until = import->resume.now.turns;
-	point.parts = import->batch.part + 1;
-	point.ids = import->tiles.ids;
+	point.order = import->tiles.order;
+	point.same = import->tiles.same;
 	return point;
 }
 
-int resume_seal(void *user, int follows, struct fault *fault)
+int resume_seal(void *user, struct fault *fault)
 {
 	struct import *import = user;
 	struct resume *resume = &import->resume;
+	int follows = import->batch.follows;
 	struct resume_point point;
 	cop_err err;
 
-	if (follows) {
-		point = point_part(import);
-	} else {
-		point = resume->sealed = point_whole(import);
-		resume->edges = 0;
-		resume->deletes = 0;
-	}
+	point = follows ? point_part(import) : point_whole(import);
+	if (!follows)
+		resume->sealed = point;
+	resume->edges = resume->deletes = 0;
 	if (import->is_atomic || (resume->is_last && !follows) ||
 	    resume->is_full)
 		err = resume->is_marked ? mark_set(import, resume->name, NULL)

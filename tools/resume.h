@@ -33,11 +33,11 @@ struct resume_point {
 	uint64_t begin; /* the newest commit when the import began; 0: it was
 			   not looked at */
 	uint64_t cuts;	/* 1: edges that come now are cut up (tiles.c) */
-	/* of edges that come after `turns`, up to `until`, 0: of none, the
-	   first `parts` are in the store, cut up for `ids` */
+	/* of edges that come after `turns`, up to `until`, 0: of none, those
+	   are in the store that come before `order`, and `same` of that one */
 	uint64_t until;
-	uint64_t parts;
-	uint64_t ids;
+	uint64_t order;
+	uint64_t same;
 };
 
 struct resume {
@@ -79,7 +79,7 @@ int resume_turn(struct import *import);
 int resume_is_cut(const struct import *import);
 
 /* Adds to the batch's write how far it goes; its `seal`. */
-int resume_seal(void *user, int follows, struct fault *fault);
+int resume_seal(void *user, struct fault *fault);
 
 /* At the end of the files: all that was to be passed over has come. */
 int resume_check(struct import *import);

@@ -5,71 +5,48 @@
  * idea
  *	An edge is in two indexes, by its source and by its target.  Where edges
  *	come in any order, each of a commit falls upon pages of its own of both,
- *	and a commit of 50,000 writes 90,000 pages.  So edges wait until there
- *	are many of them, and are cut up into tiles, by ranges of sources and of
- *	targets: each tile is a commit, which meets a sixth of the pages of
- *	either index.  Edges whose ends are near each other by number, as many
- *	graphs have them, mostly fall into the six tiles of the diagonal.
+ *	and a commit of 50,000 writes 90,000 pages.  So edges wait, by millions,
+ *	in a file (spool.c), and are put in the order of a curve that fills the
+ *	plane of sources and targets.  A stretch of it is a tile, as wide as it
+ *	is high or nearly so, and a commit: it meets few pages of either index,
+ *	the fewer the more edges wait.
  *
  * when
  *	When a whole commit had nothing but edges, until something else comes.
- *	Only edges whose ends have ids are cut up, so none of them makes an
- *	entity; others are committed before them.  An edge that comes twice is
- *	in the same tile both times, in order.  So the store has what it would
- *	have had, by other commits.  With --batch a tile has no more edges than
- *	that; else it may have twice as many, since what it costs are the pages.
+ *	Edges with an end that is not there, which the commit decides on, are
+ *	put before the others.  An edge that comes twice is at one place of the
+ *	curve both times, in order.  So the store has what it would have had, by
+ *	other commits.
  *
  * crash
  *	Some tiles are in the store and others not; resume.c goes on from there.
  *
+ * source
+ *	Hilbert, "Ueber die stetige Abbildung einer Linie auf ein
+ *	Flaechenstueck", 1891.  Z-order, which is simpler, writes a tenth more
+ *	pages.
+ *
  * limits
- *	Lines of JSON are put as they come: their edges stand among all else.
- *	Twice TILES_BYTES of memory, since tiles are filled while others are
- *	committed.  Of an index of a million pages a sixth is more than the
- *	edges of a commit, so that it is as without tiles.
+ *	16 bytes of memory and some 100 of the disk for each edge that waits,
+ *	TILES_EDGES of them, TILES_BYTES or TILES_NS: while they wait nobody
+ *	sees them, which matters if they come by a pipe from who has time.
  */
 #include "tiles.h"
 #include "import.h"
-
-#include <assert.h>
+#include "steady.h"
+#include "stop.h"
 
 enum {
-	TILES_SIDE = 6, /* BATCH_PARTS - 1 are its square */
-	TILES_LARGER = 2,
-	TILES_BYTES = 83886080,
-	TILES_LOOKS = 512 /* ends; a read holds pages back */
+	TILES_EDGES = 5242880,
+	TILES_COMMIT = 80000,	 /* edges, if nothing is said */
+	TILES_CHECKED = 4194304, /* bytes of edges that were found good */
+	TILES_LOOKS = 512	 /* edges; a read holds pages back */
 };
 
-static_assert(TILES_SIDE * TILES_SIDE + 1 == BATCH_PARTS, "a part a tile");
+#define TILES_BYTES UINT64_C(1073741824)
+#define TILES_NS    UINT64_C(60000000000)
 
-static void tiles_switch(struct import *import, int is_on)
-{
-	struct tiles *tiles = &import->tiles;
-	struct batch *batch = &import->batch;
-
-	if (tiles->is_on == is_on)
-		return;
-	tiles->is_on = is_on;
-	if (is_on) {
-		tiles->record_max = batch->record_max;
-		tiles->byte_max = batch->byte_max;
-		batch->record_max *= tiles->is_exact ? 1 : TILES_LARGER;
-		batch->byte_max = TILES_BYTES;
-	} else {
-		batch->record_max = tiles->record_max;
-		batch->byte_max = tiles->byte_max;
-	}
-}
-
-/* Ids are given one after the other: as many as there are entities. */
-static cop_err ids_count(struct tiles *tiles)
-{
-	struct cop_stats stats = {.size = sizeof stats};
-	cop_err err = cop_stat(tiles->read, &stats);
-
-	tiles->ids = stats.entities ? stats.entities : 1;
-	return err;
-}
+/* ---- what waits --------------------------------------------------------- */
 
 static cop_err read_begin(struct import *import)
 {
@@ -89,87 +66,188 @@ static void read_end(struct tiles *tiles)
 	tiles->read = NULL;
 }
 
-static uint32_t range_of(const struct tiles *tiles, uint64_t id)
+/* Where the curve meets a point, counted from its beginning at 0, 0. */
+static uint64_t curve(uint32_t x, uint32_t y)
 {
-	uint64_t range = (id - 1) * TILES_SIDE / tiles->ids;
+	uint64_t length = 0;
 
-	return range < TILES_SIDE ? (uint32_t)range : TILES_SIDE - 1;
+	for (int bit = 31; bit >= 0; bit--) {
+		uint32_t right = x >> bit & 1;
+		uint32_t above = y >> bit & 1;
+		uint32_t old = x;
+
+		length = length << 2 | (3 * right ^ above);
+		if (above)
+			continue;
+		x = right ? ~y : y;
+		y = right ? ~old : old;
+	}
+	return length;
 }
 
-int tiles_edge(struct import *import, const struct cop_put_edge *edge)
+/*
+ * By the spool's thread.  Ids begin at 1, so that nothing but an end that is
+ * not there makes it 0.
+ */
+static int edge_order(void *user, const struct cop_put_edge *edge,
+		      uint64_t *out, struct fault *fault)
 {
+	struct import *import = user;
 	struct tiles *tiles = &import->tiles;
-	struct fault *fault = &import->cli->fault;
 	uint64_t source = 0, target = 0;
-	cop_err err;
+	cop_err err = read_begin(import);
 
-	if (resume_is_passing(import))
-		return 0;
-	tiles->edges++;
-	if (!tiles->is_on)
-		return 0;
-	err = read_begin(import);
-	if (!err && !tiles->ids)
-		err = ids_count(tiles);
 	if (!err)
 		err = cop_id(tiles->read, edge->source, edge->source_size,
 			     &source);
 	if (!err)
 		err = cop_id(tiles->read, edge->target, edge->target_size,
 			     &target);
-	if (err && err != COP_BAD_KEY)
-		return fault_cop(fault, err);
-	return batch_turn(&import->batch,
-			  !source || !target
-			      ? 0
-			      : 1 + range_of(tiles, source) * TILES_SIDE +
-				    range_of(tiles, target),
-			  fault);
+	*out = source && target ? curve((uint32_t)source, (uint32_t)target) : 0;
+	return err ? fault_cop(fault, err) : 0;
+}
+
+int tiles_wants(const struct import *import)
+{
+	return import->tiles.is_on && !resume_is_passing(import);
+}
+
+int tiles_edge(struct import *import, const struct place *place,
+	       const struct cop_put_edge *edge)
+{
+	struct tiles *tiles = &import->tiles;
+	struct fault *fault = &import->cli->fault;
+
+	if (cop_write_bytes(import->batch.write) >= TILES_CHECKED &&
+	    batch_restart(&import->batch, fault))
+		return fault->code;
+	if (!tiles->count++)
+		tiles->begin_ns = steady_ns();
+	tiles->last = *place;
+	tiles->spool.folder = import->cli->path;
+	tiles->spool.order = edge_order;
+	tiles->spool.user = import;
+	return spool_add(&tiles->spool, place, edge, fault);
 }
 
 int tiles_is_time(const struct import *import)
 {
-	return import->resume.before.parts ? !resume_is_cut(import)
-					   : batch_is_full(&import->batch);
+	const struct tiles *tiles = &import->tiles;
+
+	if (!tiles->is_on)
+		return batch_is_full(&import->batch);
+	if (import->resume.before.until)
+		return !resume_is_cut(import);
+	return tiles->count >= TILES_EDGES ||
+	       spool_bytes(&tiles->spool) >= TILES_BYTES ||
+	       (tiles->count % TILES_LOOKS == 0 &&
+		steady_ns() - tiles->begin_ns >= TILES_NS);
 }
 
-int tiles_ready(struct import *import)
-{
-	struct resume_point *before = &import->resume.before;
-	size_t count = batch_count(&import->batch);
-	uint32_t parts = (uint32_t)before->parts;
+/* ---- putting it --------------------------------------------------------- */
 
-	read_end(&import->tiles);
-	if (!parts || resume_is_passing(import))
+/* Those that were in the store when the import broke off; returns how many. */
+static size_t pass_over(struct import *import)
+{
+	const struct tiles *tiles = &import->tiles;
+	struct resume_point *before = &import->resume.before;
+	const struct spool_entry *entries = tiles->spool.entries;
+	size_t count = 0;
+
+	if (!before->until)
 		return 0;
-	before->parts = before->until = 0;
-	if (batch_skip(&import->batch, parts, &import->cli->fault))
-		return import->cli->fault.code;
-	import->resume.edges -= count - batch_count(&import->batch);
+	before->until = 0;
+	while (count < tiles->spool.count &&
+	       entries[count].order < before->order)
+		count++;
+	for (uint64_t i = 0; i < before->same && count < tiles->spool.count &&
+			     entries[count].order == before->order;
+	     i++)
+		count++;
+	import->batch.total.edges_put += count;
+	return count;
+}
+
+static int edge_put(struct import *import, size_t index)
+{
+	struct tiles *tiles = &import->tiles;
+	struct fault *fault = &import->cli->fault;
+	uint64_t order = tiles->spool.entries[index].order;
+	struct cop_put_edge edge;
+	struct place place;
+	cop_err err;
+
+	if (spool_read(&tiles->spool, index, &place, &edge, fault))
+		return fault->code;
+	err = cop_put_edge(import->batch.write, &edge);
+	if (err)
+		return fault_input(fault, err);
+	tiles->same = order == tiles->order ? tiles->same + 1 : 1;
+	tiles->order = order;
+	import->resume.edges++;
+	return batch_add(&import->batch, &place, fault);
+}
+
+static int is_full(const struct import *import)
+{
+	const struct batch *batch = &import->batch;
+
+	return cop_write_bytes(batch->write) >= batch->byte_max ||
+	       batch_count(batch) >=
+		   (import->tiles.is_exact ? batch->record_max : TILES_COMMIT);
+}
+
+/* A commit of each tile but the last one. */
+static int tiles_put(struct import *import)
+{
+	struct tiles *tiles = &import->tiles;
+	struct batch *batch = &import->batch;
+	struct fault *fault = &import->cli->fault;
+
+	batch->follows = 1;
+	tiles->order = tiles->same = 0;
+	for (size_t i = pass_over(import); i < tiles->spool.count; i++) {
+		if (is_full(import) && batch_pass(batch, fault))
+			return fault->code;
+		if (stop_signal())
+			return cli_stopped(import->cli);
+		if (edge_put(import, i))
+			return fault->code;
+		progress_put(&import->progress, i, tiles->spool.count);
+	}
+	batch->follows = 0;
+	batch->last = tiles->last;
 	return 0;
 }
 
 static int pass(struct import *import)
 {
+	struct tiles *tiles = &import->tiles;
 	struct fault *fault = &import->cli->fault;
 
-	if (tiles_ready(import) || batch_pass(&import->batch, fault))
+	if (spool_sort(&tiles->spool, fault))
 		return fault->code;
-	import->tiles.edges = 0;
-	import->tiles.ids = 0;
-	return 0;
+	read_end(tiles);
+	tiles->count = 0;
+	return batch_restart(&import->batch, fault) || tiles_put(import) ||
+		       batch_pass(&import->batch, fault) ||
+		       spool_clear(&tiles->spool, fault)
+		   ? fault->code
+		   : 0;
 }
 
 int tiles_pass(struct import *import)
 {
 	struct tiles *tiles = &import->tiles;
+	struct batch *batch = &import->batch;
 
-	tiles->is_next = tiles->edges >= batch_count(&import->batch) &&
-			 import->batch.ahead &&
-			 import->dangling != COP_DANGLING_STUB;
-	if (pass(import))
+	if (tiles->is_on)
+		return pass(import);
+	tiles->is_next = import->resume.edges == batch_count(batch) &&
+			 batch->ahead && import->dangling != COP_DANGLING_STUB;
+	if (batch_pass(batch, &import->cli->fault))
 		return import->cli->fault.code;
-	tiles_switch(import, tiles->is_next);
+	tiles->is_on = tiles->is_next;
 	return 0;
 }
 
@@ -179,27 +257,31 @@ void tiles_resume(struct import *import)
 
 	/* Whose options are others now puts again what was cut up. */
 	if (!import->batch.ahead)
-		before->cuts = before->until = before->parts = 0;
-	tiles_switch(import, before->cuts != 0);
-	import->tiles.ids = before->ids;
+		before->cuts = before->until = 0;
+	import->tiles.is_on = import->tiles.is_next = before->cuts != 0;
 }
 
 int tiles_end(struct import *import)
 {
 	struct tiles *tiles = &import->tiles;
+	int code;
 
 	if (resume_is_passing(import))
 		return 0;
+	/* if nothing waits, what comes now has been put too early */
 	tiles->is_next = 0;
-	if (!tiles->is_on) /* that which resumes is not what was cut up */
-		import->resume.before.parts = import->resume.before.until = 0;
-	else if (batch_count(&import->batch) && pass(import))
-		return import->cli->fault.code;
-	tiles_switch(import, 0);
-	return batch_turn(&import->batch, 0, &import->cli->fault);
+	code = !tiles->is_on ? 0
+	       : tiles->count
+		   ? pass(import)
+		   : batch_restart(&import->batch, &import->cli->fault);
+	/* that which resumes is not what waited */
+	import->resume.before.until = 0;
+	tiles->is_on = 0;
+	return code;
 }
 
 void tiles_release(struct tiles *tiles)
 {
+	spool_release(&tiles->spool);
 	read_end(tiles);
 }

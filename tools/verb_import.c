@@ -188,20 +188,17 @@ int import_flush(struct import *import)
 {
 	if (import->stage.is_on)
 		return stage_commit(import);
-	return tiles_ready(import)
+	return tiles_end(import)
 		   ? import->cli->fault.code
 		   : batch_finish(&import->batch, &import->cli->fault);
 }
 
-int import_added(struct import *import, const struct place *place)
+/* Commits when it is time. */
+static int import_passed(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 
-	if (resume_is_passing(import))
-		return import_step(import);
-	if (import->stage.is_on && stage_place(import, place))
-		return fault->code;
-	if (batch_add(&import->batch, place, fault) || import_took(import))
+	if (import_took(import))
 		return fault->code;
 	if (!import->resume.holds &&
 	    (tiles_is_time(import) || stage_is_full(&import->stage)) &&
@@ -210,18 +207,32 @@ int import_added(struct import *import, const struct place *place)
 	return import_look(import);
 }
 
+int import_added(struct import *import, const struct place *place)
+{
+	if (resume_is_passing(import))
+		return import_step(import);
+	if (import->stage.is_on && stage_place(import, place))
+		return import->cli->fault.code;
+	return batch_add(&import->batch, place, &import->cli->fault)
+		   ? import->cli->fault.code
+		   : import_passed(import);
+}
+
 int import_part(struct import *import, const char *line, size_t size)
 {
 	if (!resume_is_passing(import) &&
-	    parts_add(&import->record.parts, line, size, &import->cli->fault))
+	    (tiles_end(import) ||
+	     parts_add(&import->record.parts, line, size, &import->cli->fault)))
 		return import->cli->fault.code;
 	return import_look(import);
 }
 
-int import_recorded(struct import *import, const struct place *place)
+static int import_recorded(struct import *import, const struct place *place)
 {
 	if (!import->record.kind)
 		return import_endless(import, place);
+	if (import->record.kind == RECORD_EDGE && tiles_wants(import))
+		return import_passed(import);
 	if (import->record.has_parts && !import->stage.is_on &&
 	    batch_add_content(&import->batch, place, &import->cli->fault))
 		return import->cli->fault.code;
@@ -231,12 +242,48 @@ int import_recorded(struct import *import, const struct place *place)
 	return import_added(import, place);
 }
 
+/*
+ * Whether what was put is no edge while edges wait: it comes after those, so it
+ * is to be put again.
+ */
+static int import_is_early(const struct import *import)
+{
+	int kind = import->record.kind;
+
+	return tiles_wants(import) && kind && kind != RECORD_EDGE;
+}
+
+int import_record(struct import *import, const struct place *place,
+		  const char *data, size_t size)
+{
+	struct record *record = &import->record;
+	struct fault *fault = &import->cli->fault;
+	uint64_t doubled = record->doubled;
+	int code;
+
+	import->place = place;
+	code = record_put(record, import->batch.write, data, size, fault);
+	if (!code && import_is_early(import)) {
+		if (tiles_end(import))
+			return fault->code;
+		record->doubled = doubled;
+		code =
+		    record_put(record, import->batch.write, data, size, fault);
+	}
+	if (!code)
+		return import_recorded(import, place);
+	if (import->list)
+		fault_prefix(fault, "%s[%" PRIu64 "]: ", import->list,
+			     import->index);
+	return import_bad(import, place);
+}
+
 int import_boundary(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 
 	import->resume.holds = 1;
-	if (resume_turn(import) ||
+	if (tiles_end(import) || resume_turn(import) ||
 	    (!resume_is_passing(import) && batch_count(&import->batch) &&
 	     batch_pass(&import->batch, fault)))
 		return fault->code;
@@ -270,13 +317,14 @@ int import_edge(struct import *import, const struct place *place,
 	edge->dangling = import->dangling;
 	if (record_is_endless(&import->record, edge))
 		return import_endless(import, place);
-	if (tiles_edge(import, edge))
-		return import->cli->fault.code;
 	err = cop_put_edge(import->batch.write, edge);
 	if (err) {
 		fault_input(&import->cli->fault, err);
 		return import_bad(import, place);
 	}
+	if (tiles_wants(import))
+		return tiles_edge(import, place, edge) ? import->cli->fault.code
+						       : import_passed(import);
 	import->resume.edges += !resume_is_passing(import);
 	if (import_stages(import) && stage_edge(import, edge))
 		return import->cli->fault.code;
@@ -289,6 +337,10 @@ static int import_taken(void *user, const struct cop_put *put,
 {
 	struct import *import = user;
 
+	if (!import->stage.is_on)
+		return edge && tiles_wants(import)
+			   ? tiles_edge(import, import->place, edge)
+			   : 0;
 	if (!put)
 		return stage_edge(import, edge);
 	if (stage_put(import, STAGED_ENTITY, put, 0))
@@ -515,7 +567,6 @@ static int import_end(struct import *import, int code)
 {
 	struct reject *reject = &import->reject;
 
-	tiles_release(&import->tiles);
 	code = code ? import_settle(import, code) : import_finish(import);
 	if (!code)
 		code = reject_close(reject, &import->cli->fault);
@@ -775,10 +826,6 @@ static int import_stage(struct import *import)
 	stage->is_on =
 	    stage->is_dry || wants_lost || stage->conflict != CONFLICT_REPLACE;
 	stage->keeps_text = import->refused != NULL;
-	if (stage->is_on) {
-		import->record.taken = import_taken;
-		import->record.user = import;
-	}
 	if (!import->refused)
 		return 0;
 	if (reject_open(&import->reject, import->refused, &cli->fault))
@@ -824,6 +871,8 @@ static int import_files(struct import *import)
 	if (is_first && import->batch.record_max == IMPORT_BATCH &&
 	    !args_given(cli, IMPORT_SIZE))
 		import->batch.record_max = IMPORT_BATCH_FIRST;
+	import->record.taken = import_taken;
+	import->record.user = import;
 	import->record.dangling = import->dangling;
 	import->record.type = import->type;
 	import->record.parts.store = cli->store;
@@ -873,6 +922,7 @@ static int import_run(struct cli *cli)
 	if (import.reject.file)
 		(void)reject_close(&import.reject, &(struct fault){0});
 	stage_release(&import.stage);
+	tiles_release(&import.tiles);
 	batch_release(&import.batch);
 	record_release(&import.record);
 	parallel_release(&import.parallel);

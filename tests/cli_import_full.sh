@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# cli_import_full: an import of edges that wait in a file, on a disk that has no
+# room for it, or for what they are put into; a tmpfs in a namespace of the
+# test's own, and gone with it.
+if [ -z "${OWN_MOUNTS-}" ] && unshare -m true 2>/dev/null; then
+	OWN_MOUNTS=1 exec unshare -m "$0" "$@"
+fi
+. "$(dirname "$0")/tap.sh"
+
+disk=$work/disk
+mkdir "$disk"
+[ -n "${OWN_MOUNTS-}" ] && mount -t tmpfs -o size=12m none "$disk" 2>/dev/null ||
+	skip_all 'this process may not mount'
+
+# Whatever becomes of the test, the folder can be removed.
+disk_end()
+{
+	"$COPPICE" detach "$disk/store" >/dev/null 2>&1
+	umount "$disk"
+	tap_end
+}
+trap disk_end EXIT
+
+store=$disk/store
+perl -e 'print ":ID\n"; print "t$_\n" for 0 .. 999' >"$work/nodes.csv"
+perl -e 'print "source,relation,target,name\n";
+	printf "t%d,R,t%d,%s\n", $_ * 31 % 1000, $_ * 7919 % 997, "x" x 60
+		for 1 .. 100000' >"$work/edges.csv"
+exits 0 'init' init "$store"
+exits 0 'entities' import "$store" "$work/nodes.csv"
+
+# full SIZE WHAT: the import, with so much room
+full()
+{
+	mount -o "remount,size=$1" "$disk"
+	exits 6 "$2: refused" import "$store" "$work/edges.csv" --batch 1000 \
+		--resume
+	like "$err" "*$3*" 'says what there is no room for'
+	is "$(ls -A "$disk/store" | grep -c edges)" 0 'no file stays'
+	exits 0 'and the store is whole' check "$store"
+}
+full 12m 'no room for those that wait' 'in which edges wait'
+full 24m 'none for the pages they are put into' 'No space left'
+mount -o remount,size=200m "$disk"
+exits 0 'with room it goes on' import "$store" "$work/edges.csv" --batch 1000 \
+	--resume --json
+like "$out" '*"records":100000,*"edges_put":100000,*' 'to the last one'
+exits 0 'the store is whole' check "$store"
+exits 0 'init' init "$work/other"
+exits 0 'the same at once' import "$work/other" "$work/nodes.csv" \
+	"$work/edges.csv"
+"$COPPICE" export "$work/other" --quiet >"$work/whole"
+"$COPPICE" export "$store" --quiet | cmp -s - "$work/whole"
+ok $? 'is the same'
+"$COPPICE" detach "$work/other" >/dev/null 2>&1
