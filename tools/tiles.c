@@ -107,6 +107,15 @@ static int edge_order(void *user, const struct cop_put_edge *edge,
 	return err ? fault_cop(fault, err) : 0;
 }
 
+void tiles_begin(struct import *import)
+{
+	struct spool *spool = &import->tiles.spool;
+
+	spool->folder = import->cli->path;
+	spool->order = edge_order;
+	spool->user = import;
+}
+
 int tiles_wants(const struct import *import)
 {
 	return import->tiles.is_on && !resume_is_passing(import);
@@ -124,9 +133,6 @@ int tiles_edge(struct import *import, const struct place *place,
 	if (!tiles->count++)
 		tiles->begin_ns = steady_ns();
 	tiles->last = *place;
-	tiles->spool.folder = import->cli->path;
-	tiles->spool.order = edge_order;
-	tiles->spool.user = import;
 	return spool_add(&tiles->spool, place, edge, fault);
 }
 

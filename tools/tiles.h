@@ -22,6 +22,9 @@ struct tiles {
 	uint64_t same;	   /* edges of that order that were, of the pass */
 };
 
+/* Before the first record. */
+void tiles_begin(struct import *import);
+
 /* Whether tiles_edge() is to have an edge that batch.write took, a good one. */
 int tiles_wants(const struct import *import);
 

@@ -871,6 +871,7 @@ static int import_files(struct import *import)
 	if (is_first && import->batch.record_max == IMPORT_BATCH &&
 	    !args_given(cli, IMPORT_SIZE))
 		import->batch.record_max = IMPORT_BATCH_FIRST;
+	tiles_begin(import);
 	import->record.taken = import_taken;
 	import->record.user = import;
 	import->record.dangling = import->dangling;
