@@ -16,7 +16,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { HASHES_START = 1024 };
+enum { HASHES_START = 64 };
 
 /* 0 stands for a free slot. */
 static uint64_t hash_of(uint64_t hash)
