@@ -56,6 +56,7 @@ struct exporter {
 	uint64_t entities, edges;
 	uint64_t keys_out;	 /* entities left out for their keys */
 	uint64_t left_out;	 /* what the format has no place for */
+	uint64_t lists;		 /* that will be read as something else */
 	cop_err err;		 /* from inside a visit */
 	export_edge_visit *edge; /* of the pass that is under way */
 	int of_edges;	 /* whose properties are visited; the format's */

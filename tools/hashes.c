@@ -88,6 +88,21 @@ uint64_t hashes_edge(const struct cop_put_edge *edge, uint64_t seed)
 	return XXH3_64bits_withSeed(edge->target, edge->target_size, hash);
 }
 
+uint64_t hashes_value(const struct cop_value *value, uint64_t seed)
+{
+	seed ^= (uint64_t)value->kind << 56;
+	switch (value->kind) {
+	case COP_STRING:
+		return XXH3_64bits_withSeed(value->data, value->count, seed);
+	case COP_FLOAT:
+		return XXH3_64bits_withSeed(&value->real, sizeof value->real,
+					    seed);
+	default:
+		return XXH3_64bits_withSeed(&value->integer,
+					    sizeof value->integer, seed);
+	}
+}
+
 void hashes_clear(struct hashes *hashes)
 {
 	if (hashes->count)

@@ -322,20 +322,6 @@ static uint64_t text_hash(struct triples_text text, uint64_t seed)
 	return XXH3_64bits_withSeed(text.data, text.size, seed);
 }
 
-static uint64_t value_hash(const struct cop_value *value, uint64_t seed)
-{
-	switch (value->kind) {
-	case COP_STRING:
-		return XXH3_64bits_withSeed(value->data, value->count, seed);
-	case COP_FLOAT:
-		return XXH3_64bits_withSeed(&value->real, sizeof value->real,
-					    seed);
-	default:
-		return XXH3_64bits_withSeed(&value->integer,
-					    sizeof value->integer, seed);
-	}
-}
-
 static int known_add(struct merged *merged, uint64_t hash, uint64_t number)
 {
 	return hashes_add(merged->known, hash, number)
@@ -419,7 +405,7 @@ static int value_is_there(const struct merged *merged, uint64_t hash,
 static int field_add(struct merged *merged, struct field *field,
 		     const struct cop_value *value, enum adding adding)
 {
-	uint64_t hash = value_hash(value, field_seed(merged, field));
+	uint64_t hash = hashes_value(value, field_seed(merged, field));
 	int is_there = value_is_there(merged, hash, value);
 	struct facts *values = &field->values;
 
