@@ -227,6 +227,23 @@ is "$out" "$(cat <<-'END'
 END
 )" 'odd names by way of CSV: but for lists that it cannot have, too'
 
+# Numbers of both kinds in a column.
+cat >"$work/odd" <<-'END'
+	{"key":"a","properties":{"both":1,"far":9007199254740993,"long":9007199254740993,"some":[1e16,1],"wide":[0.5,9007199254740993]}}
+	{"key":"b","properties":{"both":0.5,"far":0.5,"long":1,"some":[2],"wide":[1]}}
+END
+made "$work/odd"
+exits 0 'numbers of both kinds as CSV' export "$store" --format csv --output "$work/numbers"
+exits 0 'and as GraphML' export "$store" --format graphml --output "$work/numbers.graphml"
+made "$work/numbers-nodes.csv"
+is "$("$COPPICE" get "$store" a --json | field properties)" \
+	'{"both":1,"far":"9007199254740993","long":9007199254740993,"some":[10000000000000000,1],"wide":"[0.5,9007199254740993]"}' \
+	'are doubles, or texts where one has no double'
+made "$work/numbers.graphml"
+is "$("$COPPICE" get "$store" a --json | field properties)" \
+	'{"both":1,"far":"9007199254740993","long":9007199254740993,"some":"[1e+16,1]","wide":"[0.5,9007199254740993]"}' \
+	'by way of GraphML, too'
+
 # Vectors, beside properties that are called as they are.
 fresh 3
 python3 - >"$work/vectors" <<-'END'
