@@ -93,6 +93,9 @@ bad '{"key":"\0355\0240\0200"}' 'byte 9 (0xed) is not UTF-8' 'a surrogate'
 bad '{"key":"\\ud800"}' 'no valid JSON*' 'half a surrogate pair'
 bad '{"name":"x"}' '*neither an entity*' 'no key'
 bad '{"source":"good"}' '*neither an entity*' 'half an edge'
+bad '{"key_hex":"6b"}' '"key_hex" stands beside "key", which is missing; *' 'a key_hex without a key'
+bad '{"source":"a","relation":"r","target_hex":"62"}' '"target_hex" stands beside "target", which*' 'a target_hex without a target'
+bad '{"set":{"key":"a","vector":null}}' '"set" and "delete" are of a dump with history*' 'what only a history has'
 bad '{"key":1.5}' '"key" is neither a string nor*' 'a key with a fraction'
 bad '{"key":null}' '"key" is neither a string nor*' 'a key that is null'
 bad '{"key":""}' '*' 'an empty key'
@@ -310,6 +313,13 @@ badrows "$work/fo.npy" 'Fortran order*ascontiguousarray' 'Fortran order'
 npy "$work/be.npy" '>f4' '2, 3' 'f>' 1 2 3 4 5 6
 exits 0 'big endian' import "$store" "$work/be.npy"
 vec '[1,2,3]' 'is turned round'
+for option in '--dangling stub' '--relation r'; do
+	# shellcheck disable=SC2086
+	exits 2 "vectors with $option" import "$store" "$work/be.npy" $option
+	like "$err" "coppice: $work/be.npy is npy, which has no edges; --dangling and --relation go with those*" 'are refused'
+done
+echo '{"source":"0","relation":"r","target":"nobody"}' >"$work/edge.ndjson"
+exits 0 'edges and vectors with --dangling' import "$store" "$work/be.npy" "$work/edge.ndjson" --dangling stub
 npy "$work/wide.npy" '<f4' '3, 2' 'f<' 1 2 3 4 5 6
 badrows "$work/wide.npy" '2 numbers, this store' 'another dimension'
 npy "$work/d3.npy" '<f4' '1, 2, 3' 'f<' 1 2 3 4 5 6

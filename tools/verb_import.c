@@ -301,6 +301,27 @@ static int import_taken(void *user, const struct cop_put *put,
 
 /* ---- files -------------------------------------------------------------- */
 
+/* Whether what is said goes with the format; of edges among other files, too.
+ */
+static int import_check_format(struct import *import, enum format format)
+{
+	struct cli *cli = import->cli;
+
+	if (import->ids && !format_has_rows(format))
+		return args_fault(cli,
+				  "%s is %s; --ids goes with vectors, such as "
+				  "npy or fvecs",
+				  import->reader.name, format_names[format]);
+	if (format_has_rows(format) && import->operands.count == 1 &&
+	    (args_given(cli, IMPORT_DANGLING) ||
+	     args_given(cli, IMPORT_RELATION)))
+		return args_fault(cli,
+				  "%s is %s, which has no edges; --dangling "
+				  "and --relation go with those",
+				  import->reader.name, format_names[format]);
+	return 0;
+}
+
 static int import_dispatch(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
@@ -309,11 +330,8 @@ static int import_dispatch(struct import *import)
 	if (format == FORMAT_UNKNOWN &&
 	    format_find(&import->reader, &format, fault))
 		return fault->code;
-	if (import->ids && !format_has_rows(format))
-		return args_fault(import->cli,
-				  "%s is %s; --ids goes with vectors, such as "
-				  "npy or fvecs",
-				  import->reader.name, format_names[format]);
+	if (import_check_format(import, format))
+		return fault->code;
 	switch (format) {
 	case FORMAT_NDJSON: return ndjson_import(import);
 	case FORMAT_JSON: return document_import(import);
