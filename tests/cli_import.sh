@@ -233,6 +233,13 @@ h='source,type,target\n'
 badcsv "$h\n\na,r\n" 4 '2 fields, the first line has 3*' 'a field too few'
 badcsv "${h}a,r,b\na,r,b,c\n" 3 '4 fields, the first line has 3*' 'one too many'
 badcsv "${h}a,r,b\n\"a\nx\",r,b\n\"a\"x,r,b\n" 5 '*closing quote*' 'text after a quote'
+printf 'key,n:int\na,\302\233x\033[1m\na,1' >"$work/c1.csv"
+run import "$store" "$work/c1.csv"
+like "$err" "*column 'n:int': '?x?\[1m' is not a whole number*" 'control characters are not printed'
+run import "$store" "$(printf 'no\377\303\244')"
+is "$err" 'coppice: no?ä: No such file or directory; nothing was imported' 'nor bytes that are no UTF-8'
+run import "$store" "$work/c1.csv" --type-key "$(printf '\377')" --format "$(printf 'x\377')"
+like "$err" "coppice: *x?*" 'of options neither'
 badcsv "${h}a,r,b\na,r,\"b\n" 3 'a quote is never closed*' 'an open quote'
 badcsv "${h}a,r,\\0377b\n" 2 "column 'target': byte 1 (0xff) is not UTF-8*" 'not UTF-8'
 badcsv 'source,type\na,r\n' 1 "*no column 'target'*" 'no target'
