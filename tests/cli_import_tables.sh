@@ -105,7 +105,7 @@ holds '{"key":"1","type":"A","properties":{}}
 {"key":"2","type":"B","properties":{}}' 'both are read'
 printf '3,C\n4\n' >"$work/parts-3.csv"
 run import "$store" "$work/parts-1.csv,$work/parts-3.csv"
-like "$status $err" "7 coppice: $work/parts-3.csv:2: 1 fields*" \
+like "$status $err" "7 coppice: $work/parts-3.csv:2: 1 field,*" \
 	'a fault in a part names that file'
 
 # ---- Gremlin, as Neptune has it
@@ -402,7 +402,7 @@ if [ -d "$kuzu" ]; then
 	kuzu_refuses $r/quote-then-eof.csv '2: a quote is never closed' k:ID
 	kuzu_refuses $r/escape-then-bad-char.csv '2: an escape stands before' k:ID --escape "\\"
 	kuzu_refuses $r/mixed-line-count-test.csv '7: 6 fields' k:ID
-	kuzu_refuses $r/too-few-values.csv '2: 1 fields' k:ID,v
+	kuzu_refuses $r/too-few-values.csv '2: 1 field,' k:ID,v
 	kuzu_refuses $r/too-many-values.csv '2: 3 fields' k:ID
 	kuzu_refuses $r/sniff_first_row.csv "3: column 'v:int': ' Eliz' is" k:ID,v:int
 	sed 's/^/x/; 1d' $kuzu/$r/large-conversion-failure.csv | sed '=' |

@@ -506,6 +506,7 @@ int columns_guess(struct columns *columns, const struct csv *csv,
 {
 	static const char *const names[] = {"source", "relation", "target"};
 	size_t count = csv->field_count;
+	char text[64];
 
 	memset(columns, 0, sizeof *columns);
 	columns->items = calloc(3, sizeof *columns->items);
@@ -513,10 +514,10 @@ int columns_guess(struct columns *columns, const struct csv *csv,
 		return columns_memory(fault);
 	if (count != 2 && count != 3)
 		fault_set(fault, EXIT_BAD_INPUT,
-			  "%zu columns without names; 2 would be source and "
-			  "target, 3 source, relation and target. Say what "
-			  "they are by --header FILE",
-			  count);
+			  "%s without names; 2 would be source and target, 3 "
+			  "source, relation and target. Say what they are by "
+			  "--header FILE",
+			  words_things(text, count, "column", "columns"));
 	for (size_t i = 0; i < count && !fault->code; i++) {
 		const char *name = names[count == 2 && i ? 2 : i];
 

@@ -354,7 +354,7 @@ static int record_valid(const json_t *line, struct cop_validity *valid,
 		return fault->code;
 	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
 		*out = valid;
-	return 0;
+	return instant_order(valid, fault);
 }
 
 /* ---- entities ----------------------------------------------------------- */
