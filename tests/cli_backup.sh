@@ -44,7 +44,7 @@ json "$work/out"
 ok $? 'told as JSON'
 is "$(field entities <"$work/out")" 2999 'with the entities'
 exits 2 'a folder is no file' backup "$store" "$work"
-exits 3 'a folder that is not there' backup "$store" "$work/none/backup"
+exits 2 'a folder that is not there' backup "$store" "$work/none/backup"
 exits 0 'not compressed' backup "$store" "$work/plain" --plain -q
 is "$out$err" '' 'quietly'
 [ "$(stat -c %s "$work/plain")" -gt "$(stat -c %s "$backup")" ]

@@ -179,7 +179,9 @@ for file in s.ndjson s.csv s.fvecs s.npy s.ndjson.gz; do
 		round=$((round + 1))
 		perl "$work/mutate.pl" "$work/$file" "$work/mutant" \
 			$((seed * 1000 + round))
-		set -- import "$work/fuzz" "$work/mutant" -q --dangling stub
+		set -- import "$work/fuzz" "$work/mutant" -q
+		[ "$format" = npy ] || [ "$format" = fvecs ] ||
+			set -- "$@" --dangling stub
 		[ $((round % 3)) = 0 ] || set -- "$@" --format "$format"
 		[ $((round % 5)) = 0 ] && set -- "$@" --skip-bad
 		"$COPPICE" "$@" >/dev/null 2>"$work/err"

@@ -140,4 +140,15 @@ for set in misp oewn; do
 	rm -r "$work/real"
 done
 
+# ---- where to
+
+: >"$work/file"
+for name in none/out file/out none/more/out; do
+	exits 2 "an export to $name" export "$store" --output "$work/$name"
+	is "$err" "coppice: $work/$name: there is no folder for it; make one, or name another file" \
+		'says that there is no folder'
+done
+exits 2 'refused records, too' import "$store" "$work/in" --reject "$work/none/out"
+like "$err" '*there is no folder*' 'says so, too'
+
 done_testing

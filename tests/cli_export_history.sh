@@ -170,6 +170,20 @@ like "$err" '*a dump with history is put as it is*' 'are told apart'
 fresh 3
 echo '{"delete":{"key":"a"}}' >"$work/alone"
 exits 7 'a record that deletes, without a history' import "$store" "$work/alone"
+like "$err" '*alone:1: "set" and "delete" are of a dump with history, where {"commit":N} comes before*' \
+	'and this is what is wrong with it'
+# order NUMBER PATTERN: the second commit of a dump, refused
+order()
+{
+	printf '{"commit":%s}\n' 5 "$1" | sed '1a {"key":"a"}' >"$work/order"
+	exits 7 "commit $1 after 5" import "$store" "$work/order" --skip-bad
+	like "$err" "coppice: $work/order:3: $2; nothing was imported" 'is refused, and where'
+}
+order 3 'commit 3 comes after 5; *'
+order 5 'commit 5 comes after 5; *'
+order 18446744073709551616 'commit 18446744073709551616 comes after 5; *'
+printf '{"commit":}\n' >"$work/order"
+exits 7 'a commit without a number' import "$store" "$work/order"
 history "$store" "$work/none"
 is "$(cat "$work/none")" '' 'an empty store has no history'
 done_testing

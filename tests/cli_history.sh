@@ -303,6 +303,7 @@ exits 1 'after that' scan "$store" --tag city --no-tag free \
 exits 2 'a tag of no time' tag "$store" rome --tag x --valid-from soon
 exits 2 'a tag that ends before it begins' tag "$store" rome --tag x \
 	--valid-from 2000 --valid-to 1999
+like "$err" 'coppice: valid_from, 2000-01-01T00:00:00Z, is not before valid_to, 1999-01-01T00:00:00Z' 'and told why'
 exits 7 'a time that is none' put "$store" <<-'END'
 	{"key":"x","timed":[{"tag":"a","valid_from":"never"}]}
 END

@@ -48,7 +48,7 @@ run get "$store" a --json
 is "$(field type <"$work/out")" Thing 'is given where none is named'
 echo '{"key":"a","name":"outer","properties":{"name":"inner","type":"t","x":1}}' >"$work/both.ndjson"
 exits 0 'a property in the line and in "properties"' import "$store" "$work/both.ndjson"
-like "$err" '*warning: 1 properties*' 'is a warning'
+like "$err" '*warning: 1 property is both*' 'is a warning'
 run get "$store" a --json
 is "$(field properties <"$work/out" | tr -d " ")" '{"name":"outer","type":"t","x":1}' "the line's is taken"
 : >"$work/empty"
@@ -93,6 +93,13 @@ bad '{"key":"\0355\0240\0200"}' 'byte 9 (0xed) is not UTF-8' 'a surrogate'
 bad '{"key":"\\ud800"}' 'no valid JSON*' 'half a surrogate pair'
 bad '{"name":"x"}' '*neither an entity*' 'no key'
 bad '{"source":"good"}' '*neither an entity*' 'half an edge'
+bad '{"key_hex":"6b"}' '"key_hex" stands beside "key", which is missing; *' 'a key_hex without a key'
+bad '{"source":"a","relation":"r","target_hex":"62"}' '"target_hex" stands beside "target", which*' 'a target_hex without a target'
+bad '{"set":{"key":"a","vector":null}}' '"set" and "delete" are of a dump with history*' 'what only a history has'
+bad '{"source":"a","relation":"r","target":"b","valid_from":"2001","valid_to":"2000-05"}' \
+	'valid_from, 2001-01-01T00:00:00Z, is not before valid_to, 2000-05-01T00:00:00Z' 'a validity that ends first'
+bad '{"key":"a","timed":[{"tag":"t","valid_from":"2001","valid_to":"2001"}]}' \
+	'*valid_from, 2001-01-01T00:00:00Z, is not before valid_to, 2001-01-01T00:00:00Z' 'one that ends as it begins'
 bad '{"key":1.5}' '"key" is neither a string nor*' 'a key with a fraction'
 bad '{"key":null}' '"key" is neither a string nor*' 'a key that is null'
 bad '{"key":""}' '*' 'an empty key'
@@ -132,7 +139,7 @@ holds 0 0 0 'leaves nothing'
 like "$err" '*nothing was imported' 'and says so'
 exits 0 'the same with --skip-bad' import "$store" "$work/c.ndjson" --skip-bad
 holds 25 0 0 'takes the rest'
-like "$err" '*c.ndjson:26: *1 bad records were left out*' 'and counts it'
+like "$err" '*c.ndjson:26: *1 bad record was left out*' 'and counts it'
 perl -e 'print qq({"key":"x$_"}\n{"key":$_.5}\n) for 1..50' >"$work/many.ndjson"
 exits 0 'fifty bad lines' import "$store" "$work/many.ndjson" --skip-bad --json
 is "$(field bad <"$work/out")" 50 'are counted'
@@ -194,7 +201,7 @@ holds 3 2 0 'puts it and the edge'
 exits 2 'another word' import "$store" "$work/d.ndjson" --dangling maybe
 fresh
 exits 0 '--skip-bad leaves dangling edges out' import "$store" "$work/d.ndjson" --skip-bad
-like "$err" '*1 edges left out*' 'and says how many'
+like "$err" '*1 edge left out, an end is missing*' 'and says how many'
 
 # ---- CSV
 
@@ -230,6 +237,15 @@ h='source,type,target\n'
 badcsv "$h\n\na,r\n" 4 '2 fields, the first line has 3*' 'a field too few'
 badcsv "${h}a,r,b\na,r,b,c\n" 3 '4 fields, the first line has 3*' 'one too many'
 badcsv "${h}a,r,b\n\"a\nx\",r,b\n\"a\"x,r,b\n" 5 '*closing quote*' 'text after a quote'
+printf 'key,n:int\na,\302\233x\033[1m\na,1' >"$work/c1.csv"
+run import "$store" "$work/c1.csv"
+like "$err" "*column 'n:int': '?x?\[1m' is not a whole number*" 'control characters are not printed'
+badcsv 'source,relation,target,valid_to,valid_from\na,r,b,1999,2000-01-01T00:00:00.5\n' 2 \
+	"column 'valid_from': valid_from, 2000-01-01T00:00:00.5Z, is not before valid_to, 1999-01-01T00:00:00Z*" 'a validity that ends first, in a table'
+run import "$store" "$(printf 'no\377\303\244')"
+is "$err" 'coppice: no?ä: No such file or directory; nothing was imported' 'nor bytes that are no UTF-8'
+run import "$store" "$work/c1.csv" --type-key "$(printf '\377')" --format "$(printf 'x\377')"
+like "$err" "coppice: *x?*" 'of options neither'
 badcsv "${h}a,r,b\na,r,\"b\n" 3 'a quote is never closed*' 'an open quote'
 badcsv "${h}a,r,\\0377b\n" 2 "column 'target': byte 1 (0xff) is not UTF-8*" 'not UTF-8'
 badcsv 'source,type\na,r\n' 1 "*no column 'target'*" 'no target'
@@ -310,6 +326,13 @@ badrows "$work/fo.npy" 'Fortran order*ascontiguousarray' 'Fortran order'
 npy "$work/be.npy" '>f4' '2, 3' 'f>' 1 2 3 4 5 6
 exits 0 'big endian' import "$store" "$work/be.npy"
 vec '[1,2,3]' 'is turned round'
+for option in '--dangling stub' '--relation r'; do
+	# shellcheck disable=SC2086
+	exits 2 "vectors with $option" import "$store" "$work/be.npy" $option
+	like "$err" "coppice: $work/be.npy is npy, which has no edges; --dangling and --relation go with those*" 'are refused'
+done
+echo '{"source":"0","relation":"r","target":"nobody"}' >"$work/edge.ndjson"
+exits 0 'edges and vectors with --dangling' import "$store" "$work/be.npy" "$work/edge.ndjson" --dangling stub
 npy "$work/wide.npy" '<f4' '3, 2' 'f<' 1 2 3 4 5 6
 badrows "$work/wide.npy" '2 numbers, this store' 'another dimension'
 npy "$work/d3.npy" '<f4' '1, 2, 3' 'f<' 1 2 3 4 5 6
@@ -322,6 +345,10 @@ npy "$work/huge.npy" '<f4' '999999999999, 3' 'f<' 1 2 3 4 5 6
 badrows "$work/huge.npy" 'breaks off in row 2' 'a shape out of all bounds'
 printf '\223NUMPY\001\000\020\000{"descr": 12}   ' >"$work/odd.npy"
 badrows "$work/odd.npy" 'makes no sense' 'a header that makes no sense'
+for size in 3 8 11 20 100; do
+	head -c $size "$work/be.npy" >"$work/short.npy"
+	badrows "$work/short.npy" 'breaks off in its .npy header; is it complete?*' "$size bytes of a file"
+done
 printf '\223NUMPY\011\000\020\000{"descr": 12}   ' >"$work/v9.npy"
 badrows "$work/v9.npy" 'version 9' 'a version not known'
 head -c 40 "$work/f4.npy" >"$work/cut.npy"
@@ -353,7 +380,7 @@ exits 7 'a key that is not there' import "$store" "$work/f4.npy" --ids "$work/id
 like "$err" "*f4.npy: row 1: key 'ghost': *no such entity*" 'is named with its row'
 echo x >"$work/ids"
 exits 7 'too few keys' import "$store" "$work/f4.npy" --ids "$work/ids"
-like "$err" '*1 keys*row 1*' 'are said'
+like "$err" '*1 key,*row 1*' 'are said'
 printf 'x\ny\nz\n' >"$work/ids"
 exits 7 'too many keys' import "$store" "$work/f4.npy" --ids "$work/ids"
 # From a column of a table.
@@ -383,10 +410,10 @@ exits 7 'a quote that is not closed' import "$store" "$work/f4.npy" \
 like "$err" "coppice: $work/ids.csv:3: a quote is never closed*" 'says where'
 printf 'k,n\nx,1\n' >"$work/ids.csv"
 exits 7 'too few keys' import "$store" "$work/f4.npy" --ids "$work/ids.csv:k"
-like "$err" '*has 1 keys, but there is a row 1*' 'says so'
+like "$err" '*has 1 key, but there is a row 1*' 'says so'
 printf 'k,n\nx,1\ny,2\nz,3\n' >"$work/ids.csv"
 exits 7 'too many keys' import "$store" "$work/f4.npy" --ids "$work/ids.csv:k"
-like "$err" '*has more keys than the 2 rows*' 'says so'
+like "$err" '*has more keys than *, which has 2 rows*' 'says so'
 printf 'x\ny\n' >"$work/ids:k"
 exits 0 'a file whose name has a colon' import "$store" "$work/f4.npy" \
 	--ids "$work/ids:k"

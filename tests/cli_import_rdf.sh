@@ -93,6 +93,40 @@ is "$(entity http://e/ada | field type) $(entity http://e/ada | field content) $
 is "$(entity http://e/ada | field tags) $(entity http://e/ada | grep -c '"timed".*1840.*"was"')" \
 	'["http://e/Person","http://e/Writer","old"] 1' 'its tags, and what has times'
 
+fresh
+echo '{"key":"http://e/ada","properties":{"http://e/name":["Ada"],"none":[],"one":[1]}}' >"$work/one.ndjson"
+exits 0 'lists of one and of nothing, and triples' import "$store" "$work/one.ndjson" "$work/a.nt"
+is "$(entity http://e/ada | field properties)" \
+	'{"http://e/born":1815,"http://e/name":["Ada","Countess"],"http://e/name@de-AT":"Adä\n\"x\"","none":[],"one":[1]}' \
+	'one is added to, the others stay lists'
+
+# A subject of many values: a set, in the order in which they came, however
+# many commits they are spread over: one ends after 8 MiB.
+# many COUNT SIZE
+many()
+{
+	perl -e 'my ($n, $size) = @ARGV;
+		for my $i (0 .. $n - 1, reverse(0 .. $n - 1), $n) {
+			my $text = sprintf("%0*d", $size, $i);
+			print "<http://e/m> <http://e/p> \"$text\" .\n";
+			print "<http://e/m> <http://e/q> \"$i\"^^<http://www.w3.org/2001/XMLSchema#integer> .\n";
+			print "<http://e/m> <http://e/q> \"$i\" .\n";
+			print "<http://e/m> <http://e/p", $i % 3000, "> \"", $i % 3, "\" .\n";
+			print "<http://e/m> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://e/t", $i % 7000, "> .\n"
+		}' "$1" "$2"
+}
+fresh
+many 9000 500 >"$work/many.nt"
+exits 0 'a subject of nine thousand values, each twice, and one more' import "$store" "$work/many.nt" --json
+is "$(($(field commits <"$work/out") > 1))" 1 'in several commits'
+entity http://e/m >"$work/many"
+is "$(perl -MJSON::PP -ne 'my $e = decode_json($_); my $p = $e->{properties};
+	my @q = @{$p->{"http://e/q"}}; my %q = map { encode_json([$_]) => 1 } @q;
+	print join " ", scalar keys %$p, scalar @{$p->{"http://e/p"}}, $p->{"http://e/p"}[9000] + 0,
+		scalar @q, scalar keys %q, "@q[0 .. 3] @q[-2, -1]",
+		scalar @{$e->{tags}}, ref $p->{"http://e/p7"} || $p->{"http://e/p7"}' "$work/many")" \
+	'3002 9001 9000 18002 18002 0 0 1 1 9000 9000 6999 1' 'has each once, numbers and texts apart'
+
 # ---- literals
 
 fresh

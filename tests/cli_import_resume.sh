@@ -378,7 +378,7 @@ fresh
 head -n 150 "$work/s.ndjson" |
 	"$COPPICE" import "$store" - --resume 2>"$work/err"
 is $? 7 'one that ends too soon is refused'
-like "$(cat "$work/err")" '*there are 150 records, and 200 were in the store*' \
+like "$(cat "$work/err")" '*150 records are there, of 200 that were in the store*' \
 	'and told so'
 
 fresh

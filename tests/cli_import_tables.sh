@@ -53,6 +53,10 @@ holds '{"key":"ada","type":"person","tags":["math","poet"],"properties":{"name":
 	'types, tags, content, properties of each kind; an empty cell is none'
 is "$("$COPPICE" get "$store" ada --json --vector | field vector) $("$COPPICE" get "$store" cy --json --vector | field vector)" \
 	'[1,0.5] [0,-0.00100000005]' 'vectors in brackets, or between blanks'
+printf 'key,dc:title,x:lang,foaf:member,x:data,a:integr:string,a:year:int[]\na,t,l,m,d,i,1;2\n' >"$work/colon.csv"
+takes 'other words behind a colon' "$work/colon.csv"
+is "$("$COPPICE" get "$store" a --json | field properties)" '{"a:integr":"i","a:year":[1,2],"dc:title":"t","foaf:member":"m","x:data":"d","x:lang":"l"}' \
+	'are parts of names, and those before a type'
 printf 'id\tw:float\nada\t1\n' >"$work/id.tsv"
 takes '`id` stands for `key`' "$work/id.tsv"
 is "$("$COPPICE" get "$store" ada --json | field properties)" '{"w":1}' \
@@ -101,7 +105,7 @@ holds '{"key":"1","type":"A","properties":{}}
 {"key":"2","type":"B","properties":{}}' 'both are read'
 printf '3,C\n4\n' >"$work/parts-3.csv"
 run import "$store" "$work/parts-1.csv,$work/parts-3.csv"
-like "$status $err" "7 coppice: $work/parts-3.csv:2: 1 fields*" \
+like "$status $err" "7 coppice: $work/parts-3.csv:2: 1 field,*" \
 	'a fault in a part names that file'
 
 # ---- Gremlin, as Neptune has it
@@ -255,7 +259,11 @@ refuses 'key,a\0000\n' 1 'column 2 has a name that is not UTF-8*' 'a NUL in the 
 refuses 'key,a,,b\n' 1 'column 3 has no name*' 'a column without a name'
 refuses 'key,:int\n' 1 'column 2 has no name*' 'a column with a type alone'
 refuses 'key,a,a:int\n' 1 "column 3, 'a:int', is there twice*" 'a property twice'
-refuses ':ID,n:itn\n' 1 "column 'n:itn': 'itn' is not a type*" 'a type that is none'
+refuses ':ID,n:itn\n' 1 "column 'n:itn': 'itn' is not a type; did you mean int; if it is a part of the name, say 'n:itn:string'" 'a type that is none'
+refuses ':ID,n:year\n' 1 "column 'n:year': 'year' is not a type; there are string,*" 'one that is like none'
+refuses 'key,born:integr\n' 1 "column 'born:integr': 'integr' is not a type; did you mean integer; if it is a part of the name, say 'born:integr:string'" 'by our names, one that is nearly a type'
+refuses 'key,born:Itn\n' 1 "*did you mean int;*" 'two letters that changed places'
+refuses 'key,born:year[]\n' 1 "column 'born:year??': 'year??' is not a type; there are *" 'lists of a type that is none'
 refuses '~id,~name\n' 1 "column '~name': *" 'a name with ~'
 refuses ':ID,~id\n' 1 "column 2, '~id', is there twice*" 'two keys'
 refuses ':START_ID,:TYPE\n' 1 "*no column ':END_ID'*" 'half an edge'
@@ -394,7 +402,7 @@ if [ -d "$kuzu" ]; then
 	kuzu_refuses $r/quote-then-eof.csv '2: a quote is never closed' k:ID
 	kuzu_refuses $r/escape-then-bad-char.csv '2: an escape stands before' k:ID --escape "\\"
 	kuzu_refuses $r/mixed-line-count-test.csv '7: 6 fields' k:ID
-	kuzu_refuses $r/too-few-values.csv '2: 1 fields' k:ID,v
+	kuzu_refuses $r/too-few-values.csv '2: 1 field,' k:ID,v
 	kuzu_refuses $r/too-many-values.csv '2: 3 fields' k:ID
 	kuzu_refuses $r/sniff_first_row.csv "3: column 'v:int': ' Eliz' is" k:ID,v:int
 	sed 's/^/x/; 1d' $kuzu/$r/large-conversion-failure.csv | sed '=' |

@@ -80,7 +80,7 @@ mkdir "$work/folder"
 all_say 2 '*is a folder*' 'a folder is no file' "$work/folder"
 all_say 2 '*is a folder*' 'nor is one that is to come' "$work/folder/new/"
 all_say 2 '*empty*' 'nor is nothing' ''
-all_say 3 '*No such file*' 'a folder that is not there' "$work/none/file"
+all_say 2 '*there is no folder*' 'a folder that is not there' "$work/none/file"
 ln -s nowhere "$work/dangling"
 all_say 2 '*dangling is a link to nowhere*' 'a link to nothing' \
 	"$work/dangling"

@@ -227,6 +227,23 @@ is "$out" "$(cat <<-'END'
 END
 )" 'odd names by way of CSV: but for lists that it cannot have, too'
 
+# Numbers of both kinds in a column.
+cat >"$work/odd" <<-'END'
+	{"key":"a","properties":{"both":1,"far":9007199254740993,"long":9007199254740993,"some":[1e16,1],"wide":[0.5,9007199254740993]}}
+	{"key":"b","properties":{"both":0.5,"far":0.5,"long":1,"some":[2],"wide":[1]}}
+END
+made "$work/odd"
+exits 0 'numbers of both kinds as CSV' export "$store" --format csv --output "$work/numbers"
+exits 0 'and as GraphML' export "$store" --format graphml --output "$work/numbers.graphml"
+made "$work/numbers-nodes.csv"
+is "$("$COPPICE" get "$store" a --json | field properties)" \
+	'{"both":1,"far":"9007199254740993","long":9007199254740993,"some":[10000000000000000,1],"wide":"[0.5,9007199254740993]"}' \
+	'are doubles, or texts where one has no double'
+made "$work/numbers.graphml"
+is "$("$COPPICE" get "$store" a --json | field properties)" \
+	'{"both":1,"far":"9007199254740993","long":9007199254740993,"some":"[1e+16,1]","wide":"[0.5,9007199254740993]"}' \
+	'by way of GraphML, too'
+
 # Vectors, beside properties that are called as they are.
 fresh 3
 python3 - >"$work/vectors" <<-'END'
@@ -271,7 +288,8 @@ way()
 	format=$1
 	shift
 	made "$work/bad"
-	run export "$store" --format "$format" --output "$work/bad.$format"
+	run export "$store" --format "$format" --output "$work/bad.$format" \
+		--force
 	said=$err
 	made "$@"
 	run export "$store" --quiet
@@ -295,6 +313,34 @@ run export "$store" --format nt --output "$work/bad.nt"
 is "$err" 'coppice: 2 values have no place in this format and were left out
 6 entities, 3 edges' 'nt: a null in a list, and an entity without a statement'
 exits 0 'and it can be read' import "$store" "$work/bad.nt"
+
+# Keys that are too long as an IRI, or no IRI since they are no text.
+perl -MJSON::PP -e 'sub line { print encode_json($_[0]), "\n" }
+	my ($long, $odd) = ("k" x 465, "k " x 117);
+	line({key => $_, type => "T"}) for $long, substr($long, 1), $odd,
+		substr($odd, 2), "urn:" . "k" x 476, "urn:k", "x\0:k";
+	print qq({"key":"u","key_hex":"75726e3aff","type":"T"}\n);
+	line({source => "urn:k", relation => "R", target => $_})
+		for $long, substr($long, 1), $odd, "urn:k"' >"$work/bad"
+way nt "$work/bad.nt"
+is "$said" 'coppice: 2 entities with a key that this format cannot have, left out with all edges
+6 entities, 2 edges' 'nt: keys that are too long as an IRI are left out, and told'
+is "$(figure entities) $(figure edges)" '6 2' 'and the rest comes back'
+like "$out" '*"urn:coppice:key:urn:%FF"*' 'with a key that is no text, escaped'
+like "$out" '*"urn:coppice:key:x%00:k"*' 'and one with a NUL'
+
+# What a set of values is not.
+cat >"$work/bad" <<-'END'
+	{"key":"urn:1","properties":{"p":["x"],"q":[],"r":[1,"1",1.0,true,1]}}
+	{"key":"urn:2","properties":{"p":["x","x"],"q":["x","y"],"z":"a\u0000b"}}
+END
+way nt "$work/bad.nt"
+is "$said" 'coppice: 1 value has no place in this format and was left out
+coppice: 3 lists of one item, or with an item twice, will not be read back as they are
+2 entities, 0 edges' 'nt: lists that are no sets, and empty ones, are told'
+is "$out" '{"key":"urn:1","type":null,"tags":[],"properties":{"urn:coppice:property:p":"x","urn:coppice:property:r":[1,"1",1.0,true]},"content":null,"vector":null}
+{"key":"urn:2","type":null,"tags":[],"properties":{"urn:coppice:property:p":"x","urn:coppice:property:q":["x","y"],"urn:coppice:property:z":"a\u0000b"},"content":null,"vector":null}' \
+	'and come back as sets; a text with a NUL is the same'
 
 # What the way has no place for is said.
 fresh

@@ -19,12 +19,14 @@
 #include "cell.h"
 #include "words.h"
 
+#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+enum { CELL_SHORT = 4, CELL_NEAR = 16 };
 enum { CELL_DIGITS = 15, CELL_POWER = 22, CELL_SHOWN = 60, CELL_TEXT = 64 };
 
 static const struct {
@@ -77,6 +79,39 @@ int32_t cell_kind(const char *word, size_t size)
 		    !strncasecmp(cell_words[i].word, word, size))
 			return cell_words[i].kind;
 	return COP_NULL;
+}
+
+/* Whether two letters next to each other changed places, and nothing else. */
+static int is_swapped(const char *a, const char *b, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size && a[at] == b[at])
+		at++;
+	return at + 1 < size && a[at] == b[at + 1] && a[at + 1] == b[at] &&
+	       !memcmp(a + at + 2, b + at + 2, size - at - 2);
+}
+
+/* One letter from a short word is as a rule another word: text, test. */
+const char *cell_near(const char *word, size_t size)
+{
+	char lower[CELL_NEAR + 1];
+
+	if (size > CELL_NEAR)
+		return NULL;
+	for (size_t i = 0; i < size; i++)
+		lower[i] = (char)tolower((unsigned char)word[i]);
+	lower[size] = '\0';
+	for (size_t i = 0; i < sizeof cell_words / sizeof *cell_words; i++) {
+		const char *type = cell_words[i].word;
+		size_t type_size = strlen(type);
+
+		if ((type_size > CELL_SHORT &&
+		     words_distance(lower, type) == 1) ||
+		    (type_size == size && is_swapped(lower, type, size)))
+			return type;
+	}
+	return NULL;
 }
 
 static int cell_bad(const char *text, size_t size, const char *what,

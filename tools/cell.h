@@ -20,6 +20,12 @@ struct cell_list {
 /* The kind that a word names, such as `long`; 0 if it is none. */
 int32_t cell_kind(const char *word, size_t size);
 
+/*
+ * The type that a word, which names none, was meant to be, by its letters;
+ * NULL: it may be anything.
+ */
+const char *cell_near(const char *word, size_t size);
+
 /* The words that cell_kind() knows, for messages. */
 extern const char cell_kinds[];
 

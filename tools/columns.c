@@ -30,7 +30,8 @@
  * in all of them
  *	name:vector is the entity's vector.  In the last two a word behind a
  *	colon that is no type is refused; in ours it is a part of the name, for
- *	names such as dc:title are common.
+ *	names such as dc:title are common, unless [] is behind it or it is
+ *	nearly a type.  With a type behind it, it always is a part of the name.
  */
 #include "columns.h"
 #include "words.h"
@@ -186,6 +187,8 @@ static int column_parse(struct columns *columns, struct column *column,
 		column->is_typed = 0;
 		column->type = (struct cell_type){COP_STRING, 0};
 		column->odd = colon ? strrchr(column->title, ':') + 1 : NULL;
+		column->near = cell_near(word.data, word.size);
+		column->is_odd_list = is_list;
 		name = text;
 	}
 	return column_name(column, name) ? columns_memory(fault) : 0;
@@ -302,6 +305,23 @@ static void columns_exported(struct columns *columns, const char *title,
 	found->name = NULL;
 }
 
+/* Refuses what stands where a type would, and is none. */
+static int column_odd(const struct columns *columns,
+		      const struct column *column, struct fault *fault)
+{
+	int is_ours = !columns->is_gremlin && !columns->is_neo4j;
+
+	if (!column->odd || (is_ours && !column->near && !column->is_odd_list))
+		return 0;
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "column '%.80s': '%.40s' is not a type; %s%s; if it "
+			 "is a part of the name, say '%.80s:string'",
+			 column->title, column->odd,
+			 column->near ? "did you mean " : "there are ",
+			 column->near ? column->near : cell_kinds,
+			 column->title);
+}
+
 static int columns_roles(struct columns *columns, struct fault *fault)
 {
 	int is_edges = 0;
@@ -313,12 +333,8 @@ static int columns_roles(struct columns *columns, struct fault *fault)
 
 		is_edges |=
 		    column->role == ROLE_SOURCE || column->role == ROLE_TARGET;
-		if (column->odd && (columns->is_gremlin || columns->is_neo4j))
-			return fault_set(fault, EXIT_BAD_INPUT,
-					 "column '%.80s': '%.40s' is not a "
-					 "type; there are %s",
-					 column->title, column->odd,
-					 cell_kinds);
+		if (column_odd(columns, column, fault))
+			return fault->code;
 	}
 	columns->is_edges = is_edges;
 	if (!is_edges && columns->is_neo4j) {
@@ -490,6 +506,7 @@ int columns_guess(struct columns *columns, const struct csv *csv,
 {
 	static const char *const names[] = {"source", "relation", "target"};
 	size_t count = csv->field_count;
+	char text[64];
 
 	memset(columns, 0, sizeof *columns);
 	columns->items = calloc(3, sizeof *columns->items);
@@ -497,10 +514,10 @@ int columns_guess(struct columns *columns, const struct csv *csv,
 		return columns_memory(fault);
 	if (count != 2 && count != 3)
 		fault_set(fault, EXIT_BAD_INPUT,
-			  "%zu columns without names; 2 would be source and "
-			  "target, 3 source, relation and target. Say what "
-			  "they are by --header FILE",
-			  count);
+			  "%s without names; 2 would be source and target, 3 "
+			  "source, relation and target. Say what they are by "
+			  "--header FILE",
+			  words_things(text, count, "column", "columns"));
 	for (size_t i = 0; i < count && !fault->code; i++) {
 		const char *name = names[count == 2 && i ? 2 : i];
 

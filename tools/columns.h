@@ -33,8 +33,10 @@ struct column {
 	size_t space_size;
 	int role; /* enum column_role */
 	struct cell_type type;
-	int is_typed;	 /* by the header */
-	const char *odd; /* what stands where a type would, but is none */
+	int is_typed;	  /* by the header */
+	const char *odd;  /* what stands where a type would, but is none */
+	const char *near; /* the type that it was meant to be, NULL: none */
+	int is_odd_list;  /* [] is behind it */
 };
 
 struct columns {

@@ -11,12 +11,15 @@ struct export_ids {
 	size_t count;
 };
 
+/* Among the kinds: a whole number that may be another one as a double. */
+#define KIND_LONG (1U << 31)
+
 /* A property, by name, of all that are exported: its column, its type. */
 struct export_field {
 	char *name;
 	size_t size;
 	int of_edges;
-	unsigned kinds;	     /* a bit each: 1 << enum cop_kind */
+	unsigned kinds;	     /* a bit each: 1 << enum cop_kind, KIND_LONG */
 	unsigned item_kinds; /* of lists */
 	int is_cut; /* an item has a `;` or a NUL, or is a lone empty text */
 };
@@ -56,6 +59,7 @@ struct exporter {
 	uint64_t entities, edges;
 	uint64_t keys_out;	 /* entities left out for their keys */
 	uint64_t left_out;	 /* what the format has no place for */
+	uint64_t lists;		 /* that will be read as something else */
 	cop_err err;		 /* from inside a visit */
 	export_edge_visit *edge; /* of the pass that is under way */
 	int of_edges;	 /* whose properties are visited; the format's */
@@ -99,7 +103,10 @@ struct export_field *export_field_find(struct export_fields *fields,
 				       const char *name, size_t size,
 				       int of_edges);
 
-/* The kind, enum cop_kind, that all values have, by bits; else COP_STRING. */
+/*
+ * The kind, enum cop_kind, that all values have, by bits, or COP_FLOAT of
+ * numbers of both kinds; else COP_STRING.
+ */
 int export_kind_of(unsigned kinds);
 
 /* A value as text: a scalar as it is, else its JSON. */

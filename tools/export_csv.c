@@ -8,9 +8,10 @@
  *	:START_ID,:END_ID,:TYPE,NAME:TYPE..
  *	:LABEL is the type, then the tags, with `;` between; so are the items of
  *	lists.  A column has the type that all of its values have, of numbers
- *	the wider one; else it is a string, and what is no text in it is JSON.
- *	So are all lists of a column where some have items of several types or
- *	that are none, or a `;` in an item: nothing can stand before that.
+ *	the wider one, unless a whole one is over 2^53; else it is a string, and
+ *	what is no text in it is JSON.  So are all lists of a column where some
+ *	have items of several types or that are none, or a `;` in an item:
+ *	nothing can stand before that.
  *
  * limits
  *	Types and tags that have a `;`, texts that have a NUL, properties whose

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dot: a picture of a graph, or of a part of it, for Graphviz. */
+/*
+ * dot: a picture of a graph, or of a part of it, for Graphviz: keys, types as
+ * classes, relations as labels.  A picture has nothing else, so that nothing
+ * counts as left out.
+ */
 #include "export.h"
 #include "out.h"
 

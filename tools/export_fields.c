@@ -12,6 +12,7 @@
 #include "out.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,11 +174,21 @@ static struct export_field *field_add(struct export_fields *fields,
 	return field;
 }
 
+/* Its kind as a bit; and whether it is itself in a column of doubles. */
+static unsigned kind_bit(const struct cop_value *value)
+{
+	const int64_t most = INT64_C(1) << DBL_MANT_DIG;
+	int is_long = value->kind == COP_INT &&
+		      (value->integer > most || value->integer < -most);
+
+	return 1U << value->kind | (is_long ? KIND_LONG : 0);
+}
+
 /* Of an item whether it is itself where lists are texts between `;`. */
 static void item_note(struct export_field *field, const struct cop_value *item,
 		      uint32_t count)
 {
-	field->item_kinds |= 1U << item->kind;
+	field->item_kinds |= kind_bit(item);
 	if (item->kind == COP_STRING)
 		field->is_cut |= (count == 1 && !item->count) ||
 				 memchr(item->data, ';', item->count) ||
@@ -195,7 +206,7 @@ static cop_err field_note(struct exporter *run, const char *name, size_t size,
 		field = field_add(&run->fields, name, size, of_edges);
 	if (!field)
 		return ENOMEM;
-	field->kinds |= 1U << value->kind;
+	field->kinds |= kind_bit(value);
 	for (uint32_t i = 0;
 	     value->kind == COP_LIST && i < value->count && !err; i++) {
 		struct cop_value item;
@@ -269,12 +280,17 @@ void export_fields_release(struct export_fields *fields)
 
 /* ---- values as text ----------------------------------------------------- */
 
-/* The kind that all values have, of any that are numbers the wider one. */
+/*
+ * The kind that all values have, of any that are numbers the wider one, unless
+ * whole ones are too long for it.
+ */
 int export_kind_of(unsigned kinds)
 {
 	const unsigned numbers = 1U << COP_INT | 1U << COP_FLOAT;
 
-	kinds &= ~(1U << COP_NULL);
+	if (kinds & KIND_LONG && kinds & 1U << COP_FLOAT)
+		return COP_STRING;
+	kinds &= ~(1U << COP_NULL | KIND_LONG);
 	if (kinds == 1U << COP_BOOL)
 		return COP_BOOL;
 	if (kinds == 1U << COP_INT)

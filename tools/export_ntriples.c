@@ -12,10 +12,15 @@
  *	An entity of which there is nothing to tell is there as an end of edges
  *	alone, and counted as left out.  Content is <urn:coppice:content>.
  *	Vectors are left out, and so are, counted, properties of edges,
- *	validities, discriminators and nulls.
+ *	validities, discriminators, nulls and empty lists.  Who reads it makes
+ *	sets of values: a list of one item is that item, one that is there twice
+ *	is there once, and such lists are counted, too.  An entity whose key is
+ *	too long for one as an IRI is left out with its edges.
  */
 #include "export.h"
+#include "hashes.h"
 #include "out.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -30,6 +35,8 @@ static struct {
 	int is_told; /* there is a statement of it */
 } subject;
 
+static struct hashes items; /* of one list */
+
 static int iri_may_have(unsigned char byte)
 {
 	return byte > ' ' && byte != '<' && byte != '>' && byte != '"' &&
@@ -37,13 +44,13 @@ static int iri_may_have(unsigned char byte)
 	       byte != '`' && byte != '\\' && byte < 0x7f;
 }
 
-/* scheme:something, of bytes that an IRI may have */
+/* scheme:something, of characters that an IRI may have */
 static int is_iri(const char *text, size_t size)
 {
 	size_t at = 0;
 
 	while (at < size && (isalnum((unsigned char)text[at]) ||
-			     (at && strchr("+-.", text[at]))))
+			     (at && memchr("+-.", text[at], 3))))
 		at++;
 	if (at < 2 || at + 1 >= size || text[at] != ':' ||
 	    !isalpha((unsigned char)text[0]))
@@ -52,7 +59,7 @@ static int is_iri(const char *text, size_t size)
 		if (!iri_may_have((unsigned char)text[i]) &&
 		    (unsigned char)text[i] < 0x80)
 			return 0;
-	return 1;
+	return words_utf8(text, size) == size;
 }
 
 static int is_blank(const char *text, size_t size)
@@ -63,6 +70,24 @@ static int is_blank(const char *text, size_t size)
 		if (!isalnum((unsigned char)text[i]) && text[i] != '_')
 			return 0;
 	return 1;
+}
+
+static int is_itself(unsigned char byte)
+{
+	return iri_may_have(byte) && byte != '%';
+}
+
+/* Whether the IRI of a key is short enough to be a key. */
+static int key_fits(const void *key, size_t size)
+{
+	const unsigned char *bytes = key;
+	size_t room = strlen("urn:coppice:key:") + size;
+
+	if (is_iri(key, size) || is_blank(key, size))
+		return 1;
+	for (size_t i = 0; i < size; i++)
+		room += is_itself(bytes[i]) ? 0 : 2;
+	return room <= COP_KEY_BYTES;
 }
 
 static void iri(const char *what, const void *data, size_t size)
@@ -81,7 +106,7 @@ static void iri(const char *what, const void *data, size_t size)
 		for (size_t i = 0; i < size; i++) {
 			unsigned char byte = (unsigned char)text[i];
 
-			if (iri_may_have(byte) && byte != '%')
+			if (is_itself(byte))
 				putchar(byte);
 			else
 				printf("%%%02X", byte);
@@ -101,6 +126,7 @@ static void literal(const void *data, size_t size)
 		case '\\': fputs("\\\\", stdout); break;
 		case '\n': fputs("\\n", stdout); break;
 		case '\r': fputs("\\r", stdout); break;
+		case '\0': fputs("\\u0000", stdout); break;
 		default: putchar(text[i]);
 		}
 	}
@@ -133,10 +159,33 @@ static cop_err value_write(const char *name, size_t size,
 	return err;
 }
 
+/* Counts the list if a set of its items is not the same; empty, it is none. */
+static cop_err list_note(struct exporter *run, const struct cop_value *list)
+{
+	int is_other = list->count == 1;
+	cop_err err = 0;
+
+	hashes_clear(&items);
+	for (uint32_t i = 0; i < list->count && !err && !is_other; i++) {
+		struct cop_value item;
+		uint64_t hash;
+
+		err = cop_value_item(list, i, NULL, NULL, &item);
+		if (err || item.kind == COP_LIST || item.kind == COP_MAP)
+			continue;
+		hash = hashes_value(&item, 0);
+		is_other = hashes_next(&items, hash, &(size_t){0}) != NULL;
+		err = hashes_add(&items, hash, 0);
+	}
+	run->lists += (uint64_t)is_other;
+	run->left_out += !list->count;
+	return err;
+}
+
 static cop_err property_write(struct exporter *run, const char *name,
 			      size_t size, const struct cop_value *value)
 {
-	cop_err err = 0;
+	cop_err err;
 
 	if (value->kind == COP_NULL) {
 		run->left_out++;
@@ -144,6 +193,7 @@ static cop_err property_write(struct exporter *run, const char *name,
 	}
 	if (value->kind != COP_LIST)
 		return value_write(name, size, value);
+	err = list_note(run, value);
 	for (uint32_t i = 0; i < value->count && !err; i++) {
 		struct cop_value item;
 
@@ -228,9 +278,11 @@ int export_ntriples(struct exporter *run)
 {
 	int code = export_begin(run, "");
 
+	run->key_fits = key_fits;
 	if (!code)
 		code = export_entities(run, entity_write);
 	if (!code)
 		code = export_edges(run, edge_write);
+	hashes_release(&items);
 	return export_end(run, code);
 }

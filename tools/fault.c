@@ -9,10 +9,12 @@
  *	once, and an import that skips bad lines may count it instead.
  *
  * limits
- *	A line is cut at 2 KiB.  Input is quoted in it: control characters are
- *	printed as '?', for the line may reach a terminal.
+ *	A line is cut at 2 KiB.  Input is quoted in it: control characters, and
+ *	bytes that are no UTF-8, are printed as '?', for the line may reach a
+ *	terminal.
  */
 #include "fault.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -152,6 +154,28 @@ void fault_clear(struct fault *fault)
 	fault->text[0] = '\0';
 }
 
+/* Makes text of it that a terminal can take; returns its size, not above n. */
+static size_t line_clean(char *line, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)line;
+	size_t size = 0;
+
+	for (size_t at = 0; at < n;) {
+		size_t step = words_utf8_char(p + at, n - at);
+		int is_plain = step && p[at] >= 0x20 && p[at] != 0x7f &&
+			       (p[at] != 0xc2 || p[at + 1] >= 0xa0);
+
+		step += !step;
+		if (is_plain)
+			memmove(line + size, line + at, step);
+		else
+			line[size] = '?';
+		size += is_plain ? step : 1;
+		at += step;
+	}
+	return size;
+}
+
 static void fault_line(const char *text)
 {
 	char line[2048 + 16];
@@ -159,9 +183,7 @@ static void fault_line(const char *text)
 
 	if (n >= sizeof line - 1)
 		n = sizeof line - 2;
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	n = line_clean(line, n);
 	line[n] = '\n';
 	fwrite(line, 1, n + 1, stderr);
 }

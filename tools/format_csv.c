@@ -140,7 +140,7 @@ static int sheet_instant(struct sheet *sheet, const char *text, size_t size,
 		copy[size] = '\0';
 		if (!instant_parse(copy, out)) {
 			sheet->edge.valid = &sheet->valid;
-			return 0;
+			return instant_order(&sheet->valid, sheet_fault(sheet));
 		}
 	}
 	return fault_set(sheet_fault(sheet), EXIT_BAD_INPUT,
@@ -228,14 +228,17 @@ static int sheet_check(const struct sheet *sheet)
 {
 	const struct csv *csv = &sheet->csv;
 	size_t columns = sheet->columns.count;
+	char fields[64];
 
 	if (csv->mistake)
 		return fault_set(sheet_fault(sheet), EXIT_BAD_INPUT, "%s",
 				 csv->mistake);
 	if (!csv_has_fields(csv, columns))
-		return fault_set(sheet_fault(sheet), EXIT_BAD_INPUT,
-				 "%zu fields, the first line has %zu",
-				 csv->field_count, columns);
+		return fault_set(
+		    sheet_fault(sheet), EXIT_BAD_INPUT,
+		    "%s, the first line has %zu",
+		    words_things(fields, csv->field_count, "field", "fields"),
+		    columns);
 	return 0;
 }
 

@@ -5,24 +5,54 @@
  * layout
  *	Lines end in LF or CRLF, the last one may end without.  Lines of white
  *	space alone are skipped, a byte order mark in front too.  What
- *	comes behind {"commit":N}, up to the next one, is a commit; see
- *	export_history.c.  Large contents have lines of their own, see part.c.
+ *	comes behind {"commit":N}, up to the next one, is a commit, and their
+ *	numbers ascend; see export_history.c.  Large contents have lines of
+ *their own, see part.c.
  */
 #include "import.h"
+#include "words.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-/* A dump with history has {"commit":N} in front of what a commit changed. */
-static int is_commit(const char *line, size_t size)
+/*
+ * A dump with history has {"commit":N} in front of what a commit changed;
+ * *digits is N.
+ */
+static int is_commit(const char *line, size_t size, const char **digits)
 {
 	static const char head[] = "{\"commit\":";
-	size_t at = sizeof head - 1;
+	size_t at = sizeof head - 1, begin = at;
 
 	if (size < sizeof head || memcmp(line, head, at) != 0)
 		return 0;
 	while (at < size && line[at] >= '0' && line[at] <= '9')
 		at++;
-	return at + 1 == size && line[at] == '}';
+	*digits = line + begin;
+	return at > begin && at + 1 == size && line[at] == '}';
+}
+
+/* Its number, which is above that of the last one. */
+static int commit_number(struct import *import, const struct place *place,
+			 const char *digits, uint64_t *last)
+{
+	struct fault *fault = &import->cli->fault;
+	char text[24];
+	size_t size = strcspn(digits, "}");
+	uint64_t number = 0;
+
+	snprintf(text, sizeof text, "%.*s", (int)(size < 22 ? size : 22),
+		 digits);
+	if (!words_u64(text, 10, &number) && number > *last) {
+		*last = number;
+		return 0;
+	}
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s:%" PRIu64 ": commit %s comes after %" PRIu64
+			 "; a dump with history has them in order, import the "
+			 "file as it was written",
+			 place->file, place->number, text, *last);
 }
 
 static int commit_begin(struct import *import, const struct place *place)
@@ -41,7 +71,8 @@ static int lines_import(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
 	struct place place = {.file = import->reader.name};
-	const char *line;
+	const char *line, *digits;
+	uint64_t last = 0;
 	size_t size;
 	int code;
 
@@ -55,8 +86,10 @@ static int lines_import(struct import *import)
 		place.number = import->reader.line;
 		import->text = line;
 		import->text_size = size;
-		if (is_commit(line, size))
-			code = commit_begin(import, &place);
+		if (is_commit(line, size, &digits))
+			code = commit_number(import, &place, digits, &last)
+				   ? fault->code
+				   : commit_begin(import, &place);
 		else if (part_is(line, size))
 			code = import_part(import, line, size);
 		else if (resume_is_passing(import))

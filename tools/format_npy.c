@@ -172,6 +172,13 @@ static int npy_parse(struct npy_text *text, struct npy_header *header)
 	return text->at == text->end && header->seen == NPY_ALL ? 0 : -1;
 }
 
+static int npy_short(const struct rows *rows, struct fault *fault)
+{
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "%s: breaks off in its .npy header; is it complete?",
+			 rows->reader->name);
+}
+
 /* Finds the size of the header, and where it begins. */
 static int npy_preamble(struct rows *rows, size_t *begin, size_t *size,
 			struct fault *fault)
@@ -180,15 +187,18 @@ static int npy_preamble(struct rows *rows, size_t *begin, size_t *size,
 	const unsigned char *data;
 	uint32_t wide;
 	uint16_t narrow;
+	size_t there;
 
 	if (reader_need(rows->reader, 12, fault))
 		return fault->code;
-	if (reader_peek(rows->reader, &data) < 12 ||
-	    memcmp(data, "\x93NUMPY", 6))
+	there = reader_peek(rows->reader, &data);
+	if (!there || memcmp(data, "\x93NUMPY", there < 6 ? there : 6))
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "%s: is no .npy file, it does not begin with "
 				 "\\x93NUMPY",
 				 name);
+	if (there < 12)
+		return npy_short(rows, fault);
 	memcpy(&narrow, data + 8, sizeof narrow);
 	memcpy(&wide, data + 8, sizeof wide);
 	if (data[6] < 1 || data[6] > 3)
@@ -217,9 +227,7 @@ static int npy_read(struct rows *rows, struct npy_header *header,
 	    reader_need(rows->reader, begin + size, fault))
 		return fault->code;
 	if (reader_peek(rows->reader, &data) < begin + size)
-		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: breaks off in its .npy header",
-				 rows->reader->name);
+		return npy_short(rows, fault);
 	text.at = (const char *)data + begin;
 	text.end = text.at + size;
 	memset(header, 0, sizeof *header);

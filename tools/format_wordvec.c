@@ -24,6 +24,7 @@
 #include "format.h"
 #include "number.h"
 #include "rows.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -231,12 +232,15 @@ static int wordvec_line(struct rows *rows, const char *line, size_t size,
 
 static int wordvec_end(const struct rows *rows, struct fault *fault)
 {
+	char words[64];
+
 	if (rows->count == UINT64_MAX || rows->index == rows->count)
 		return 0;
-	return fault_set(fault, EXIT_BAD_INPUT,
-			 "%s: has %" PRIu64 " words, its first line promises "
-			 "%" PRIu64 ". Is it complete?",
-			 rows->reader->name, rows->index, rows->count);
+	return fault_set(
+	    fault, EXIT_BAD_INPUT,
+	    "%s: has %s, its first line promises %" PRIu64 ". Is it complete?",
+	    rows->reader->name,
+	    words_things(words, rows->index, "word", "words"), rows->count);
 }
 
 static int wordvec_next_line(struct rows *rows, const float **row,

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { HASHES_START = 1024 };
+enum { HASHES_START = 64 };
 
 /* 0 stands for a free slot. */
 static uint64_t hash_of(uint64_t hash)
@@ -86,6 +86,21 @@ uint64_t hashes_edge(const struct cop_put_edge *edge, uint64_t seed)
 
 	hash = XXH3_64bits_withSeed(edge->relation, edge->relation_size, hash);
 	return XXH3_64bits_withSeed(edge->target, edge->target_size, hash);
+}
+
+uint64_t hashes_value(const struct cop_value *value, uint64_t seed)
+{
+	seed ^= (uint64_t)value->kind << 56;
+	switch (value->kind) {
+	case COP_STRING:
+		return XXH3_64bits_withSeed(value->data, value->count, seed);
+	case COP_FLOAT:
+		return XXH3_64bits_withSeed(&value->real, sizeof value->real,
+					    seed);
+	default:
+		return XXH3_64bits_withSeed(&value->integer,
+					    sizeof value->integer, seed);
+	}
 }
 
 void hashes_clear(struct hashes *hashes)

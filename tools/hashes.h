@@ -30,6 +30,9 @@ uint64_t *hashes_next(const struct hashes *hashes, uint64_t hash, size_t *at);
 /* Of an edge's ends and relation. */
 uint64_t hashes_edge(const struct cop_put_edge *edge, uint64_t seed);
 
+/* Of a value that is no list and no map, and of its kind. */
+uint64_t hashes_value(const struct cop_value *value, uint64_t seed);
+
 /* Empties it and keeps its memory. */
 void hashes_clear(struct hashes *hashes);
 

@@ -104,6 +104,7 @@ static int keys_next(struct row_keys *keys, const char **key, size_t *size,
 		     struct fault *fault)
 {
 	const struct csv *csv = &keys->csv;
+	char text[64];
 
 	if (!keys->name)
 		return reader_line(&keys->ids, key, size, fault);
@@ -114,11 +115,13 @@ static int keys_next(struct row_keys *keys, const char **key, size_t *size,
 		return fault_set(fault, EXIT_BAD_INPUT, "%s:%" PRIu64 ": %s",
 				 keys->ids.name, csv->line, csv->mistake);
 	if (keys->column >= csv->field_count)
-		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s:%" PRIu64 ": has %zu columns, there is no "
-				 "column %zu",
-				 keys->ids.name, csv->line, csv->field_count,
-				 keys->column + 1);
+		return fault_set(
+		    fault, EXIT_BAD_INPUT,
+		    "%s:%" PRIu64 ": has %s, there is no column "
+		    "%zu",
+		    keys->ids.name, csv->line,
+		    words_things(text, csv->field_count, "column", "columns"),
+		    keys->column + 1);
 	*key = csv_field(csv, keys->column, size);
 	return 0;
 }
@@ -128,6 +131,7 @@ static int row_key(struct row_keys *keys, const struct rows *rows,
 		   uint64_t index, struct fault *fault)
 {
 	const char *line;
+	char text[64];
 
 	if (rows->words) {
 		keys->key = rows->key;
@@ -143,10 +147,10 @@ static int row_key(struct row_keys *keys, const struct rows *rows,
 	if (keys_next(keys, &line, &keys->size, fault))
 		return fault->code;
 	if (!line)
-		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: has %" PRIu64 " keys, but there is a row "
-				 "%" PRIu64,
-				 keys->ids.name, index, index);
+		return fault_set(
+		    fault, EXIT_BAD_INPUT,
+		    "%s: has %s, but there is a row %" PRIu64, keys->ids.name,
+		    words_things(text, index, "key", "keys"), index);
 	keys->key = line;
 	return 0;
 }
@@ -265,6 +269,7 @@ static int rows_keys_end(const struct rows *rows, struct row_keys *keys,
 {
 	const char *line;
 	size_t size;
+	char text[64];
 
 	if (!keys->is_open)
 		return 0;
@@ -273,8 +278,9 @@ static int rows_keys_end(const struct rows *rows, struct row_keys *keys,
 	if (!line)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
-			 "%s: has more keys than the %" PRIu64 " rows of %s",
-			 keys->ids.name, rows->index, rows->reader->name);
+			 "%s: has more keys than %s, which has %s",
+			 keys->ids.name, rows->reader->name,
+			 words_things(text, rows->index, "row", "rows"));
 }
 
 /*

@@ -283,3 +283,16 @@ char *instant_text_ns(char *out, int64_t ns)
 	instant.nanos = (uint32_t)(ns - instant.seconds * SECOND_NS);
 	return instant_text(out, &instant);
 }
+
+int instant_order(const struct cop_validity *valid, struct fault *fault)
+{
+	const struct cop_instant *from = &valid->from, *to = &valid->to;
+	char begin[INSTANT_ROOM], end[INSTANT_ROOM];
+
+	if (from->seconds < to->seconds ||
+	    (from->seconds == to->seconds && from->nanos < to->nanos))
+		return 0;
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "valid_from, %s, is not before valid_to, %s",
+			 instant_text(begin, from), instant_text(end, to));
+}

@@ -3,7 +3,7 @@
 #ifndef TOOLS_INSTANT_H
 #define TOOLS_INSTANT_H
 
-#include "coppice.h"
+#include "fault.h"
 
 enum { INSTANT_ROOM = 64 };
 
@@ -20,6 +20,9 @@ int instant_parse_ns(const char *text, int64_t *ns);
 
 /* Milliseconds from N[smhd], up to 10^9 of them; 0, or -1. */
 int instant_span(const char *text, int64_t *ms);
+
+/* Whether it begins before it ends: 0 or an exit status. */
+int instant_order(const struct cop_validity *valid, struct fault *fault);
 
 /*
  * YYYY-MM-DDThh:mm:ss[.fraction]Z, as short as it says all, into INSTANT_ROOM

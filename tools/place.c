@@ -47,6 +47,17 @@ static int place_new(const char *name, char path[PATH_MAX])
 		   : 0;
 }
 
+/* What is to be under a name cannot be there. */
+static int place_fault(const char *name, int err, struct fault *fault)
+{
+	if (err != ENOENT && err != ENOTDIR)
+		return fault_errno(fault, name, err);
+	return fault_set(fault, EXIT_USAGE,
+			 "%s: there is no folder for it; make one, or name "
+			 "another file",
+			 name);
+}
+
 int place_find(const char *name, char path[PATH_MAX], struct fault *fault)
 {
 	char link[PATH_MAX];
@@ -56,7 +67,7 @@ int place_find(const char *name, char path[PATH_MAX], struct fault *fault)
 	if (realpath(name, path))
 		return 0;
 	if (errno != ENOENT)
-		return fault_errno(fault, name, errno);
+		return place_fault(name, errno, fault);
 	size = readlink(name, link, sizeof link);
 	if (size > 0)
 		return fault_set(fault, EXIT_USAGE,
@@ -64,7 +75,7 @@ int place_find(const char *name, char path[PATH_MAX], struct fault *fault)
 				 "remove the link, or name what it is to be",
 				 name, (int)size, link);
 	err = place_new(name, path);
-	return err ? fault_errno(fault, name, err) : 0;
+	return err ? place_fault(name, err, fault) : 0;
 }
 
 /* ---- stores ------------------------------------------------------------- */

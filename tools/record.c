@@ -354,7 +354,7 @@ static int record_valid(const json_t *line, struct cop_validity *valid,
 		return fault->code;
 	if (valid->from.seconds != INT64_MIN || valid->to.seconds != INT64_MAX)
 		*out = valid;
-	return 0;
+	return instant_order(valid, fault);
 }
 
 /* ---- entities ----------------------------------------------------------- */
@@ -884,6 +884,33 @@ static int record_delete(struct record *record, cop_write *write,
 	return err ? fault_input(fault, err) : 0;
 }
 
+/* What a line that is neither lacks. */
+static int record_neither(const json_t *line, struct fault *fault)
+{
+	static const char *const members[] = {"key", "source", "target"};
+	char hex[16];
+
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		snprintf(hex, sizeof hex, "%s_hex", members[i]);
+		if (json_object_get(line, hex) &&
+		    !json_object_get(line, members[i]))
+			return fault_set(fault, EXIT_BAD_INPUT,
+					 "\"%s\" stands beside \"%s\", which "
+					 "is missing; put it there, with any "
+					 "text",
+					 hex, members[i]);
+	}
+	if (json_is_object(json_object_get(line, "set")) ||
+	    json_is_object(json_object_get(line, "delete")))
+		return fault_set(fault, EXIT_BAD_INPUT,
+				 "\"set\" and \"delete\" are of a dump with "
+				 "history, where {\"commit\":N} comes before "
+				 "them, and none does");
+	return fault_set(fault, EXIT_BAD_INPUT,
+			 "neither an entity (it has no \"key\" or \"id\") nor "
+			 "an edge (it lacks \"source\" or \"target\")");
+}
+
 static int record_put_json(struct record *record, cop_write *write,
 			   json_t *line, struct fault *fault)
 {
@@ -905,9 +932,7 @@ static int record_put_json(struct record *record, cop_write *write,
 		return record_set(record, write, set, fault);
 	if (record->has_history && json_is_object(delete))
 		return record_delete(record, write, delete, fault);
-	return fault_set(fault, EXIT_BAD_INPUT,
-			 "neither an entity (it has no \"key\" or \"id\") nor "
-			 "an edge (it lacks \"source\" or \"target\")");
+	return record_neither(line, fault);
 }
 
 /* ---- what is cut out of a line ------------------------------------------ */

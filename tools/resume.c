@@ -36,7 +36,8 @@
  * totals
  *	They go on from those of the mark.  What the commit with the mark came
  *	to is not known when the mark is written: it counts as if all of it was
- *	put, so edges that this one commit left out count as put.
+ *	put, so edges that this one commit left out count as put, and stubs that
+ *	it made for missing ends do not count.
  */
 #include "resume.h"
 #include "import.h"
@@ -485,11 +486,15 @@ int resume_seal(void *user, struct fault *fault)
 
 int resume_check(struct import *import)
 {
+	char now[64], before[32];
+
 	if (!resume_is_passing(import))
 		return 0;
+	words_things(now, import->resume.now.turns, "record is", "records are");
+	words_count(before, import->resume.before.turns);
 	return fault_set(&import->cli->fault, EXIT_BAD_INPUT,
-			 "there are %" PRIu64 " records, and %" PRIu64
-			 " were in the store when the import broke off: this "
-			 "is not what it read. Import it without --resume",
-			 import->resume.now.turns, import->resume.before.turns);
+			 "%s there, of %s that were in the store when the "
+			 "import broke off: this is not what it read. Import "
+			 "it without --resume",
+			 now, before);
 }

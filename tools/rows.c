@@ -18,6 +18,7 @@
  */
 #include "rows.h"
 #include "format.h"
+#include "words.h"
 
 #include <float.h>
 #include <math.h>
@@ -53,16 +54,20 @@ static int rows_begin(struct rows *rows, int format, uint32_t dim,
 int rows_open(struct rows *rows, struct reader *reader, int format,
 	      uint32_t dim, struct fault *fault)
 {
+	char numbers[64];
+
 	memset(rows, 0, sizeof *rows);
 	rows->reader = reader;
 	rows->count = UINT64_MAX;
 	if (rows_begin(rows, format, dim, fault))
 		return fault->code;
 	if (dim && rows->dim && rows->dim != dim)
-		return fault_set(fault, EXIT_BAD_INPUT,
-				 "%s: its rows have %u numbers, this store's "
-				 "vectors have %u",
-				 reader->name, rows->dim, dim);
+		return fault_set(
+		    fault, EXIT_BAD_INPUT,
+		    "%s: its rows have %s, this store's vectors "
+		    "have %u",
+		    reader->name,
+		    words_things(numbers, rows->dim, "number", "numbers"), dim);
 	if (rows->dim > COP_DIM_MAX)
 		return fault_set(fault, EXIT_BAD_INPUT,
 				 "%s: its rows have %u numbers, a vector has "
@@ -183,16 +188,18 @@ static int rows_end(const struct rows *rows, size_t have, struct fault *fault)
 static int rows_prefix(const struct rows *rows, const unsigned char *data,
 		       struct fault *fault)
 {
+	char numbers[64];
 	uint32_t dim;
 
 	memcpy(&dim, data, sizeof dim);
 	if (dim == rows->dim)
 		return 0;
 	return fault_set(fault, EXIT_BAD_INPUT,
-			 "%s: row %llu says that it has %u numbers, those "
-			 "before have %u",
+			 "%s: row %llu says that it has %s, those before have "
+			 "%u",
 			 rows->reader->name, (unsigned long long)rows->index,
-			 dim, rows->dim);
+			 words_things(numbers, dim, "number", "numbers"),
+			 rows->dim);
 }
 
 int rows_next(struct rows *rows, const float **row, struct fault *fault)

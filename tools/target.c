@@ -209,7 +209,7 @@ int target_open(struct target *target, const char *name,
 				 "the name of a file is "
 				 "empty; name one");
 	is_there = !stat(name, &st);
-	if (!is_there && errno != ENOENT)
+	if (!is_there && errno != ENOENT && errno != ENOTDIR)
 		return target_fault(target, errno, fault);
 	if (is_there ? S_ISDIR(st.st_mode) : name[strlen(name) - 1] == '/')
 		return fault_set(fault, EXIT_USAGE,

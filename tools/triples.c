@@ -14,7 +14,9 @@
  * merging
  *	A set: the type stays the first one, further ones are tags; a further
  *	value of a property makes it a list, one that is there already does not.
- *	What is there otherwise, content, vector and times, stays.
+ *	What is there otherwise, content, vector and times, stays.  Whether a
+ *	subject has a tag, a property, a value of it is asked of one table of
+ *	hashes (hashes.c), made for each subject anew.
  *
  * edges
  *	The object of a triple is an entity, too: one of which nothing is said
@@ -27,8 +29,8 @@
  * limits
  *	Memory is that of one commit (all of the file with --atomic).  What
  *	another process changes in an entity between the look-up and the commit
- *	is lost if both do.  Adding a value costs a comparison with each that
- *	the property has.
+ *	is lost if both do.  Each commit that has triples of a subject reads
+ *	and puts all of it, the values that are there, too.
  */
 #include "triples.h"
 #include "own.h"
@@ -268,12 +270,22 @@ int triples_edge(struct triples *triples, const struct place *place,
 
 /* ---- merging ------------------------------------------------------------ */
 
+/* What the hashes of a subject are of, by their seeds. */
+enum { SEED_TAGS, SEED_FIELDS, SEED_VALUES /* of the first field, ... */ };
+
+/* Tables of more slots than this are not kept for the next subject. */
+enum { KNOWN_ROOM = 1024 };
+
+/* Whether a value that is there already is added once more. */
+enum adding { ADD_ONCE, ADD_ALL };
+
 /* A property on its way: all its values. */
 struct field {
 	struct triples_text name;
 	struct facts values;
 	struct cop_validity valid;
 	int is_timed;
+	int is_list; /* even of one value */
 };
 
 struct merged {
@@ -287,7 +299,12 @@ struct merged {
 	uint32_t tag_count;
 	struct field *fields;
 	uint32_t field_count;
+	struct hashes *known; /* of tags and fields by their indexes, of facts
+				 by their addresses */
 };
+
+static const struct cop_validity always = {{INT64_MIN, 0, 0},
+					   {INT64_MAX, 0, 0}};
 
 static int is_always(const struct cop_validity *valid)
 {
@@ -300,32 +317,125 @@ static int text_equal(struct triples_text a, struct triples_text b)
 	return a.size == b.size && !memcmp(a.data, b.data, a.size);
 }
 
-/* Adds a value unless it is there. */
-static int field_add(struct merged *merged, struct field *field,
-		     const struct cop_value *value)
+static uint64_t text_hash(struct triples_text text, uint64_t seed)
 {
-	for (const struct fact *fact = field->values.first; fact;
-	     fact = fact->next)
+	return XXH3_64bits_withSeed(text.data, text.size, seed);
+}
+
+static int known_add(struct merged *merged, uint64_t hash, uint64_t number)
+{
+	return hashes_add(merged->known, hash, number)
+		   ? no_memory(merged->triples)
+		   : 0;
+}
+
+/* A tag at the end of them; its times are the caller's. */
+static int tag_append(struct merged *merged, struct triples_text tag)
+{
+	merged->tags[merged->tag_count] = tag;
+	return known_add(merged, text_hash(tag, SEED_TAGS),
+			 merged->tag_count++);
+}
+
+static int tag_is_there(const struct merged *merged, struct triples_text tag)
+{
+	uint64_t hash = text_hash(tag, SEED_TAGS);
+	const uint64_t *index;
+	size_t at = 0;
+
+	while ((index = hashes_next(merged->known, hash, &at)))
+		if (text_equal(merged->tags[*index], tag))
+			return 1;
+	return 0;
+}
+
+/* A field of that name, with no times of its own, at the end of them. */
+static int field_append(struct merged *merged, struct triples_text name,
+			struct field **out)
+{
+	struct field *field = &merged->fields[merged->field_count];
+
+	*out = field;
+	field->name = name;
+	field->valid = always;
+	return known_add(merged, text_hash(name, SEED_FIELDS),
+			 merged->field_count++);
+}
+
+/* The one that a value may be added to; NULL: there is none. */
+static struct field *field_find(const struct merged *merged,
+				struct triples_text name)
+{
+	uint64_t hash = text_hash(name, SEED_FIELDS);
+	const uint64_t *index;
+	size_t at = 0;
+
+	while ((index = hashes_next(merged->known, hash, &at))) {
+		struct field *field = &merged->fields[*index];
+
+		if (!field->is_timed && text_equal(field->name, name))
+			return field;
+	}
+	return NULL;
+}
+
+static uint64_t field_seed(const struct merged *merged,
+			   const struct field *field)
+{
+	return SEED_VALUES + (uint64_t)(field - merged->fields);
+}
+
+static int value_is_there(const struct merged *merged, uint64_t hash,
+			  const struct cop_value *value)
+{
+	const uint64_t *address;
+	size_t at = 0;
+
+	while ((address = hashes_next(merged->known, hash, &at))) {
+		const struct fact *fact =
+		    (const struct fact *)(uintptr_t)*address;
+
 		if (value_equal(&fact->value, value))
-			return 0;
-	merged->is_changed = 1;
-	return fact_add(merged->triples, &field->values, field->name, value);
+			return 1;
+	}
+	return 0;
+}
+
+/* Adds a value, unless it is there if that matters. */
+static int field_add(struct merged *merged, struct field *field,
+		     const struct cop_value *value, enum adding adding)
+{
+	uint64_t hash = hashes_value(value, field_seed(merged, field));
+	int is_there = value_is_there(merged, hash, value);
+	struct facts *values = &field->values;
+
+	if (is_there && adding == ADD_ONCE)
+		return 0;
+	merged->is_changed |= adding == ADD_ONCE;
+	if (fact_add(merged->triples, values, field->name, value))
+		return merged->triples->import->cli->fault.code;
+	/* what equals nothing, and a second one, would only be in the way */
+	if (is_there || !value_equal(value, value))
+		return 0;
+	return known_add(merged, hash, (uintptr_t)values->last);
 }
 
 /* A property that is there; of a list, its members. */
 static cop_err merged_have(struct merged *merged, cop_read *read,
 			   uint32_t index)
 {
-	struct field *field = &merged->fields[merged->field_count];
+	struct triples_text name;
+	struct field *field;
 	struct cop_value value, read_value;
 	const struct cop_value *items = &value;
 	uint32_t count = 1;
-	cop_err err = cop_entity_property_at(read, &merged->entity, index,
-					     &field->name.data,
-					     &field->name.size, &read_value);
+	cop_err err = cop_entity_property_at(
+	    read, &merged->entity, index, &name.data, &name.size, &read_value);
 
 	if (!err)
 		err = own_value(&merged->triples->scratch, &read_value, &value);
+	if (!err && field_append(merged, name, &field))
+		err = ENOMEM;
 	if (!err)
 		err = cop_entity_property_valid(read, &merged->entity, index,
 						&field->valid);
@@ -333,14 +443,13 @@ static cop_err merged_have(struct merged *merged, cop_read *read,
 		return err;
 	field->is_timed = !is_always(&field->valid);
 	merged->is_timed |= field->is_timed;
-	if (value.kind == COP_LIST && value.count > 1 && !field->is_timed) {
+	if (value.kind == COP_LIST && !field->is_timed) {
+		field->is_list = 1;
 		items = value.data;
 		count = value.count;
 	}
-	merged->field_count++;
 	for (uint32_t i = 0; i < count; i++)
-		if (fact_add(merged->triples, &field->values, field->name,
-			     &items[i]))
+		if (field_add(merged, field, &items[i], ADD_ALL))
 			return ENOMEM;
 	return 0;
 }
@@ -355,53 +464,43 @@ static cop_err merged_begin(struct merged *merged, cop_read *read)
 		err = cop_name(read, entity->type, &merged->type.data,
 			       &merged->type.size);
 	for (uint32_t i = 0; i < entity->tag_count && !err; i++) {
-		struct triples_text *tag = &merged->tags[i];
+		struct triples_text tag;
 
-		err = cop_entity_tag(read, entity, i, &tag->data, &tag->size);
+		err = cop_entity_tag(read, entity, i, &tag.data, &tag.size);
+		if (!err && tag_append(merged, tag))
+			err = ENOMEM;
 		if (!err)
 			err = cop_entity_tag_valid(read, entity, i,
 						   &merged->tag_valid[i]);
 		merged->is_timed |= !err && !is_always(&merged->tag_valid[i]);
-		merged->tag_count++;
 	}
 	for (uint32_t i = 0; i < entity->property_count && !err; i++)
 		err = merged_have(merged, read, i);
 	return err;
 }
 
-static void merged_type(struct merged *merged, struct triples_text type)
+static int merged_type(struct merged *merged, struct triples_text type)
 {
 	if (!merged->type.size) {
 		merged->type = type;
 		merged->is_changed = 1;
-		return;
+		return 0;
 	}
-	if (text_equal(merged->type, type))
-		return;
-	for (uint32_t i = 0; i < merged->tag_count; i++)
-		if (text_equal(merged->tags[i], type))
-			return;
-	merged->tag_valid[merged->tag_count] =
-	    (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
-	merged->tags[merged->tag_count++] = type;
+	if (text_equal(merged->type, type) || tag_is_there(merged, type))
+		return 0;
+	merged->tag_valid[merged->tag_count] = always;
 	merged->is_changed = 1;
+	return tag_append(merged, type);
 }
 
 static int merged_property(struct merged *merged, const struct fact *fact)
 {
 	struct triples_text name = {fact->name, fact->name_size};
-	struct field *field;
+	struct field *field = field_find(merged, name);
 
-	for (uint32_t i = 0; i < merged->field_count; i++) {
-		field = &merged->fields[i];
-		if (!field->is_timed && text_equal(field->name, name))
-			return field_add(merged, field, &fact->value);
-	}
-	field = &merged->fields[merged->field_count++];
-	field->name = name;
-	field->valid =
-	    (struct cop_validity){{INT64_MIN, 0, 0}, {INT64_MAX, 0, 0}};
-	return field_add(merged, field, &fact->value);
+	if (!field && field_append(merged, name, &field))
+		return merged->triples->import->cli->fault.code;
+	return field_add(merged, field, &fact->value, ADD_ONCE);
 }
 
 /* ---- putting ------------------------------------------------------------ */
@@ -414,9 +513,10 @@ static int field_value(struct triples *triples, const struct field *field,
 	struct cop_value *items;
 	size_t i = 0;
 
-	*out = values->first->value;
-	if (values->count == 1)
+	if (values->count == 1 && !field->is_list) {
+		*out = values->first->value;
 		return 0;
+	}
 	items = scratch_take(&triples->scratch, values->count, sizeof *items);
 	if (!items)
 		return no_memory(triples);
@@ -475,13 +575,45 @@ static int merged_put(struct merged *merged,
 	return import_entity(triples->import, &subject->place, &put);
 }
 
+/* Room for what is there and what is added. */
+static int merged_room(struct merged *merged,
+		       const struct triples_subject *subject)
+{
+	struct scratch *scratch = &merged->triples->scratch;
+	size_t tags = merged->entity.tag_count + subject->types.count;
+	size_t fields =
+	    merged->entity.property_count + subject->properties.count;
+
+	merged->tags = scratch_take(scratch, tags, sizeof *merged->tags);
+	merged->tag_valid =
+	    scratch_take(scratch, tags, sizeof *merged->tag_valid);
+	merged->fields = scratch_take(scratch, fields, sizeof *merged->fields);
+	if (!merged->tags || !merged->tag_valid || !merged->fields)
+		return no_memory(merged->triples);
+	memset(merged->fields, 0, fields * sizeof *merged->fields);
+	return 0;
+}
+
+/* Adds what was gathered. */
+static int merged_add(struct merged *merged,
+		      const struct triples_subject *subject)
+{
+	const struct fact *fact;
+	int code = 0;
+
+	for (fact = subject->types.first; fact && !code; fact = fact->next)
+		code = merged_type(
+		    merged, (struct triples_text){fact->name, fact->name_size});
+	for (fact = subject->properties.first; fact && !code; fact = fact->next)
+		code = merged_property(merged, fact);
+	return code;
+}
+
 static int subject_put(struct triples *triples,
 		       const struct triples_subject *subject)
 {
 	struct cli *cli = triples->import->cli;
-	struct merged merged = {.triples = triples};
-	struct scratch *scratch = &triples->scratch;
-	size_t tags, fields;
+	struct merged merged = {.triples = triples, .known = &triples->known};
 	cop_err err =
 	    cop_get(cli->read, subject->key, subject->key_size, &merged.entity);
 
@@ -489,27 +621,17 @@ static int subject_put(struct triples *triples,
 		fault_input(&cli->fault, err);
 		return import_bad(triples->import, &subject->place);
 	}
-	tags = merged.entity.tag_count + subject->types.count;
-	fields = merged.entity.property_count + subject->properties.count;
-	merged.tags = scratch_take(scratch, tags, sizeof *merged.tags);
-	merged.tag_valid =
-	    scratch_take(scratch, tags, sizeof *merged.tag_valid);
-	merged.fields = scratch_take(scratch, fields, sizeof *merged.fields);
-	if (!merged.tags || !merged.tag_valid || !merged.fields)
-		return no_memory(triples);
-	memset(merged.fields, 0, fields * sizeof *merged.fields);
+	if (merged.known->room > KNOWN_ROOM)
+		hashes_release(merged.known);
+	hashes_clear(merged.known);
+	if (merged_room(&merged, subject))
+		return cli->fault.code;
 	if (merged.entity.id)
 		err = merged_begin(&merged, cli->read);
 	if (err)
 		return fault_cop(&cli->fault, err);
-	for (const struct fact *fact = subject->types.first; fact;
-	     fact = fact->next)
-		merged_type(&merged,
-			    (struct triples_text){fact->name, fact->name_size});
-	for (const struct fact *fact = subject->properties.first; fact;
-	     fact = fact->next)
-		if (merged_property(&merged, fact))
-			return cli->fault.code;
+	if (merged_add(&merged, subject))
+		return cli->fault.code;
 	return merged.is_changed ? merged_put(&merged, subject) : 0;
 }
 
@@ -583,6 +705,7 @@ int triples_flush(struct triples *triples)
 void triples_release(struct triples *triples)
 {
 	scratch_release(&triples->scratch);
+	hashes_release(&triples->known);
 	free(triples->subjects);
 	free(triples->slots);
 	free(triples->links);

@@ -16,6 +16,7 @@ struct triples {
 	size_t subject_count, subject_room;
 	uint32_t *slots; /* of subjects by their keys, from 1; 0: free */
 	size_t slot_count;
+	struct hashes known; /* of the subject that is merged */
 	struct triples_link *links;
 	size_t link_count, link_room;
 	size_t bytes;

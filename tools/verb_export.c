@@ -87,6 +87,10 @@ static void export_tell(const struct exporter *run)
 		    "%s no place in this format and %s left out",
 		    words_things(a, run->left_out, "value has", "values have"),
 		    run->left_out == 1 ? "was" : "were");
+	if (run->lists)
+		fault_note("%s of one item, or with an item twice, will not "
+			   "be read back as they are",
+			   words_things(a, run->lists, "list", "lists"));
 	if (run->keys_out)
 		fault_note(
 		    "%s with a key that this format cannot have, left "

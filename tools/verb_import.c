@@ -353,6 +353,27 @@ static int import_taken(void *user, const struct cop_put *put,
 
 /* ---- files -------------------------------------------------------------- */
 
+/* Whether what is said goes with the format; of edges among other files, too.
+ */
+static int import_check_format(struct import *import, enum format format)
+{
+	struct cli *cli = import->cli;
+
+	if (import->ids && !format_has_rows(format))
+		return args_fault(cli,
+				  "%s is %s; --ids goes with vectors, such as "
+				  "npy or fvecs",
+				  import->reader.name, format_names[format]);
+	if (format_has_rows(format) && import->operands.count == 1 &&
+	    (args_given(cli, IMPORT_DANGLING) ||
+	     args_given(cli, IMPORT_RELATION)))
+		return args_fault(cli,
+				  "%s is %s, which has no edges; --dangling "
+				  "and --relation go with those",
+				  import->reader.name, format_names[format]);
+	return 0;
+}
+
 static int import_dispatch(struct import *import)
 {
 	struct fault *fault = &import->cli->fault;
@@ -361,11 +382,8 @@ static int import_dispatch(struct import *import)
 	if (format == FORMAT_UNKNOWN &&
 	    format_find(&import->reader, &format, fault))
 		return fault->code;
-	if (import->ids && !format_has_rows(format))
-		return args_fault(import->cli,
-				  "%s is %s; --ids goes with vectors, such as "
-				  "npy or fvecs",
-				  import->reader.name, format_names[format]);
+	if (import_check_format(import, format))
+		return fault->code;
 	switch (format) {
 	case FORMAT_NDJSON: return ndjson_import(import);
 	case FORMAT_JSON: return document_import(import);
@@ -476,6 +494,16 @@ static void import_print_json(const struct import *import)
 	       progress_seconds(&import->progress));
 }
 
+static void import_print_more(uint64_t count, const char *one, const char *many,
+			      const char *what)
+{
+	char text[64];
+
+	if (count)
+		fprintf(stderr, "; %s %s", words_things(text, count, one, many),
+			what);
+}
+
 static void import_print(const struct import *import)
 {
 	const struct cop_result *total = &import->batch.total;
@@ -492,18 +520,14 @@ static void import_print(const struct import *import)
 		words_things(c, import->vectors, "vector", "vectors"),
 		is_dry ? "would be" : "in ", is_dry ? "" : d, seconds,
 		words_count(e, (uint64_t)((double)records / seconds)));
-	if (total->stubs_put)
-		fprintf(stderr, "; %s stubs put for missing ends",
-			words_count(a, total->stubs_put));
-	if (import_skipped(import))
-		fprintf(stderr, "; %s edges left out, an end is missing",
-			words_count(a, import_skipped(import)));
-	if (import->stage.total.skipped)
-		fprintf(stderr, "; %s records left out, they were there",
-			words_count(a, import->stage.total.skipped));
-	if (import->stage.total.merged)
-		fprintf(stderr, "; %s records merged with what was there",
-			words_count(a, import->stage.total.merged));
+	import_print_more(total->stubs_put, "stub", "stubs",
+			  "put for missing ends");
+	import_print_more(import_skipped(import), "edge", "edges",
+			  "left out, an end is missing");
+	import_print_more(import->stage.total.skipped, "record", "records",
+			  "left out, there already");
+	import_print_more(import->stage.total.merged, "record", "records",
+			  "merged with what was there");
 	fputc('\n', stderr);
 }
 
@@ -563,6 +587,32 @@ static int import_finish(struct import *import)
 	return code;
 }
 
+/* What was left out, or taken in one of several ways. */
+static void import_tell_odd(struct import *import)
+{
+	struct parts *parts = &import->record.parts;
+	char text[64];
+
+	if (import->record.doubled && !import->cli->quiet)
+		fault_note("warning: %s both in a line and in its "
+			   "\"properties\"; the line's were taken",
+			   words_things(text, import->record.doubled,
+					"property is", "properties are"));
+	parts_drop(parts);
+	if (parts->astray && !import->cli->quiet)
+		fault_note("warning: %s left out, for their record does "
+			   "not follow",
+			   words_things(text, parts->astray,
+					"line of contents was",
+					"lines of contents were"));
+	if (import->bad)
+		fault_note("%s left out%s%s",
+			   words_things(text, import->bad, "bad record was",
+					"bad records were"),
+			   import->refused ? ", see " : "",
+			   import->refused ? import->refused : "");
+}
+
 static int import_end(struct import *import, int code)
 {
 	struct reject *reject = &import->reject;
@@ -573,20 +623,7 @@ static int import_end(struct import *import, int code)
 	progress_end(&import->progress);
 	if (stop_signal() && code == 128 + stop_signal())
 		import->cli->stop_signal = stop_signal();
-	if (import->record.doubled && !import->cli->quiet)
-		fault_note("warning: %" PRIu64 " properties are both in a line "
-			   "and in its \"properties\"; the line's were taken",
-			   import->record.doubled);
-	parts_drop(&import->record.parts);
-	if (import->record.parts.astray && !import->cli->quiet)
-		fault_note("warning: %" PRIu64 " lines of contents were left "
-			   "out, for the record that they belong to does not "
-			   "follow them",
-			   import->record.parts.astray);
-	if (import->bad)
-		fault_note("%" PRIu64 " bad records were left out%s%s",
-			   import->bad, import->refused ? ", see " : "",
-			   import->refused ? import->refused : "");
+	import_tell_odd(import);
 	if (code)
 		import_say_where(import);
 	else if (import->prints_json)

@@ -5,6 +5,7 @@
  * idea
  *	One commit, whose number is printed.
  */
+#include "instant.h"
 #include "verbs.h"
 
 #include <inttypes.h>
@@ -109,6 +110,8 @@ static int tag_verb(struct cli *cli, int removes)
 		return cli->fault.code;
 	if (!tagging.count)
 		return args_fault(cli, "give --tag=NAME");
+	if (instant_order(&tagging.valid, &cli->fault))
+		return cli->fault.code = EXIT_USAGE;
 	code = cli_open_write(cli);
 	return code ? code : tags_change(cli, &tagging);
 }
