@@ -93,7 +93,7 @@ perl -e 'srand $ARGV[0];
 			if ($kind < 4) {
 				my $vector = rand(3) < 1 ? "" :
 					rand(4) < 1 ? qq(,"vector":null) :
-					qq(,"vector":[$k,$l,$n]);
+					qq(,"vector":[1$k,$l,$n]);
 				print qq({"key":"k$k","type":"T$n","tags":["t$l"],"n":$n$vector}\n)
 			} elsif ($kind < 5) {
 				print qq({"delete":{"key":"k$k"}}\n)

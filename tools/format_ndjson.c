@@ -4,10 +4,10 @@
  *
  * layout
  *	Lines end in LF or CRLF, the last one may end without.  Lines of white
- *	space alone are skipped, a byte order mark in front too.  What
- *	comes behind {"commit":N}, up to the next one, is a commit, and their
- *	numbers ascend; see export_history.c.  Large contents have lines of
- *their own, see part.c.
+ *	space alone are skipped, a byte order mark in front too.  What comes
+ *	behind {"commit":N}, up to the next one, is a commit, and their numbers
+ *	ascend; see export_history.c.  Large contents have lines of their own,
+ *	see part.c.
  */
 #include "import.h"
 #include "words.h"
