@@ -2,7 +2,8 @@
 /* Applying: edges, one at a time; apply_edges.c has many. */
 #include "history.h"
 #include "apply_edge.h"
-#include "build.h"
+
+#include <xxhash.h>
 
 /* Both ends' lists of edges are others now. */
 static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
@@ -24,8 +25,9 @@ static cop_err ends_note(struct apply *apply, uint64_t source, uint64_t target)
 static cop_err edge_note(struct apply *apply, const struct edge_change *edge,
 			 int before, int now)
 {
-	uint64_t hash =
-	    build_edge_hash(edge->source, edge->relation, edge->target);
+	/* the discriminator, too: there may be many parallel edges */
+	struct disk_edge_key key = apply_edge_key(edge);
+	uint64_t hash = XXH3_64bits(&key, sizeof key);
 	struct hashmap_cursor cursor = {.hash = hash};
 	struct edge_change change = *edge;
 	uint32_t index;

@@ -47,6 +47,7 @@ printf '%s\n' '{"key":"a"}' '{"source":"a","relation":"r","target":"x"}' \
 exits 7 'an edge that dangles counts as one' import "$store" \
 	"$work/dangling.ndjson" --max-bad 2
 like "$err" "*dangling.ndjson:[34]: an edge's end*" 'and says which'
+like "$err" '*2 edges were left out*' 'and how many there were'
 exits 0 'with room for all' import "$store" "$work/dangling.ndjson" \
 	--max-bad 3 --json
 is "$(field edges_skipped <"$work/out")" 3 'they are left out'

@@ -28,18 +28,22 @@
  *
  * limits
  *	16 bytes of memory and some 100 of the disk for each edge that waits,
- *	TILES_EDGES of them, TILES_BYTES or TILES_NS: while they wait nobody
- *	sees them, which matters if they come by a pipe from who has time.
+ *	TILES_EDGES of them, TILES_BYTES, a quarter of what is free on the disk,
+ *	or TILES_NS: while they wait nobody sees them, which matters if they
+ *	come by a pipe from who has time.
  */
 #include "tiles.h"
 #include "import.h"
 #include "steady.h"
 #include "stop.h"
 
+#include <sys/statvfs.h>
+
 enum {
 	TILES_EDGES = 5242880,
 	TILES_COMMIT = 80000,	 /* edges, if nothing is said */
 	TILES_CHECKED = 4194304, /* bytes of edges that were found good */
+	TILES_DISK = 4,		 /* a part of what is free */
 	TILES_LOOKS = 512	 /* edges; a read holds pages back */
 };
 
@@ -121,6 +125,18 @@ int tiles_wants(const struct import *import)
 	return import->tiles.is_on && !resume_is_passing(import);
 }
 
+/* What they are put into takes room on the same disk. */
+static uint64_t bytes_most(const char *folder)
+{
+	struct statvfs disk;
+	uint64_t part;
+
+	if (statvfs(folder, &disk))
+		return TILES_BYTES;
+	part = (uint64_t)disk.f_bavail * disk.f_frsize / TILES_DISK;
+	return part < TILES_BYTES ? part : TILES_BYTES;
+}
+
 int tiles_edge(struct import *import, const struct place *place,
 	       const struct cop_put_edge *edge)
 {
@@ -130,8 +146,10 @@ int tiles_edge(struct import *import, const struct place *place,
 	if (cop_write_bytes(import->batch.write) >= TILES_CHECKED &&
 	    batch_restart(&import->batch, fault))
 		return fault->code;
-	if (!tiles->count++)
+	if (!tiles->count++) {
 		tiles->begin_ns = steady_ns();
+		tiles->byte_max = bytes_most(import->cli->path);
+	}
 	tiles->last = *place;
 	return spool_add(&tiles->spool, place, edge, fault);
 }
@@ -145,7 +163,7 @@ int tiles_is_time(const struct import *import)
 	if (import->resume.before.until)
 		return !resume_is_cut(import);
 	return tiles->count >= TILES_EDGES ||
-	       spool_bytes(&tiles->spool) >= TILES_BYTES ||
+	       spool_bytes(&tiles->spool) >= tiles->byte_max ||
 	       (tiles->count % TILES_LOOKS == 0 &&
 		steady_ns() - tiles->begin_ns >= TILES_NS);
 }

@@ -18,6 +18,7 @@ struct tiles {
 	size_t count;	   /* of what waits */
 	struct place last; /* of that */
 	uint64_t begin_ns; /* when it began to */
+	uint64_t byte_max; /* of it, in the file */
 	uint64_t order;	   /* of the newest edge that was put */
 	uint64_t same;	   /* edges of that order that were, of the pass */
 };

@@ -587,8 +587,8 @@ static int import_finish(struct import *import)
 	return code;
 }
 
-/* What was left out, or taken in one of several ways. */
-static void import_tell_odd(struct import *import)
+/* What was left out, or taken in one of several ways; the summary has more. */
+static void import_tell_odd(struct import *import, int is_through)
 {
 	struct parts *parts = &import->record.parts;
 	char text[64];
@@ -611,6 +611,10 @@ static void import_tell_odd(struct import *import)
 					"bad records were"),
 			   import->refused ? ", see " : "",
 			   import->refused ? import->refused : "");
+	if (import->lost && !is_through)
+		fault_note("%s left out since an end is missing",
+			   words_things(text, import->lost, "edge was",
+					"edges were"));
 }
 
 static int import_end(struct import *import, int code)
@@ -623,7 +627,7 @@ static int import_end(struct import *import, int code)
 	progress_end(&import->progress);
 	if (stop_signal() && code == 128 + stop_signal())
 		import->cli->stop_signal = stop_signal();
-	import_tell_odd(import);
+	import_tell_odd(import, !code);
 	if (code)
 		import_say_where(import);
 	else if (import->prints_json)
