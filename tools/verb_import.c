@@ -612,9 +612,9 @@ static void import_tell_odd(struct import *import, int is_through)
 			   import->refused ? ", see " : "",
 			   import->refused ? import->refused : "");
 	if (import->lost && !is_through)
-		fault_note("%s left out since an end is missing",
-			   words_things(text, import->lost, "edge was",
-					"edges were"));
+		fault_note(
+		    "%s left out since an end is missing",
+		    words_things(text, import->lost, "edge was", "edges were"));
 }
 
 static int import_end(struct import *import, int code)
