@@ -285,6 +285,26 @@ perl -e 'print "source,relation,target,w:int\n";
 cut=0
 kind 'edges with the same ends' "$work/towns.csv" "$work/same.csv"
 ok $((cut == 0)) "killed between tiles $cut times of 6"
+
+# Killed again and again while it goes on.
+begin
+deaths=0
+for try in 1 2 3 4 5 6; do
+	at=$(echo "$seconds" | awk '{print $1 * 0.35}')
+	killed KILL "$at" "$work/towns.csv" "$work/same.csv" --resume
+	if is_cut; then
+		deaths=$((deaths + 1))
+		[ $deaths = 2 ] && break
+	elif ! is_marked; then # it was through, or had not begun
+		begin
+		deaths=0
+	fi
+done
+exits 0 "killed $deaths times between tiles, it goes on" import "$store" \
+	"$work/towns.csv" "$work/same.csv" --batch $BATCH --resume
+dump "$store" "$work/resumed"
+cmp -s "$work/whole" "$work/resumed"
+ok $? 'what is there is what one puts, each record once'
 moments='0.2 0.5 0.85'
 
 before=$work/ids.ndjson

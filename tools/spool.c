@@ -343,26 +343,33 @@ static int block_order(struct spool *spool)
 	return 0;
 }
 
-static void *block_run(void *user)
+static int block_write(struct spool *spool)
 {
-	struct spool *spool = user;
-	struct spool_block *block = &spool->under_way;
+	const struct spool_block *block = &spool->under_way;
 	size_t done = 0;
 
-	if ((!spool->is_open && spool_open(spool, &spool->fault)) ||
-	    block_order(spool))
-		return NULL;
 	while (done < block->used) {
 		ssize_t got =
 		    pwrite(spool->fd, block->data + done, block->used - done,
 			   (off_t)(block->at + done));
 
-		if (got < 0 && errno != EINTR) {
-			failed(spool, &spool->fault);
-			return NULL;
-		}
+		if (got < 0 && errno != EINTR)
+			return failed(spool, &spool->fault);
 		done += got > 0 ? (size_t)got : 0;
 	}
+	return 0;
+}
+
+static void *block_run(void *user)
+{
+	struct spool *spool = user;
+	int code = spool->is_open ? 0 : spool_open(spool, &spool->fault);
+
+	if (!code)
+		code = block_order(spool);
+	spool->ordered(spool->user);
+	if (!code)
+		block_write(spool);
 	return NULL;
 }
 

@@ -25,6 +25,8 @@ struct spool {
 	   by a thread, of which there is one at a time. */
 	int (*order)(void *user, const struct cop_put_edge *edge, uint64_t *out,
 		     struct fault *fault);
+	/* no more come for now; by the same thread */
+	void (*ordered)(void *user);
 	void *user;
 	/* the spool's own */
 	int is_open;

@@ -44,31 +44,13 @@ enum {
 	TILES_COMMIT = 80000,	 /* edges, if nothing is said */
 	TILES_CHECKED = 4194304, /* bytes of edges that were found good */
 	TILES_DISK = 4,		 /* a part of what is free */
-	TILES_LOOKS = 512	 /* edges; a read holds pages back */
+	TILES_CLOCK = 512	 /* edges, until the time is looked at */
 };
 
 #define TILES_BYTES UINT64_C(1073741824)
 #define TILES_NS    UINT64_C(60000000000)
 
 /* ---- what waits --------------------------------------------------------- */
-
-static cop_err read_begin(struct import *import)
-{
-	struct tiles *tiles = &import->tiles;
-
-	if (tiles->read && tiles->looked++ < TILES_LOOKS)
-		return 0;
-	tiles->looked = 0;
-	return tiles->read ? cop_read_refresh(tiles->read)
-			   : cop_read_begin(import->cli->store, &tiles->read);
-}
-
-/* Whoever waits for commits has none, or they could not use pages again. */
-static void read_end(struct tiles *tiles)
-{
-	cop_read_end(tiles->read);
-	tiles->read = NULL;
-}
 
 /* Where the curve meets a point, counted from its beginning at 0, 0. */
 static uint64_t curve(uint32_t x, uint32_t y)
@@ -90,8 +72,8 @@ static uint64_t curve(uint32_t x, uint32_t y)
 }
 
 /*
- * By the spool's thread.  Ids begin at 1, so that nothing but an end that is
- * not there makes it 0.
+ * By the spool's thread, as is what follows.  Ids begin at 1, so that nothing
+ * but an end that is not there makes it 0.
  */
 static int edge_order(void *user, const struct cop_put_edge *edge,
 		      uint64_t *out, struct fault *fault)
@@ -99,7 +81,8 @@ static int edge_order(void *user, const struct cop_put_edge *edge,
 	struct import *import = user;
 	struct tiles *tiles = &import->tiles;
 	uint64_t source = 0, target = 0;
-	cop_err err = read_begin(import);
+	cop_err err =
+	    tiles->read ? 0 : cop_read_begin(import->cli->store, &tiles->read);
 
 	if (!err)
 		err = cop_id(tiles->read, edge->source, edge->source_size,
@@ -111,12 +94,22 @@ static int edge_order(void *user, const struct cop_put_edge *edge,
 	return err ? fault_cop(fault, err) : 0;
 }
 
+/* Who waits for further edges has no read, which would hold pages back. */
+static void read_end(void *user)
+{
+	struct import *import = user;
+
+	cop_read_end(import->tiles.read);
+	import->tiles.read = NULL;
+}
+
 void tiles_begin(struct import *import)
 {
 	struct spool *spool = &import->tiles.spool;
 
 	spool->folder = import->cli->path;
 	spool->order = edge_order;
+	spool->ordered = read_end;
 	spool->user = import;
 }
 
@@ -164,7 +157,7 @@ int tiles_is_time(const struct import *import)
 		return !resume_is_cut(import);
 	return tiles->count >= TILES_EDGES ||
 	       spool_bytes(&tiles->spool) >= tiles->byte_max ||
-	       (tiles->count % TILES_LOOKS == 0 &&
+	       (tiles->count % TILES_CLOCK == 0 &&
 		steady_ns() - tiles->begin_ns >= TILES_NS);
 }
 
@@ -173,7 +166,7 @@ int tiles_is_time(const struct import *import)
 /* Those that were in the store when the import broke off; returns how many. */
 static size_t pass_over(struct import *import)
 {
-	const struct tiles *tiles = &import->tiles;
+	struct tiles *tiles = &import->tiles;
 	struct resume_point *before = &import->resume.before;
 	const struct spool_entry *entries = tiles->spool.entries;
 	size_t count = 0;
@@ -181,6 +174,8 @@ static size_t pass_over(struct import *import)
 	if (!before->until)
 		return 0;
 	before->until = 0;
+	tiles->order = before->order;
+	tiles->same = before->same;
 	while (count < tiles->spool.count &&
 	       entries[count].order < before->order)
 		count++;
@@ -251,7 +246,6 @@ static int pass(struct import *import)
 
 	if (spool_sort(&tiles->spool, fault))
 		return fault->code;
-	read_end(tiles);
 	tiles->count = 0;
 	return batch_restart(&import->batch, fault) || tiles_put(import) ||
 		       batch_pass(&import->batch, fault) ||
@@ -307,5 +301,4 @@ int tiles_end(struct import *import)
 void tiles_release(struct tiles *tiles)
 {
 	spool_release(&tiles->spool);
-	read_end(tiles);
 }
