@@ -13,6 +13,7 @@
 #include "steady.h"
 #include "words.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -40,6 +41,22 @@ uint64_t progress_peak(void)
 	return getrusage(RUSAGE_SELF, &usage)
 		   ? 0
 		   : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/* Over the last one on a terminal, elsewhere below it. */
+__attribute__((format(printf, 2, 3))) static void
+progress_line(struct progress *progress, const char *format, ...)
+{
+	va_list args;
+
+	if (progress->is_terminal)
+		fputs("\r\033[K", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	if (!progress->is_terminal)
+		fputc('\n', stderr);
+	progress->is_drawn = progress->is_terminal;
 }
 
 static void progress_left(char *out, size_t room, double seconds)
@@ -70,10 +87,8 @@ static void progress_draw(struct progress *progress, uint64_t bytes,
 		snprintf(part, sizeof part, "%3.0f %%  ", done * 100);
 		progress_left(left, sizeof left, seconds / done - seconds);
 	}
-	fprintf(stderr, "%s%s%s records  %s/s  %s%s  %s memory%s",
-		progress->is_terminal ? "\r\033[K" : "", part, count, rate,
-		size, left, peak, progress->is_terminal ? "" : "\n");
-	progress->is_drawn = progress->is_terminal;
+	progress_line(progress, "%s%s records  %s/s  %s%s  %s memory", part,
+		      count, rate, size, left, peak);
 }
 
 static int is_time(struct progress *progress)
@@ -105,10 +120,8 @@ void progress_put(struct progress *progress, uint64_t done, uint64_t count)
 	words_count(now, done);
 	words_count(all, count);
 	words_bytes(peak, progress_peak());
-	fprintf(stderr, "%s%s of %s edges that waited are put  %s memory%s",
-		progress->is_terminal ? "\r\033[K" : "", now, all, peak,
-		progress->is_terminal ? "" : "\n");
-	progress->is_drawn = progress->is_terminal;
+	progress_line(progress, "%s of %s edges that waited are put  %s memory",
+		      now, all, peak);
 }
 
 void progress_end(struct progress *progress)

@@ -440,7 +440,7 @@ static struct resume_point point_whole(const struct import *import)
 	struct resume_point point = import->resume.now;
 
 	point.has_seen = import->parallel.count != 0;
-	point.cuts = (uint64_t)import->tiles.is_next;
+	point.cuts = (uint64_t)import->tiles.is_on;
 	point.records = import->records;
 	point.bad = import->bad;
 	point.lost = import->lost;

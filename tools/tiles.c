@@ -261,12 +261,9 @@ int tiles_pass(struct import *import)
 
 	if (tiles->is_on)
 		return pass(import);
-	tiles->is_next = import->resume.edges == batch_count(batch) &&
-			 batch->ahead && import->dangling != COP_DANGLING_STUB;
-	if (batch_pass(batch, &import->cli->fault))
-		return import->cli->fault.code;
-	tiles->is_on = tiles->is_next;
-	return 0;
+	tiles->is_on = import->resume.edges == batch_count(batch) &&
+		       batch->ahead && import->dangling != COP_DANGLING_STUB;
+	return batch_pass(batch, &import->cli->fault);
 }
 
 void tiles_resume(struct import *import)
@@ -276,25 +273,25 @@ void tiles_resume(struct import *import)
 	/* Whose options are others now puts again what was cut up. */
 	if (!import->batch.ahead)
 		before->cuts = before->until = 0;
-	import->tiles.is_on = import->tiles.is_next = before->cuts != 0;
+	import->tiles.is_on = before->cuts != 0;
 }
 
 int tiles_end(struct import *import)
 {
 	struct tiles *tiles = &import->tiles;
-	int code;
+	int code = 0;
 
 	if (resume_is_passing(import))
 		return 0;
-	/* if nothing waits, what comes now has been put too early */
-	tiles->is_next = 0;
-	code = !tiles->is_on ? 0
-	       : tiles->count
-		   ? pass(import)
-		   : batch_restart(&import->batch, &import->cli->fault);
+	if (tiles->is_on) {
+		tiles->is_on = 0;
+		/* if nothing waits, what comes now has been put too early */
+		code = tiles->count
+			   ? pass(import)
+			   : batch_restart(&import->batch, &import->cli->fault);
+	}
 	/* that which resumes is not what waited */
 	import->resume.before.until = 0;
-	tiles->is_on = 0;
 	return code;
 }
 

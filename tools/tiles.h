@@ -10,8 +10,7 @@ struct import;
 struct tiles {
 	int is_exact; /* no commit has more records than is said */
 	/* the tiles' own */
-	int is_on;	/* edges wait, to be cut up */
-	int is_next;	/* those of the next pass do */
+	int is_on;	/* edges that come now wait, to be cut up */
 	cop_read *read; /* to look for ends; the spool's thread has it */
 	struct spool spool;
 	size_t count;	   /* of what waits */

@@ -353,8 +353,7 @@ static int import_taken(void *user, const struct cop_put *put,
 
 /* ---- files -------------------------------------------------------------- */
 
-/* Whether what is said goes with the format; of edges among other files, too.
- */
+/* Whether what is said goes with the format. */
 static int import_check_format(struct import *import, enum format format)
 {
 	struct cli *cli = import->cli;
