@@ -351,6 +351,7 @@ void create_clear(int folder_fd)
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		unlinkat(folder_fd, files[i], 0);
 	unlinkat(folder_fd, GENERATION_FIRST, AT_REMOVEDIR);
+	unlinkat(folder_fd, CREATE_MARK, 0); /* last: a death may be next */
 }
 
 void create_undo(struct creation *creation)

@@ -15,6 +15,12 @@
 #include "folder.h"
 #include "format.h"
 
+/*
+ * A file in a store's folder that does not have its name yet: whatever else is
+ * in there may be removed.
+ */
+#define CREATE_MARK "restoring"
+
 /* What has been made so far, to be taken back. */
 struct creation {
 	const char *path;

@@ -47,6 +47,7 @@
 #include "generation.h"
 #include "clock.h"
 #include "copy.h"
+#include "create.h"
 #include "folder.h"
 #include "imagefile.h"
 
@@ -630,6 +631,7 @@ void generation_tidy(cop_store *store)
 	uint64_t current = 0;
 	uint64_t next = 0;
 
+	unlinkat(store->folder_fd, CREATE_MARK, 0); /* it has its name */
 	if (!litter_there(store, number) ||
 	    lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0))
 		return;

@@ -24,9 +24,10 @@
  *
  * crash
  *	before the rename	PATH.restoring, which the next one to restore to
- *				PATH empties; not if it has CURRENT, which is
- *				written last: it may be somebody's store
- *	after it		the store
+ *				PATH empties; not if it is a store without
+ *				CREATE_MARK, the first file that is made: it may
+ *				be somebody's
+ *	after it		the store; whoever opens it removes the mark
  */
 #include "backupfile.h"
 #include "create.h"
@@ -133,7 +134,8 @@ static cop_err place_busy(const struct restoring *restoring)
 /* What a death has left is removed. */
 static cop_err place_empty(struct restoring *restoring, int fd)
 {
-	if (faccessat(fd, "CURRENT", F_OK, AT_SYMLINK_NOFOLLOW))
+	if (faccessat(fd, "CURRENT", F_OK, AT_SYMLINK_NOFOLLOW) ||
+	    !faccessat(fd, CREATE_MARK, F_OK, AT_SYMLINK_NOFOLLOW))
 		create_clear(fd);
 	return create_is_empty(restoring->place)
 		   ? 0
@@ -142,6 +144,18 @@ static cop_err place_empty(struct restoring *restoring, int fd)
 			       "there first; look what it is, and move or "
 			       "remove it",
 			       restoring->place);
+}
+
+static cop_err place_mark(struct restoring *restoring)
+{
+	int fd = openat(restoring->creation.folder_fd, CREATE_MARK,
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_system(errno, "cannot make %s/" CREATE_MARK,
+				    restoring->place);
+	close(fd);
+	return 0;
 }
 
 static cop_err place_make(struct restoring *restoring)
@@ -166,8 +180,9 @@ static cop_err place_make(struct restoring *restoring)
 	creation->path = restoring->place;
 	creation->made_folder = 1;
 	creation->folder_fd = fd;
+	failed = place_mark(restoring);
 	point("restore-placed");
-	return 0;
+	return failed;
 }
 
 /* The store gets its name; its folder's, and what is in it, is on disk. */
@@ -187,6 +202,7 @@ static cop_err place_name(struct restoring *restoring)
 				    restoring->target);
 	}
 	point("restore-named");
+	unlinkat(restoring->creation.folder_fd, CREATE_MARK, 0);
 	err = folder_sync(restoring->creation.folder_fd, "..");
 	restoring->creation.made_folder = 0; /* it stays */
 	return err ? error_system(err, "cannot sync the folder of %s",

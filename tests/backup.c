@@ -646,24 +646,21 @@ static int restore_child(int fd, const char *path, int points)
 static int death_is_harmless(int fd, const char *path, uint64_t commit)
 {
 	char place[160];
+	char mark[160];
 	cop_store *store;
-	cop_err err;
 	int right = 1;
 
 	snprintf(place, sizeof place, "%s.restoring", path);
+	snprintf(mark, sizeof mark, "%s/restoring", path);
 	if (!access(path, F_OK)) { /* it was named */
 		must(cop_open(path, NULL, &store), "open");
-		right = !findings_of(store);
+		right = !findings_of(store) && access(mark, F_OK);
 		store_remove(store, path);
 		return right && access(place, F_OK);
 	}
 	lseek(fd, 0, SEEK_SET);
-	err = cop_restore(fd, path, NULL, NULL);
-	if (err == COP_EXISTS) { /* complete, but for its name */
-		right = !rename(place, path);
-	} else if (err) {
+	if (cop_restore(fd, path, NULL, NULL))
 		return 0;
-	}
 	must(cop_open(path, NULL, &store), "open");
 	right &= is_as_backed_up(store, commit) && access(place, F_OK);
 	store_remove(store, path);
