@@ -623,7 +623,8 @@ static int litter_there(const cop_store *store, uint64_t number)
 
 /*
  * With GENERATION held nobody builds; if CURRENT and the data file name no
- * other generation than this, later folders are nobody's.
+ * other generation than this, later folders are nobody's.  What a builder that
+ * died had begun to name LMDB may not show yet: who takes W next settles it.
  */
 void generation_tidy(cop_store *store)
 {
@@ -635,7 +636,9 @@ void generation_tidy(cop_store *store)
 	if (!litter_there(store, number) ||
 	    lock_take(store->lock_fd, LOCK_GENERATION, LOCK_EXCLUSIVE, 0))
 		return;
-	if (!current_read(store, &current) && current == number &&
+	if (!atomic_load_explicit(&store->slots.control->switching,
+				  memory_order_acquire) &&
+	    !current_read(store, &current) && current == number &&
 	    !successor_read(store->env, &next) && !next) {
 		(void)folders_visit(store, number + 1, GENERATION_MAX, 1);
 		attach_next_remove(store);
@@ -727,6 +730,7 @@ struct building {
 	struct generation *next;
 	env_txn *txn;
 	struct copy copy;
+	int is_named;	     /* the next, or it may be */
 	uint64_t started_ns; /* W taken */
 	struct cop_compact_result *out;
 };
@@ -874,6 +878,7 @@ static cop_err successor_name(struct building *building)
 	int code = env_sync(&building->next->env);
 
 	point("switch-complete");
+	building->is_named = 1;
 	atomic_store_explicit(&control->switching, 1, memory_order_release);
 	if (!code)
 		code = env_write_begin(store->env, 0, &txn);
@@ -970,9 +975,8 @@ static void building_end(struct building *building, cop_err err)
 		uint64_t number = building->next->number;
 
 		generation_close(building->next);
-		/* unless the switch took place and only its end failed */
-		if (!atomic_load_explicit(&store->slots.control->switching,
-					  memory_order_acquire)) {
+		/* or others may have ended the switch meanwhile */
+		if (!building->is_named) {
 			folder_remove(store, number);
 			unlinkat(store->folder_fd, "CURRENT.new", 0);
 		}

@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 enum { DIM = 4, KEYS = 400 };
@@ -511,6 +512,24 @@ static int compact_elsewhere(const struct fixture *f, const char *name)
 	return child_wait(pid);
 }
 
+/* Another process opens the store and closes it. */
+static int open_elsewhere(const struct fixture *f)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		cop_store *store;
+
+		alarm(60);
+		must(cop_open(f->path, NULL, &store), "open");
+		cop_close(store);
+		_exit(0);
+	}
+	return child_wait(pid);
+}
+
 /* A process is killed that has named a successor, and done no more. */
 static void successor_leave(const struct fixture *f)
 {
@@ -558,6 +577,61 @@ static void what_was_named_is_not_built_over(struct fixture *f)
 	fixture_close(f);
 	fixture_open(f);
 	is_u64(digest_now(f), before, "the store holds what it held");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
+/* ---- what LMDB does not show yet ---------------------------------------- */
+
+/*
+ * LMDB's lock file: a header, the readers' mutex, the newest number; on a line
+ * of the cache of its own the writers' mutex.
+ */
+enum {
+	LINE = 64,
+	NEWEST_AT = 8 + sizeof(pthread_mutex_t),
+	WRITERS_AT = (NEWEST_AT + 12 + LINE - 1) / LINE * LINE
+};
+
+/*
+ * As if who wrote last had died before LMDB showed it: the number is one less,
+ * and he had the mutex.  A child, since who closes that file gives up LMDB's
+ * locks in it.
+ */
+static int newest_hide(const struct fixture *f)
+{
+	char path[4200];
+	int number = 1;
+	char *file;
+	pid_t pid = fork();
+
+	if (pid)
+		return child_wait(pid);
+	while (number < 200 && !generation_there(f, number))
+		number++;
+	snprintf(path, sizeof path, "%s/gen-%06d/lock.mdb", f->path, number);
+	file = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    open(path, O_RDWR | O_CLOEXEC), 0);
+	if (file == MAP_FAILED ||
+	    pthread_mutex_lock((pthread_mutex_t *)(void *)(file + WRITERS_AT)))
+		_exit(1);
+	--*(uint64_t *)(void *)(file + NEWEST_AT);
+	_exit(0);
+}
+
+/* Killed between the page on disk that names it and the number in memory. */
+static void what_is_named_unseen_stays(struct fixture *f)
+{
+	uint64_t before = digest_now(f);
+	cop_write *write;
+
+	successor_leave(f);
+	is_int(newest_hide(f), 0, "LMDB does not show that yet");
+	is_int(open_elsewhere(f), 0, "another process opens the store");
+	is_u64(digest_now(f), before, "the store holds what it held");
+	write = write_of(f);
+	put_simple(write, "after what was unseen", NULL, NULL, 0);
+	is_int(cop_commit(write, NULL), 0, "and is written to");
+	cop_abort(write);
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
 
@@ -628,23 +702,12 @@ static void who_opens_late_finishes_nothing_old(struct fixture *f)
 static void who_is_two_switches_behind_finds_the_way(struct fixture *f)
 {
 	uint64_t before = digest_now(f);
-	pid_t pid;
 
 	is_int(compact_elsewhere(f, "no such point"), 0,
 	       "another process compacts");
 	is_int(compact_elsewhere(f, "switch-current"), 128 + SIGKILL,
 	       "a second is killed when CURRENT names its successor");
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		cop_store *store;
-
-		alarm(60);
-		must(cop_open(f->path, NULL, &store), "open");
-		cop_close(store);
-		_exit(0);
-	}
-	is_int(child_wait(pid), 0, "a third opens the store and closes it");
+	is_int(open_elsewhere(f), 0, "a third opens the store and closes it");
 	is_u64(digest_now(f), before, "who slept through both goes over");
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
@@ -666,6 +729,7 @@ int main(void)
 	deaths_leave_one_generation(&f, 1);
 	deaths_leave_one_generation(&f, 0);
 	what_was_named_is_not_built_over(&f);
+	what_is_named_unseen_stays(&f);
 	who_opens_late_finishes_nothing_old(&f);
 	who_is_two_switches_behind_finds_the_way(&f);
 	fixture_release(&f);

@@ -6,7 +6,8 @@
  * models	core/generation.c: cop_compact (begin_settled, next_make,
  *		switch_locked, successor_name), switch_finish, control_say,
  *		generation_settle, generation_open (switch_finish_late),
- *		generation_refresh (move_to); core/read.c: snapshot_try
+ *		generation_refresh (move_to), generation_tidy (of writers);
+ *		core/read.c: snapshot_try
  * claims	A writer has all that was acknowledged before it commits:
  *		writers are never split over two generations.  A reader sees
  *		all that was acknowledged before it began.  CURRENT always
@@ -33,6 +34,7 @@
 #define MOVE_ONCE	11 /* who moves does not look again */
 #define NO_NUMBER	12 /* a reader does not look at the control segment */
 #define NO_BUILD_LOCK	13 /* two compactions may run at once */
+#define TIDY_BLIND	14 /* who tidies up trusts what LMDB shows readers */
 
 #define GENERATIONS 4
 
@@ -177,6 +179,17 @@ inline open()
 	to = 0
 }
 
+/* generation_tidy: later folders are a dead builder's */
+inline tidy()
+{
+	STEP(to = !build_lock; build_lock = (to -> _pid : build_lock));
+	WHEN(to && switching && !MUTANT(TIDY_BLIND), to = 0);
+	WHEN(to && current != at, to = 0);
+	WHEN(to && shown[at], to = 0);
+	WHEN(to, there[at + 1] = 0; assert(there[current]));
+	STEP(to = 0; build_lock = (build_lock == _pid -> 0 : build_lock))
+}
+
 inline end_here()
 {
 	atomic { /* the kernel */
@@ -199,6 +212,7 @@ proctype writer()
 	bit off;
 
 	open();
+	tidy();
 	LOCK;
 	settle();
 	STEP(assert(commits[at] >= acked); commits[at]++);
