@@ -220,6 +220,16 @@ int create_is_empty(const char *path)
 	return empty;
 }
 
+cop_err create_folder_failed(const char *path, int code)
+{
+	return code == ENOENT || code == ENOTDIR
+		   ? error_set(COP_INVALID,
+			       "cannot make the folder %s: there is no folder "
+			       "for it to be in; make that first",
+			       path)
+		   : error_system(code, "cannot make the folder %s", path);
+}
+
 static cop_err store_folder_make(struct creation *creation)
 {
 	const char *path = creation->path;
@@ -227,7 +237,7 @@ static cop_err store_folder_make(struct creation *creation)
 	if (!mkdir(path, 0700)) {
 		creation->made_folder = 1;
 	} else if (errno != EEXIST) {
-		return error_system(errno, "cannot make the folder %s", path);
+		return create_folder_failed(path, errno);
 	} else if (!create_is_empty(path)) {
 		return error_set(COP_EXISTS,
 				 "%s is there already and is not an empty "

@@ -40,6 +40,9 @@ cop_err create_cache_check(uint64_t cache_bytes, const char *shm_dir);
 cop_err create_config(const struct cop_options *options,
 		      struct disk_store *config);
 
+/* The store's folder, or the one that it is made in, could not be made. */
+cop_err create_folder_failed(const char *path, int code);
+
 int create_is_empty(const char *path);
 
 /* The lock file, and the first generation's folder. */

@@ -170,8 +170,7 @@ static cop_err place_make(struct restoring *restoring)
 	if (err == EBUSY || err == EAGAIN)
 		return place_busy(restoring);
 	if (err)
-		return error_system(err, "cannot make the folder %s",
-				    restoring->place);
+		return create_folder_failed(restoring->place, err);
 	failed = place_empty(restoring, fd);
 	if (failed) {
 		close(fd);

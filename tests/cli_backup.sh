@@ -106,6 +106,7 @@ exits 2 'a mode that is none' restore "$backup" "$work/r4" --mode 0777
 exits 2 'a folder for shared memory that is none' restore "$backup" \
 	"$work/r4" --shm-dir "$work/none"
 exits 2 'restore needs a store' restore "$backup"
+exits 2 'in a folder that is not there' restore "$backup" "$work/none/r4"
 mkdir "$work/r5.restoring"
 exits 0 'an empty folder that a death left' restore "$backup" "$work/r5" -q
 cp -r "$work/r5" "$work/r6.restoring"

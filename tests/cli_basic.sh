@@ -29,6 +29,8 @@ ok $? 'the message is one line'
 
 # ---- init
 
+exits 2 'a folder in one that is not there' init "$work/none/store"
+like "$err" '*make that first' 'which is to be made first'
 exits 2 'a dimension out of range' init "$store" --dim 5000
 exits 2 'a dimension of 1' init "$store" --dim 1
 exits 2 'a metric that there is not' init "$store" --dim 3 --metric hamming

@@ -13,14 +13,11 @@
  *	each of the one before it comes, and writes that to the file.
  *
  * the file
- *	Has no name, so whatever ends the process, it is gone.  Nobody else
- *	reads it: first comes what has a size that is known, as this process has
- *	it in memory, then texts and properties.
+ *	Has no name, so whatever ends the process, it is gone; edges stand in
+ *	it as edgepack.c has them.
  *
  * limits
- *	Room on the disk beside the store, some 100 bytes an edge.  Goes down
- *	into lists and maps by calling itself, as deep as the store lets values
- *	nest, COP_NESTING.
+ *	Room on the disk beside the store, some 100 bytes an edge.
  */
 #include "spool.h"
 
@@ -29,22 +26,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum { SPOOL_BLOCK = 1048576 };
-
-/* How an edge begins in the file; then its validity, texts and properties. */
-struct spool_head {
-	const char *file; /* of its place */
-	uint64_t number;
-	uint32_t bytes; /* of all of it */
-	uint32_t source_size, target_size, relation_size;
-	uint32_t property_count;
-	uint32_t discriminator;
-	uint8_t dangling, is_row, has_validity;
-};
 
 static int no_memory(struct fault *fault)
 {
@@ -58,231 +43,6 @@ static int failed(const struct spool *spool, struct fault *fault)
 	snprintf(what, sizeof what, "%s: the file in which edges wait",
 		 spool->folder);
 	return fault_errno(fault, what, errno);
-}
-
-/* ---- filling a block ---------------------------------------------------- */
-
-/* Room for further bytes of the block, NULL: no memory. */
-static void *block_take(struct spool_block *block, size_t size)
-{
-	void *out;
-
-	if (block->room - block->used < size) {
-		size_t room = block->used + size + SPOOL_BLOCK / 4;
-		unsigned char *data;
-
-		if (room < SPOOL_BLOCK + SPOOL_BLOCK / 4)
-			room = SPOOL_BLOCK + SPOOL_BLOCK / 4;
-		data = realloc(block->data, room);
-		if (!data)
-			return NULL;
-		block->data = data;
-		block->room = room;
-	}
-	out = block->data + block->used;
-	block->used += size;
-	return out;
-}
-
-static int put(struct spool_block *block, const void *data, size_t size)
-{
-	void *to = block_take(block, size);
-
-	if (to && size)
-		memcpy(to, data, size);
-	return to ? 0 : ENOMEM;
-}
-
-static int put_value(struct spool_block *block, const struct cop_value *value);
-
-static int put_property(struct spool_block *block,
-			const struct cop_property *item)
-{
-	uint32_t size = (uint32_t)item->name_size;
-	int err = put(block, &size, sizeof size);
-
-	if (!err)
-		err = put(block, item->name, size);
-	return err ? err : put_value(block, &item->value);
-}
-
-static int put_members(struct spool_block *block, const struct cop_value *value)
-{
-	const struct cop_value *items = value->data;
-	const struct cop_property *members = value->data;
-	int err = put(block, &value->count, sizeof value->count);
-
-	for (uint32_t i = 0; i < value->count && !err; i++)
-		err = value->kind == COP_LIST
-			  ? put_value(block, &items[i])
-			  : put_property(block, &members[i]);
-	return err;
-}
-
-static int put_value(struct spool_block *block, const struct cop_value *value)
-{
-	unsigned char kind = (unsigned char)value->kind;
-	int err = put(block, &kind, 1);
-
-	if (err)
-		return err;
-	switch (value->kind) {
-	case COP_LIST:
-	case COP_MAP: return put_members(block, value);
-	case COP_FLOAT: return put(block, &value->real, sizeof value->real);
-	case COP_STRING:
-		err = put(block, &value->count, sizeof value->count);
-		return err ? err : put(block, value->data, value->count);
-	default: return put(block, &value->integer, sizeof value->integer);
-	}
-}
-
-static int put_edge(struct spool_block *block, const struct place *place,
-		    const struct cop_put_edge *edge)
-{
-	struct spool_head head = {
-	    .file = place->file,
-	    .number = place->number,
-	    .source_size = (uint32_t)edge->source_size,
-	    .target_size = (uint32_t)edge->target_size,
-	    .relation_size = (uint32_t)edge->relation_size,
-	    .property_count = edge->property_count,
-	    .discriminator = edge->discriminator,
-	    .dangling = (uint8_t)edge->dangling,
-	    .is_row = (uint8_t)place->is_row,
-	    .has_validity = edge->valid != NULL,
-	};
-	size_t begin = block->used;
-	int err = put(block, &head, sizeof head);
-
-	if (!err && edge->valid)
-		err = put(block, edge->valid, sizeof *edge->valid);
-	if (!err)
-		err = put(block, edge->source, edge->source_size);
-	if (!err)
-		err = put(block, edge->target, edge->target_size);
-	if (!err)
-		err = put(block, edge->relation, edge->relation_size);
-	for (uint32_t i = 0; i < edge->property_count && !err; i++)
-		err = put_property(block, &edge->properties[i]);
-	head.bytes = (uint32_t)(block->used - begin);
-	if (!err)
-		memcpy(block->data + begin, &head, sizeof head);
-	return err;
-}
-
-/* ---- reading an edge ---------------------------------------------------- */
-
-static const void *take(const unsigned char **at, size_t size)
-{
-	const void *data = *at;
-
-	*at += size;
-	return data;
-}
-
-static void take_copy(const unsigned char **at, void *to, size_t size)
-{
-	memcpy(to, take(at, size), size);
-}
-
-static int take_properties(struct scratch *scratch, const unsigned char **at,
-			   uint32_t count, const struct cop_property **out);
-
-static int take_value(struct scratch *scratch, const unsigned char **at,
-		      struct cop_value *out);
-
-static int take_list(struct scratch *scratch, const unsigned char **at,
-		     struct cop_value *out)
-{
-	struct cop_value *items =
-	    scratch_take(scratch, out->count, sizeof *items);
-	int err = items ? 0 : ENOMEM;
-
-	for (uint32_t i = 0; i < out->count && !err; i++)
-		err = take_value(scratch, at, &items[i]);
-	out->data = items;
-	return err;
-}
-
-static int take_value(struct scratch *scratch, const unsigned char **at,
-		      struct cop_value *out)
-{
-	const struct cop_property *members;
-	int err;
-
-	*out = (struct cop_value){.kind = *(const unsigned char *)take(at, 1)};
-	if (out->kind == COP_FLOAT)
-		take_copy(at, &out->real, sizeof out->real);
-	else if (out->kind < COP_STRING)
-		take_copy(at, &out->integer, sizeof out->integer);
-	if (out->kind < COP_STRING)
-		return 0;
-	take_copy(at, &out->count, sizeof out->count);
-	if (out->kind == COP_LIST)
-		return take_list(scratch, at, out);
-	if (out->kind == COP_STRING) {
-		out->data = take(at, out->count);
-		return 0;
-	}
-	err = take_properties(scratch, at, out->count, &members);
-	out->data = members;
-	return err;
-}
-
-static int take_properties(struct scratch *scratch, const unsigned char **at,
-			   uint32_t count, const struct cop_property **out)
-{
-	struct cop_property *items =
-	    scratch_take(scratch, count, sizeof *items);
-	int err = items ? 0 : ENOMEM;
-
-	for (uint32_t i = 0; i < count && !err; i++) {
-		uint32_t size;
-
-		take_copy(at, &size, sizeof size);
-		items[i].name_size = size;
-		items[i].name = take(at, size);
-		err = take_value(scratch, at, &items[i].value);
-	}
-	*out = items;
-	return err;
-}
-
-static int take_validity(struct scratch *scratch, const unsigned char **at,
-			 struct cop_put_edge *edge)
-{
-	struct cop_validity *valid = scratch_take(scratch, 1, sizeof *valid);
-
-	if (valid)
-		take_copy(at, valid, sizeof *valid);
-	edge->valid = valid;
-	return valid ? 0 : ENOMEM;
-}
-
-/* All but the properties; and the place. */
-static int take_edge(struct scratch *scratch, const unsigned char **at,
-		     struct place *place, struct cop_put_edge *edge)
-{
-	struct spool_head head;
-
-	take_copy(at, &head, sizeof head);
-	*place = (struct place){head.file, head.number, head.is_row};
-	*edge = (struct cop_put_edge){
-	    .size = sizeof *edge,
-	    .dangling = head.dangling,
-	    .source_size = head.source_size,
-	    .relation_size = head.relation_size,
-	    .target_size = head.target_size,
-	    .property_count = head.property_count,
-	    .discriminator = head.discriminator,
-	};
-	if (head.has_validity && take_validity(scratch, at, edge))
-		return ENOMEM;
-	edge->source = take(at, edge->source_size);
-	edge->target = take(at, edge->target_size);
-	edge->relation = take(at, edge->relation_size);
-	return 0;
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -323,16 +83,15 @@ static int entry_add(struct spool *spool, struct spool_entry entry)
 static int block_order(struct spool *spool)
 {
 	const struct spool_block *block = &spool->under_way;
-	struct spool_head head;
+	const unsigned char *data = block->edges.data;
 
-	for (size_t done = 0; done < block->used; done += head.bytes) {
-		const unsigned char *at = block->data + done;
-		struct spool_entry entry = {.at = block->at + done};
+	for (size_t at = 0; at < block->edges.used;
+	     at += edgepack_bytes(data + at)) {
+		struct spool_entry entry = {.at = block->at + at};
 		struct cop_put_edge edge;
 		struct place place;
 
-		memcpy(&head, at, sizeof head);
-		if (take_edge(&spool->scratch, &at, &place, &edge))
+		if (edgepack_ends(data + at, &spool->scratch, &place, &edge))
 			return no_memory(&spool->fault);
 		if (spool->order(spool->user, &edge, &entry.order,
 				 &spool->fault) ||
@@ -345,13 +104,13 @@ static int block_order(struct spool *spool)
 
 static int block_write(struct spool *spool)
 {
-	const struct spool_block *block = &spool->under_way;
+	const struct edgepack *edges = &spool->under_way.edges;
 	size_t done = 0;
 
-	while (done < block->used) {
+	while (done < edges->used) {
 		ssize_t got =
-		    pwrite(spool->fd, block->data + done, block->used - done,
-			   (off_t)(block->at + done));
+		    pwrite(spool->fd, edges->data + done, edges->used - done,
+			   (off_t)(spool->under_way.at + done));
 
 		if (got < 0 && errno != EINTR)
 			return failed(spool, &spool->fault);
@@ -390,8 +149,8 @@ static int spool_pass(struct spool *spool, struct fault *fault)
 	if (spool_settle(spool, fault))
 		return fault->code;
 	spool->filling = spool->under_way;
-	spool->filling.used = 0;
-	spool->filling.at = filled.at + filled.used;
+	spool->filling.edges.used = 0;
+	spool->filling.at = filled.at + filled.edges.used;
 	spool->under_way = filled;
 	if (pthread_create(&spool->thread, NULL, block_run, spool))
 		return fault_set(fault, EXIT_NO_SPACE,
@@ -405,15 +164,16 @@ static int spool_pass(struct spool *spool, struct fault *fault)
 int spool_add(struct spool *spool, const struct place *place,
 	      const struct cop_put_edge *edge, struct fault *fault)
 {
-	if (put_edge(&spool->filling, place, edge))
+	if (edgepack_put(&spool->filling.edges, place, edge))
 		return no_memory(fault);
-	return spool->filling.used >= SPOOL_BLOCK ? spool_pass(spool, fault)
-						  : 0;
+	return spool->filling.edges.used >= SPOOL_BLOCK
+		   ? spool_pass(spool, fault)
+		   : 0;
 }
 
 uint64_t spool_bytes(const struct spool *spool)
 {
-	return spool->filling.at + spool->filling.used;
+	return spool->filling.at + spool->filling.edges.used;
 }
 
 static int by_order(const void *a, const void *b)
@@ -449,9 +209,7 @@ int spool_read(struct spool *spool, size_t index, struct place *place,
 	const unsigned char *at = spool->map + spool->entries[index].at;
 
 	scratch_reset(&spool->scratch);
-	return take_edge(&spool->scratch, &at, place, edge) ||
-		       take_properties(&spool->scratch, &at,
-				       edge->property_count, &edge->properties)
+	return edgepack_edge(at, &spool->scratch, place, edge)
 		   ? no_memory(fault)
 		   : 0;
 }
@@ -466,7 +224,7 @@ static void unmap(struct spool *spool)
 int spool_clear(struct spool *spool, struct fault *fault)
 {
 	unmap(spool);
-	spool->count = spool->filling.used = spool->filling.at = 0;
+	spool->count = spool->filling.edges.used = spool->filling.at = 0;
 	return spool->is_open && ftruncate(spool->fd, 0) ? failed(spool, fault)
 							 : 0;
 }
@@ -477,8 +235,8 @@ void spool_release(struct spool *spool)
 	unmap(spool);
 	if (spool->is_open)
 		close(spool->fd);
-	free(spool->filling.data);
-	free(spool->under_way.data);
+	edgepack_release(&spool->filling.edges);
+	edgepack_release(&spool->under_way.edges);
 	free(spool->entries);
 	scratch_release(&spool->scratch);
 	*spool = (struct spool){0};

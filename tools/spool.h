@@ -3,8 +3,7 @@
 #ifndef TOOLS_SPOOL_H
 #define TOOLS_SPOOL_H
 
-#include "batch.h"
-#include "scratch.h"
+#include "edgepack.h"
 
 struct spool_entry {
 	uint64_t order;
@@ -13,8 +12,7 @@ struct spool_entry {
 
 /* A part of the file, before it is written. */
 struct spool_block {
-	unsigned char *data;
-	size_t used, room;
+	struct edgepack edges;
 	uint64_t at;
 };
 
