@@ -120,7 +120,7 @@ peer_obj := $(if $(peer_cxx),$(out)/tools/bench/bench_hnswlib.o)
 demo_obj := $(demo_src:%.c=$(out)/%.o)
 test_bin := $(test_src:tests/%.c=$(out)/tests/%.t)
 torture_obj := $(patsubst %.c,$(out)/%.o,$(sort $(wildcard tests/torture/*.c)))
-test_sh := $(sort $(filter-out tests/tap.sh,$(wildcard tests/*.sh)))
+test_sh := $(sort $(filter-out tests/tap.sh tests/tmpfs.sh,$(wildcard tests/*.sh)))
 
 all: $(out)/libcoppice.a $(out)/$(SONAME) $(out)/coppice \
 	$(out)/coppice.cdef.h $(out)/coppice.ffi.h

@@ -2,26 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # cli_compact_full: compact and rebuild on a tmpfs that has no room for another
-# segment, while others read and write.  The tmpfs is mounted in a namespace of
-# the test's own, and gone with it.
-if [ -z "${OWN_MOUNTS-}" ] && unshare -m true 2>/dev/null; then
-	OWN_MOUNTS=1 exec unshare -m "$0" "$@"
-fi
-. "$(dirname "$0")/tap.sh"
-
-shm=$work/shm
-mkdir "$shm"
-[ -n "${OWN_MOUNTS-}" ] && mount -t tmpfs -o size=96m none "$shm" 2>/dev/null ||
-	skip_all 'this process may not mount'
-
-# Whatever becomes of the test, the folder can be removed.
-shm_end()
-{
-	"$COPPICE" detach "$store" >/dev/null 2>&1
-	umount "$shm"
-	tap_end
-}
-trap shm_end EXIT
+# segment, while others read and write.
+disk_size=96m
+. "$(dirname "$0")/tmpfs.sh"
 
 vectors()
 {
@@ -33,13 +16,13 @@ vectors()
 # free_left KIB: so much is free on the tmpfs from here on
 free_left()
 {
-	used=$(df -k --output=used "$shm" | tail -1)
-	mount -o "remount,size=$((used + $1))k" "$shm"
+	used=$(df -k --output=used "$disk" | tail -1)
+	mount -o "remount,size=$((used + $1))k" "$disk"
 }
 
 segments()
 {
-	find "$shm" -name 'index-*' -o -name next | wc -l
+	find "$disk" -name 'index-*' -o -name next | wc -l
 }
 
 generations()
@@ -47,7 +30,7 @@ generations()
 	find "$store" -name 'gen-*' | wc -l
 }
 
-exits 0 'init' init "$store" --dim 16 --codes u8 --shm-dir "$shm"
+exits 0 'init' init "$store" --dim 16 --codes u8 --shm-dir "$disk"
 vectors k 20000 | "$COPPICE" put "$store" -q >"$work/number"
 exits 0 'maintain' maintain "$store"
 run search "$store" --like k7 -k 5 --exact

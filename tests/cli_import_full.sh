@@ -2,26 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # cli_import_full: an import of edges that wait in a file, on a disk that has no
-# room for what they are put into; a tmpfs in a namespace of the test's own, and
-# gone with it.
-if [ -z "${OWN_MOUNTS-}" ] && unshare -m true 2>/dev/null; then
-	OWN_MOUNTS=1 exec unshare -m "$0" "$@"
-fi
-. "$(dirname "$0")/tap.sh"
-
-disk=$work/disk
-mkdir "$disk"
-[ -n "${OWN_MOUNTS-}" ] && mount -t tmpfs -o size=12m none "$disk" 2>/dev/null ||
-	skip_all 'this process may not mount'
-
-# Whatever becomes of the test, the folder can be removed.
-disk_end()
-{
-	"$COPPICE" detach "$disk/store" >/dev/null 2>&1
-	umount "$disk"
-	tap_end
-}
-trap disk_end EXIT
+# room for what they are put into.
+disk_size=12m
+. "$(dirname "$0")/tmpfs.sh"
 
 store=$disk/store
 perl -e 'print ":ID\n"; print "t$_\n" for 0 .. 999' >"$work/nodes.csv"
