@@ -6,6 +6,7 @@
 #include "error.h"
 #include "limit.h"
 #include "lock.h"
+#include "point.h"
 #include "rules.h"
 #include "signs.h"
 
@@ -257,6 +258,11 @@ cop_err create_files(struct creation *creation)
 
 	creation->lock_fd =
 	    openat(folder, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (creation->lock_fd < 0 && errno == EEXIST)
+		return error_set(COP_EXISTS,
+				 "%s: another process makes a store there; "
+				 "open that, or choose another path",
+				 creation->path);
 	if (creation->lock_fd < 0)
 		return error_system(errno, "cannot make %s/lock",
 				    creation->path);
@@ -364,11 +370,11 @@ void create_clear(int folder_fd)
 	unlinkat(folder_fd, CREATE_MARK, 0); /* last: a death may be next */
 }
 
-void create_undo(struct creation *creation)
+/* Without a lock file of ours what is in the folder is another's. */
+static void create_undo(struct creation *creation)
 {
-	if (creation->folder_fd < 0)
-		return;
-	create_clear(creation->folder_fd);
+	if (creation->lock_fd >= 0)
+		create_clear(creation->folder_fd);
 	if (creation->made_folder)
 		rmdir(creation->path);
 }
@@ -405,21 +411,20 @@ cop_err cop_create(const char *path, const struct cop_options *options)
 	err = store_folder_make(&creation);
 	if (err)
 		goto out;
+	point("create-folder");
 	err = create_files(&creation);
 	if (!err)
 		err = create_data(&creation, config.mode, records_fill,
 				  &(struct records){&config, &retention});
 	if (!err)
 		err = create_current(&creation);
+out:
 	if (err)
 		create_undo(&creation);
-out:
 	if (creation.lock_fd >= 0)
 		close(creation.lock_fd);
 	if (creation.folder_fd >= 0)
 		close(creation.folder_fd);
-	else if (creation.made_folder)
-		rmdir(path);
 	limit_leave(&limit);
 	return err;
 }

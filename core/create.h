@@ -45,7 +45,10 @@ cop_err create_folder_failed(const char *path, int code);
 
 int create_is_empty(const char *path);
 
-/* The lock file, and the first generation's folder. */
+/*
+ * The lock file, and the first generation's folder.  COP_EXISTS: somebody else
+ * has made that file, and whatever comes is his.
+ */
 cop_err create_files(struct creation *creation);
 
 /* The data file; `fill` puts its records. */
@@ -57,8 +60,5 @@ cop_err create_current(struct creation *creation);
 
 /* Removes what may have been made, but for the store's folder itself. */
 void create_clear(int folder_fd);
-
-/* Takes back what was made. */
-void create_undo(struct creation *creation);
 
 #endif

@@ -24,9 +24,9 @@
  *
  * crash
  *	before the rename	PATH.restoring, which the next one to restore to
- *				PATH empties; not if it is a store without
- *				CREATE_MARK, the first file that is made: it may
- *				be somebody's
+ *				PATH empties if it has CREATE_MARK, the first
+ *				file that is made and the last to go; else it
+ *				may be somebody's
  *	after it		the store; whoever opens it removes the mark
  */
 #include "backupfile.h"
@@ -134,8 +134,7 @@ static cop_err place_busy(const struct restoring *restoring)
 /* What a death has left is removed. */
 static cop_err place_empty(struct restoring *restoring, int fd)
 {
-	if (faccessat(fd, "CURRENT", F_OK, AT_SYMLINK_NOFOLLOW) ||
-	    !faccessat(fd, CREATE_MARK, F_OK, AT_SYMLINK_NOFOLLOW))
+	if (!faccessat(fd, CREATE_MARK, F_OK, AT_SYMLINK_NOFOLLOW))
 		create_clear(fd);
 	return create_is_empty(restoring->place)
 		   ? 0
@@ -413,8 +412,10 @@ static cop_err store_make(struct restoring *restoring)
 		err = create_current(creation);
 	if (!err)
 		err = place_name(restoring);
-	if (creation->made_folder && err)
-		create_undo(creation);
+	if (creation->made_folder && err) {
+		create_clear(creation->folder_fd);
+		rmdir(restoring->place);
+	}
 	if (creation->lock_fd >= 0)
 		close(creation->lock_fd);
 	if (creation->folder_fd >= 0)

@@ -580,6 +580,48 @@ static void what_was_named_is_not_built_over(struct fixture *f)
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
 
+/* ---- two who make a store in one folder ---------------------------------- */
+
+static char made_path[4200];
+
+/* Another makes it meanwhile, and puts something. */
+static void make_meanwhile(const char *name)
+{
+	struct fixture f = {0};
+	cop_write *write;
+
+	if (strcmp(name, "create-folder") != 0)
+		return;
+	point_hook = NULL;
+	must(cop_create(made_path, NULL), "create");
+	must(cop_open(made_path, NULL, &f.store), "open");
+	write = write_of(&f);
+	put_simple(write, "mine", NULL, NULL, 0);
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+	cop_close(f.store);
+}
+
+static void who_makes_a_store_late_removes_none(struct fixture *f)
+{
+	struct fixture made = {0};
+	uint64_t id = 0;
+	cop_read *read;
+
+	snprintf(made_path, sizeof made_path, "%s-made", f->path);
+	point_hook = make_meanwhile;
+	is_int(cop_create(made_path, NULL), COP_EXISTS,
+	       "who makes a store where another does is told so");
+	point_hook = NULL;
+	is_int(cop_open(made_path, NULL, &made.store), 0, "the other's is there");
+	read = read_of(&made);
+	ok(!cop_lookup(read, "mine", 4, &id) && id, "with what he put");
+	cop_read_end(read);
+	cop_close(made.store);
+	(void)!cop_detach(made_path);
+	nftw(made_path, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 /* ---- what LMDB does not show yet ---------------------------------------- */
 
 /*
@@ -732,6 +774,7 @@ int main(void)
 	what_is_named_unseen_stays(&f);
 	who_opens_late_finishes_nothing_old(&f);
 	who_is_two_switches_behind_finds_the_way(&f);
+	who_makes_a_store_late_removes_none(&f);
 	fixture_release(&f);
 	return done_testing();
 }
