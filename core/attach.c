@@ -606,8 +606,10 @@ static cop_err build_locked(cop_store *store,
 
 	if (err)
 		return err;
-	err = index_opens(store) ? writer_settle(store, options)
-				 : attach_rebuild(store, options);
+	err = generation_settle(store);
+	if (!err)
+		err = index_opens(store) ? writer_settle(store, options)
+					 : attach_rebuild(store, options);
 	writer_unlock(store);
 	return err;
 }
@@ -745,10 +747,14 @@ static cop_err control_make(cop_store *store)
 		err = mailboxes_attach(&store->mailboxes, fd, slots_bytes());
 	if (!err)
 		err = results_create(store, fd);
-	if (!err)
+	if (!err) {
 		atomic_store_explicit(&store->slots.control->generation,
 				      store->generation->number,
 				      memory_order_release);
+		/* as one that went may have said: who takes W looks */
+		atomic_store_explicit(&store->slots.control->switching, 1,
+				      memory_order_release);
+	}
 	point("control-made");
 	if (err) {
 		store->slots.fd = -1; /* closed here */

@@ -22,6 +22,7 @@
 #include "create.h"
 #include "generation.h"
 #include "lock.h"
+#include "point.h"
 #include "rules.h"
 #include "store.h"
 
@@ -201,7 +202,15 @@ static cop_err configure_work(cop_store *store, void *user)
 		err = config_make(store, options, &config);
 	if (err || !memcmp(&config, &store->config, sizeof config))
 		return err;
+	point("configure-made");
 	err = attach_remove(store);
+	/* nobody is attached now; another may have replaced the data file */
+	if (!err)
+		err = generation_again(store);
+	if (!err)
+		err = store_config_read(store);
+	if (!err)
+		err = config_make(store, options, &config);
 	if (err)
 		return err;
 	checkpoint_remove(store);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,10 +76,24 @@ int folder_sync(int folder_fd, const char *name)
 	return err;
 }
 
+static int text_is(int fd, const char *text, size_t bytes)
+{
+	char there[64];
+
+	return pread(fd, there, sizeof there, 0) == (ssize_t)bytes &&
+	       !memcmp(there, text, bytes);
+}
+
+/* One that is there as it is to be stays: it takes no room of a full disk. */
 static int text_write(int fd, const char *text, size_t bytes)
 {
-	ssize_t done = write(fd, text, bytes);
+	ssize_t done = (ssize_t)bytes;
 
+	if (!text_is(fd, text, bytes)) {
+		if (ftruncate(fd, 0))
+			return errno;
+		done = pwrite(fd, text, bytes, 0);
+	}
 	if (done < 0)
 		return errno;
 	if ((size_t)done != bytes)
@@ -92,9 +107,8 @@ int folder_current_ready(int folder_fd, const char *generation,
 	char text[64];
 	int bytes = snprintf(text, sizeof text, "coppice %d\n%s\n",
 			     FORMAT_VERSION, generation);
-	int fd =
-	    openat(folder_fd, "CURRENT.new",
-		   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(folder_fd, "CURRENT.new",
+			O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int err = fd < 0 ? errno : 0;
 
 	if (!err)

@@ -598,8 +598,8 @@ cop_err generation_open(cop_store *store)
 }
 
 /*
- * cop_configure() commits what is no commit of the store's, and a repair puts
- * another data file in place.
+ * cop_configure() commits what is no commit of the store's, a repair puts
+ * another data file in place, and a builder may have died who named one.
  */
 cop_err generation_again(cop_store *store)
 {
@@ -611,7 +611,12 @@ cop_err generation_again(cop_store *store)
 		return generation_open(store);
 	if (!err)
 		err = successor_read(store->env, &next);
-	return err || next ? err : base_find(store->env);
+	if (err)
+		return err;
+	if (!next)
+		return base_find(store->env);
+	err = switch_finish_late(store, next);
+	return err ? err : generation_open(store);
 }
 
 /* Whether there is something that nobody names. */
@@ -730,10 +735,16 @@ struct building {
 	struct generation *next;
 	env_txn *txn;
 	struct copy copy;
-	int is_named;	     /* the next, or it may be */
+	int is_made;	     /* the next one's folder */
+	int is_named;	     /* it is the successor, or it may be */
 	uint64_t started_ns; /* W taken */
 	struct cop_compact_result *out;
 };
+
+static uint64_t next_number(const struct building *building)
+{
+	return building->from->number + 1;
+}
 
 cop_err generation_keep(const struct cop_compact_options *options,
 			struct disk_retention *keep)
@@ -868,6 +879,13 @@ static cop_err forward_most(struct building *building)
 	return err ? err : forward(building);
 }
 
+static void next_close(struct building *building)
+{
+	if (building->next)
+		generation_close(building->next);
+	building->next = NULL;
+}
+
 /* Steps 1 and 2 of the essay; W held. */
 static cop_err successor_name(struct building *building)
 {
@@ -933,8 +951,8 @@ static cop_err building_run(struct building *building)
 	cop_err err = snapshot_begin(building);
 
 	if (!err)
-		err = next_make(store, building->from->number + 1,
-				&building->next);
+		err = next_make(store, next_number(building), &building->next);
+	building->is_made = building->next != NULL;
 	if (!err)
 		err = generation_disk(store, building->from->number,
 				      &building->out->bytes_before);
@@ -957,7 +975,10 @@ static cop_err building_run(struct building *building)
 	building->out->pause_ns =
 	    clock_ns(CLOCK_MONOTONIC) - building->started_ns;
 	building->out->pause_longest_ns = building->out->pause_ns;
+	/* without W another thread may end the switch and open it, too */
+	next_close(building);
 	writer_unlock(store);
+	point("switch-unlocked");
 	if (!err)
 		switch_remove(store, store->generation->number);
 	return err;
@@ -971,15 +992,11 @@ static void building_end(struct building *building, cop_err err)
 	snprintf(words, sizeof words, "%s", cop_last_error());
 	if (building->txn)
 		env_read_abort(building->txn);
-	if (building->next) {
-		uint64_t number = building->next->number;
-
-		generation_close(building->next);
-		/* or others may have ended the switch meanwhile */
-		if (!building->is_named) {
-			folder_remove(store, number);
-			unlinkat(store->folder_fd, "CURRENT.new", 0);
-		}
+	next_close(building);
+	/* one that is named others may have ended the switch to meanwhile */
+	if (building->is_made && !building->is_named) {
+		folder_remove(store, next_number(building));
+		unlinkat(store->folder_fd, "CURRENT.new", 0);
 	}
 	copy_release(&building->copy);
 	if (err)

@@ -26,6 +26,7 @@
 #include "checkpoint.h"
 #include "generation.h"
 #include "lock.h"
+#include "point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -287,6 +288,7 @@ static cop_err store_bind(cop_store *store,
 {
 	cop_err err = store_data_open(store);
 
+	point("data-opened");
 	if (!err)
 		err = attach_open(store, options);
 	if (err)

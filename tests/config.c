@@ -9,6 +9,7 @@
  *	attach just then must have the new parameters, and none an error.
  */
 #include "fixture.h"
+#include "point.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -118,6 +119,48 @@ static void what_is_fixed_is_refused(void)
 	fixture_release(&f);
 }
 
+static const struct fixture *replaced;
+
+/* Another process puts another data file in place. */
+static void replace_meanwhile(const char *name)
+{
+	cop_store *store;
+	pid_t pid;
+
+	if (strcmp(name, "configure-made") != 0)
+		return;
+	point_hook = NULL;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		alarm(60);
+		must(cop_open(replaced->path, NULL, &store), "open");
+		must(cop_compact(store, NULL, NULL), "compact");
+		cop_close(store);
+		_exit(0);
+	}
+	is_int(child_wait(pid), 0, "the data file is replaced meanwhile");
+}
+
+static void a_change_is_of_the_data_file_that_is_there(void)
+{
+	struct cop_options wanted;
+	struct fixture f;
+
+	fixture_init(&f, DIM, COP_COSINE);
+	fixture_close(&f);
+	wanted = describe(&f).options;
+	wanted.record_bytes = 200;
+	replaced = &f;
+	point_hook = replace_meanwhile;
+	is_int(cop_configure(f.path, &wanted), 0, "a store is configured");
+	point_hook = NULL;
+	is_int(describe(&f).options.record_bytes, 200,
+	       "and is what it was told to be");
+	fixture_open(&f);
+	fixture_release(&f);
+}
+
 /* ---- beside others ------------------------------------------------------ */
 
 static void child_run(const struct fixture *f, uint64_t number)
@@ -210,6 +253,7 @@ int main(void)
 		bail_out("mmap: %s", strerror(errno));
 	a_description_is_what_the_store_was_made_with();
 	what_is_fixed_is_refused();
+	a_change_is_of_the_data_file_that_is_there();
 	parameters_change_between_attaches();
 	return done_testing();
 }

@@ -613,7 +613,8 @@ static void who_makes_a_store_late_removes_none(struct fixture *f)
 	is_int(cop_create(made_path, NULL), COP_EXISTS,
 	       "who makes a store where another does is told so");
 	point_hook = NULL;
-	is_int(cop_open(made_path, NULL, &made.store), 0, "the other's is there");
+	is_int(cop_open(made_path, NULL, &made.store), 0,
+	       "the other's is there");
 	read = read_of(&made);
 	ok(!cop_lookup(read, "mine", 4, &id) && id, "with what he put");
 	cop_read_end(read);
@@ -677,30 +678,95 @@ static void what_is_named_unseen_stays(struct fixture *f)
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
 
+/* ---- a switch that fails in the middle ----------------------------------- */
+
+static struct fixture *failing;
+
+/* CURRENT cannot be put in place; who commits next does what is left. */
+static void fail_when_named(const char *name)
+{
+	char path[4200];
+	cop_write *write;
+
+	if (!strcmp(name, "switch-named")) {
+		snprintf(path, sizeof path, "%s/CURRENT.new", failing->path);
+		unlink(path);
+	}
+	if (strcmp(name, "switch-unlocked") != 0)
+		return;
+	point_hook = NULL;
+	write = write_of(failing);
+	put_simple(write, "by who goes on", NULL, NULL, 0);
+	must(cop_commit(write, NULL), "commit");
+	cop_abort(write);
+}
+
+/* Whether another process sees that this one has LMDB's lock file locked. */
+static int lmdb_is_locked(const struct fixture *f)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[4200];
+	int number = 1;
+	pid_t pid;
+
+	while (number < 200 && !generation_there(f, number))
+		number++;
+	snprintf(path, sizeof path, "%s/gen-%06d/lock.mdb", f->path, number);
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(fcntl(open(path, O_RDWR | O_CLOEXEC), F_GETLK, &lock) ||
+		      lock.l_type == F_UNLCK);
+	return !child_wait(pid);
+}
+
+static void who_fails_in_the_middle_leaves_the_rest(struct fixture *f)
+{
+	failing = f;
+	point_hook = fail_when_named;
+	ok(cop_compact(f->store, NULL, NULL) != 0, "a switch fails midway");
+	point_hook = NULL;
+	ok(lmdb_is_locked(f), "who goes on has LMDB's locks");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+	fixture_close(f);
+	fixture_open(f);
+	is_u64(findings_of(f->store), 0, "nor when it is opened again");
+}
+
 /* ---- one who opens late ------------------------------------------------- */
 
+static const char *late_at;
 static int late_say;
 static int late_wait;
 
-static void wait_when_found(const char *name)
+static void wait_when_late(const char *name)
 {
 	char byte;
 
-	if (strcmp(name, "successor-found") != 0)
+	if (strcmp(name, late_at) != 0)
 		return;
 	point_hook = NULL;
 	if (write(late_say, "", 1) != 1 || read(late_wait, &byte, 1) != 1)
 		_exit(1);
 }
 
-static int open_late(const struct fixture *f)
+/* Opens the store, with a stop at a point, and puts a key if there is one. */
+static int open_late(const struct fixture *f, const char *at, const char *key)
 {
-	cop_store *store;
+	struct fixture own = {0};
+	cop_write *write;
 
 	alarm(60);
-	point_hook = wait_when_found;
-	must(cop_open(f->path, NULL, &store), "open");
-	cop_close(store);
+	late_at = at;
+	point_hook = wait_when_late;
+	must(cop_open(f->path, NULL, &own.store), "open");
+	if (key) {
+		write = write_of(&own);
+		put_simple(write, key, NULL, NULL, 0);
+		must(cop_commit(write, NULL), "commit");
+		cop_abort(write);
+	}
+	cop_close(own.store);
 	return 0;
 }
 
@@ -720,7 +786,7 @@ static void who_opens_late_finishes_nothing_old(struct fixture *f)
 	if (!pid) {
 		late_say = there[1];
 		late_wait = back[0];
-		_exit(open_late(f));
+		_exit(open_late(f, "successor-found", NULL));
 	}
 	if (read(there[0], &byte, 1) != 1)
 		bail_out("nobody found the successor");
@@ -736,6 +802,51 @@ static void who_opens_late_finishes_nothing_old(struct fixture *f)
 	fixture_close(f);
 	fixture_open(f);
 	is_u64(digest_now(f), before, "the store holds what it held");
+	is_u64(findings_of(f->store), 0, "the check finds nothing");
+}
+
+/* What the control segment said of a switch goes with it. */
+static void a_switch_is_ended_without_the_control_segment(struct fixture *f)
+{
+	struct cop_description about = {.size = sizeof about};
+	cop_read *now;
+	uint64_t id = 0;
+	int there[2];
+	int back[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(there) || pipe(back))
+		bail_out("no pipe");
+	fixture_close(f);
+	must(cop_describe(f->path, &about), "describe");
+	fixture_open(f);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		late_say = there[1];
+		late_wait = back[0];
+		_exit(open_late(f, "data-opened", "by who was late"));
+	}
+	if (read(there[0], &byte, 1) != 1)
+		bail_out("nobody opens the store");
+	successor_leave(f);
+	fixture_close(f);
+	nftw(about.segment, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
+	if (write(back[1], "", 1) != 1)
+		bail_out("nobody waits");
+	is_int(child_wait(pid), 0,
+	       "who opened the old data file writes, and there is no shared "
+	       "memory any more");
+	close(there[0]);
+	close(there[1]);
+	close(back[0]);
+	close(back[1]);
+	fixture_open(f);
+	now = read_of(f);
+	ok(!cop_lookup(now, "by who was late", 15, &id) && id,
+	   "what was acknowledged is there");
+	cop_read_end(now);
 	is_u64(findings_of(f->store), 0, "the check finds nothing");
 }
 
@@ -772,7 +883,9 @@ int main(void)
 	deaths_leave_one_generation(&f, 0);
 	what_was_named_is_not_built_over(&f);
 	what_is_named_unseen_stays(&f);
+	who_fails_in_the_middle_leaves_the_rest(&f);
 	who_opens_late_finishes_nothing_old(&f);
+	a_switch_is_ended_without_the_control_segment(&f);
 	who_is_two_switches_behind_finds_the_way(&f);
 	who_makes_a_store_late_removes_none(&f);
 	fixture_release(&f);
