@@ -170,6 +170,16 @@ static cop_err state_now(cop_store *store, struct disk_state *state)
 	return err;
 }
 
+/* A commit, or a repair, was begun and not ended: LMDB may have it unseen. */
+static int died_within(const struct segment_header *header)
+{
+	return atomic_load_explicit(&header->intent.attempt,
+				    memory_order_acquire) ||
+	       atomic_load_explicit(&header->prepared, memory_order_acquire) !=
+		   atomic_load_explicit(&header->committed,
+					memory_order_acquire);
+}
+
 cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 {
 	struct segment_header *header;
@@ -184,8 +194,7 @@ cop_err writer_settle(cop_store *store, const struct cop_open_options *options)
 	/* whoever takes an image sees that somebody was here */
 	atomic_fetch_add_explicit(&store->writable.header->images.turns, 1,
 				  memory_order_relaxed);
-	if (atomic_load_explicit(&store->writable.header->intent.attempt,
-				 memory_order_acquire))
+	if (died_within(store->writable.header))
 		code = env_write_repair(store->env);
 	if (code)
 		return error_system(code, "%s: cannot write", store->path);
