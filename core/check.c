@@ -213,7 +213,7 @@ static cop_err segment_mend(struct check *check, uint64_t *mended)
 	err = check_segment(check);
 	*mended += before - check->findings;
 	if (check->findings)
-		checkpoint_forget(check->store);
+		(void)checkpoint_forget(check->store);
 	return err;
 }
 
@@ -227,7 +227,7 @@ static cop_err segment_part(struct check *check, uint64_t *mended)
 	err = check_segment(check);
 	/* an image may have the damage, too */
 	if (check->findings)
-		checkpoint_forget(check->store);
+		(void)checkpoint_forget(check->store);
 	if (!err && check->findings && check->options->repair)
 		err = segment_mend(check, mended);
 	check->still = "";
@@ -246,7 +246,7 @@ static cop_err settle(struct check *check)
 	check->place = COP_PLACE_SEGMENT;
 	check_finding(check, "it cannot be used: %s", cop_last_error());
 	check->findings--; /* it is mended */
-	checkpoint_remove(store);
+	(void)checkpoint_remove(store);
 	err = attach_rebuild(store, NULL);
 	return err ? err : attach_writable(store);
 }

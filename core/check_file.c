@@ -127,8 +127,9 @@ static cop_err entries_part(struct file_check *file)
 		return err;
 	/* images have what is removed now */
 	if (removes(file))
-		checkpoint_remove(store);
-	err = check_entries_alone(&file->check, &file->mended);
+		err = checkpoint_remove(store);
+	if (!err)
+		err = check_entries_alone(&file->check, &file->mended);
 	lock_release(store->lock_fd, LOCK_W);
 	return err;
 }

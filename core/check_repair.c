@@ -218,9 +218,13 @@ static cop_err commit_finish(struct check *check)
 	cop_store *store = check->store;
 	struct segment_header *header = store->writable.header;
 	const struct disk_state *state = &check->state;
+	cop_err err = checkpoint_forget(store); /* images lack it */
 	int code;
 
-	checkpoint_forget(store); /* images lack it */
+	if (err) {
+		env_write_abort(check->txn);
+		return err;
+	}
 	atomic_store_explicit(&header->prepared, state->commit,
 			      memory_order_release);
 	point("repair-prepared");

@@ -336,7 +336,7 @@ static cop_err images_settle(struct take *take)
 		return 0;
 	older = older_find(store, txn, take->folder, commit);
 	env_read_abort(txn);
-	imagefile_keep(take->folder, commit, older ? older : commit);
+	(void)imagefile_keep(take->folder, commit, older ? older : commit);
 	point("image-pruned");
 	if (store->writable_number != take->index->number)
 		return 0;
@@ -374,22 +374,25 @@ static cop_err take_busy(const cop_store *store)
 /* A description of its own, so that it excludes this process's threads. */
 static cop_err image_lock(cop_store *store)
 {
-	int fd =
-	    openat(store->folder_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = -1;
 	int err;
 
-	if (fd < 0)
-		return error_system(errno, "cannot open %s/lock", store->path);
+	/* no child inherits one that it does not know of */
 	pthread_mutex_lock(&store->mutex);
-	err = store->image_fd >= 0
-		  ? EAGAIN
-		  : lock_take(fd, LOCK_IMAGE, LOCK_EXCLUSIVE, 0);
+	err = store->image_fd >= 0 ? EAGAIN : 0;
+	if (!err) {
+		fd = openat(store->folder_fd, "lock",
+			    O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		err = fd < 0 ? errno
+			     : lock_take(fd, LOCK_IMAGE, LOCK_EXCLUSIVE, 0);
+	}
 	if (!err)
 		store->image_fd = fd;
+	else if (fd >= 0)
+		close(fd);
 	pthread_mutex_unlock(&store->mutex);
 	if (!err)
 		return 0;
-	close(fd);
 	return err == EAGAIN
 		   ? take_busy(store)
 		   : error_system(err, "cannot lock %s/lock", store->path);
@@ -585,14 +588,14 @@ int checkpoint_trim(cop_store *store, env_txn *txn, uint64_t oldest)
 	return err;
 }
 
-void checkpoint_forget(cop_store *store)
+cop_err checkpoint_forget(cop_store *store)
 {
 	struct image_words *words = &store->writable.header->images;
 
 	word_set(&words->barred, 1);
 	word_set(&words->newest, 0);
 	word_set(&words->older, 0);
-	checkpoint_remove(store);
+	return checkpoint_remove(store);
 }
 
 void checkpoint_allow(cop_store *store)
@@ -600,12 +603,18 @@ void checkpoint_allow(cop_store *store)
 	word_set(&store->writable.header->images.barred, 0);
 }
 
-void checkpoint_remove(cop_store *store)
+cop_err checkpoint_remove(cop_store *store)
 {
 	int folder = checkpoint_folder(store);
+	int err = folder < 0 ? errno : 0;
 
-	if (folder < 0)
-		return;
-	imagefile_keep(folder, UINT64_MAX, UINT64_MAX);
-	close(folder);
+	if (!err)
+		err = imagefile_keep(folder, UINT64_MAX, UINT64_MAX);
+	if (!err && fsync(folder))
+		err = errno;
+	if (folder >= 0)
+		close(folder);
+	return err ? error_system(err, "%s: cannot remove its images",
+				  store->path)
+		   : 0;
 }

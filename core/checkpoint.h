@@ -75,13 +75,16 @@ void checkpoint_note(cop_store *store, uint64_t touched);
 int checkpoint_trim(cop_store *store, env_txn *txn, uint64_t oldest);
 
 /* Removes all images: their segment is damaged; W held. */
-void checkpoint_forget(cop_store *store);
+cop_err checkpoint_forget(cop_store *store);
 
 /* Their segment is another one now: images may be taken again; W held. */
 void checkpoint_allow(cop_store *store);
 
-/* The files alone, when no segment knows of them. */
-void checkpoint_remove(cop_store *store);
+/*
+ * The files alone, when no segment knows of them.  On error some are there
+ * still, or may be again after the power was cut.
+ */
+cop_err checkpoint_remove(cop_store *store);
 
 /* ---- restore.c ---------------------------------------------------------- */
 

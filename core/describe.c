@@ -211,10 +211,9 @@ static cop_err configure_work(cop_store *store, void *user)
 		err = store_config_read(store);
 	if (!err)
 		err = config_make(store, options, &config);
-	if (err)
-		return err;
-	checkpoint_remove(store);
-	return config_write(store, &config);
+	if (!err)
+		err = checkpoint_remove(store);
+	return err ? err : config_write(store, &config);
 }
 
 cop_err cop_configure(const char *path, const struct cop_options *options)

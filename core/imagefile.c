@@ -70,10 +70,11 @@ uint32_t imagefile_list(int folder, uint64_t *commits, uint32_t most)
 	return count;
 }
 
-void imagefile_keep(int folder, uint64_t newest, uint64_t older)
+int imagefile_keep(int folder, uint64_t newest, uint64_t older)
 {
 	DIR *entries = folder_open(folder);
 	struct dirent *entry;
+	int err = entries ? 0 : errno;
 
 	while (entries && (entry = readdir(entries))) {
 		uint64_t commit = commit_of(entry->d_name);
@@ -82,11 +83,13 @@ void imagefile_keep(int folder, uint64_t newest, uint64_t older)
 		    (commit == UINT64_MAX || commit == newest ||
 		     commit == older))
 			continue;
-		unlinkat(folder, entry->d_name, 0);
+		if (unlinkat(folder, entry->d_name, 0) && errno != ENOENT)
+			err = errno;
 		point("image-removed");
 	}
 	if (entries)
 		closedir(entries);
+	return err;
 }
 
 uint64_t imagefile_bytes(int folder, uint64_t commit)

@@ -85,8 +85,11 @@ void imagefile_name(char *name, uint64_t commit);
  */
 uint32_t imagefile_list(int folder, uint64_t *commits, uint32_t most);
 
-/* Removes all images but those of two commits, and what a dead writer left. */
-void imagefile_keep(int folder, uint64_t newest, uint64_t older);
+/*
+ * Removes all images but those of two commits, and what a dead writer left; 0
+ * or an errno.
+ */
+int imagefile_keep(int folder, uint64_t newest, uint64_t older);
 
 /* The file's size, 0 if it is not there. */
 uint64_t imagefile_bytes(int folder, uint64_t commit);

@@ -254,7 +254,7 @@ static cop_err rebuild_locked(cop_store *store,
 	started_ns = clock_ns(CLOCK_MONOTONIC);
 	err = generation_settle(store);
 	if (!err)
-		checkpoint_remove(store);
+		err = checkpoint_remove(store);
 	if (!err)
 		err = attach_rebuild(store, options);
 	if (!err)
@@ -272,7 +272,7 @@ static cop_err images_remove(cop_store *store)
 		return err;
 	err = writer_settle(store, NULL);
 	if (!err) {
-		checkpoint_forget(store);
+		err = checkpoint_forget(store);
 		checkpoint_allow(store);
 	}
 	writer_unlock(store);

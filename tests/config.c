@@ -161,6 +161,29 @@ static void a_change_is_of_the_data_file_that_is_there(void)
 	fixture_release(&f);
 }
 
+static void an_image_that_stays_is_told(void)
+{
+	struct cop_options wanted;
+	struct fixture f;
+	char image[4200];
+
+	fixture_init(&f, DIM, COP_COSINE);
+	fixture_close(&f);
+	wanted = describe(&f).options;
+	wanted.record_bytes = 200;
+	snprintf(image, sizeof image, "%s/gen-000001/image-7", f.path);
+	if (mkdir(image, 0700))
+		bail_out("%s: %s", image, strerror(errno));
+	ok(cop_configure(f.path, &wanted) != 0,
+	   "where an image cannot be removed nothing is changed");
+	ok(strstr(cop_last_error(), "cannot remove its images") != NULL,
+	   "which is told: %s", cop_last_error());
+	ok(describe(&f).options.record_bytes != 200, "and not half of it");
+	rmdir(image);
+	fixture_open(&f);
+	fixture_release(&f);
+}
+
 /* ---- beside others ------------------------------------------------------ */
 
 static void child_run(const struct fixture *f, uint64_t number)
@@ -254,6 +277,7 @@ int main(void)
 	a_description_is_what_the_store_was_made_with();
 	what_is_fixed_is_refused();
 	a_change_is_of_the_data_file_that_is_there();
+	an_image_that_stays_is_told();
 	parameters_change_between_attaches();
 	return done_testing();
 }
