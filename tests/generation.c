@@ -635,6 +635,15 @@ enum {
 	WRITERS_AT = (NEWEST_AT + 12 + LINE - 1) / LINE * LINE
 };
 
+static void lock_file_of(char path[4200], const struct fixture *f)
+{
+	int number = 1;
+
+	while (number < 200 && !generation_there(f, number))
+		number++;
+	snprintf(path, 4200, "%s/gen-%06d/lock.mdb", f->path, number);
+}
+
 /*
  * As if who wrote last had died before LMDB showed it: the number is one less,
  * and he had the mutex.  A child, since who closes that file gives up LMDB's
@@ -643,15 +652,12 @@ enum {
 static int newest_hide(const struct fixture *f)
 {
 	char path[4200];
-	int number = 1;
 	char *file;
 	pid_t pid = fork();
 
 	if (pid)
 		return child_wait(pid);
-	while (number < 200 && !generation_there(f, number))
-		number++;
-	snprintf(path, sizeof path, "%s/gen-%06d/lock.mdb", f->path, number);
+	lock_file_of(path, f);
 	file = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    open(path, O_RDWR | O_CLOEXEC), 0);
 	if (file == MAP_FAILED ||
@@ -706,12 +712,9 @@ static int lmdb_is_locked(const struct fixture *f)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[4200];
-	int number = 1;
 	pid_t pid;
 
-	while (number < 200 && !generation_there(f, number))
-		number++;
-	snprintf(path, sizeof path, "%s/gen-%06d/lock.mdb", f->path, number);
+	lock_file_of(path, f);
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
